@@ -1,0 +1,64 @@
+"""Shared by all rooms: a tiny real bundle, and drawn pictures."""
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from copysight.bundle import Bundle
+
+
+def drawn_picture(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
+    """A picture of shapes on a ground, different for every seed."""
+    rng = np.random.default_rng(seed)
+    picture = Image.new("RGB", size, tuple(rng.integers(0, 256, 3).tolist()))
+    draw = ImageDraw.Draw(picture)
+    for _ in range(int(rng.integers(6, 14))):
+        x, y = (int(rng.integers(0, side)) for side in size)
+        w, h = (int(rng.integers(8, side // 2)) for side in size)
+        colour = tuple(rng.integers(0, 256, 3).tolist())
+        shape = draw.ellipse if rng.random() < 0.5 else draw.rectangle
+        shape((x - w // 2, y - h // 2, x + w // 2, y + h // 2), fill=colour)
+    return picture
+
+
+def encoded(picture: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    """The bytes of a picture."""
+    out = BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Callable[..., Image.Image]:
+    return drawn_picture
+
+
+@pytest.fixture(scope="session")
+def jpeg() -> Callable[..., bytes]:
+    return encoded
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A real exported ViT: 2 blocks, 32 px, D=32, H=2, 4 x 4 patches, K=16 prototypes, random weights."""
+    import torch
+    from timm.models.vision_transformer import VisionTransformer
+
+    from copysight.preprocess import Preprocess
+    from training.export import Network, export
+    from training.graphs import TransformerGraph
+
+    torch.manual_seed(0)
+    backbone = VisionTransformer(
+        img_size=32, patch_size=8, embed_dim=32, depth=2, num_heads=2, num_classes=0, global_pool="token"
+    )
+    for parameter in backbone.parameters():
+        torch.nn.init.normal_(parameter, std=0.2) if parameter.ndim > 1 else None
+    graph = TransformerGraph(backbone, "cls", torch.nn.Linear(32, 16)).eval()
+    preprocess = Preprocess(32, "squash", 32, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    network = Network(graph, preprocess, "tiny", "random", "vit_tiny_test", "cls", 0.1, {"epochs": 0})
+    return export([network], Path(tmp_path_factory.mktemp("bundles")) / "tiny")

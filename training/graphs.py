@@ -1,0 +1,90 @@
+"""The networks as they are exported: pictures in, the named outputs of a bundle out."""
+
+import torch
+import torch.nn.functional as F
+from timm.models.vision_transformer import Block, VisionTransformer
+from torch import Tensor, nn
+
+
+class TransformerGraph(nn.Module):
+    """A timm ViT at a fixed size: embedding, [CLS] attention, patch tokens and prototype logits from one pass.
+
+    ``recipe`` is ``cls``, ``gem`` (of the patches) or ``cls+gem``; ``head`` maps [CLS] (B, D) to logits (B, K).
+    """
+
+    def __init__(
+        self,
+        backbone: VisionTransformer,
+        recipe: str,
+        head: nn.Module | None = None,
+        whitening: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone, self.recipe, self.head, self.whitening = backbone, recipe, head, whitening
+        self.names = ("embedding", "attention", "patches", *(("prototypes",) if head is not None else ()))
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, S, S) to embedding (B, D), attention (B, H, rows, columns), patches (B, P, D), prototypes (B, K)."""
+        vit = self.backbone
+        tokens = vit.norm_pre(vit.patch_drop(vit._pos_embed(vit.patch_embed(pictures))))
+        for block in vit.blocks[:-1]:
+            tokens = block(tokens)
+        rows, columns = vit.patch_embed.grid_size
+        attention = cls_attention(vit.blocks[-1], tokens, vit.num_prefix_tokens)
+        tokens = vit.norm(vit.blocks[-1](tokens))
+        cls, patches = tokens[:, 0], tokens[:, vit.num_prefix_tokens :]
+        embedding = unit(describe(self.recipe, cls, patches), self.whitening)
+        maps = attention.reshape(*attention.shape[:2], rows, columns)
+        return (embedding, maps, patches, *(() if self.head is None else (self.head(cls),)))
+
+
+class PooledGraph(nn.Module):
+    """A convolutional network: embedding from its pooled features, and prototype logits.
+
+    ``descriptor`` maps pictures (B, 3, S, S) to features (B, D); ``head`` maps those to logits (B, K).
+    """
+
+    def __init__(
+        self, descriptor: nn.Module, head: nn.Module | None = None, whitening: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.descriptor, self.head, self.whitening = descriptor, head, whitening
+        self.names = ("embedding", *(("prototypes",) if head is not None else ()))
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, S, S) to embedding (B, D) and prototypes (B, K)."""
+        feature = self.descriptor(pictures)
+        embedding = unit(feature, self.whitening)
+        return (embedding, *(() if self.head is None else (self.head(feature),)))
+
+
+def cls_attention(block: Block, tokens: Tensor, prefix: int) -> Tensor:
+    """Attention of the [CLS] token over the patches in ``block``, after softmax over all tokens.
+
+    ``tokens`` (B, N, D) is the block's input; the answer is (B, H, N - prefix). Only this one row is computed, so the
+    block itself keeps its fused attention (Caron et al. 2021, section 4.2.2, looks at this map).
+    """
+    attention = block.attn
+    qkv = attention.qkv(block.norm1(tokens)).unflatten(-1, (3, attention.num_heads, -1))
+    query = attention.q_norm(qkv[:, :1, 0].transpose(1, 2))
+    key = attention.k_norm(qkv[:, :, 1].transpose(1, 2))
+    weights: Tensor = ((query * attention.scale) @ key.transpose(-2, -1)).softmax(dim=-1)
+    return weights[:, :, 0, prefix:]
+
+
+def describe(recipe: str, cls: Tensor, patches: Tensor) -> Tensor:
+    """The raw descriptor of a ViT: ``cls`` (B, D), ``gem`` (B, D) or ``cls+gem`` (B, 2D)."""
+    if recipe == "cls":
+        return cls
+    return gem(patches) if recipe == "gem" else torch.cat([cls, gem(patches)], dim=1)
+
+
+def gem(patches: Tensor, power: float = 3.0) -> Tensor:
+    """Generalised mean over positions (Radenovic et al. 2018, eq. 3): (B, P, D) to (B, D); negatives count as 1e-6."""
+    return patches.clamp(min=1e-6).pow(power).mean(dim=1).pow(1 / power)
+
+
+def unit(feature: Tensor, whitening: nn.Module | None) -> Tensor:
+    """L2-normalise; with ``whitening``, whiten the normalised descriptor and normalise again. Rows of length 1."""
+    feature = F.normalize(feature, dim=1)
+    return feature if whitening is None else F.normalize(whitening(feature), dim=1)
