@@ -137,7 +137,7 @@ def _check_size(file: ImageFile.ImageFile, limits: Limits) -> tuple[int, int]:
 def _orientation(file: ImageFile.ImageFile) -> int:
     try:
         value = file.getexif().get(ORIENTATION_TAG, 1)
-    except (*DAMAGE, UserWarning):  # damaged EXIF data must not cost a good picture
+    except DAMAGE:  # damaged EXIF data must not cost a good picture
         return 1
     return value if isinstance(value, int) else 1
 
