@@ -22,7 +22,7 @@ from training.export import export as write_bundle
 @click.option(
     "--beside",
     default=None,
-    help="A second SOURCE that gives what the first lacks: attention, patches, prototypes (a ViT beside a ResNet, say).",
+    help="A second SOURCE that gives what the first lacks: attention, patches, prototypes (a ViT, say).",
 )
 @click.option("--beside-size", type=int, default=None, help="Input size of the second network.")
 @click.option("--name", default=None, help="Name of the bundle. Default: method and backbone.")
