@@ -1,0 +1,348 @@
+"""The catalog: items, their metadata and vectors, tombstones, jobs. All else is derived from it."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+
+from copysight import durable
+from copysight.catalog import additions, fields, filters, placed, schema
+from copysight.catalog.additions import chunks, item_of
+from copysight.catalog.database import Database
+from copysight.catalog.fields import Fields
+from copysight.catalog.jobs import Jobs
+from copysight.catalog.names import ClusterNames
+from copysight.catalog.records import Added, Changes, Item, NewItem, Vectors
+from copysight.catalog.schema import items, orphans, state, tombstones, vectors
+from copysight.errors import BundleMismatch, IndexCorrupt, IndexNotFound, InvalidArgument, ItemNotFound, KeyConflict
+
+POLICIES = ("keep", "reference", "discard")
+MOST_METADATA = 65536
+
+
+class Catalog:
+    """One SQLite file. Every method is one transaction, thread-safe, and durable when it returns.
+
+    ``sequence`` counts changes: whoever remembers it sees by one cheap query whether anything has changed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._database = Database(path)
+        self.jobs = Jobs(self._database)
+        self.fields = Fields(self._database)
+        self.names = ClusterNames(self._database)
+
+    @classmethod
+    def create(cls, path: Path, model: str, variant: str = "fp32", policy: str = "keep") -> Self:
+        """Make an empty catalog, whole or not at all. Raises ``InvalidArgument`` if it exists."""
+        if path.exists():
+            raise InvalidArgument(f"{path} exists; open it, or choose another path")
+        if policy not in POLICIES:
+            raise InvalidArgument(f"got the policy {policy!r} for originals; needed is one of {', '.join(POLICIES)}")
+        temporary = path.with_name(f".{path.name}.new")
+        temporary.unlink(missing_ok=True)
+        database = Database(temporary)
+        with database.write() as connection:
+            schema.create(connection, model, variant, policy)
+        database.close()
+        durable.sync_file(temporary)
+        temporary.rename(path)
+        durable.sync_directory(path.parent)
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a catalog, migrating an older one. Raises ``IndexNotFound`` or ``IndexCorrupt``."""
+        if not path.is_file():
+            raise IndexNotFound(f"there is no index at {path.parent}; make one by `copysight index build`")
+        catalog = cls(path)
+        try:
+            with catalog._database.read() as connection:
+                version = connection.execute(sa.text("SELECT version FROM state WHERE id = 1")).scalar_one()
+            if version != schema.VERSION:
+                with catalog._database.write() as connection:
+                    schema.migrate(connection)
+        except (sa.exc.OperationalError, sa.exc.NoResultFound) as error:
+            catalog.close()
+            raise IndexCorrupt(f"{path} is no catalog ({error}); restore the index from a backup") from error
+        except BaseException:
+            catalog.close()
+            raise
+        return catalog
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.close()
+
+    # Writing
+
+    def add(self, new: Iterable[NewItem], *, model: str, replace: bool = False) -> list[Added | KeyConflict]:
+        """Add items in one durable transaction; the answers come in their order, a conflict as an entry.
+
+        The same key with the same bytes is ``unchanged``; with other bytes it is a ``KeyConflict``, or, with
+        ``replace``, takes over the id. Raises ``BundleMismatch`` unless ``model`` is the live one, ``InvalidArgument``.
+        """
+        new = list(new)
+        for item in new:
+            _check(item)
+        with self._database.write() as connection:
+            self._check_live(connection, model)
+            return additions.add(connection, new, placed.model_id(connection, model), _next(connection), replace)
+
+    def add_vectors(self, model: str, new: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Store vectors ``(D,)`` by sha256 for a model that need not be live: re-embedding goes this way."""
+        with self._database.write() as connection:
+            shown = {sha for part in chunks(list(new)) for sha in _shown(connection, part)}
+            given = {sha256: vector for sha256, vector in new.items() if sha256 in shown}
+            additions.put_vectors(connection, given, placed.model_id(connection, model), _next(connection))
+
+    def set_metadata(self, id: int, metadata: Mapping[str, Any]) -> Item:  # noqa: A002 - the API's word
+        """Replace an item's metadata. Raises ``ItemNotFound`` or ``InvalidArgument``."""
+        _check_metadata(metadata)
+        with self._database.write() as connection:
+            changed = {"metadata": dict(metadata), "changed": _next(connection)}
+            connection.execute(items.update().where(items.c.id == id).values(**changed))
+            item = _get(connection, id)
+            additions.put_values(connection, [item])
+            return item
+
+    def delete(self, ids: Iterable[int]) -> int:
+        """Delete items and all that is known of them, leaving tombstones; returns how many were there.
+
+        Their files are removed by ``Index.delete``, which calls this.
+        """
+        with self._database.write() as connection:
+            sequence = _next(connection)
+            return sum(_delete(connection, part, sequence) for part in chunks(sorted(set(ids))))
+
+    # Reading items
+
+    def get(self, id: int) -> Item:  # noqa: A002
+        """One item. Raises ``ItemNotFound``."""
+        with self._database.read() as connection:
+            return _get(connection, id)
+
+    def get_many(self, ids: Iterable[int]) -> dict[int, Item]:
+        """Items by id; those that are gone are absent."""
+        return {item.id: item for item in self._select(items.c.id, list(ids))}
+
+    def find(self, collection: str, key: str) -> Item | None:
+        """The item of a key."""
+        return self.find_many(collection, [key]).get(key)
+
+    def find_many(self, collection: str, keys: Iterable[str]) -> dict[str, Item]:
+        """Items by key."""
+        return {item.key: item for item in self._select(items.c.key, list(keys), items.c.collection == collection)}
+
+    def by_sha256(self, sha256: str) -> list[Item]:
+        """Items that show these very bytes, by id."""
+        return sorted(self._select(items.c.sha256, [sha256]), key=lambda item: item.id)
+
+    def page(
+        self, collection: str | None = None, after: int = 0, limit: int = 100, key: str | None = None
+    ) -> list[Item]:
+        """Items with ids above ``after``, by id, at most ``limit``."""
+        query = sa.select(items).where(items.c.id > after).order_by(items.c.id).limit(limit)
+        query = query if collection is None else query.where(items.c.collection == collection)
+        query = query if key is None else query.where(items.c.key == key)
+        with self._database.read() as connection:
+            return [item_of(row) for row in connection.execute(query)]
+
+    def matching(self, filter: object | None = None, collection: str | None = None) -> npt.NDArray[np.int64]:  # noqa: A002
+        """Ids, ascending, of the items that a filter (JSON) and a collection keep. Raises ``InvalidArgument``."""
+        query = sa.select(items.c.id).order_by(items.c.id)
+        query = query if collection is None else query.where(items.c.collection == collection)
+        with self._database.read() as connection:
+            if filter is not None:
+                tree = filters.parse(filter, fields.names(connection))
+                query = query.where(filters.condition(tree, items.c.id))
+            return np.fromiter(connection.execute(query).scalars(), dtype=np.int64)
+
+    # Reading counts and state
+
+    def sequence(self) -> int:
+        """The change sequence: grows with every change of items, vectors or fields."""
+        with self._database.read() as connection:
+            return int(connection.execute(_SEQUENCE).scalar_one())
+
+    def count(self, collection: str | None = None) -> int:
+        """Number of items."""
+        query = sa.select(sa.func.count()).select_from(items)
+        query = query if collection is None else query.where(items.c.collection == collection)
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def collections(self) -> dict[str, int]:
+        """Number of items by collection."""
+        query = sa.select(items.c.collection, sa.func.count()).group_by(items.c.collection)
+        with self._database.read() as connection:
+            return {name: int(count) for name, count in connection.execute(query)}
+
+    def model(self) -> str:
+        """Id of the bundle whose vectors are live."""
+        return str(self._state("model"))
+
+    def variant(self) -> str:
+        """Precision that made the live vectors."""
+        return str(self._state("variant"))
+
+    def policy(self) -> str:
+        """What becomes of originals: ``keep``, ``reference`` or ``discard``."""
+        return str(self._state("policy"))
+
+    # Vectors and changes
+
+    def vectors(self, ids: Iterable[int], model: str) -> dict[int, npt.NDArray[np.float32]]:
+        """Vectors ``(D,)`` by item id; items without one are absent."""
+        with self._database.read() as connection:
+            found = [placed.of_ids(connection, part, model) for part in chunks(list(ids))]
+        return {int(i): vector for part in found for i, vector in zip(part.ids, part.vectors, strict=True)}
+
+    def vector_of(self, sha256: str, model: str) -> npt.NDArray[np.float32] | None:
+        """The vector ``(D,)`` of these very bytes, if one is stored."""
+        query = sa.select(vectors.c.vector).join(schema.models).where(vectors.c.sha256 == sha256)
+        with self._database.read() as connection:
+            data = connection.execute(query.where(schema.models.c.name == model)).scalar()
+        return None if data is None else np.frombuffer(data, dtype="<f4")
+
+    def missing(self, model: str, limit: int | None = None, after: int = 0) -> list[Item]:
+        """Items without a vector of the model, by id, with ids above ``after``."""
+        with self._database.read() as connection:
+            return [item_of(row) for row in connection.execute(placed.without(model, after).limit(limit))]
+
+    def changes(self, since: int, model: str) -> Changes:
+        """What has happened after the sequence ``since``, as one transaction sees it."""
+        with self._database.read() as connection:
+            now = connection.execute(sa.select(state.c.sequence, state.c.horizon)).one()
+            found = placed.since(connection, since, model)
+            gone = connection.execute(sa.select(tombstones.c.item).where(tombstones.c.sequence > since)).scalars()
+            deleted = np.fromiter(gone, dtype=np.int64)
+        return Changes(now.sequence, now.horizon, found, deleted)
+
+    def stream(self, model: str, size: int = 4096) -> Iterator[Vectors | int]:
+        """First the sequence, then all vectors of the model in order of id, ``size`` at a time, of one transaction."""
+        with self._database.read() as connection:
+            yield int(connection.execute(_SEQUENCE).scalar_one())
+            yield from placed.stream(connection, model, size)
+
+    # What publishers need
+
+    def go_live(self, model: str, variant: str, swap: Iterable[None] = (), allow_missing: bool = True) -> None:
+        """Make a model live, stepping through ``swap`` while no other writer can write.
+
+        Raises ``BundleMismatch`` when an item has no vector of the model, unless ``allow_missing``.
+        """
+        with self._database.write() as connection:
+            lacking = None if allow_missing else connection.execute(placed.without(model, 0).limit(1)).first()
+            if lacking is not None:
+                raise BundleMismatch(
+                    f"item {lacking.id} ({lacking.key!r}) has no vector of the bundle {model[:12]}…; embed what "
+                    "`missing` lists, or allow missing ones",
+                    id=lacking.id,
+                )
+            connection.execute(state.update().values(model=model, variant=variant))
+            _next(connection)
+            for _ in swap:
+                pass
+
+    def forget(self, horizon: int, keep: Iterable[str]) -> None:
+        """Forget tombstones up to ``horizon``, and vectors of models that are neither live nor in ``keep``."""
+        with self._database.write() as connection:
+            live = connection.execute(sa.select(state.c.model)).scalar_one()
+            kept = sa.select(schema.models.c.id).where(schema.models.c.name.in_({live, *keep}))
+            connection.execute(tombstones.delete().where(tombstones.c.sequence <= horizon))
+            connection.execute(vectors.delete().where(vectors.c.model.not_in(kept)))
+            connection.execute(state.update().values(horizon=sa.func.max(state.c.horizon, horizon)))
+
+    def orphans(self) -> list[str]:
+        """Bytes that no item shows any more, and whose files are still to be removed."""
+        with self._database.read() as connection:
+            return list(connection.execute(sa.select(orphans.c.sha256)).scalars())
+
+    def forget_orphans(self, sha256s: Sequence[str]) -> None:
+        """Their files are removed."""
+        with self._database.write() as connection:
+            for part in chunks(sha256s):
+                connection.execute(orphans.delete().where(orphans.c.sha256.in_(part)))
+
+    def faults(self) -> list[str]:
+        """What the database's integrity checks and ours find; empty when all is well."""
+        with self._database.read() as connection:
+            lacking = connection.execute(placed.bad_vectors()).all()
+        return self._database.faults() + [f"vector {row.id} has {row.size} bytes, not {row.wanted}" for row in lacking]
+
+    def copy_to(self, path: Path) -> None:
+        """Online backup of the catalog into a new file."""
+        self._database.copy_to(path)
+
+    def _state(self, column: str) -> Any:
+        with self._database.read() as connection:
+            return connection.execute(sa.select(state.c[column])).scalar_one()
+
+    def _select(self, column: sa.Column[Any], wanted: Sequence[Any], *more: sa.ColumnElement[bool]) -> list[Item]:
+        with self._database.read() as connection:
+            return [
+                item_of(row)
+                for part in chunks(wanted)
+                for row in connection.execute(sa.select(items).where(column.in_(part), *more))
+            ]
+
+    def _check_live(self, connection: sa.Connection, model: str) -> None:
+        live = connection.execute(sa.select(state.c.model)).scalar_one()
+        if live != model:
+            raise BundleMismatch(
+                f"got vectors of the bundle {model[:12]}…, the index is of {live[:12]}…; embed with the index's bundle",
+                got=model,
+                needed=live,
+            )
+
+
+_SEQUENCE = sa.select(state.c.sequence)
+
+
+def _next(connection: sa.Connection) -> int:
+    connection.execute(state.update().values(sequence=state.c.sequence + 1))
+    return int(connection.execute(_SEQUENCE).scalar_one())
+
+
+def _get(connection: sa.Connection, id_: int) -> Item:
+    row = connection.execute(sa.select(items).where(items.c.id == id_)).first()
+    if row is None:
+        raise ItemNotFound(f"there is no item {id_}; perhaps it was deleted", id=id_)
+    return item_of(row)
+
+
+def _shown(connection: sa.Connection, sha256s: Sequence[str]) -> Iterable[str]:
+    return connection.execute(sa.select(items.c.sha256).where(items.c.sha256.in_(sha256s))).scalars()
+
+
+def _delete(connection: sa.Connection, ids: Sequence[int], sequence: int) -> int:
+    found = connection.execute(sa.select(items.c.id, items.c.sha256).where(items.c.id.in_(ids))).all()
+    if found:
+        connection.execute(items.delete().where(items.c.id.in_([row.id for row in found])))
+        connection.execute(tombstones.insert(), [{"item": row.id, "sequence": sequence} for row in found])
+        additions.drop_unused(connection, {row.sha256 for row in found})
+    return len(found)
+
+
+def _check(item: NewItem) -> None:
+    for name, text, most in (("collection", item.collection, 255), ("key", item.key, 4096)):
+        if not 0 < len(text) <= most or not text.isprintable():
+            raise InvalidArgument(f"got the {name} {text[:80]!r}; needed are 1 to {most} printable characters")
+    if len(item.sha256) != 64 or item.sha256.strip("0123456789abcdef"):
+        raise InvalidArgument(f"got the sha256 {item.sha256[:80]!r}; needed are 64 hexadecimal digits")
+    _check_metadata(item.metadata)
+
+
+def _check_metadata(metadata: Mapping[str, Any]) -> None:
+    try:
+        size = len(json.dumps(dict(metadata), allow_nan=False).encode())
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f"the metadata is no JSON object ({error}); send texts, numbers, lists") from error
+    if size > MOST_METADATA or not all(isinstance(name, str) for name in metadata):
+        raise InvalidArgument(f"got {size} bytes of metadata; at most {MOST_METADATA} are allowed, with names as text")

@@ -1,0 +1,92 @@
+"""The catalog's database: connections, transactions, and what is particular to SQLite."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import sqlalchemy as sa
+
+from copysight.errors import IndexCorrupt
+
+WAIT = 120.0  # seconds that a writer queues behind others before it gives up
+
+
+class Database:
+    """Readers see one state of the database per transaction; writers queue, and a commit is durable when it returns.
+
+    SQLite in WAL mode with ``synchronous=FULL``: the log is fsynced at every commit.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._turn = RLock()
+        self._engine = sa.create_engine(
+            f"sqlite:///{path}",
+            connect_args={"timeout": WAIT, "check_same_thread": False},
+            pool_size=16,
+            max_overflow=64,
+        )
+        sa.event.listen(self._engine, "connect", _prepare)
+        sa.event.listen(self._engine, "begin", _begin)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction that sees one state and changes nothing. Raises ``IndexCorrupt`` for a damaged file."""
+        with self._sound(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction that changes: alone among writers, all or nothing, durable when the block has ended."""
+        with self._sound(), self._turn, self._engine.connect() as connection:
+            connection.execution_options(write=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _sound(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DatabaseError as error:
+            if isinstance(error, sa.exc.IntegrityError | sa.exc.OperationalError):
+                raise
+            raise IndexCorrupt(f"{self.path} is damaged ({error.orig}); restore the index from a backup") from error
+
+    def faults(self) -> list[str]:
+        """What SQLite's own integrity and foreign-key checks find; empty for a sound file."""
+        with self.read() as connection:
+            found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check") if row[0] != "ok"]
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        return found + [f"table {row[0]}, row {row[1]}: refers to a missing row of {row[2]}" for row in broken]
+
+    def copy_to(self, path: Path) -> None:
+        """Online backup: one state of the database, while others read and write."""
+        source = self._engine.raw_connection()
+        try:
+            target = sqlite3.connect(path)
+            try:
+                source.driver_connection.backup(target)  # type: ignore[union-attr]
+                target.execute("PRAGMA journal_mode=DELETE")
+            finally:
+                target.close()
+        finally:
+            source.close()
+
+    def close(self) -> None:
+        """Close all connections; SQLite folds its log into the file when the last one goes."""
+        self._engine.dispose()
+
+
+def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin` says, not where the driver guesses
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536"):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+
+
+def _begin(connection: sa.Connection) -> None:
+    # A writer takes its turn at once: a read lock that must be upgraded later fails instead of waiting.
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,0 +1,140 @@
+"""Filters: JSON to a small checked tree, and the tree to SQL over the declared fields (docs/index.md).
+
+``{"eq": [field, value]}``, ``{"in": [field, [values]]}``, ``{"range": [field, low, high]}`` (either end null, both
+inclusive) and ``{"and": [filters]}``. A list in an item's metadata fits when one of its values does.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from copysight.catalog.schema import values
+from copysight.errors import InvalidArgument
+
+Value = str | bool | int | float
+
+MOST_VALUES = 1000
+MOST_CLAUSES = 32
+MOST_DEPTH = 4
+MOST_LENGTH = 4096
+EXACT_INTEGERS = 2**53
+
+
+@dataclass(frozen=True)
+class In:
+    """The field has one of the values; ``eq`` is the case of one."""
+
+    field: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Range:
+    """``low <= field <= high``, of numbers or of texts; one end may be None."""
+
+    field: str
+    low: Value | None
+    high: Value | None
+
+
+@dataclass(frozen=True)
+class And:
+    """All of them hold; of none, everything fits."""
+
+    filters: tuple["Filter", ...]
+
+
+Filter = In | Range | And
+
+
+def parse(data: object, fields: Collection[str], depth: int = 0) -> Filter:
+    """Check a filter against the declared ``fields``. Raises ``InvalidArgument``."""
+    if not isinstance(data, Mapping) or len(data) != 1:
+        raise _wrong(data, 'an object with one of the words "eq", "in", "range", "and"')
+    ((word, content),) = data.items()
+    if word == "and":
+        return _conjunction(content, fields, depth)
+    if word not in {"eq", "in", "range"}:
+        raise _wrong(word, 'one of the words "eq", "in", "range", "and"')
+    if not isinstance(content, list) or len(content) != (3 if word == "range" else 2):
+        raise _wrong(content, "[field, low, high] for range, [field, value] for eq, [field, [values]] for in")
+    field = _field(content[0], fields)
+    if word == "eq":
+        return In(field, (_value(content[1]),))
+    return _membership(field, content[1]) if word == "in" else _range(field, content[1], content[2])
+
+
+def condition(filter: Filter, item: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:  # noqa: A002 - the API's word
+    """The filter as a condition on the column ``item`` of item ids; all values are bound, none is written into SQL."""
+    if isinstance(filter, And):
+        return sa.and_(sa.true(), *(condition(part, item) for part in filter.filters))
+    inside = sa.select(values.c.item).where(values.c.field == filter.field, _test(filter))
+    return item.in_(inside)
+
+
+def _test(test: In | Range) -> sa.ColumnElement[bool]:
+    if isinstance(test, In):
+        columns = {_column(value).name for value in test.values}
+        return sa.or_(
+            sa.false(), *(values.c[name].in_([v for v in test.values if _column(v).name == name]) for name in columns)
+        )
+    column = _column(test.low if test.low is not None else test.high)
+    ends = [column >= test.low] if test.low is not None else []
+    return sa.and_(*ends, column <= test.high) if test.high is not None else sa.and_(*ends)
+
+
+def _column(value: Value | None) -> sa.Column[Any]:
+    if isinstance(value, bool):
+        return values.c.flag
+    return values.c.text if isinstance(value, str) else values.c.number
+
+
+def _conjunction(content: object, fields: Collection[str], depth: int) -> And:
+    if not isinstance(content, list) or len(content) > MOST_CLAUSES:
+        raise _wrong(content, f'a list of at most {MOST_CLAUSES} filters after "and"')
+    if depth >= MOST_DEPTH:
+        raise InvalidArgument(f"got a filter nested deeper than {MOST_DEPTH}; flatten it")
+    return And(tuple(parse(part, fields, depth + 1) for part in content))
+
+
+def _membership(field: str, content: object) -> In:
+    if not isinstance(content, list) or len(content) > MOST_VALUES:
+        raise _wrong(content, f"a list of at most {MOST_VALUES} values")
+    return In(field, tuple(_value(value) for value in content))
+
+
+def _range(field: str, low: object, high: object) -> Range:
+    ends = [None if end is None else _value(end) for end in (low, high)]
+    given = [end for end in ends if end is not None]
+    kinds = {_column(end).name for end in given}
+    if len(kinds) != 1 or kinds == {"flag"}:
+        raise _wrong([low, high], "two numbers or two texts, one of which may be null")
+    return Range(field, *ends)
+
+
+def _field(name: object, fields: Collection[str]) -> str:
+    if not isinstance(name, str) or name not in fields:
+        known = ", ".join(sorted(fields)) or "none"
+        raise InvalidArgument(
+            f"{_short(name)} is no filterable field (declared: {known}); declare it by `copysight index fields`"
+        )
+    return name
+
+
+def _value(value: object) -> Value:
+    if isinstance(value, str) and len(value) <= MOST_LENGTH:
+        return value
+    if isinstance(value, bool | float | int) and abs(value) <= EXACT_INTEGERS:  # NaN and infinity compare false
+        return value
+    raise _wrong(value, f"a text of at most {MOST_LENGTH} characters, a finite number within 2^53, or true or false")
+
+
+def _wrong(got: object, needed: str) -> InvalidArgument:
+    return InvalidArgument(f"got {_short(got)} in a filter; needed is {needed}")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

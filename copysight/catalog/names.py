@@ -1,0 +1,28 @@
+"""Names that people give to clusters; cluster ids are stable over rebuilds, so names stay where they belong."""
+
+import sqlalchemy as sa
+
+from copysight.catalog.database import Database
+from copysight.catalog.schema import cluster_names
+from copysight.errors import InvalidArgument
+
+
+class ClusterNames:
+    """The table of cluster names."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def set(self, cluster: int, name: str | None) -> None:
+        """Name a cluster, or take its name away with None. Raises ``InvalidArgument`` for an empty or long name."""
+        if name is not None and not 0 < len(name) <= 255:
+            raise InvalidArgument(f"got a name of {len(name)} characters; 1 to 255 are needed")
+        with self._database.write() as connection:
+            connection.execute(cluster_names.delete().where(cluster_names.c.cluster == cluster))
+            if name is not None:
+                connection.execute(cluster_names.insert().values(cluster=cluster, name=name))
+
+    def all(self) -> dict[int, str]:
+        """Names by cluster id."""
+        with self._database.read() as connection:
+            return {row.cluster: row.name for row in connection.execute(sa.select(cluster_names))}

@@ -1,0 +1,82 @@
+"""Vectors of items, read in the order of ids; "placed" items are those whose picture is new or has been replaced."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+
+from copysight.catalog.records import Vectors
+from copysight.catalog.schema import items, models, vectors
+
+
+def model_id(connection: sa.Connection, name: str) -> int:
+    """The number of a model, given on first use."""
+    found = connection.execute(sa.select(models.c.id).where(models.c.name == name)).scalar()
+    if found is None:
+        connection.execute(models.insert().values(name=name))
+        return model_id(connection, name)
+    return int(found)
+
+
+def since(connection: sa.Connection, sequence: int, model: str) -> Vectors:
+    """Items placed after ``sequence``, and those whose vector of the model came after it."""
+    late = (
+        sa.select(items.c.id)
+        .join(vectors, vectors.c.sha256 == items.c.sha256)
+        .join(models)
+        .where(models.c.name == model, vectors.c.sequence > sequence)
+    )
+    fresh = items.c.id.in_(sa.select(items.c.id).where(items.c.placed > sequence).union(late))
+    return _vectors(connection.execute(_query(model).where(fresh)), _dimension(connection, model))
+
+
+def of_ids(connection: sa.Connection, ids: Sequence[int], model: str) -> Vectors:
+    """The items named."""
+    return _vectors(connection.execute(_query(model).where(items.c.id.in_(ids))), _dimension(connection, model))
+
+
+def stream(connection: sa.Connection, model: str, size: int) -> Iterator[Vectors]:
+    """All items, ``size`` at a time."""
+    dimension = _dimension(connection, model)
+    after = 0
+    while True:
+        part = _vectors(connection.execute(_query(model).where(items.c.id > after).limit(size)), dimension)
+        if not len(part.ids):
+            return
+        yield part
+        after = int(part.ids[-1])
+
+
+def without(model: str, after: int) -> sa.Select[Any]:
+    """Items without a vector of the model, with ids above ``after``."""
+    having = sa.select(vectors.c.sha256).join(models).where(models.c.name == model, vectors.c.sha256 == items.c.sha256)
+    return sa.select(items).where(items.c.id > after, ~having.exists()).order_by(items.c.id)
+
+
+def bad_vectors() -> sa.Select[Any]:
+    """Vectors whose length in bytes is not that of their model."""
+    size = sa.func.length(vectors.c.vector)
+    wanted = models.c.dimension * 4
+    return sa.select(vectors.c.id, size.label("size"), wanted.label("wanted")).join(models).where(size != wanted)
+
+
+def _query(model: str) -> sa.Select[Any]:
+    return (
+        sa.select(items.c.id, items.c.collection, vectors.c.vector)
+        .join(vectors, vectors.c.sha256 == items.c.sha256)
+        .where(vectors.c.model == sa.select(models.c.id).where(models.c.name == model).scalar_subquery())
+        .order_by(items.c.id)
+    )
+
+
+def _dimension(connection: sa.Connection, model: str) -> int:
+    return int(connection.execute(sa.select(models.c.dimension).where(models.c.name == model)).scalar() or 0)
+
+
+def _vectors(rows: sa.CursorResult[Any], dimension: int) -> Vectors:
+    found = rows.all()
+    matrix: npt.NDArray[np.float32] = np.frombuffer(b"".join(row.vector for row in found), dtype="<f4")
+    ids = np.fromiter((row.id for row in found), dtype=np.int64, count=len(found))
+    return Vectors(ids, matrix.reshape(len(found), dimension), tuple(row.collection for row in found))

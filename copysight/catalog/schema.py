@@ -1,0 +1,143 @@
+"""Tables of the catalog, and the steps that lead an older catalog to them. What only SQLite has is in `database`."""
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from copysight.errors import IndexCorrupt
+
+VERSION = 1
+
+metadata = sa.MetaData()
+
+# One row: the schema's version, the change sequence, how far tombstones are forgotten, and the live model.
+state = sa.Table(
+    "state",
+    metadata,
+    sa.Column("id", sa.Integer, sa.CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("horizon", sa.BigInteger, nullable=False),
+    sa.Column("model", sa.String(64), nullable=False),
+    sa.Column("variant", sa.String(32), nullable=False),
+    sa.Column("policy", sa.String(16), nullable=False),
+)
+
+# SQLite gives 64-bit row ids only to INTEGER PRIMARY KEY; AUTOINCREMENT promises that none is used again.
+RowId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+# `changed` is the sequence of the last change of any kind, `placed` that of the last change of the picture itself.
+items = sa.Table(
+    "items",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    sa.Column("collection", sa.String(255), nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False, index=True),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("metadata", sa.JSON, nullable=False),
+    sa.Column("source", sa.Text),
+    sa.Column("changed", sa.BigInteger, nullable=False),
+    sa.Column("placed", sa.BigInteger, nullable=False, index=True),
+    sa.UniqueConstraint("collection", "key"),
+    sqlite_autoincrement=True,
+)
+
+models = sa.Table(
+    "models",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.String(64), nullable=False, unique=True),
+    sa.Column("dimension", sa.Integer),
+)
+
+# One vector for equal bytes and a model, however many items show them: D float32 numbers, little-endian.
+vectors = sa.Table(
+    "vectors",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("model", sa.Integer, sa.ForeignKey("models.id"), nullable=False),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("vector", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("sha256", "model"),
+    sa.Index("vectors_model_sequence", "model", "sequence"),
+)
+
+tombstones = sa.Table(
+    "tombstones",
+    metadata,
+    sa.Column("item", RowId, primary_key=True, autoincrement=False),
+    sa.Column("sequence", sa.BigInteger, nullable=False, index=True),
+)
+
+# Bytes that no item shows any more, and whose files are still to be removed.
+orphans = sa.Table("orphans", metadata, sa.Column("sha256", sa.String(64), primary_key=True))
+
+fields = sa.Table("fields", metadata, sa.Column("name", sa.String(255), primary_key=True))
+
+# Values of filterable fields, one row a value (a list in the metadata gives several), in the column of its type.
+values = sa.Table(
+    "field_values",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    sa.Column("item", RowId, sa.ForeignKey("items.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("field", sa.String(255), sa.ForeignKey("fields.name", ondelete="CASCADE"), nullable=False),
+    sa.Column("text", sa.Text),
+    sa.Column("number", sa.Double),
+    sa.Column("flag", sa.Boolean),
+    sa.Index("field_values_text", "field", "text", "item"),
+    sa.Index("field_values_number", "field", "number", "item"),
+    sa.Index("field_values_flag", "field", "flag", "item"),
+)
+
+cluster_names = sa.Table(
+    "cluster_names",
+    metadata,
+    sa.Column("cluster", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.String(255), nullable=False),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    sa.Column("kind", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("progress", sa.BigInteger, nullable=False),
+    sa.Column("total", sa.BigInteger, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("updated", sa.Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Step n leads a catalog of version n to version n + 1, inside the transaction that it is handed.
+Step = Callable[[sa.Connection], None]
+MIGRATIONS: dict[int, Step] = {}
+
+
+def create(connection: sa.Connection, model: str, variant: str, policy: str) -> None:
+    """Make the tables of an empty catalog."""
+    metadata.create_all(connection)
+    first = {"id": 1, "version": VERSION, "sequence": 0, "horizon": 0}
+    connection.execute(state.insert().values(**first, model=model, variant=variant, policy=policy))
+
+
+def migrate(connection: sa.Connection, steps: dict[int, Step] = MIGRATIONS, target: int = VERSION) -> int:
+    """Lead the catalog to ``target``, all steps in one transaction. Returns the version found.
+
+    Raises ``IndexCorrupt`` for a catalog of a later version, or of one that no step leaves.
+    """
+    # Only the column that every version has, so that later columns of `state` do not hinder the reading.
+    found = int(connection.execute(sa.text("SELECT version FROM state WHERE id = 1")).scalar_one())
+    if found > target:
+        raise IndexCorrupt(f"the catalog is of version {found}, this program reads up to {target}; upgrade the program")
+    for version in range(found, target):
+        if version not in steps:
+            raise IndexCorrupt(f"no migration leads on from version {version}; use a program that reads it")
+        steps[version](connection)
+    if found != target:
+        connection.execute(sa.text("UPDATE state SET version = :v WHERE id = 1"), {"v": target})
+    return found
