@@ -1,0 +1,86 @@
+"""timm networks by name, as feature extractors pictures (B, 3, S, S) -> (B, D), started and resized as DINO does it."""
+
+from collections.abc import Sequence
+
+import timm
+import torch
+import torch.nn.functional as F
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from copysight.errors import InvalidArgument
+
+
+class DinoTransformer(VisionTransformer):
+    """A timm ViT that interpolates its position embedding by DINO's rule, at any size of picture.
+
+    timm's own rule (by size, antialiased) differs by up to .6 on a 6 x 6 grid.
+    """
+
+    def _pos_embed(self, x: Tensor) -> Tensor:
+        rows, columns = x.shape[1:3]
+        tokens = torch.cat([self.cls_token.expand(len(x), -1, -1), x.flatten(1, 2)], dim=1)
+        return self.pos_drop(tokens + resize_positions(self.pos_embed, self.patch_embed.grid_size, rows, columns))
+
+
+def resize_positions(table: Tensor, grid: tuple[int, int], rows: int, columns: int) -> Tensor:
+    """Position table (1, 1 + P, D) of a ``grid`` to ``rows`` x ``columns``: (1, 1 + rows * columns, D).
+
+    Bicubic without antialias; the scale is (n + .1) / grid and coordinates follow that scale, not the size
+    (Caron et al. 2021, released vision_transformer.py). Only the square training grid itself is left alone.
+    """
+    if (rows, columns) == tuple(grid) and rows == columns:
+        return table
+    patches = table[:, 1:].unflatten(1, grid).permute(0, 3, 1, 2)
+    scale = ((rows + 0.1) / grid[0], (columns + 0.1) / grid[1])
+    resized = F.interpolate(patches, scale_factor=scale, mode="bicubic", align_corners=False)
+    return torch.cat([table[:, :1], resized.flatten(2).transpose(1, 2)], dim=1)
+
+
+def build(name: str, image_size: int = 224, drop_path: float = 0.0, zero_init_last: bool = False) -> nn.Module:
+    """A fresh network without classifier. ``image_size`` fixes a ViT's position grid; smaller crops are fine later.
+
+    ViTs start as in DINO (cls token and positions truncated normal of std .02, timm has 1e-6 for the former). ResNets
+    do not zero the last BatchNorm of a block (DINO and SwAV do not); ``zero_init_last`` asks for it. Raises
+    ``InvalidArgument`` for a name that timm does not know.
+    """
+    if not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{name.split('_', maxsplit=1)[0]}*")[:8]) or "see timm.list_models()"
+        raise InvalidArgument(f"got --backbone {name}, which timm does not have; some it has: {near}")
+    if name.startswith(("vit_", "deit_")):
+        return _transformer(name, image_size, drop_path)
+    extra = {"zero_init_last": zero_init_last} if "resne" in name else {}
+    if drop_path:
+        extra["drop_path_rate"] = drop_path
+    return timm.create_model(name, num_classes=0, **extra)  # type: ignore[no-any-return]
+
+
+def _transformer(name: str, image_size: int, drop_path: float) -> nn.Module:
+    network = timm.create_model(
+        name, num_classes=0, img_size=image_size, dynamic_img_size=True, drop_path_rate=drop_path
+    )
+    if type(network) is not VisionTransformer or network.cls_token is None or network.num_prefix_tokens != 1:
+        return network  # type: ignore[no-any-return]
+    network.__class__ = DinoTransformer
+    network.patch_embed.img_size = None  # a side that is no multiple of the patch is cut, as the patch convolution does
+    nn.init.trunc_normal_(network.cls_token, std=0.02)
+    nn.init.trunc_normal_(network.pos_embed, std=0.02)
+    return network  # type: ignore[no-any-return]
+
+
+def multi_crop(backbone: nn.Module, crops: Sequence[Tensor]) -> Tensor:
+    """Features (V * B, D), crop-major: one pass per run of consecutive crops of equal shape.
+
+    BatchNorm therefore sees each resolution as a batch of its own, as in DINO and SwAV; give global crops first.
+    """
+    features, start = [], 0
+    for stop in range(1, len(crops) + 1):
+        if stop == len(crops) or crops[stop].shape[1:] != crops[start].shape[1:]:
+            features.append(backbone(torch.cat(list(crops[start:stop]))))
+            start = stop
+    return torch.cat(features)
+
+
+def dimension(backbone: nn.Module) -> int:
+    """Number D of features that ``backbone`` returns."""
+    return int(backbone.num_features)  # type: ignore[arg-type]

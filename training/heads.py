@@ -1,0 +1,119 @@
+"""Projection heads, feature (B, D) to prototype logits (B, K), under the parameter names of the released checkpoints."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DinoHead(nn.Module):
+    """DINO's head: MLP with GELU to a bottleneck, L2 norm, weight-normed linear layer (Caron et al. 2021, appendix C).
+
+    ``norm_last_layer`` keeps the length of each prototype at 1, so that logits are cosines. ``use_bn`` is the form for
+    ResNets trained with it.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        prototypes: int,
+        hidden: int = 2048,
+        bottleneck: int = 256,
+        layers: int = 3,
+        use_bn: bool = False,
+        norm_last_layer: bool = True,
+    ) -> None:
+        super().__init__()
+        self.mlp = _mlp(features, hidden, bottleneck, max(layers, 1), use_bn)
+        self.last_layer = WeightNormLinear(bottleneck, prototypes, learn_length=not norm_last_layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, D) to logits (B, K)."""
+        logits: Tensor = self.last_layer(F.normalize(self.mlp(x), dim=-1))
+        return logits
+
+
+class WeightNormLinear(nn.Module):
+    """Linear without bias whose rows are g * v / |v|; ``weight_g`` (K, 1) starts at 1 and is fixed unless learned."""
+
+    def __init__(self, features: int, prototypes: int, learn_length: bool) -> None:
+        super().__init__()
+        self.weight_g = nn.Parameter(torch.ones(prototypes, 1), requires_grad=learn_length)
+        self.weight_v = nn.Parameter(nn.Linear(features, prototypes, bias=False).weight.detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, D) to (B, K)."""
+        return F.linear(x, self.weight_v * (self.weight_g / self.weight_v.norm(dim=1, keepdim=True)))
+
+
+class SwavHead(nn.Module):
+    """SwAV's head: Linear, BatchNorm, ReLU, Linear, L2 norm; then linear prototypes (Caron et al. 2020, section 4).
+
+    ``prototypes`` may name several numbers: DeepCluster-v2 trains several sets at once.
+    """
+
+    def __init__(self, features: int, prototypes: tuple[int, ...], hidden: int = 2048, output: int = 128) -> None:
+        super().__init__()
+        self.projection_head = nn.Sequential(
+            nn.Linear(features, hidden), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, output)
+        )
+        self.prototypes = nn.ModuleList(nn.Linear(output, count, bias=False) for count in prototypes)
+
+    def project(self, x: Tensor) -> Tensor:
+        """(B, D) to L2-normalised embeddings (B, output)."""
+        return F.normalize(self.projection_head(x), dim=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, D) to cosines with the first set of prototypes (B, K); prototypes are kept at length 1 by the method."""
+        scores: Tensor = self.prototypes[0](self.project(x))
+        return scores
+
+    @torch.no_grad()
+    def normalise_prototypes(self) -> None:
+        """Scale every prototype to length 1, in place."""
+        for prototypes in self.prototypes:
+            prototypes.weight.copy_(F.normalize(prototypes.weight, dim=1))  # type: ignore[operator,arg-type]
+
+
+def _mlp(features: int, hidden: int, bottleneck: int, layers: int, use_bn: bool) -> nn.Module:
+    widths = [features, *[hidden] * (layers - 1), bottleneck]
+    modules: list[nn.Module] = []
+    for number, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+        linear = nn.Linear(before, after)
+        nn.init.trunc_normal_(linear.weight, std=0.02)
+        nn.init.zeros_(linear.bias)
+        modules.append(linear)
+        if number < layers - 1:
+            modules += [nn.BatchNorm1d(hidden), nn.GELU()] if use_bn else [nn.GELU()]
+    return modules[0] if layers == 1 else nn.Sequential(*modules)
+
+
+class Shift(nn.Module):
+    """Add a constant row, such as minus DINO's centre."""
+
+    row: Tensor
+
+    def __init__(self, row: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("row", row)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, K) to (B, K)."""
+        return x + self.row
+
+
+def rebuild(state: dict[str, Tensor]) -> nn.Module | None:
+    """The head that ``state`` belongs to, its shape read from its weights; ``None`` if it is no head of these."""
+    head: nn.Module
+    if "last_layer.weight_v" in state:
+        weights = [value for name, value in state.items() if name.startswith("mlp.") and value.ndim == 2]
+        prototypes, bottleneck = state["last_layer.weight_v"].shape
+        use_bn = any(name.endswith("running_mean") for name in state)
+        head = DinoHead(weights[0].shape[1], prototypes, weights[0].shape[0], bottleneck, len(weights), use_bn)
+    elif "projection_head.0.weight" in state:
+        hidden, features = state["projection_head.0.weight"].shape
+        counts = [len(value) for name, value in state.items() if name.startswith("prototypes.")]
+        head = SwavHead(features, tuple(counts), hidden, len(state["projection_head.3.weight"]))
+    else:
+        return None
+    head.load_state_dict(state)
+    return head.requires_grad_(False)

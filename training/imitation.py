@@ -1,0 +1,154 @@
+"""Warm start: before a method begins, its backbone imitates one that has already learned. Ours, not the papers'.
+
+A ViT from scratch learns nothing visible from tens of thousands of pictures, a small ResNet does. So the ViT first
+copies the ResNet: one crop a picture, cosine and contrastive loss to the ResNet's whitened feature.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from training import augment, backbones, optim, schedules
+from training.augment import Crops, Recipe
+from training.checkpoint import Checkpoint
+from training.data import Pack
+from training.method import Length, Moment, Outcome
+from training.schedules import Schedules
+
+
+@dataclass(frozen=True)
+class ImitationConfig:
+    """Knobs of the warm start; the defaults are those of our pilot."""
+
+    lr: float = 1e-3
+    min_lr: float = 1e-5
+    warmup: float = 0.05
+    weight_decay: float = 0.05
+    temperature: float = 0.1
+    contrast: float = 1.0
+    optimizer: str = "adamw"
+
+
+def recipe(size: int, like: Recipe) -> Recipe:
+    """One crop of ``size``, mild colour jitter; normalised as in the recipe of the method that follows."""
+    crops = (Crops(size, (0.25, 1.0), (0.0,), (0.0,)),)
+    return Recipe(crops, (0.3, 0.3, 0.2, 0.05), "bicubic", like.mean, like.std, grey_probability=0.1)
+
+
+class Teacher(nn.Module):
+    """A frozen backbone whose feature is whitened: (B, 3, S, S) to unit rows (B, D)."""
+
+    mean: Tensor
+    whitening: Tensor
+
+    def __init__(self, backbone: nn.Module, mean: Tensor, whitening: Tensor) -> None:
+        super().__init__()
+        self.backbone = backbone.requires_grad_(False)
+        self.register_buffer("mean", mean)
+        self.register_buffer("whitening", whitening)
+
+    def train(self, mode: bool = True) -> "Teacher":
+        """Always in eval mode."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Whitened features, rows of length 1."""
+        return F.normalize((self.backbone(pictures).float() - self.mean) @ self.whitening, dim=1)
+
+
+def whitening(features: Tensor, floor: float = 1e-2) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and ZCA-like matrix (D, D) that make ``features`` (N, D) uncorrelated; small variances are floored."""
+    mean = features.mean(dim=0)
+    centred = (features - mean).double()
+    values, vectors = torch.linalg.eigh(centred.t() @ centred / len(features))
+    scale = values.clamp(min=float(values.max()) * floor).rsqrt()
+    return mean, (vectors * scale).float()
+
+
+class Imitation(nn.Module):
+    """A method of the loop whose student learns another network's features."""
+
+    name = "imitation"
+    backbone_prefix = "student."
+    head_prefix = "projection."
+    uniform_entropy = None
+
+    def __init__(
+        self, config: ImitationConfig, teacher: Teacher, backbone: str, image_size: int, recipe: Recipe
+    ) -> None:
+        super().__init__()
+        self.config, self.recipe = config, recipe
+        self.teacher = teacher
+        self.student = backbones.build(backbone, image_size)
+        self.projection = nn.Linear(backbones.dimension(self.student), len(teacher.mean))
+
+    def schedules(self, length: Length) -> Schedules:
+        """A short warm-up and a cosine; the learning rate is not scaled by the batch."""
+        c = self.config
+        lr = schedules.cosine(c.lr, c.min_lr, length.steps, round(c.warmup * length.steps))
+        return Schedules(lr, np.full(length.steps, c.weight_decay))
+
+    def optimizer(self) -> Optimizer:
+        """Over student and projection."""
+        return optim.build(self.config.optimizer, optim.groups(nn.ModuleList([self.student, self.projection])))
+
+    def start(self, length: Length) -> None:
+        """Nothing depends on the length."""
+
+    def order(self, epoch: int, rng: np.random.Generator) -> None:
+        """Each picture once, shuffled."""
+
+    def begin_epoch(self, epoch: int, passes: Any) -> Mapping[str, float]:
+        """Nothing is needed between epochs."""
+        return {}
+
+    def begin_step(self, moment: Moment) -> None:
+        """Nothing to prepare."""
+
+    def forward(self, crops: Sequence[Tensor], numbers: Tensor) -> Outcome:
+        """Cosine distance to the teacher's feature, and telling it from the other pictures' of the batch."""
+        target = self.teacher(crops[0])
+        guess = F.normalize(self.projection(self.student(crops[0])).float(), dim=1)
+        cosine = (guess * target).sum(dim=1).mean()
+        own = torch.arange(len(guess), device=guess.device)
+        contrast = F.cross_entropy(guess @ target.t() / self.config.temperature, own)
+        loss = 1 - cosine + self.config.contrast * contrast
+        return Outcome(loss, {"loss": loss.detach(), "cosine": cosine.detach(), "contrast": contrast.detach()})
+
+    def after_backward(self, moment: Moment) -> None:
+        """Nothing is frozen."""
+
+    def after_update(self, moment: Moment) -> None:
+        """Nothing follows."""
+
+    def exported(self) -> nn.Module:
+        """The student."""
+        return self.student
+
+    def adopt(self, backbone: Mapping[str, Tensor]) -> None:
+        """Start from a backbone that has already learned."""
+        self.student.load_state_dict(backbone)
+
+
+def teacher(trained: Checkpoint, pack: Pack, recipe: Recipe, device: str, sample: int = 4096) -> Teacher:
+    """The backbone of ``trained``, its features whitened on ``sample`` pictures of ``pack``."""
+    backbone = backbones.build(trained.backbone, trained.image_size)
+    backbone.load_state_dict(trained.backbone_state)
+    backbone = backbone.to(device).eval()
+    rng = np.random.default_rng(0)
+    numbers = rng.permutation(len(pack))[:sample]
+    features = []
+    for chunk in np.array_split(numbers, max(1, len(numbers) // 64)):
+        drawn = augment.draw(recipe, pack.sizes[chunk], rng)
+        pictures = [torch.from_numpy(pack.picture(int(number))) for number in chunk]
+        with torch.no_grad():
+            views = augment.apply(recipe, pictures, drawn, torch.device(device))
+            features.append(backbone(views[0]).float().cpu())
+    return Teacher(backbone, *whitening(torch.cat(features)))

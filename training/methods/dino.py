@@ -1,0 +1,205 @@
+"""DINO: self-distillation with no labels (Caron et al. 2021). A student matches a mean teacher across crops."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from training import backbones, gather, heads, optim, schedules
+from training.augment import Recipe
+from training.koleo import koleo
+from training.method import Length, Moment, Outcome
+from training.schedules import Schedules
+from training.sinkhorn import sinkhorn
+
+
+@dataclass(frozen=True)
+class DinoConfig:
+    """Every knob of DINO; the defaults are those of the released code."""
+
+    prototypes: int = 65536
+    hidden: int = 2048
+    bottleneck: int = 256
+    head_bn: bool = False
+    norm_last_layer: bool = True
+    freeze_last_layer: float = 1
+    momentum: float = 0.996
+    student_temperature: float = 0.1
+    warmup_teacher_temperature: float = 0.04
+    teacher_temperature: float = 0.04
+    warmup_teacher_epochs: int = 0
+    centre_momentum: float = 0.9
+    centring: str = "softmax-centre"
+    koleo: float = 0.0
+    drop_path: float = 0.1
+    optimizer: str = "adamw"
+    lr: float = 5e-4
+    min_lr: float = 1e-6
+    warmup_epochs: float = 10
+    weight_decay: float = 0.04
+    final_weight_decay: float = 0.4
+
+
+class Network(nn.Module):
+    """Backbone and head under the names of the released checkpoints."""
+
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.head = backbone, head
+
+    def forward(self, crops: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Crops to features (V * B, D) and logits (V * B, K), crop-major; the head sees all crops at once."""
+        features = backbones.multi_crop(self.backbone, crops)
+        return features, self.head(features)
+
+
+class Dino(nn.Module):
+    """Student, teacher and centre. The centre is a buffer, so that it is saved with the rest."""
+
+    name = "dino"
+    backbone_prefix = "teacher.backbone."
+    head_prefix = "teacher.head."
+    centre: Tensor
+
+    def __init__(self, config: DinoConfig, backbone: str, image_size: int, recipe: Recipe) -> None:
+        super().__init__()
+        self.config, self.recipe = config, recipe
+        self.uniform_entropy = math.log(config.prototypes)
+        self.student = _network(config, backbone, image_size, config.drop_path, config.norm_last_layer)
+        self.teacher = _network(config, backbone, image_size, 0.0, norm_last_layer=True)
+        self.register_buffer("centre", torch.zeros(1, config.prototypes))
+        self.teacher.load_state_dict(self.student.state_dict())
+        self.teacher.requires_grad_(False)
+        self._temperature = config.warmup_teacher_temperature
+        self._teacher_sum: Tensor | None = None
+        self._teacher_rows = 0
+
+    def schedules(self, length: Length) -> Schedules:
+        """Learning rate scaled by batch / 256 with warm-up; weight decay on a cosine."""
+        c = self.config
+        peak = c.lr * length.batch / 256
+        return Schedules(
+            schedules.cosine(peak, c.min_lr, length.steps, length.of_epochs(c.warmup_epochs)),
+            schedules.cosine(c.weight_decay, c.final_weight_decay, length.steps),
+        )
+
+    def optimizer(self) -> Optimizer:
+        """Over the student only."""
+        return optim.build(self.config.optimizer, optim.groups(self.student))
+
+    def start(self, length: Length) -> None:
+        """Lay out momentum per step and teacher temperature per epoch; the first teacher is the student."""
+        c = self.config
+        self._momenta = schedules.cosine(c.momentum, 1.0, length.steps)
+        self._temperatures = schedules.teacher_temperature(
+            c.warmup_teacher_temperature, c.teacher_temperature, c.warmup_teacher_epochs, length.epochs
+        )
+        self._frozen_steps = length.of_epochs(c.freeze_last_layer)
+
+    def order(self, epoch: int, rng: np.random.Generator) -> None:
+        """Each picture once, shuffled."""
+
+    def begin_epoch(self, epoch: int, passes: Any) -> Mapping[str, float]:
+        """Nothing is needed between epochs."""
+        return {}
+
+    def begin_step(self, moment: Moment) -> None:
+        """Temperature of the epoch; forget the teacher rows of the step before."""
+        self._temperature = float(self._temperatures[moment.epoch])
+        self._teacher_sum, self._teacher_rows = None, 0
+
+    def forward(self, crops: Sequence[Tensor], numbers: Tensor) -> Outcome:
+        """Loss of one micro-batch; the teacher sees the two global crops only."""
+        with torch.no_grad():
+            _, teacher = self.teacher(crops[:2])
+            teacher = teacher.float()
+            self._observe(teacher)
+            target = self._target(teacher)
+        features, student = self.student(crops)
+        loss = cross_view_loss(student.float(), target, len(crops), self.config.student_temperature)
+        figures = {"loss": loss.detach(), "entropy": entropy(target)}
+        figures["kl"] = figures["loss"] - figures["entropy"]
+        if self.config.koleo:
+            spread = sum(koleo(F.normalize(view.float(), dim=1)) for view in features.chunk(len(crops))[:2])
+            figures["koleo"] = spread.detach()
+            loss = loss + self.config.koleo * spread
+        return Outcome(loss, figures)
+
+    def after_backward(self, moment: Moment) -> None:
+        """Freeze the last layer early on: without a gradient AdamW leaves it wholly alone, decay included."""
+        if moment.step < self._frozen_steps:
+            for parameter in self.student.head.last_layer.parameters():  # type: ignore[union-attr]
+                parameter.grad = None
+
+    @torch.no_grad()
+    def after_update(self, moment: Moment) -> None:
+        """Teacher (parameters, not BatchNorm buffers) and centre move once per optimiser step."""
+        momentum = float(self._momenta[moment.step])
+        follow(self.teacher, self.student, momentum)
+        if self._teacher_sum is not None and self.config.centring == "softmax-centre":
+            total = gather.total(self._teacher_sum)
+            mean = total / (self._teacher_rows * gather.world_size())
+            self.centre.lerp_(mean, 1 - self.config.centre_momentum)
+
+    def exported(self) -> nn.Module:
+        """The teacher's backbone."""
+        return self.teacher.backbone
+
+    def adopt(self, backbone: Mapping[str, Tensor]) -> None:
+        """Start student and teacher from a backbone that has already learned."""
+        self.student.backbone.load_state_dict(backbone)
+        self.teacher.backbone.load_state_dict(backbone)
+
+    def _observe(self, teacher: Tensor) -> None:
+        total = teacher.sum(dim=0, keepdim=True)
+        self._teacher_sum = total if self._teacher_sum is None else self._teacher_sum + total
+        self._teacher_rows += len(teacher)
+
+    def _target(self, teacher: Tensor) -> Tensor:
+        if self.config.centring == "sinkhorn":
+            return sinkhorn(teacher, self._temperature)
+        return F.softmax((teacher - self.centre) / self._temperature, dim=-1)
+
+
+def cross_view_loss(student: Tensor, target: Tensor, views: int, temperature: float) -> Tensor:
+    """Cross-entropy of every student crop with both teacher crops, save the same crop: the mean over 2 (V - 1) pairs.
+
+    ``student`` (V * B, K) logits, ``target`` (2 B, K) probabilities, both crop-major (Caron et al. 2021, eq. 3).
+    """
+    log_p = F.log_softmax(student / temperature, dim=-1).unflatten(0, (views, -1))
+    q = target.unflatten(0, (2, -1))
+    # The sum over all crops but the teacher's own, per teacher crop: linear in log p, so one product does for all.
+    rest = log_p.sum(dim=0) - log_p[:2]
+    return -(q * rest).sum(dim=-1).mean(dim=1).sum() / (2 * (views - 1))
+
+
+def entropy(probabilities: Tensor) -> Tensor:
+    """Mean entropy in nats of rows (B, K)."""
+    return torch.special.entr(probabilities).sum(dim=-1).mean()
+
+
+@torch.no_grad()
+def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
+    """Exponential moving average of the parameters: teacher <- m teacher + (1 - m) student."""
+    old = list(teacher.parameters())
+    new = [parameter.detach() for parameter in student.parameters()]
+    torch._foreach_mul_(old, momentum)
+    torch._foreach_add_(old, new, alpha=1 - momentum)
+
+
+def _network(config: DinoConfig, backbone: str, image_size: int, drop_path: float, norm_last_layer: bool) -> Network:
+    body = backbones.build(backbone, image_size, drop_path if backbone.startswith("vit_") else 0.0)
+    return Network(body, head(config, backbones.dimension(body), norm_last_layer))
+
+
+def head(config: DinoConfig, features: int, norm_last_layer: bool = True) -> heads.DinoHead:
+    """The head that ``config`` describes."""
+    return heads.DinoHead(
+        features, config.prototypes, config.hidden, config.bottleneck, 3, config.head_bn, norm_last_layer
+    )
