@@ -21,6 +21,7 @@ from training.journal import Journal
 from training.loop import Plan, Run
 from training.method import Method
 from training.methods.dino import Dino, DinoConfig
+from training.methods.swav import Swav, SwavConfig
 
 Command = Callable[..., Any]
 
@@ -198,7 +199,88 @@ def dino(
     """DINO: self-distillation with no labels (Caron et al. 2021)."""
     recipe = augment.dino_recipe(global_size, local_size, local_crops, global_scale, local_scale)
     config = DinoConfig(**options)
-    _run(job, recipe, lambda: Dino(config, job.plan.backbone, job.plan.image_size, recipe))  # fmt: skip
+    _run(job, recipe, lambda: Dino(config, job.plan.backbone, job.plan.image_size, recipe))
+
+
+@train.command()
+@shared
+@click.option(
+    "--prototypes",
+    default=3000,
+    show_default=True,
+    help="Prototypes K. SwAV: 3000, about ten per class; fewer on small data.",
+)
+@click.option("--hidden", default=2048, show_default=True, help="Width of the projection head. SwAV: 2048.")
+@click.option("--output", default=128, show_default=True, help="Dimension of embeddings and prototypes. SwAV: 128.")
+@click.option("--temperature", default=0.1, show_default=True, help="Softmax temperature. SwAV: .1.")
+@click.option("--epsilon", default=0.05, show_default=True, help="Sinkhorn regularisation. SwAV: .05.")
+@click.option("--sinkhorn-iterations", default=3, show_default=True, help="Sinkhorn iterations. SwAV: 3.")
+@click.option(
+    "--freeze-prototypes-steps",
+    default=5005,
+    show_default=True,
+    help="Steps without update of prototypes. SwAV: 5005 at batch 256, 313 at 4096: one epoch.",
+)
+@click.option(
+    "--queue-length",
+    default=0,
+    show_default=True,
+    help="Past embeddings that take part in the assignment. SwAV: 3840 at batch 256, else 0.",
+)
+@click.option(
+    "--queue-from-epoch", default=15.0, show_default=True, help="When the queue begins; too early collapses. SwAV: 15."
+)
+@click.option(
+    "--koleo",
+    default=0.0,
+    show_default=True,
+    help="Weight of KoLeo on both global crops' features (DINOv2: .1). SwAV: 0.",
+)
+@click.option("--drop-path", default=0.0, show_default=True, help="Stochastic depth of a ViT. SwAV: 0.")
+@click.option(
+    "--optimizer",
+    type=click.Choice(["larc", "adamw", "sgd", "lars"]),
+    default="larc",
+    show_default=True,
+    help="SwAV: SGD within LARC; adamw for ViTs and small data.",
+)
+@click.option(
+    "--lr",
+    default=0.6,
+    show_default=True,
+    help="Peak learning rate, NOT scaled by the batch. SwAV: .6 at 256, 4.8 at 4096.",
+)
+@click.option("--min-lr", default=0.0006, show_default=True, help="Last learning rate. SwAV: .0006, .0048.")
+@click.option(
+    "--start-lr", default=0.0, show_default=True, help="Learning rate at the start of the warm-up. SwAV: 0, .3 at 4096."
+)
+@click.option(
+    "--warmup-epochs", default=0.0, show_default=True, help="Epochs of linear warm-up. SwAV: 0 at 256, 10 at 4096."
+)
+@click.option("--weight-decay", default=1e-6, show_default=True, help="Weight decay. SwAV: 1e-6.")
+@click.option(
+    "--global-scale",
+    nargs=2,
+    default=(0.14, 1.0),
+    show_default=True,
+    help="Area of global crops. SwAV: .14 1; .08 1 without local crops.",
+)
+@click.option(
+    "--local-scale", nargs=2, default=(0.05, 0.14), show_default=True, help="Area of local crops. SwAV: .05 .14."
+)
+def swav(
+    job: Job,
+    global_size: int,
+    local_size: int,
+    local_crops: int,
+    global_scale: tuple[float, float],
+    local_scale: tuple[float, float],
+    **options: Any,
+) -> None:
+    """SwAV: swapped assignments between views (Caron et al. 2020)."""
+    recipe = augment.swav_recipe(global_size, local_size, local_crops, global_scale, local_scale)
+    config = SwavConfig(**options)
+    _run(job, recipe, lambda: Swav(config, job.plan.backbone, job.plan.image_size, recipe))
 
 
 def _run(job: Job, recipe: Recipe, build: Callable[[], Method]) -> None:

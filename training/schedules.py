@@ -19,23 +19,15 @@ class Schedules:
 
 
 def cosine(base: float, final: float, steps: int, warmup: int = 0, start: float = 0.0) -> Floats:
-    """DINO's schedule: linear from ``start`` to ``base`` over ``warmup`` steps, both ends included, then half a cosine
-    to ``final``, which is never reached. ``base`` comes twice, as in the released code.
+    """Linear from ``start`` to ``base`` over ``warmup`` steps, both ends included, then half a cosine towards ``final``.
 
+    ``base`` comes twice and ``final`` is never reached, as in the released code of both DINO and SwAV.
     Raises ``InvalidArgument`` if the warm-up is longer than the training.
     """
     _check(steps, warmup)
     position = np.arange(steps - warmup)
     fall = final + 0.5 * (base - final) * (1 + np.cos(np.pi * position / max(len(position), 1)))
     return np.concatenate([np.linspace(start, base, warmup), fall])
-
-
-def swav_cosine(base: float, final: float, steps: int, warmup: int = 0, start: float = 0.0) -> Floats:
-    """SwAV's learning rate: ``linspace(start, base)`` over the warm-up, then a cosine to ``final``.
-
-    The released code writes the same cosine with the total length of the cosine part as its period.
-    """
-    return cosine(base, final, steps, warmup, start)
 
 
 def teacher_temperature(warm: float, final: float, warmup_epochs: int, epochs: int) -> Floats:
