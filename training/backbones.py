@@ -5,10 +5,13 @@ from collections.abc import Sequence
 import timm
 import torch
 import torch.nn.functional as F
+from timm.models import is_model_in_modules
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from copysight.errors import InvalidArgument
+
+TRANSFORMERS = ("vision_transformer", "vision_transformer_hybrid", "deit")
 
 
 class DinoTransformer(VisionTransformer):
@@ -47,11 +50,10 @@ def build(name: str, image_size: int = 224, drop_path: float = 0.0, zero_init_la
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name.split('_', maxsplit=1)[0]}*")[:8]) or "see timm.list_models()"
         raise InvalidArgument(f"got --backbone {name}, which timm does not have; some it has: {near}")
-    if name.startswith(("vit_", "deit_")):
+    if is_model_in_modules(name, TRANSFORMERS):
         return _transformer(name, image_size, drop_path)
-    extra = {"zero_init_last": zero_init_last} if "resne" in name else {}
-    if drop_path:
-        extra["drop_path_rate"] = drop_path
+    # Stochastic depth is for ViTs; ResNets train without, as in the papers.
+    extra = {"zero_init_last": zero_init_last} if is_model_in_modules(name, ("resnet",)) else {}
     return timm.create_model(name, num_classes=0, **extra)  # type: ignore[no-any-return]
 
 

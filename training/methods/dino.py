@@ -194,7 +194,7 @@ def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
 
 
 def _network(config: DinoConfig, backbone: str, image_size: int, drop_path: float, norm_last_layer: bool) -> Network:
-    body = backbones.build(backbone, image_size, drop_path if backbone.startswith("vit_") else 0.0)
+    body = backbones.build(backbone, image_size, drop_path)
     return Network(body, head(config, backbones.dimension(body), norm_last_layer))
 
 
