@@ -1,7 +1,7 @@
 """The catalog: items, their metadata and vectors, tombstones, jobs. All else is derived from it."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -232,8 +232,8 @@ class Catalog:
 
     # What publishers need
 
-    def go_live(self, model: str, variant: str, swap: Iterable[None] = (), allow_missing: bool = True) -> None:
-        """Make a model live, stepping through ``swap`` while no other writer can write.
+    def go_live(self, model: str, variant: str, swap: Callable[[], bool], allow_missing: bool = True) -> None:
+        """Make a model live if ``swap``, called while no other writer can write, returns true.
 
         Raises ``BundleMismatch`` when an item has no vector of the model, unless ``allow_missing``.
         """
@@ -245,10 +245,8 @@ class Catalog:
                     "`missing` lists, or allow missing ones",
                     id=lacking.id,
                 )
-            connection.execute(state.update().values(model=model, variant=variant))
-            _next(connection)
-            for _ in swap:
-                pass
+            if swap():
+                connection.execute(state.update().values(model=model, variant=variant))
 
     def forget(self, horizon: int, keep: Iterable[str]) -> None:
         """Forget tombstones up to ``horizon``, and vectors of models that are neither live nor in ``keep``."""

@@ -1,0 +1,114 @@
+"""Originals and thumbnails as files named after the sha256 of the original: ``blobs/ab/abcdef…`` and ``….webp``."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from copysight import durable
+from copysight.errors import InvalidArgument
+
+THUMBNAIL_SIDE = 512  # pixels of the longer side
+THUMBNAIL_QUALITY = 80
+LOCK = ".lock"
+
+
+class Blobs:
+    """Content-addressed files; each is durable when the call that wrote it returns.
+
+    ``policy`` says what becomes of originals: ``keep`` stores them, ``reference`` relies on the path that they came
+    from for as long as its bytes are the same, ``discard`` lets them go. Thumbnails are always kept.
+    """
+
+    def __init__(self, directory: Path, policy: str = "keep") -> None:
+        self.directory = directory
+        self.policy = policy
+
+    def put_original(self, data: bytes) -> str:
+        """Store an original if the policy says so; returns its sha256, 64 hexadecimal digits."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        if self.policy == "keep":
+            self._put(self._path(sha256), data)
+        return sha256
+
+    def put_thumbnail(self, sha256: str, picture: Image.Image) -> None:
+        """Store a WebP of at most 512 x 512 pixels, unless there is one."""
+        path = self._path(sha256, ".webp")
+        if path.exists():
+            return
+        small = picture.copy()
+        small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=2.0)
+        out = BytesIO()
+        small.save(out, "WEBP", quality=THUMBNAIL_QUALITY, method=2)
+        self._put(path, out.getvalue())
+
+    def thumbnail(self, sha256: str) -> bytes | None:
+        """The WebP, if there is one."""
+        return _read(self._path(sha256, ".webp"))
+
+    def original(self, sha256: str, source: str | None = None) -> bytes | None:
+        """The original: the file kept, or the ``source`` path if its bytes are still the same; else None."""
+        kept = _read(self._path(sha256))
+        if kept is not None or source is None or self.policy != "reference":
+            return kept
+        data = _read(Path(source))
+        return data if data is not None and hashlib.sha256(data).hexdigest() == sha256 else None
+
+    def delete(self, sha256: str) -> None:
+        """Remove the original and the thumbnail; what is not there is no fault."""
+        for suffix in ("", ".webp"):
+            self._path(sha256, suffix).unlink(missing_ok=True)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """While blobs are put and until the catalog names them: keeps `sweep` of any process from removing them."""
+        with self._lock(fcntl.LOCK_SH):
+            yield
+
+    @contextmanager
+    def sweep(self) -> Iterator[None]:
+        """While blobs that nobody names are found and removed: waits until nobody holds."""
+        with self._lock(fcntl.LOCK_EX):
+            yield
+
+    def names(self) -> Iterable[str]:
+        """The sha256 of every original or thumbnail that is stored, each once."""
+        found = {path.name.removesuffix(".webp") for path in self.directory.glob("??/*") if path.name[0] != "."}
+        return sorted(found)
+
+    def _put(self, path: Path, data: bytes) -> None:
+        if path.exists():
+            durable.sync_directory(path.parent)  # whoever wrote it may not have come that far yet
+            return
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            durable.sync_directory(self.directory)
+        durable.write_file(path, data)
+
+    def _path(self, sha256: str, suffix: str = "") -> Path:
+        if len(sha256) != 64 or sha256.strip("0123456789abcdef"):
+            raise InvalidArgument(f"got the sha256 {sha256[:80]!r}; needed are 64 hexadecimal digits")
+        return self.directory / sha256[:2] / (sha256 + suffix)
+
+    @contextmanager
+    def _lock(self, kind: int) -> Iterator[None]:
+        # A descriptor of its own for each holder: flock then also holds between threads of one process.
+        self.directory.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.directory / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, kind)
+            yield
+        finally:
+            os.close(handle)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

@@ -1,0 +1,75 @@
+"""FAISS: building an index of a chosen type, and asking it for candidates with parameters of the call's own."""
+
+from typing import Any
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from copysight.index.choice import Choice
+
+CHUNK = 65536
+TRAINED_ON = 64  # vectors a list, at most
+
+Floats = npt.NDArray[np.float32]
+
+
+def build(choice: Choice, vectors: Floats, seed: int = 0) -> Any:
+    """A trained and filled FAISS index of ``vectors (N,D)``, whose ids are their rows; None for ``flat``."""
+    if choice.factory is None or not len(vectors):
+        return None
+    index = faiss.index_factory(vectors.shape[1], choice.factory, faiss.METRIC_INNER_PRODUCT)
+    if choice.lists:
+        inner = faiss.extract_index_ivf(index)
+        inner.cp.seed = seed
+        inner.cp.niter = 10
+        inner.cp.min_points_per_centroid = 1
+        inner.cp.max_points_per_centroid = TRAINED_ON
+    index.train(_sample(vectors, max(choice.lists * TRAINED_ON, CHUNK), seed))
+    for start in range(0, len(vectors), CHUNK):
+        index.add(np.ascontiguousarray(vectors[start : start + CHUNK]))
+    return index
+
+
+def candidates(
+    index: Any, choice: Choice, queries: Floats, count: int, visible: npt.NDArray[np.uint8] | None = None
+) -> npt.NDArray[np.int64]:
+    """Rows ``(B, count)`` of candidates for ``queries (B,D)``, -1 where there are fewer.
+
+    ``visible`` is a bitmap of rows (least bit first) that may be found. Nothing is set on the shared index.
+    """
+    chosen = {} if visible is None else {"sel": faiss.IDSelectorBitmap(visible)}
+    if choice.lists:
+        parameters = faiss.SearchParametersIVF(nprobe=choice.probes, **chosen)
+    elif choice.kind == "hnsw":
+        parameters = faiss.SearchParametersHNSW(efSearch=max(choice.effort, count), **chosen)
+    else:
+        parameters = faiss.SearchParameters(**chosen)
+    _, rows = index.search(queries, count, params=parameters)
+    return np.asarray(rows, dtype=np.int64)
+
+
+def centroids(vectors: Floats, count: int, iterations: int, seed: int) -> Floats:
+    """Spherical k-means: ``(K,D)`` L2-normalised."""
+    means = faiss.Kmeans(
+        vectors.shape[1], count, niter=iterations, seed=seed, spherical=True, min_points_per_centroid=1
+    )
+    means.train(np.ascontiguousarray(vectors))
+    return np.asarray(means.centroids, dtype=np.float32)
+
+
+def write(index: Any, path: str) -> None:
+    """Write a FAISS index to a file."""
+    faiss.write_index(index, path)
+
+
+def read(path: str) -> Any:
+    """Read a FAISS index whose checksum has been verified."""
+    return faiss.read_index(path)
+
+
+def _sample(vectors: Floats, most: int, seed: int) -> Floats:
+    if len(vectors) <= most:
+        return np.ascontiguousarray(vectors)
+    rows = np.random.default_rng(seed).choice(len(vectors), most, replace=False)
+    return np.ascontiguousarray(vectors[np.sort(rows)])

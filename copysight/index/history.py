@@ -1,0 +1,98 @@
+"""Generations over time: making one live, going back to an earlier one, letting old ones go."""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from copysight import durable
+from copysight.errors import IndexCorrupt, NoGeneration
+from copysight.index import manifest
+from copysight.index.generation import Generation, open_generation
+from copysight.index.index import Index
+from copysight.index.layout import CURRENT, Layout
+from copysight.index.lock import publishing
+from copysight.index.manifest import Manifest
+
+
+def rollback(index: Index, to: str | None = None) -> Generation:
+    """Make an earlier generation live again: ``to``, or the one before the live one.
+
+    What was added or deleted since stays added or deleted. Raises ``PublisherBusy``, ``NoGeneration``, ``IndexCorrupt``
+    (the generation is damaged), or ``BundleMismatch`` when items lack a vector of its model.
+    """
+    with publishing(index.layout):
+        live = index.layout.live()
+        there = [name for name in index.layout.names() if name != live]
+        name = to if to is not None else max((name for name in there if name < (live or "")), default=None)
+        if name is None or name not in there:
+            raise NoGeneration(f"there is no generation {to or 'before the live one'}; there are {there or 'none'}")
+        generation = open_generation(index.layout.generations / name)
+        go_live(index, generation.path)
+    index.reload()
+    return generation
+
+
+def prune(index: Index, keep: int = 3) -> list[str]:
+    """Remove all but the live and the ``keep`` latest generations; returns their names. Raises ``PublisherBusy``."""
+    with publishing(index.layout):
+        clean(index)
+        return prune_locked(index, keep)
+
+
+def go_live(index: Index, path: Path, allow_missing: bool = False) -> None:
+    """Swap the pointer to a generation that stands whole on disk; the publisher's lock must be held."""
+    made = manifest.read(path)
+
+    def swap() -> bool:
+        durable.write_file(index.layout.current, f"{path.name}\n".encode())
+        return True
+
+    index.catalog.go_live(made.bundle, made.variant, swap, allow_missing)
+
+
+def prune_locked(index: Index, keep: int) -> list[str]:
+    """`prune`, for a publisher that holds the lock."""
+    names = index.layout.names()
+    kept = {*names[-max(1, keep) :], index.layout.live()}
+    gone = [name for name in names if name not in kept]
+    for name in gone:
+        # Renamed first, so that a killed removal leaves nothing that looks like a generation.
+        hidden = index.layout.generations / f".{name}.gone"
+        (index.layout.generations / name).rename(hidden)
+        durable.sync_directory(index.layout.generations)
+        shutil.rmtree(hidden)
+    _forget(index, sorted(set(names) - set(gone)))
+    return gone
+
+
+def clean(index: Index) -> None:
+    """Remove what killed publishers and writers have left half done; the publisher's lock must be held."""
+    layout = index.layout
+    _remove(layout.generations.glob(".*"))
+    _remove(layout.root.glob(f".{CURRENT}.*.tmp"))
+    with index.blobs.sweep():
+        _remove(layout.blobs.glob("??/.*.tmp"))
+    index.sweep()
+
+
+def _forget(index: Index, names: Iterable[str]) -> None:
+    made = [described for name in names if (described := _described(index.layout, name)) is not None]
+    index.catalog.forget(
+        horizon=min((described.sequence for described in made), default=0),
+        keep={described.bundle for described in made},
+    )
+
+
+def _described(layout: Layout, name: str) -> Manifest | None:
+    try:
+        return manifest.read(layout.generations / name)
+    except IndexCorrupt:  # cannot serve, so needs nothing kept
+        return None
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,267 @@
+"""An opened index: the catalog, the blobs, and a snapshot that follows them."""
+
+import logging
+import shutil
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from copysight import bundle as bundles
+from copysight import durable
+from copysight.blobs import Blobs
+from copysight.bundle import Bundle
+from copysight.catalog import Catalog
+from copysight.errors import IndexCorrupt, InvalidArgument
+from copysight.index.delta import Delta
+from copysight.index.generation import Generation, open_generation
+from copysight.index.hidden import Hidden
+from copysight.index.layout import Layout
+from copysight.index.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Status:
+    """How an index stands; ``delta`` and ``tombstones`` are what a rebuild would fold in.
+
+    ``fault`` says why the generation that should be live is not; ``bytes`` is the size of the generation's files.
+    """
+
+    generation: str | None
+    model: str
+    variant: str
+    count: int
+    delta: int
+    tombstones: int
+    index_type: str
+    recall: float | None
+    built_at: float | None
+    sequence: int
+    fault: str | None
+    bytes: int
+
+
+class Index:
+    """Thread-safe. Other processes may write to the catalog and publish generations at the same time."""
+
+    def __init__(self, directory: Path) -> None:
+        self.layout = Layout(directory)
+        self.directory = directory
+        self.catalog = Catalog.open(self.layout.catalog)
+        self.blobs = Blobs(self.layout.blobs, self.catalog.policy())
+        self._lock = threading.Lock()
+        self._loading = threading.Lock()
+        self._fault: str | None = None
+        self._tried: str | None = None
+        try:
+            self._snapshot = self._load()
+        except BaseException:
+            self.catalog.close()
+            raise
+
+    @classmethod
+    def create(
+        cls, directory: Path, bundle: str | Path = "default", policy: str = "keep", variant: str = "fp32"
+    ) -> Self:
+        """Make an empty index with its own copy of ``bundle``. Raises ``InvalidArgument`` if there is one."""
+        layout = Layout(directory)
+        if layout.catalog.exists():
+            raise InvalidArgument(f"{directory} holds an index already; open it, or choose another directory")
+        directory.mkdir(parents=True, exist_ok=True)
+        installed = _install(layout, bundles.load(bundle))
+        for path in (layout.blobs, layout.generations, layout.staging):
+            path.mkdir(exist_ok=True)
+        durable.sync_directory(directory)
+        # Last, because a directory is an index from the moment that it has a catalog.
+        Catalog.create(layout.catalog, installed.id, variant, policy).close()
+        return cls(directory)
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """Open an index. Raises ``IndexNotFound`` or ``IndexCorrupt``.
+
+        If the live generation is damaged an older one serves, or the catalog alone; `status` says so.
+        """
+        return cls(directory)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the catalog; snapshots that were taken can still search, except by filter."""
+        with self._loading:
+            self.catalog.close()
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle that is live now."""
+        return self.snapshot().bundle
+
+    @property
+    def variant(self) -> str:
+        """The precision that made the live vectors."""
+        return self.snapshot().variant
+
+    @property
+    def staging(self) -> Path:
+        """Where a build keeps its work under way."""
+        return self.layout.staging
+
+    def snapshot(self) -> Snapshot:
+        """The index as it is now: every write that was acknowledged before this call is in it.
+
+        A new generation is loaded in the background; until it is there, the old one and a longer delta answer.
+        """
+        current, sequence = self._snapshot, self.catalog.sequence()
+        if self.layout.live() not in {_name(current), self._tried}:
+            self._load_in_background()
+        if sequence == current.sequence:
+            return current
+        with self._lock:
+            return self._refreshed()
+
+    def reload(self) -> Snapshot:
+        """Like `snapshot`, but waits until the live generation is loaded."""
+        with self._loading:
+            fresh = self._load()
+            with self._lock:
+                self._snapshot = fresh
+                return self._refreshed()
+
+    def install(self, bundle: str | Path) -> Bundle:
+        """Copy another bundle into the index, for re-embedding; it becomes live when a generation of it does."""
+        return _install(self.layout, bundles.load(bundle))
+
+    def delete(self, ids: Iterable[int]) -> int:
+        """Delete items, and the blobs that no item shows any more; returns how many items were there."""
+        count = self.catalog.delete(ids)
+        self.sweep()
+        return count
+
+    def sweep(self) -> int:
+        """Remove the blobs that the catalog lists as orphans; returns how many there were."""
+        if not self.catalog.orphans():
+            return 0
+        with self.blobs.sweep():
+            # Read again: whoever held the blobs may have named them by now.
+            gone = self.catalog.orphans()
+            for sha256 in gone:
+                self.blobs.delete(sha256)
+            self.catalog.forget_orphans(gone)
+        return len(gone)
+
+    def status(self) -> Status:
+        """How the index stands now."""
+        now = self.snapshot()
+        made = now.generation.manifest if now.generation is not None else None
+        files = now.generation.path.iterdir() if now.generation is not None and now.generation.path.exists() else ()
+        return Status(
+            generation=_name(now),
+            model=now.bundle.id,
+            variant=now.variant,
+            count=now.count,
+            delta=now.delta.count,
+            tombstones=len(now.hidden.rows),
+            index_type=made.choice.kind if made else "flat",
+            recall=made.recall if made else None,
+            built_at=made.built_at if made else None,
+            sequence=now.sequence,
+            fault=self._fault,
+            bytes=sum(file.stat().st_size for file in files),
+        )
+
+    def _refreshed(self) -> Snapshot:
+        current = self._snapshot
+        changes = self.catalog.changes(current.sequence, current.bundle.id)
+        if changes.horizon > current.sequence:  # tombstones that this snapshot needs are forgotten
+            self._snapshot = self._load()
+        elif changes.sequence != current.sequence:
+            self._snapshot = current.after(changes)
+        return self._snapshot
+
+    def _load_in_background(self) -> None:
+        if self._loading.acquire(blocking=False):
+            threading.Thread(target=self._load_and_swap, name="index-load", daemon=True).start()
+
+    def _load_and_swap(self) -> None:
+        try:
+            fresh = self._load()
+            with self._lock:
+                self._snapshot = fresh
+                self._refreshed()
+        except Exception:
+            log.exception("the live generation of %s could not be loaded", self.directory)
+        finally:
+            self._loading.release()
+
+    def _load(self) -> Snapshot:
+        """The live generation and all changes since; an older generation, or none, where it is damaged."""
+        live = self.layout.live()
+        older = [name for name in reversed(self.layout.names()) if live is not None and name < live]
+        fault = snapshot = None
+        for name in ([live] if live is not None else []) + older:
+            try:
+                snapshot = self._on(open_generation(self.layout.generations / name), name == live)
+            except IndexCorrupt as error:
+                log.error("generation %s cannot serve: %s", name, error.message)  # noqa: TRY400 - a state, no defect
+                fault = fault or error.message
+            if snapshot is not None:
+                break
+        self._fault, self._tried = fault, live
+        return snapshot if snapshot is not None else self._without_generation()
+
+    def _on(self, generation: Generation, live: bool) -> Snapshot | None:
+        """A warm snapshot; None when the generation's model is not live, or its tombstones are forgotten."""
+        made = generation.manifest
+        if live and made.bundle != self.catalog.model():
+            # A publisher died between the swap of the pointer and its commit.
+            self.catalog.go_live(made.bundle, made.variant, lambda: self.layout.live() == generation.name)
+        if made.bundle != self.catalog.model():
+            return None
+        bundle = bundles.load(self.layout.bundles / made.bundle)
+        empty = Snapshot(
+            generation,
+            Delta.empty(bundle.dimension),
+            Hidden.none(len(generation)),
+            made.sequence,
+            bundle,
+            made.variant,
+            self.catalog,
+        )
+        changes = self.catalog.changes(made.sequence, made.bundle)
+        if changes.horizon > made.sequence:
+            return None
+        snapshot = empty.after(changes)
+        if len(generation):
+            snapshot.search(generation.vectors[:1], 1)  # touches the pages that every search touches
+        return snapshot
+
+    def _without_generation(self) -> Snapshot:
+        model = self.catalog.model()
+        bundle = bundles.load(self.layout.bundles / model)
+        nothing = Snapshot(
+            None, Delta.empty(bundle.dimension), Hidden.none(0), 0, bundle, self.catalog.variant(), self.catalog
+        )
+        return nothing.after(self.catalog.changes(0, model))
+
+
+def _name(snapshot: Snapshot) -> str | None:
+    return snapshot.generation.name if snapshot.generation is not None else None
+
+
+def _install(layout: Layout, bundle: Bundle) -> Bundle:
+    target = layout.bundles / bundle.id
+    if not target.exists():
+        with durable.new_directory(target) as directory:
+            for name in ("bundle.json", *bundle.files):
+                shutil.copyfile(bundle.path / name, directory / name)
+    return bundles.load(target)

@@ -1,0 +1,67 @@
+"""Where things are in an index directory (docs/index.md)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+CURRENT = "CURRENT"
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below the directory of an index."""
+
+    root: Path
+
+    @property
+    def catalog(self) -> Path:
+        """The source of truth."""
+        return self.root / "catalog.sqlite"
+
+    @property
+    def blobs(self) -> Path:
+        """Originals and thumbnails."""
+        return self.root / "blobs"
+
+    @property
+    def bundles(self) -> Path:
+        """Copies of the model bundles, one directory each, named by id."""
+        return self.root / "bundles"
+
+    @property
+    def generations(self) -> Path:
+        """What FAISS searches, one immutable directory each."""
+        return self.root / "generations"
+
+    @property
+    def staging(self) -> Path:
+        """Work under way of a build."""
+        return self.root / "staging"
+
+    @property
+    def current(self) -> Path:
+        """The pointer to the live generation."""
+        return self.root / CURRENT
+
+    @property
+    def publisher(self) -> Path:
+        """The lock that publishers exclude each other by."""
+        return self.root / "publisher.lock"
+
+    def live(self) -> str | None:
+        """Name of the live generation; None before the first."""
+        try:
+            return self.current.read_text().strip() or None
+        except FileNotFoundError:
+            return None
+
+    def names(self) -> list[str]:
+        """Names of the generations that are there, oldest first."""
+        if not self.generations.is_dir():
+            return []
+        return sorted(path.name for path in self.generations.iterdir() if path.name.isdigit())
+
+    def next_name(self) -> str:
+        """Name for the next generation, above all that are there and above the live one."""
+        taken = [int(name) for name in (*self.names(), self.live() or "0")]
+        return f"{max(taken) + 1:0{DIGITS}d}"

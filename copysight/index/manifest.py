@@ -1,0 +1,74 @@
+"""What a generation says about itself: ``manifest.json``."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from copysight import durable
+from copysight.errors import IndexCorrupt
+from copysight.index.choice import Choice
+
+FORMAT = 1
+FILE = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """``sequence`` is the catalog's that the generation covers; ``recall`` is recall@10 of a sample, as measured.
+
+    ``built_at`` is in seconds since the epoch; ``files`` holds the sha256 of every other file.
+    """
+
+    bundle: str
+    variant: str
+    sequence: int
+    count: int
+    dimension: int
+    choice: Choice
+    recall: float
+    clusters: int
+    collections: tuple[str, ...]
+    built_at: float
+    files: Mapping[str, str]
+
+
+def write(directory: Path, manifest: Manifest) -> None:
+    """Write ``manifest.json`` into a generation that is being made."""
+    text = json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1)
+    (directory / FILE).write_text(text + "\n")
+
+
+def read(directory: Path) -> Manifest:
+    """Read a manifest. Raises ``IndexCorrupt``."""
+    try:
+        data = json.loads((directory / FILE).read_bytes())
+        return _parse(data)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise IndexCorrupt(
+            f"{directory / FILE} is missing or damaged ({error}); rebuild by `copysight index rebuild`",
+            generation=directory.name,
+        ) from error
+
+
+def verify(directory: Path, manifest: Manifest) -> None:
+    """Compare every file with its checksum. Raises ``IndexCorrupt``."""
+    for name, expected in manifest.files.items():
+        file = directory / name
+        if not file.is_file() or durable.sha256(file) != expected:
+            raise IndexCorrupt(
+                f"{file} is missing or differs from its checksum; rebuild by `copysight index rebuild`",
+                generation=directory.name,
+                file=name,
+            )
+
+
+def _parse(data: dict[str, Any]) -> Manifest:
+    if data.pop("format") != FORMAT:
+        raise ValueError(f"of another format than {FORMAT}")
+    data["choice"] = Choice(**data["choice"])
+    data["collections"] = tuple(data["collections"])
+    if any("/" in name or name.startswith(".") for name in data["files"]):
+        raise ValueError("a file name with a path in it")
+    return Manifest(**data)

@@ -1,0 +1,82 @@
+"""Publishing: a new generation from the catalog alone, through the gate, and live by one atomic swap."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from copysight import bundle as bundles
+from copysight import durable
+from copysight.index import gate as gates
+from copysight.index import history, writing
+from copysight.index.choice import Choice
+from copysight.index.gate import Gate
+from copysight.index.generation import Generation, open_generation
+from copysight.index.index import Index
+from copysight.index.lock import publishing
+
+USUAL = Gate()
+Progress = Callable[[str, int, int], None]
+Calibrate = Callable[[npt.NDArray[np.float32]], Mapping[str, Any] | None]
+
+
+def publish(
+    index: Index,
+    *,
+    model: str | None = None,
+    variant: str | None = None,
+    choice: Choice | None = None,
+    clusters: int | None = None,
+    calibrate: Calibrate | None = None,
+    gate: Gate = USUAL,
+    keep: int = 3,
+    allow_missing: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Generation:
+    """Build a generation of all items with vectors of ``model`` (the live bundle's id), and make it live.
+
+    ``choice`` overrides the table of FAISS types, ``clusters`` the number K; ``calibrate`` is handed the vectors
+    ``(N,D)`` and gives what becomes ``calibration.json``; ``progress`` is told (stage, done, total). The ``keep``
+    latest generations stay. Adds, deletes and searches go on meanwhile.
+
+    Raises ``PublisherBusy``; ``GateFailed`` (the live generation stays); ``BundleMismatch`` when items lack a vector
+    of ``model``, unless ``allow_missing``.
+    """
+    report = progress or _silent
+    with publishing(index.layout):
+        history.clean(index)
+        now = index.reload()
+        model = model or now.bundle.id
+        wanted = writing.Wanted(
+            model=model,
+            variant=variant or now.variant,
+            dimension=bundles.load(index.layout.bundles / model, verify=False).dimension,
+            choice=choice,
+            clusters=clusters,
+            before=now.generation.clusters if now.generation is not None and now.bundle.id == model else None,
+            gate=gate,
+            seed=seed,
+            built_at=clock(),
+        )
+        path = index.layout.generations / index.layout.next_name()
+        with durable.new_directory(path) as directory:
+            made = writing.write(directory, index.catalog, wanted, calibrate or _nothing, report)
+            report("gate", 0, 1)
+            gates.check(open_generation(directory), gate, made.count, seed)
+        history.go_live(index, path, allow_missing)
+        history.prune_locked(index, keep)
+        report("publish", 1, 1)
+    index.reload()
+    return open_generation(path, verify=False)
+
+
+def _nothing(_vectors: npt.NDArray[np.float32]) -> None:
+    return None
+
+
+def _silent(_stage: str, _done: int, _total: int) -> None:
+    return None
