@@ -57,7 +57,7 @@ def _add_distinct(
     there = existing(connection, {(item.collection, item.key) for item in new})
     outcomes = [_decide(item, there, replace) for item in new]
     steps = [step for step in outcomes if isinstance(step, Step)]
-    put_vectors(connection, {s.new.sha256: s.new.vector for s in steps if s.status != "unchanged"}, model, sequence)
+    put_vectors(connection, _given(steps), model, sequence)
     _insert(connection, [s.new for s in steps if s.status == "created"], sequence)
     _replace(connection, [s for s in steps if s.status == "replaced"], sequence)
     there |= existing(connection, {(s.new.collection, s.new.key) for s in steps if s.status != "unchanged"})
@@ -150,6 +150,14 @@ def _decide(new: NewItem, there: Mapping[Place, Item], replace: bool) -> Step | 
         key=new.key,
         collection=new.collection,
     )
+
+
+def _given(steps: Sequence[Step]) -> dict[str, npt.NDArray[np.float32] | None]:
+    given: dict[str, npt.NDArray[np.float32] | None] = {}
+    for step in steps:
+        if step.status != "unchanged" and given.get(step.new.sha256) is None:
+            given[step.new.sha256] = step.new.vector
+    return given
 
 
 def _insert(connection: sa.Connection, new: Sequence[NewItem], sequence: int) -> None:

@@ -1,0 +1,83 @@
+import hashlib
+import threading
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from copysight.blobs import Blobs
+from copysight.errors import InvalidArgument
+
+
+def test_kept_originals_and_thumbnails_come_back(tmp_path: Path, drawn: Callable, jpeg: Callable) -> None:
+    blobs, data = Blobs(tmp_path), jpeg(drawn(1, (1200, 700)))
+    sha256 = blobs.put_original(data)
+    blobs.put_thumbnail(sha256, drawn(1, (1200, 700)))
+    assert sha256 == hashlib.sha256(data).hexdigest()
+    assert blobs.original(sha256) == data
+    assert (tmp_path / sha256[:2] / sha256).read_bytes() == data
+    with Image.open(BytesIO(blobs.thumbnail(sha256))) as small:
+        assert (small.format, small.size) == ("WEBP", (512, 299))
+    assert list(blobs.names()) == [sha256]
+
+
+def test_small_pictures_are_not_enlarged(tmp_path: Path, drawn: Callable) -> None:
+    blobs = Blobs(tmp_path)
+    blobs.put_thumbnail("0" * 64, drawn(1, (40, 30)))
+    with Image.open(BytesIO(blobs.thumbnail("0" * 64))) as small:
+        assert small.size == (40, 30)
+
+
+def test_deleting_removes_both_and_may_be_repeated(tmp_path: Path, drawn: Callable, jpeg: Callable) -> None:
+    blobs = Blobs(tmp_path)
+    sha256 = blobs.put_original(jpeg(drawn(1)))
+    blobs.put_thumbnail(sha256, drawn(1))
+    blobs.delete(sha256)
+    blobs.delete(sha256)
+    assert blobs.original(sha256) is None
+    assert blobs.thumbnail(sha256) is None
+    assert list(blobs.names()) == []
+
+
+def test_a_reference_holds_as_long_as_its_bytes_do(tmp_path: Path) -> None:
+    source = tmp_path / "source.jpg"
+    source.write_bytes(b"bytes")
+    blobs = Blobs(tmp_path / "blobs", "reference")
+    sha256 = blobs.put_original(b"bytes")
+    assert blobs.original(sha256, str(source)) == b"bytes"
+    source.write_bytes(b"other")
+    assert blobs.original(sha256, str(source)) is None
+    assert blobs.original(sha256) is None
+
+
+def test_discarded_originals_are_gone(tmp_path: Path) -> None:
+    source = tmp_path / "source.jpg"
+    source.write_bytes(b"bytes")
+    blobs = Blobs(tmp_path / "blobs", "discard")
+    assert blobs.original(blobs.put_original(b"bytes"), str(source)) is None
+
+
+@pytest.mark.parametrize("name", ["../../../etc/passwd", "a" * 63, "A" * 64, "", "a" * 63 + "/"])
+def test_only_digests_name_blobs(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidArgument):
+        Blobs(tmp_path).thumbnail(name)
+
+
+def test_a_sweep_waits_for_those_who_hold(tmp_path: Path) -> None:
+    blobs, order = Blobs(tmp_path), []
+    entered = threading.Event()
+
+    def sweep() -> None:
+        entered.set()
+        with blobs.sweep():
+            order.append("sweep")
+
+    thread = threading.Thread(target=sweep)
+    with blobs.hold(), blobs.hold():
+        thread.start()
+        entered.wait()
+        order.append("hold")
+    thread.join()
+    assert order == ["hold", "sweep"]

@@ -1,0 +1,138 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from copysight.catalog import Catalog
+from copysight.errors import InvalidArgument
+
+MODEL = "a" * 64
+ROWS: list[dict[str, Any]] = [
+    {"colour": "red", "year": 1999, "sold": True},
+    {"colour": "blue", "year": 2004.5, "sold": False},
+    {"colour": ["red", "blue"], "year": 2010},
+    {"colour": "Red", "year": "1999"},
+    {"colour": None, "year": -3, "sold": 1},
+    {},
+]
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory, item: Callable) -> Iterator[Catalog]:
+    path: Path = tmp_path_factory.mktemp("filters") / "catalog.sqlite"
+    made = Catalog.create(path, MODEL)
+    made.add([item(f"{i}", i, metadata=row) for i, row in enumerate(ROWS[:3])], model=MODEL)
+    for field in ("colour", "year", "sold"):
+        made.fields.declare(field)
+    made.add([item(f"{i}", i, metadata=row) for i, row in enumerate(ROWS) if i >= 3], model=MODEL)
+    yield made
+    made.close()
+
+
+def kept(catalog: Catalog, tree: object) -> set[int]:
+    return {int(found.key) for found in catalog.get_many(catalog.matching(tree).tolist()).values()}
+
+
+def fits(row: dict[str, Any], tree: dict[str, Any]) -> bool:
+    """The slow, obvious meaning of a filter."""
+    ((word, content),) = tree.items()
+    if word == "and":
+        return all(fits(row, part) for part in content)
+    value = row.get(content[0])
+    values = [v for v in (value if isinstance(value, list) else [value]) if v is not None]
+    if word == "eq":
+        return any(same(v, content[1]) for v in values)
+    if word == "in":
+        return any(same(v, wanted) for v in values for wanted in content[1])
+    low, high = content[1], content[2]
+    kind = low if low is not None else high
+    fitting = [v for v in values if isinstance(v, str) == isinstance(kind, str) and not isinstance(v, bool)]
+    return any((low is None or low <= v) and (high is None or v <= high) for v in fitting)
+
+
+def same(a: object, b: object) -> bool:
+    return a == b and isinstance(a, bool) == isinstance(b, bool)
+
+
+numbers = st.one_of(st.integers(-5, 2015), st.sampled_from([1999, 2004.5, 1, 0]))
+texts = st.sampled_from(["red", "blue", "Red", "1999", "", "x' OR 1=1 --"])
+scalars = st.one_of(numbers, texts, st.booleans())
+fields = st.sampled_from(["colour", "year", "sold"])
+leaves = st.one_of(
+    st.builds(lambda f, v: {"eq": [f, v]}, fields, scalars),
+    st.builds(lambda f, v: {"in": [f, v]}, fields, st.lists(scalars, max_size=4)),
+    *(
+        st.builds(lambda f, a, b: {"range": [f, a, b]}, fields, *ends)
+        for kind in (numbers, texts)
+        for ends in [(kind, kind), (kind, st.none()), (st.none(), kind)]
+    ),
+)
+trees = st.recursive(leaves, lambda inner: st.builds(lambda p: {"and": p}, st.lists(inner, max_size=3)), max_leaves=5)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tree=trees)
+def test_filters_mean_what_a_plain_loop_says(catalog: Catalog, tree: dict[str, Any]) -> None:
+    try:
+        found = kept(catalog, tree)
+    except InvalidArgument as error:
+        assert "nested" in error.message  # noqa: PT017 - depth is the only fault these trees can have
+        return
+    assert found == {i for i, row in enumerate(ROWS) if fits(row, tree)}
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        "eq",
+        [],
+        {},
+        {"eq": ["colour", "red"], "in": ["colour", []]},
+        {"or": []},
+        {"eq": "colour"},
+        {"eq": ["colour"]},
+        {"eq": ["secret", 1]},
+        {"eq": ["colour; DROP TABLE items", 1]},
+        {"eq": [["colour"], 1]},
+        {"eq": ["colour", None]},
+        {"eq": ["colour", {"a": 1}]},
+        {"eq": ["year", float("nan")]},
+        {"eq": ["year", float("inf")]},
+        {"eq": ["year", 2**60]},
+        {"eq": ["colour", "x" * 5000]},
+        {"in": ["colour", "red"]},
+        {"in": ["colour", ["x"] * 1001]},
+        {"range": ["year", None, None]},
+        {"range": ["year", 1, "x"]},
+        {"range": ["sold", True, False]},
+        {"and": {"eq": ["colour", "red"]}},
+        {"and": [{"eq": ["colour", "red"]}] * 33},
+        {"and": [{"and": [{"and": [{"and": [{"and": []}]}]}]}]},
+    ],
+)
+def test_other_filters_are_refused(catalog: Catalog, tree: object) -> None:
+    with pytest.raises(InvalidArgument):
+        catalog.matching(tree)
+
+
+def test_metadata_updates_deletes_and_undeclared_fields(tmp_path: Path, item: Callable) -> None:
+    catalog = Catalog.create(tmp_path / "catalog.sqlite", MODEL)
+    catalog.fields.declare("n")
+    catalog.fields.declare("n")
+    one, two = (a.item.id for a in catalog.add([item(f"{i}", i, metadata={"n": i}) for i in range(2)], model=MODEL))
+    catalog.set_metadata(one, {"n": 7})
+    assert catalog.matching({"eq": ["n", 7]}).tolist() == [one]
+    assert catalog.matching({"eq": ["n", 0]}).tolist() == []
+    catalog.delete([one])
+    assert catalog.matching({"range": ["n", 0, None]}).tolist() == [two]
+    assert catalog.matching({"range": ["n", 0, None]}, "elsewhere").tolist() == []
+    catalog.fields.remove("n")
+    with pytest.raises(InvalidArgument, match="declared: none"):
+        catalog.matching({"eq": ["n", 1]})
+    with pytest.raises(InvalidArgument):
+        catalog.fields.remove("n")
+    assert catalog.faults() == []
+    catalog.close()
