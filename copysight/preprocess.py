@@ -73,7 +73,7 @@ def _fill(out: Float, picture: Image.Image, preprocess: Preprocess) -> None:
     square = picture.resize(
         (preprocess.size, preprocess.size),
         RESAMPLING[preprocess.interpolation],
-        box=_box(picture.width, picture.height, preprocess),
+        box=seen(picture.width, picture.height, preprocess),
         reducing_gap=2.0,
     )
     mean = np.asarray(preprocess.mean, np.float32)[:, None, None]
@@ -83,7 +83,8 @@ def _fill(out: Float, picture: Image.Image, preprocess: Preprocess) -> None:
     out -= mean / std
 
 
-def _box(width: int, height: int, preprocess: Preprocess) -> tuple[float, float, float, float]:
+def seen(width: int, height: int, preprocess: Preprocess) -> tuple[float, float, float, float]:
+    """The box (left, top, right, bottom), in pixels, that the network sees of a picture; attention maps cover this."""
     if preprocess.resize == "squash":
         return (0, 0, width, height)
     side = min(width, height) * preprocess.size / preprocess.resize_to

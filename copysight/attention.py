@@ -1,0 +1,96 @@
+"""Attention maps as masks and pictures, for the service, the commands and the evaluation alike."""
+
+import colorsys
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+Float = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+GAP = 6
+
+
+def mass_masks(attention: Float, mass: float) -> Mask:
+    """The patches that hold the share ``mass`` of each head's attention: (H, rows, columns) to the same, boolean.
+
+    Patches are taken from the least: those whose running sum, in shares of the head's whole, exceeds 1 - mass stay
+    (Caron et al. 2021, section 4.2.2, uses .6).
+    """
+    flat = attention.reshape(len(attention), -1).astype(np.float64)
+    order = np.argsort(flat, axis=1, kind="stable")
+    shares = np.take_along_axis(flat, order, axis=1)
+    shares /= shares.sum(axis=1, keepdims=True)
+    keep = np.cumsum(shares, axis=1) > 1 - mass
+    masks = np.empty_like(keep)
+    np.put_along_axis(masks, order, keep, axis=1)
+    return masks.reshape(attention.shape)
+
+
+def enlarge(maps: npt.NDArray[np.generic], factor: int) -> npt.NDArray[np.generic]:
+    """Nearest-neighbour enlargement of the last two axes, so that every patch stays a square of ``factor`` pixels."""
+    return maps.repeat(factor, axis=-2).repeat(factor, axis=-1)
+
+
+def colours(count: int) -> list[tuple[int, int, int]]:
+    """``count`` well-told-apart RGB colours, one a head: hues evenly around the circle."""
+    wheel = (colorsys.hsv_to_rgb(number / count, 0.85, 1.0) for number in range(count))
+    return [(round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in wheel]
+
+
+def heat(picture: Image.Image, attention: Float, opacity: float = 0.75) -> Image.Image:
+    """One map (rows, columns) laid over a picture: dark where little is looked at, clear and warm where much is."""
+    scaled = attention / max(float(attention.max()), 1e-12)
+    weight = _smooth(scaled, picture.size)[..., None]
+    pixels = np.asarray(picture.convert("RGB"), np.float32)
+    warm = np.array([255, 190, 40], np.float32)
+    shaded = pixels * (1 - opacity) + opacity * (pixels * weight * 0.55 + warm * weight * 0.45)
+    return Image.fromarray(shaded.clip(0, 255).astype(np.uint8))
+
+
+def tint(picture: Image.Image, masks: Mask, opacity: float = 0.55) -> Image.Image:
+    """Masks (H, rows, columns) over a grey picture, a colour a head; where heads meet, their colours mix."""
+    palette = np.asarray(colours(len(masks)), np.float32)
+    grown = np.stack([_sharp(mask, picture.size) for mask in masks]).astype(np.float32)
+    count = grown.sum(axis=0)
+    mixed = np.einsum("hyx,hc->yxc", grown, palette) / np.maximum(count, 1)[..., None]
+    grey = np.asarray(picture.convert("L").convert("RGB"), np.float32)
+    strength = opacity * (count > 0)[..., None]
+    return Image.fromarray((grey * (1 - strength) + mixed * strength).astype(np.uint8))
+
+
+def sheet(picture: Image.Image, attention: Float, mass: float = 0.6, side: int = 224) -> Image.Image:
+    """All heads on one sheet: the picture, one heat map a head with its colour, and all masks in one picture."""
+    small = picture.resize((side, round(side * picture.height / picture.width)), Image.Resampling.LANCZOS)
+    tiles = [small, *(heat(small, head) for head in attention), tint(small, mass_masks(attention, mass))]
+    names = ["picture", *(f"head {number}" for number in range(len(attention))), f"{mass:.0%} of each head"]
+    return grid(tiles, names, ["white", *colours(len(attention)), "white"])
+
+
+def grid(
+    tiles: Sequence[Image.Image], names: Sequence[str], marks: Sequence[str | tuple[int, int, int]], columns: int = 0
+) -> Image.Image:
+    """Tiles of equal size in rows, each with its name above and a mark in its colour."""
+    columns = columns or min(len(tiles), 5)
+    width, height = tiles[0].width + GAP, tiles[0].height + 18 + GAP
+    out = Image.new("RGB", (columns * width + GAP, math.ceil(len(tiles) / columns) * height + GAP), (24, 24, 28))
+    draw = ImageDraw.Draw(out)
+    for number, (tile, name, mark) in enumerate(zip(tiles, names, marks, strict=True)):
+        x, y = GAP + number % columns * width, GAP + number // columns * height
+        draw.rectangle((x, y + 3, x + 9, y + 12), fill=mark)
+        draw.text((x + 14, y + 1), name, fill="white")
+        out.paste(tile, (x, y + 18))
+    return out
+
+
+def _smooth(scaled: Float, size: tuple[int, int]) -> Float:
+    grown = Image.fromarray((scaled * 255).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    values: Float = np.asarray(grown, np.float32) / np.float32(255)
+    return values
+
+
+def _sharp(mask: npt.NDArray[np.bool_], size: tuple[int, int]) -> Mask:
+    grown = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.NEAREST)
+    return np.asarray(grown) > 0

@@ -1,0 +1,59 @@
+"""Exact nearest neighbours, and the weighted vote that turns them into a class."""
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from copysight.errors import InvalidArgument
+
+Float = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """For Q queries: ``ids`` (Q, k) rows of the database and their inner products, most similar first."""
+
+    ids: Ints
+    similarities: Float
+
+
+def exact(queries: Float, database: Float, k: int) -> Neighbours:
+    """The k rows of ``database`` (N, D) with the largest inner product to each of ``queries`` (Q, D).
+
+    k is cut to N. Blocked matrix products of FAISS: the (Q, N) matrix is never held.
+    """
+    k = min(k, len(database))
+    if k == 0 or len(queries) == 0:
+        return Neighbours(np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32))
+    similarities, ids = faiss.knn(
+        np.ascontiguousarray(queries, np.float32),
+        np.ascontiguousarray(database, np.float32),
+        k,
+        metric=faiss.METRIC_INNER_PRODUCT,
+    )
+    return Neighbours(ids.astype(np.int64), similarities)
+
+
+def vote(neighbours: Neighbours, labels: Ints, classes: int, k: int, temperature: float = 0.07) -> Float:
+    """Scores (Q, classes): each of the k nearest adds exp(similarity / temperature) to its class.
+
+    ``labels`` (N,) are those of the database. Not normalised (Wu et al. 2018, section 3.4, as in DINO's evaluation).
+    Raises ``InvalidArgument`` if fewer than k neighbours are given.
+    """
+    if k > neighbours.ids.shape[1]:
+        raise InvalidArgument(f"got {neighbours.ids.shape[1]} neighbours, the vote of {k} needs {k}; lower k")
+    # Relative to the best neighbour of each query: the order of classes is the same, and nothing overflows.
+    near = neighbours.similarities[:, :k]
+    weights = np.exp((near - near[:, :1]) / np.float32(temperature))
+    scores = np.zeros((len(near), classes), np.float32)
+    np.add.at(scores, (np.arange(len(near))[:, None], labels[neighbours.ids[:, :k]]), weights)
+    return scores
+
+
+def accuracy(scores: Float, labels: Ints, top: int = 1) -> float:
+    """Share of rows of ``scores`` (Q, classes) whose true class is among the ``top`` best; ties go to lower classes."""
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
+    return float((best == labels[:, None]).any(axis=1).mean())
