@@ -113,7 +113,7 @@ def apply(recipe: Recipe, pictures: Sequence[Tensor], draws: Sequence[Draw], dev
     views: list[Tensor] = []
     for crops, drawn in zip(recipe.crops, draws, strict=True):
         pixels = crop_resize(pictures, drawn.boxes, crops.size, recipe.interpolation, device)
-        views.extend(_finish(recipe, pixels, drawn).unflatten(0, drawn.flip.shape).unbind(0))
+        views.extend(_finish(recipe, pixels, drawn).chunk(len(crops.blur)))
     return views
 
 
@@ -159,7 +159,7 @@ def random_boxes(sizes: Ints, views: int, scale: tuple[float, float], rng: np.ra
     top = np.floor(rng.random(shape[:2]) * (height - h + 1)).astype(np.int64)
     left = np.floor(rng.random(shape[:2]) * (width - w + 1)).astype(np.int64)
     boxes = np.stack([top, left, h, w], axis=-1)
-    return np.where(fits.any(axis=-1)[..., None], boxes, _central(sizes)[None])
+    return np.where(fits.any(axis=-1, keepdims=True), boxes, _central(sizes)[None])
 
 
 def _central(sizes: Ints) -> Ints:
@@ -179,6 +179,11 @@ def _finish(recipe: Recipe, pixels: Tensor, drawn: Draw) -> Tensor:
     pixels[grey] = colour.luma(pixels[grey]).expand(-1, 3, -1, -1)
     colour.blur(pixels, drawn.radius.reshape(-1))
     colour.solarise(pixels, np.flatnonzero(drawn.solarise))
-    std = torch.tensor(recipe.std, device=device)[:, None, None]
-    mean = torch.tensor(recipe.mean, device=device)[:, None, None]
+    return normalise(recipe, pixels)
+
+
+def normalise(recipe: Recipe, pixels: Tensor) -> Tensor:
+    """Subtract the mean and divide by the standard deviation, in place: (N, 3, S, S) in 0..1."""
+    std = torch.tensor(recipe.std, device=pixels.device)[:, None, None]
+    mean = torch.tensor(recipe.mean, device=pixels.device)[:, None, None]
     return pixels.mul_(1 / std).sub_(mean / std)

@@ -14,7 +14,7 @@ from copysight.errors import InvalidArgument
 TRANSFORMERS = ("vision_transformer", "vision_transformer_hybrid", "deit")
 
 
-class DinoTransformer(VisionTransformer):
+class DinoTransformer(VisionTransformer):  # type: ignore[misc]
     """A timm ViT that interpolates its position embedding by DINO's rule, at any size of picture.
 
     timm's own rule (by size, antialiased) differs by up to .6 on a 6 x 6 grid.
@@ -23,7 +23,9 @@ class DinoTransformer(VisionTransformer):
     def _pos_embed(self, x: Tensor) -> Tensor:
         rows, columns = x.shape[1:3]
         tokens = torch.cat([self.cls_token.expand(len(x), -1, -1), x.flatten(1, 2)], dim=1)
-        return self.pos_drop(tokens + resize_positions(self.pos_embed, self.patch_embed.grid_size, rows, columns))
+        tokens = tokens + resize_positions(self.pos_embed, self.patch_embed.grid_size, rows, columns)
+        dropped: Tensor = self.pos_drop(tokens)
+        return dropped
 
 
 def resize_positions(table: Tensor, grid: tuple[int, int], rows: int, columns: int) -> Tensor:
@@ -34,7 +36,7 @@ def resize_positions(table: Tensor, grid: tuple[int, int], rows: int, columns: i
     """
     if (rows, columns) == tuple(grid) and rows == columns:
         return table
-    patches = table[:, 1:].unflatten(1, grid).permute(0, 3, 1, 2)
+    patches = table[:, 1:].reshape(1, *grid, -1).permute(0, 3, 1, 2)
     scale = ((rows + 0.1) / grid[0], (columns + 0.1) / grid[1])
     resized = F.interpolate(patches, scale_factor=scale, mode="bicubic", align_corners=False)
     return torch.cat([table[:, :1], resized.flatten(2).transpose(1, 2)], dim=1)

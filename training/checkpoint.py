@@ -1,9 +1,10 @@
-"""Checkpoints that describe themselves: config, network, method, optimiser, random state; written whole or not at all."""
+"""Checkpoints that describe themselves: config, network, method, optimiser, random state; written atomically."""
 
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ NAME = "checkpoint.pt"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint file holds. ``state``: the method's whole state; ``config``: ``run``, ``method``, ``recipe``."""
+    """What a checkpoint file holds. ``state``: all of the method; ``config``: ``run``, ``method``, ``recipe``."""
 
     path: Path
     method: str
@@ -79,15 +80,19 @@ def load(path: Path) -> Checkpoint:
     """Read a checkpoint file, or the one in a run's folder, to the CPU. Raises ``CheckpointMismatch``."""
     file = path / NAME if path.is_dir() else path
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-        if content.pop("format") != FORMAT:
-            raise ValueError("unknown format version")
-        return Checkpoint(path=file, **content)
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
+        return _read(file)
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError) as error:
         raise CheckpointMismatch(
             f"{file} cannot be read as a checkpoint of this program ({type(error).__name__}: {error}); give a run's "
             "folder or its checkpoint.pt"
         ) from error
+
+
+def _read(file: Path) -> Checkpoint:
+    content = torch.load(file, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+        raise ValueError("not a checkpoint of this format version")
+    return Checkpoint(path=file, **content)
 
 
 def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

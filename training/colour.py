@@ -1,4 +1,4 @@
-"""Colour operations on batches (N, 3, S, S) of float RGB in 0..1, in place: what Pillow and torchvision do, unrounded."""
+"""Colour operations on batches (N, 3, S, S) of float RGB in 0..1, in place: as Pillow and torchvision, unrounded."""
 
 from itertools import permutations
 
@@ -91,8 +91,9 @@ def solarise(x: Tensor, rows: npt.NDArray[np.int64]) -> None:
 
 
 def _gaussian(radius: Tensor, size: int) -> Tensor:
-    """(N, size, size): row i holds the weights of the pixels that make pixel i. A matrix product beats a convolution
-    here, because every picture has its own radius.
+    """(N, size, size): row i holds the weights of the pixels that make pixel i.
+
+    A matrix product beats a convolution here, because every picture has its own radius.
     """
     position = torch.arange(size, device=radius.device, dtype=radius.dtype)
     reach = min(size - 1, 8)  # 4 standard deviations of the largest radius, 2

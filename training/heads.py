@@ -1,4 +1,6 @@
-"""Projection heads, feature (B, D) to prototype logits (B, K), under the parameter names of the released checkpoints."""
+"""Projection heads, feature (B, D) to prototype logits (B, K), under the names of the released checkpoints."""
+
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -77,7 +79,7 @@ class SwavHead(nn.Module):
 def _mlp(features: int, hidden: int, bottleneck: int, layers: int, use_bn: bool) -> nn.Module:
     widths = [features, *[hidden] * (layers - 1), bottleneck]
     modules: list[nn.Module] = []
-    for number, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+    for number, (before, after) in enumerate(pairwise(widths)):
         linear = nn.Linear(before, after)
         nn.init.trunc_normal_(linear.weight, std=0.02)
         nn.init.zeros_(linear.bias)

@@ -6,7 +6,7 @@ copies the ResNet: one crop a picture, cosine and contrastive loss to the ResNet
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,11 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from training import augment, backbones, optim, schedules
+from training import augment, backbones, checkpoint, optim, schedules
 from training.augment import Crops, Recipe
-from training.checkpoint import Checkpoint
 from training.data import Pack
-from training.method import Length, Moment, Outcome
+from training.method import Length, Method, Outcome
 from training.schedules import Schedules
 
 
@@ -53,8 +52,8 @@ class Teacher(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("whitening", whitening)
 
-    def train(self, mode: bool = True) -> "Teacher":
-        """Always in eval mode."""
+    def train(self, _: bool = True) -> "Teacher":
+        """Always in eval mode, whatever is asked."""
         return super().train(False)
 
     @torch.no_grad()
@@ -72,19 +71,17 @@ def whitening(features: Tensor, floor: float = 1e-2) -> tuple[Tensor, Tensor]:
     return mean, (vectors * scale).float()
 
 
-class Imitation(nn.Module):
+class Imitation(Method):
     """A method of the loop whose student learns another network's features."""
 
     name = "imitation"
     backbone_prefix = "student."
     head_prefix = "projection."
-    uniform_entropy = None
 
     def __init__(
         self, config: ImitationConfig, teacher: Teacher, backbone: str, image_size: int, recipe: Recipe
     ) -> None:
-        super().__init__()
-        self.config, self.recipe = config, recipe
+        super().__init__(config, recipe)
         self.teacher = teacher
         self.student = backbones.build(backbone, image_size)
         self.projection = nn.Linear(backbones.dimension(self.student), len(teacher.mean))
@@ -99,19 +96,6 @@ class Imitation(nn.Module):
         """Over student and projection."""
         return optim.build(self.config.optimizer, optim.groups(nn.ModuleList([self.student, self.projection])))
 
-    def start(self, length: Length) -> None:
-        """Nothing depends on the length."""
-
-    def order(self, epoch: int, rng: np.random.Generator) -> None:
-        """Each picture once, shuffled."""
-
-    def begin_epoch(self, epoch: int, passes: Any) -> Mapping[str, float]:
-        """Nothing is needed between epochs."""
-        return {}
-
-    def begin_step(self, moment: Moment) -> None:
-        """Nothing to prepare."""
-
     def forward(self, crops: Sequence[Tensor], numbers: Tensor) -> Outcome:
         """Cosine distance to the teacher's feature, and telling it from the other pictures' of the batch."""
         target = self.teacher(crops[0])
@@ -122,12 +106,6 @@ class Imitation(nn.Module):
         loss = 1 - cosine + self.config.contrast * contrast
         return Outcome(loss, {"loss": loss.detach(), "cosine": cosine.detach(), "contrast": contrast.detach()})
 
-    def after_backward(self, moment: Moment) -> None:
-        """Nothing is frozen."""
-
-    def after_update(self, moment: Moment) -> None:
-        """Nothing follows."""
-
     def exported(self) -> nn.Module:
         """The student."""
         return self.student
@@ -137,8 +115,9 @@ class Imitation(nn.Module):
         self.student.load_state_dict(backbone)
 
 
-def teacher(trained: Checkpoint, pack: Pack, recipe: Recipe, device: str, sample: int = 4096) -> Teacher:
-    """The backbone of ``trained``, its features whitened on ``sample`` pictures of ``pack``."""
+def teacher(source: Path, pack: Pack, recipe: Recipe, device: str, sample: int = 4096) -> Teacher:
+    """The backbone of a run or checkpoint, its features whitened on ``sample`` pictures of ``pack``."""
+    trained = checkpoint.load(source)
     backbone = backbones.build(trained.backbone, trained.image_size)
     backbone.load_state_dict(trained.backbone_state)
     backbone = backbone.to(device).eval()

@@ -42,6 +42,7 @@ class Journal:
 
     directory: Path | None
     say: Callable[[str], None]
+    tensorboard: bool = False
 
     def write(self, kind: str, **values: object) -> None:
         """Record an event."""

@@ -1,50 +1,29 @@
 """The one training loop. It knows no method by name; what a method offers is in ``training.method``."""
 
-import dataclasses
 import math
+import signal
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from copysight.errors import CheckpointMismatch, InvalidArgument, TrainingDiverged
-from training import augment, checkpoint, gather, optim, probe
+from training import checkpoint, gather, optim, probe, resume
 from training.checkpoint import Checkpoint
 from training.data import Pack
+from training.feed import Feed
 from training.journal import Journal, Meter
-from training.method import Length, Method, Moment
+from training.method import Method, Moment
+from training.plan import Plan
 from training.probe import Probe
-
-Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a method is trained, whatever it is. ``batch`` counts pictures per optimiser step over all processes."""
-
-    backbone: str
-    image_size: int
-    batch: int
-    epochs: float
-    seed: int = 0
-    accumulate: int = 1
-    clip: float = 0.0
-    precision: str = "fp32"
-    device: str = "cpu"
-    checkpoint_minutes: float = 5.0
-    probe_minutes: float = 15.0
-    log_seconds: float = 20.0
-    stop_after_minutes: float = math.inf
-    collapse_steps: int = 0
+from training.watch import Watch
 
 
 class Run:
@@ -53,179 +32,81 @@ class Run:
     def __init__(
         self, method: Method, plan: Plan, pack: Pack, probes: Sequence[Probe], out: Path, journal: Journal
     ) -> None:
-        self.method, self.plan, self.pack, self.probes, self.out, self.journal = (
-            method,
-            plan,
-            pack,
-            probes,
-            out,
-            journal,
-        )
+        self.plan, self.probes, self.out, self.journal = plan, probes, out, journal
         self.device = torch.device(plan.device)
         # Channels last: on a CPU a small ResNet's step takes 0.7 of the time (AMD Zen 5, fp32 and bf16 alike).
-        module: nn.Module = method  # type: ignore[assignment]
-        self.module = module.to(self.device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        self.length = length(plan, len(pack))
-        self.local = _local_batch(plan)
+        self.method = method.to(self.device).to(memory_format=torch.channels_last).train()
+        self.length = plan.length(len(pack))
+        self.feed = Feed(pack, method, plan, self.length, self.device)
         self.schedules = method.schedules(self.length)
         self.optimizer = method.optimizer()
         self.step = 0
         self.minutes = 0.0
-        self._order = (-1, np.empty(0, np.int64))
         method.start(self.length)
 
-    def order(self, epoch: int) -> Ints:
-        """The pictures of an epoch, in the order in which they come: the method's own, or a permutation by the seed."""
-        if self._order[0] != epoch:
-            rng = np.random.default_rng([self.plan.seed, 1, epoch])
-            chosen = self.method.order(epoch, rng)
-            self._order = (epoch, rng.permutation(len(self.pack)) if chosen is None else chosen)
-        return self._order[1]
+    @property
+    def moment(self) -> Moment:
+        """The step that comes next."""
+        return Moment(self.step, self.step // self.length.per_epoch)
 
 
-def train(run: Run, resume: Checkpoint | None = None) -> bool:
-    """Train to the end, or to ``stop_after_minutes``; True when the whole training is done.
+def train(run: Run, saved: Checkpoint | None = None) -> bool:
+    """Train to the end, or until told to stop (``stop_after_minutes``, SIGTERM, Ctrl-C); True when it is done.
 
-    Raises ``TrainingDiverged`` when the loss is not finite or the teacher has collapsed.
+    ``saved`` goes on from a checkpoint. A stop leaves a checkpoint. Raises ``TrainingDiverged`` when the loss is not
+    finite or the targets have collapsed, ``CheckpointMismatch`` when ``saved`` is of another training.
     """
-    if resume is not None:
-        restore(run, resume)
-    forward = _forward(run)
-    began, meter = time.monotonic(), Meter()
-    watch = _Watch(run.plan.collapse_steps)
-    saved = probed = logged = began
+    if saved is not None:
+        resume.restore(run, saved)
+    forward, meter, watch, clock = _forward(run), Meter(), Watch(run.plan.collapse_steps), _Clock(run.plan)
     earlier = run.minutes
     if run.step == 0:
         _probe(run)
-    while run.step < run.length.steps:
-        _step(run, forward, meter, watch)
-        now = time.monotonic()
-        run.minutes = earlier + (now - began) / 60
-        if now - logged > run.plan.log_seconds or run.step in {1, run.length.steps}:
-            _log(run, meter)
-            logged = time.monotonic()
-        if now - probed > run.plan.probe_minutes * 60 or run.step == run.length.steps:
-            _probe(run)
-            probed = time.monotonic()
-        if now - saved > run.plan.checkpoint_minutes * 60:
-            save(run)
-            saved = time.monotonic()
-        if now - began > run.plan.stop_after_minutes * 60:
-            break
+    with _Stop() as stop:
+        while run.step < run.length.steps and not _agreed(stop.asked or clock.over()):
+            step(run, forward, meter, watch)
+            run.minutes = earlier + clock.minutes
+            last = run.step == run.length.steps
+            if clock.due("log", run.plan.log_seconds) or run.step == 1 or last:
+                _log(run, meter)
+            if clock.due("probe", run.plan.probe_minutes * 60) or last:
+                _probe(run)
+            if clock.due("checkpoint", run.plan.checkpoint_minutes * 60):
+                save(run)
     save(run)
     return run.step >= run.length.steps
 
 
-def length(plan: Plan, pictures: int) -> Length:
-    """Steps of the whole training; an incomplete last batch of an epoch is dropped."""
-    per_epoch = pictures // plan.batch
-    return Length(max(1, round(plan.epochs * per_epoch)), per_epoch, plan.batch, pictures)
-
-
-def _step(run: Run, forward: nn.Module, meter: Meter, watch: "_Watch") -> None:
+def step(run: Run, forward: nn.Module, meter: Meter, watch: Watch) -> None:
     """One optimiser step, in the order of the released DINO code."""
-    moment = Moment(run.step, run.step // run.length.per_epoch)
-    method, plan = run.method, run.plan
+    moment, method, plan = run.moment, run.method, run.plan
     if run.step % run.length.per_epoch == 0:
-        for name, value in method.begin_epoch(moment.epoch, Passes(run)).items():
-            run.journal.write("epoch", step=run.step, name=name, value=value)
+        for name, value in method.begin_epoch(moment.epoch, run.feed).items():
+            run.journal.write("epoch", step=run.step, epoch=moment.epoch, name=name, value=value)
     optim.set_step(run.optimizer, run.schedules, run.step)
     method.begin_step(moment)
     run.optimizer.zero_grad(set_to_none=True)
-    numbers, rows = _share(run, moment)
     for part in range(plan.accumulate):
-        mine = slice(part * len(numbers) // plan.accumulate, (part + 1) * len(numbers) // plan.accumulate)
-        crops = views(run, numbers[mine], rows[mine], moment.step)
-        last = part == plan.accumulate - 1
-        with _no_sync(forward, last), _autocast(run):
-            outcome = forward(crops, torch.from_numpy(numbers[mine]).to(run.device))
-        with _no_sync(forward, last):
+        views = run.feed.views(run.step, part)
+        with _no_sync(forward, part == plan.accumulate - 1):
+            with torch.autocast(run.device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
+                outcome = forward(views.crops, views.numbers)
             (outcome.loss / plan.accumulate).backward()
-        meter.add(outcome.figures, len(numbers[mine]) * gather.world_size())
-    watch.check(run, outcome.figures)
+        meter.add(outcome.figures, len(views.numbers) * gather.world_size())
+        watch.check(run.step, outcome.figures, method.uniform_entropy)
     if plan.clip:
-        optim.clip(run.module.parameters(), plan.clip)
+        optim.clip(method.parameters(), plan.clip)
     method.after_backward(moment)
     run.optimizer.step()
     method.after_update(moment)
     run.step += 1
 
 
-def views(run: Run, numbers: Ints, rows: Ints, step: int) -> list[Tensor]:
-    """Crops of pictures ``numbers``, which are ``rows`` of the global batch.
-
-    All is drawn for the global batch from the seed and the step alone, and each process takes its rows: so a resumed
-    training sees the same crops, and so does one with another number of processes.
-    """
-    rng = np.random.default_rng([run.plan.seed, 2, step])
-    chosen = _global_batch(run, step)
-    drawn = augment.draw(run.method.recipe, run.pack.sizes[chosen], rng)
-    mine = [draw.rows(int(rows[0]), int(rows[-1]) + 1) for draw in drawn]
-    pictures = [torch.from_numpy(run.pack.picture(int(number))) for number in numbers]
-    crops = augment.apply(run.method.recipe, pictures, mine, run.device)
-    return [crop.contiguous(memory_format=torch.channels_last) for crop in crops]
-
-
-def _global_batch(run: Run, step: int) -> Ints:
-    start = step % run.length.per_epoch * run.plan.batch
-    return run.order(step // run.length.per_epoch)[start : start + run.plan.batch]
-
-
-def _share(run: Run, moment: Moment) -> tuple[Ints, Ints]:
-    rows = np.arange(run.local) + gather.rank() * run.local
-    return _global_batch(run, moment.step)[rows], rows
-
-
-@dataclass(frozen=True)
-class Passes:
-    """What ``begin_epoch`` may do with the data."""
-
-    run: Run
-
-    @property
-    def pictures(self) -> int:
-        """Number N of training pictures."""
-        return len(self.run.pack)
-
-    def order(self, epoch: int) -> Ints:
-        """The order in which this process will see its pictures in ``epoch``."""
-        per_epoch = self.run.length.per_epoch
-        batches = self.run.order(epoch)[: per_epoch * self.run.plan.batch].reshape(per_epoch, -1)
-        start = gather.rank() * self.run.local
-        return batches[:, start : start + self.run.local].reshape(-1)
-
-    def crops(self, numbers: Ints, seed: int) -> list[Tensor]:
-        """Augmented views of pictures ``numbers``."""
-        rng = np.random.default_rng([self.run.plan.seed, 3, seed])
-        drawn = augment.draw(self.run.method.recipe, self.run.pack.sizes[numbers], rng)
-        pictures = [torch.from_numpy(self.run.pack.picture(int(number))) for number in numbers]
-        return augment.apply(self.run.method.recipe, pictures, drawn, self.run.device)
-
-
-class _Watch:
-    """Stops a training that can no longer learn."""
-
-    def __init__(self, patience: int) -> None:
-        self.patience, self.bad = patience, 0
-
-    def check(self, run: Run, figures: Any) -> None:
-        loss = float(figures["loss"])
-        if not math.isfinite(loss):
-            raise TrainingDiverged(
-                f"the loss is {loss} at step {run.step}; the last checkpoint is sound: lower --lr, use --precision fp32, "
-                "or set --clip"
-            )
-        limit = run.method.uniform_entropy
-        if not self.patience or limit is None or "entropy" not in figures:
-            return
-        entropy = float(figures["entropy"])
-        self.bad = self.bad + 1 if entropy > 0.999 * limit or entropy < 0.001 * limit else 0
-        if self.bad >= self.patience:
-            kind = "uniform" if entropy > 0.5 * limit else "one-hot on a single prototype"
-            raise TrainingDiverged(
-                f"the targets have been {kind} for {self.bad} steps (entropy {entropy:.3f} of at most {limit:.3f}): "
-                "nothing is learned; lower the teacher temperature, add --koleo 0.1, or use --centring sinkhorn"
-            )
+def save(run: Run) -> None:
+    """Write the checkpoint. State that differs between processes is gathered by the method first."""
+    state = resume.describe(run)
+    if gather.rank() == 0:
+        checkpoint.save(run.out / checkpoint.NAME, state)
 
 
 def _log(run: Run, meter: Meter) -> None:
@@ -242,112 +123,69 @@ def _log(run: Run, meter: Meter) -> None:
 
 
 def _probe(run: Run) -> None:
-    for labelled in run.probes if run.journal.directory is not None else ():
+    for labelled in run.probes:
         recipe = run.method.recipe
         top1 = probe.measure(run.method.exported(), labelled, recipe.mean, recipe.std)
+        seen, minutes = run.step * run.plan.batch, round(run.minutes, 2)
         run.journal.write(
-            "probe",
-            step=run.step,
-            pictures=run.step * run.plan.batch,
-            minutes=round(run.minutes, 2),
-            set=labelled.name,
-            top1=round(top1, 4),
+            "probe", step=run.step, pictures=seen, minutes=minutes, set=labelled.name, top1=round(top1, 4)
         )
-
-
-def save(run: Run) -> None:
-    """Write the checkpoint; every process that keeps state of its own adds a file beside it."""
-    if gather.rank() == 0:
-        checkpoint.save(run.out / checkpoint.NAME, describe(run))
-
-
-def describe(run: Run) -> dict[str, Any]:
-    """Everything that ``checkpoint.load`` gives back."""
-    plan = run.plan
-    return {
-        "method": run.method.name,
-        "backbone": plan.backbone,
-        "image_size": plan.image_size,
-        "step": run.step,
-        "config": {
-            "run": dataclasses.asdict(plan),
-            "method": dataclasses.asdict(run.method.config),
-            "recipe": dataclasses.asdict(run.method.recipe),
-            "world_size": gather.world_size(),
-        },
-        "training": {
-            "epochs": run.step / run.length.per_epoch,
-            "pictures": run.length.pictures,
-            "pictures_seen": run.step * plan.batch,
-            "steps": run.step,
-            "minutes": round(run.minutes, 2),
-            "seed": plan.seed,
-        },
-        "state": run.module.state_dict(),
-        "backbone_prefix": run.method.backbone_prefix,
-        "head_prefix": run.method.head_prefix,
-        "optimizer": run.optimizer.state_dict(),
-        "random": _random(),
-    }
-
-
-def restore(run: Run, saved: Checkpoint) -> None:
-    """Go on where ``saved`` stopped, bit for bit on a CPU. Raises ``CheckpointMismatch``."""
-    _check(run, saved)
-    run.module.load_state_dict(saved.state)
-    run.optimizer.load_state_dict(dict(saved.optimizer))
-    run.step, run.minutes = saved.step, float(saved.training["minutes"])
-    torch.set_rng_state(saved.random["cpu"])
-    if "cuda" in saved.random and torch.cuda.is_available():
-        torch.cuda.set_rng_state(saved.random["cuda"])
-
-
-def _check(run: Run, saved: Checkpoint) -> None:
-    plan = run.plan
-    facts = {
-        "method": (saved.method, run.method.name),
-        "backbone": (saved.backbone, plan.backbone),
-        "number of processes": (saved.config["world_size"], gather.world_size()),
-        "number of pictures": (saved.training["pictures"], run.length.pictures),
-        **{key: (saved.config["run"][key], getattr(plan, key)) for key in ("batch", "seed", "epochs", "image_size")},
-        "settings of the method": (saved.config["method"], dataclasses.asdict(run.method.config)),
-    }
-    for what, (before, now) in facts.items():
-        if before != now:
-            raise CheckpointMismatch(
-                f"{saved.path} was trained with {what} {before}, this run has {now}; resume with the same, or choose "
-                "another --out"
-            )
-
-
-def _random() -> dict[str, Tensor]:
-    state = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state()
-    return state
-
-
-def _local_batch(plan: Plan) -> int:
-    world = gather.world_size()
-    if plan.batch % (world * plan.accumulate):
-        raise InvalidArgument(
-            f"got --batch {plan.batch} for {world} processes and --accumulate {plan.accumulate}; it must be a multiple "
-            f"of {world * plan.accumulate}"
-        )
-    return plan.batch // world
 
 
 def _forward(run: Run) -> nn.Module:
     if not dist.is_initialized():
-        return run.module
+        return run.method
     devices = [run.device] if run.device.type == "cuda" else None
-    return DistributedDataParallel(run.module, device_ids=devices, broadcast_buffers=False)
+    return DistributedDataParallel(run.method, device_ids=devices, broadcast_buffers=False)
 
 
 def _no_sync(forward: nn.Module, last: bool) -> AbstractContextManager[Any]:
+    """Gradients cross processes once per optimiser step, with its last micro-batch."""
     return nullcontext() if last or not isinstance(forward, DistributedDataParallel) else forward.no_sync()
 
 
-def _autocast(run: Run) -> AbstractContextManager[Any]:
-    enabled = run.plan.precision == "bf16"
-    return torch.autocast(run.device.type, torch.bfloat16, enabled=enabled)
+def _agreed(stop: bool) -> bool:
+    """Whether any process wants to stop: all leave the loop at the same step."""
+    return stop if gather.world_size() == 1 else bool(gather.total(torch.tensor(float(stop))) > 0)
+
+
+class _Clock:
+    """What is due, by the wall clock."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.began = plan, time.monotonic()
+        self._last: dict[str, float] = {}
+
+    @property
+    def minutes(self) -> float:
+        return (time.monotonic() - self.began) / 60
+
+    def over(self) -> bool:
+        return self.minutes > (self.plan.stop_after_minutes or math.inf)
+
+    def due(self, what: str, seconds: float) -> bool:
+        now = time.monotonic()
+        if now - self._last.get(what, self.began) <= seconds:
+            return False
+        self._last[what] = now
+        return True
+
+
+class _Stop:
+    """Within it, SIGTERM and Ctrl-C ask for a stop instead of killing the process."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "_Stop":
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True

@@ -1,4 +1,4 @@
-"""The seam between the loop and the methods: what a method must offer, and the small things that cross it."""
+"""The seam between the loop and the methods: what a method offers, and the small things that cross it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,12 @@ from torch.optim import Optimizer
 from training.augment import Recipe
 from training.schedules import Schedules
 
+Ints = npt.NDArray[np.int64]
+
 
 @dataclass(frozen=True)
 class Length:
-    """How long a training is: ``steps`` in all, ``per_epoch`` of them an epoch, ``batch`` pictures a step, all ranks."""
+    """How long a training is: ``steps`` in all, ``per_epoch`` an epoch; ``batch`` pictures a step, all processes."""
 
     steps: int
     per_epoch: int
@@ -42,41 +44,73 @@ class Moment:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one forward pass: the loss to minimise, and figures to watch (detached scalars)."""
+    """Of one forward pass: the loss to minimise, and figures to watch (detached scalars, ``loss`` among them)."""
 
     loss: Tensor
     figures: Mapping[str, Tensor]
 
 
-class Method(Protocol):
-    """A training method. It is also an ``nn.Module``: ``forward(crops, numbers)`` gives an ``Outcome``.
+class Passes(Protocol):
+    """What the loop lends to ``begin_epoch``: the pictures, their order in the coming epoch, and views of any."""
 
-    ``crops``: V tensors (B, 3, S, S), global ones first; ``numbers`` (B,): which pictures they are. ``state_dict`` holds
-    all it needs to go on. ``backbone_prefix`` and ``head_prefix`` say where in it the network to export lies.
+    @property
+    def pictures(self) -> int:
+        """Number N of training pictures."""
+
+    @property
+    def batch(self) -> int:
+        """Pictures a step of this process."""
+
+    def order(self, epoch: int) -> Ints:
+        """The pictures that this process will see, in order."""
+
+    def crops(self, numbers: Ints, seed: int) -> Sequence[Tensor]:
+        """Augmented views of some pictures: V tensors (B, 3, S, S)."""
+
+    def plain(self, numbers: Ints) -> Tensor:
+        """Some pictures unaugmented: the central square of the size of a global crop, (B, 3, S, S)."""
+
+
+class Method(nn.Module):
+    """A training method. Its ``state_dict`` holds all it needs to go on; the loop calls the hooks below in their order.
+
+    ``backbone_prefix`` and ``head_prefix`` say where in the state the network to export lies; ``uniform_entropy`` is
+    the entropy of targets that say nothing, where that means collapse. The hooks do nothing unless a method needs them.
     """
 
     name: str
-    config: Any
-    recipe: Recipe
-    uniform_entropy: float | None
     backbone_prefix: str
     head_prefix: str
+    uniform_entropy: float | None = None
 
-    def schedules(self, length: Length) -> Schedules: ...  # noqa: D102
+    def __init__(self, config: Any, recipe: Recipe) -> None:
+        super().__init__()
+        self.config, self.recipe = config, recipe
 
-    def optimizer(self) -> Optimizer: ...  # noqa: D102
+    def schedules(self, length: Length) -> Schedules:
+        """Learning rate and weight decay of every step."""
+        raise NotImplementedError
+
+    def optimizer(self) -> Optimizer:
+        """Groups carry ``decayed``: whether they follow the weight-decay schedule."""
+        raise NotImplementedError
 
     def start(self, length: Length) -> None:
         """Hear how long the training will be."""
 
-    def order(self, epoch: int, rng: np.random.Generator) -> npt.NDArray[np.int64] | None:
+    def order(self, epoch: int, rng: np.random.Generator) -> Ints | None:
         """Which pictures an epoch shows, in order; ``None`` for each once, shuffled."""
 
-    def begin_epoch(self, epoch: int, passes: "Passes") -> Mapping[str, float]:
+    def begin_epoch(self, epoch: int, passes: Passes) -> Mapping[str, float]:
         """Prepare an epoch; returns figures for the log."""
+        return {}
 
     def begin_step(self, moment: Moment) -> None:
         """Prepare a step."""
+
+    def forward(self, crops: Sequence[Tensor], numbers: Tensor) -> Outcome:
+        """``crops``: V tensors (B, 3, S, S), global ones first; ``numbers`` (B,): which pictures they are."""
+        raise NotImplementedError
 
     def after_backward(self, moment: Moment) -> None:
         """Gradients are there and clipped; the optimiser has not moved yet."""
@@ -86,17 +120,8 @@ class Method(Protocol):
 
     def exported(self) -> nn.Module:
         """The backbone that is evaluated and exported."""
+        raise NotImplementedError
 
-
-class Passes(Protocol):
-    """What the loop lends to ``begin_epoch``: the pictures of the coming epoch, and views of any of them."""
-
-    @property
-    def pictures(self) -> int:
-        """Number N of training pictures."""
-
-    def order(self, epoch: int) -> npt.NDArray[np.int64]:
-        """The pictures that this process will see, in order."""
-
-    def crops(self, numbers: npt.NDArray[np.int64], seed: int) -> Sequence[Tensor]:
-        """Augmented views of some pictures: V tensors (B, 3, S, S)."""
+    def adopt(self, backbone: Mapping[str, Tensor]) -> None:
+        """Start from a backbone that has already learned."""
+        raise NotImplementedError

@@ -79,7 +79,7 @@ def measure(backbone: nn.Module, probe: Probe, recipe_mean: Iterable[float], rec
 @torch.inference_mode()
 def _features(backbone: nn.Module, pictures: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     rows = []
-    for batch in pictures.split(BATCH):
+    for batch in torch.split(pictures, BATCH):
         x = batch.to(mean.device).float().div_(255).sub_(mean).div_(std)
         rows.append(F.normalize(backbone(x).float(), dim=1).cpu())
     return torch.cat(rows)

@@ -19,7 +19,7 @@ class Schedules:
 
 
 def cosine(base: float, final: float, steps: int, warmup: int = 0, start: float = 0.0) -> Floats:
-    """Linear from ``start`` to ``base`` over ``warmup`` steps, both ends included, then half a cosine towards ``final``.
+    """Linear from ``start`` to ``base`` over ``warmup`` steps, both ends included, then half a cosine to ``final``.
 
     ``base`` comes twice and ``final`` is never reached, as in the released code of both DINO and SwAV.
     Raises ``InvalidArgument`` if the warm-up is longer than the training.

@@ -3,9 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,8 +11,9 @@ from torch.optim import Optimizer
 
 from training import backbones, gather, heads, optim, schedules
 from training.augment import Recipe
+from training.knobs import knob
 from training.koleo import koleo
-from training.method import Length, Moment, Outcome
+from training.method import Length, Method, Moment, Outcome
 from training.schedules import Schedules
 from training.sinkhorn import sinkhorn
 
@@ -23,27 +22,35 @@ from training.sinkhorn import sinkhorn
 class DinoConfig:
     """Every knob of DINO; the defaults are those of the released code."""
 
-    prototypes: int = 65536
-    hidden: int = 2048
-    bottleneck: int = 256
-    head_bn: bool = False
-    norm_last_layer: bool = True
-    freeze_last_layer: float = 1
-    momentum: float = 0.996
-    student_temperature: float = 0.1
-    warmup_teacher_temperature: float = 0.04
-    teacher_temperature: float = 0.04
-    warmup_teacher_epochs: int = 0
-    centre_momentum: float = 0.9
-    centring: str = "softmax-centre"
-    koleo: float = 0.0
-    drop_path: float = 0.1
-    optimizer: str = "adamw"
-    lr: float = 5e-4
-    min_lr: float = 1e-6
-    warmup_epochs: float = 10
-    weight_decay: float = 0.04
-    final_weight_decay: float = 0.4
+    prototypes: int = knob(65536, "Outputs K of the head. DINO: 65536; on small data 1024 to 8192.")
+    hidden: int = knob(2048, "Width of the head's hidden layers. DINO: 2048.")
+    bottleneck: int = knob(256, "Width before the last layer. DINO: 256.")
+    head_bn: bool = knob(False, "BatchNorm in the head. DINO: off, on in its large-batch ResNet runs.")
+    norm_last_layer: bool = knob(True, "Keep prototypes at length 1. DINO: on; off is better with large batches.")
+    freeze_last_layer: float = knob(1.0, "Epochs without update of the last layer. DINO: 1.")
+    momentum: float = knob(
+        0.996, "Teacher's first momentum; rises to 1. DINO: .996; .9995 at batch 256; small data .99."
+    )
+    student_temperature: float = knob(0.1, "Softmax temperature of the student. DINO: .1.")
+    warmup_teacher_temperature: float = knob(0.04, "Teacher's first temperature. DINO: .04; .02 against collapse.")
+    teacher_temperature: float = knob(0.04, "Teacher's temperature after its warm-up. DINO: .04; .07 in long runs.")
+    warmup_teacher_epochs: int = knob(
+        0, "Epochs from the one to the other, a value per epoch. DINO: 0; 30 in long runs."
+    )
+    centre_momentum: float = knob(0.9, "Momentum of the centre. DINO: .9.")
+    centring: str = knob(
+        "softmax-centre",
+        "How targets are balanced: DINO's centre, or Sinkhorn-Knopp as in DINOv2.",
+        ("softmax-centre", "sinkhorn"),
+    )
+    koleo: float = knob(0.0, "Weight of KoLeo on the features of both global crops. DINO: 0; DINOv2: .1.")
+    drop_path: float = knob(0.1, "Stochastic depth of a student ViT. DINO: .1.")
+    optimizer: str = knob("adamw", "DINO: adamw; sgd or lars for ResNets.", ("adamw", "sgd", "lars"))
+    lr: float = knob(5e-4, "Peak learning rate per 256 pictures of batch. DINO: 5e-4.")
+    min_lr: float = knob(1e-6, "Last learning rate, not scaled. DINO: 1e-6.")
+    warmup_epochs: float = knob(10.0, "Epochs of linear warm-up. DINO: 10.")
+    weight_decay: float = knob(0.04, "First weight decay. DINO: .04.")
+    final_weight_decay: float = knob(0.4, "Last weight decay, on a cosine. DINO: .4.")
 
 
 class Network(nn.Module):
@@ -59,7 +66,7 @@ class Network(nn.Module):
         return features, self.head(features)
 
 
-class Dino(nn.Module):
+class Dino(Method):
     """Student, teacher and centre. The centre is a buffer, so that it is saved with the rest."""
 
     name = "dino"
@@ -68,8 +75,7 @@ class Dino(nn.Module):
     centre: Tensor
 
     def __init__(self, config: DinoConfig, backbone: str, image_size: int, recipe: Recipe) -> None:
-        super().__init__()
-        self.config, self.recipe = config, recipe
+        super().__init__(config, recipe)
         self.uniform_entropy = math.log(config.prototypes)
         self.student = _network(config, backbone, image_size, config.drop_path, config.norm_last_layer)
         self.teacher = _network(config, backbone, image_size, 0.0, norm_last_layer=True)
@@ -102,13 +108,6 @@ class Dino(nn.Module):
         )
         self._frozen_steps = length.of_epochs(c.freeze_last_layer)
 
-    def order(self, epoch: int, rng: np.random.Generator) -> None:
-        """Each picture once, shuffled."""
-
-    def begin_epoch(self, epoch: int, passes: Any) -> Mapping[str, float]:
-        """Nothing is needed between epochs."""
-        return {}
-
     def begin_step(self, moment: Moment) -> None:
         """Temperature of the epoch; forget the teacher rows of the step before."""
         self._temperature = float(self._temperatures[moment.epoch])
@@ -126,7 +125,8 @@ class Dino(nn.Module):
         figures = {"loss": loss.detach(), "entropy": entropy(target)}
         figures["kl"] = figures["loss"] - figures["entropy"]
         if self.config.koleo:
-            spread = sum(koleo(F.normalize(view.float(), dim=1)) for view in features.chunk(len(crops))[:2])
+            first, second = features.float().chunk(len(crops))[:2]
+            spread = koleo(F.normalize(first, dim=1)) + koleo(F.normalize(second, dim=1))
             figures["koleo"] = spread.detach()
             loss = loss + self.config.koleo * spread
         return Outcome(loss, figures)
@@ -172,23 +172,25 @@ def cross_view_loss(student: Tensor, target: Tensor, views: int, temperature: fl
 
     ``student`` (V * B, K) logits, ``target`` (2 B, K) probabilities, both crop-major (Caron et al. 2021, eq. 3).
     """
-    log_p = F.log_softmax(student / temperature, dim=-1).unflatten(0, (views, -1))
-    q = target.unflatten(0, (2, -1))
+    log_p = F.log_softmax(student / temperature, dim=-1).reshape(views, -1, student.shape[1])
+    q = target.reshape(2, -1, target.shape[1])
     # The sum over all crops but the teacher's own, per teacher crop: linear in log p, so one product does for all.
     rest = log_p.sum(dim=0) - log_p[:2]
-    return -(q * rest).sum(dim=-1).mean(dim=1).sum() / (2 * (views - 1))
+    loss: Tensor = -(q * rest).sum(dim=-1).mean(dim=1).sum() / (2 * (views - 1))
+    return loss
 
 
 def entropy(probabilities: Tensor) -> Tensor:
     """Mean entropy in nats of rows (B, K)."""
-    return torch.special.entr(probabilities).sum(dim=-1).mean()
+    mean: Tensor = torch.special.entr(probabilities).sum(dim=-1).mean()
+    return mean
 
 
 @torch.no_grad()
 def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     """Exponential moving average of the parameters: teacher <- m teacher + (1 - m) student."""
-    old = list(teacher.parameters())
-    new = [parameter.detach() for parameter in student.parameters()]
+    old: list[Tensor] = list(teacher.parameters())
+    new: list[Tensor] = [parameter.detach() for parameter in student.parameters()]
     torch._foreach_mul_(old, momentum)
     torch._foreach_add_(old, new, alpha=1 - momentum)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +11,9 @@ from torch.optim import Optimizer
 
 from training import backbones, gather, heads, optim, schedules
 from training.augment import Recipe
+from training.knobs import knob
 from training.koleo import koleo
-from training.method import Length, Moment, Outcome
+from training.method import Length, Method, Moment, Outcome
 from training.schedules import Schedules
 from training.sinkhorn import sinkhorn
 
@@ -25,37 +25,35 @@ ASSIGNED = 2
 class SwavConfig:
     """Every knob of SwAV; the defaults are those of the released code at batch 256."""
 
-    prototypes: int = 3000
-    hidden: int = 2048
-    output: int = 128
-    temperature: float = 0.1
-    epsilon: float = 0.05
-    sinkhorn_iterations: int = 3
-    freeze_prototypes_steps: int = 5005
-    queue_length: int = 0
-    queue_from_epoch: float = 15
-    koleo: float = 0.0
-    drop_path: float = 0.0
-    optimizer: str = "larc"
-    lr: float = 0.6
-    min_lr: float = 0.0006
-    start_lr: float = 0.0
-    warmup_epochs: float = 0
-    weight_decay: float = 1e-6
+    prototypes: int = knob(3000, "Prototypes K. SwAV: 3000; about ten per class on small data.")
+    hidden: int = knob(2048, "Width of the projection head. SwAV: 2048.")
+    output: int = knob(128, "Dimension of embeddings and prototypes. SwAV: 128.")
+    temperature: float = knob(0.1, "Softmax temperature. SwAV: .1.")
+    epsilon: float = knob(0.05, "Entropy weight of Sinkhorn-Knopp. SwAV: .05.")
+    sinkhorn_iterations: int = knob(3, "Iterations of Sinkhorn-Knopp. SwAV: 3.")
+    freeze_prototypes_steps: int = knob(5005, "Steps without update of prototypes. SwAV: 5005; 313 at batch 4096.")
+    queue_length: int = knob(0, "Past embeddings that take part in the assignment. SwAV: 3840 at batch 256, else 0.")
+    queue_from_epoch: float = knob(15.0, "When the queue begins; too early collapses. SwAV: 15.")
+    koleo: float = knob(0.0, "Weight of KoLeo on the features of both global crops. SwAV: 0; DINOv2: .1.")
+    drop_path: float = knob(0.0, "Stochastic depth of a ViT. SwAV: 0.")
+    optimizer: str = knob("larc", "SwAV: SGD within LARC; adamw suits ViTs and small data.", ("larc", "adamw", "sgd"))
+    lr: float = knob(0.6, "Peak learning rate, NOT scaled by the batch. SwAV: .6 at 256, 4.8 at 4096.")
+    min_lr: float = knob(0.0006, "Last learning rate. SwAV: .0006; .0048 at 4096.")
+    start_lr: float = knob(0.0, "First learning rate of the warm-up. SwAV: 0; .3 at 4096.")
+    warmup_epochs: float = knob(0.0, "Epochs of linear warm-up. SwAV: 0 at 256, 10 at 4096.")
+    weight_decay: float = knob(1e-6, "Weight decay. SwAV: 1e-6.")
 
 
-class Swav(nn.Module):
+class Swav(Method):
     """Backbone, projection head, prototypes, and a queue of past embeddings per assigned crop."""
 
     name = "swav"
     backbone_prefix = "backbone."
     head_prefix = "head."
-    uniform_entropy = None
     queue: Tensor
 
     def __init__(self, config: SwavConfig, backbone: str, image_size: int, recipe: Recipe) -> None:
-        super().__init__()
-        self.config, self.recipe = config, recipe
+        super().__init__(config, recipe)
         self.backbone = backbones.build(backbone, image_size, config.drop_path)
         features = backbones.dimension(self.backbone)
         self.head = heads.SwavHead(features, (config.prototypes,), config.hidden, config.output)
@@ -80,13 +78,6 @@ class Swav(nn.Module):
         self.queue = self.queue.new_zeros(ASSIGNED, rows, self.config.output)
         self._queue_from = length.of_epochs(self.config.queue_from_epoch)
 
-    def order(self, epoch: int, rng: np.random.Generator) -> None:
-        """Each picture once, shuffled."""
-
-    def begin_epoch(self, epoch: int, passes: Any) -> Mapping[str, float]:
-        """Nothing is needed between epochs."""
-        return {}
-
     def begin_step(self, moment: Moment) -> None:
         """Prototypes back to length 1, also while they are frozen."""
         self.head.normalise_prototypes()
@@ -101,7 +92,8 @@ class Swav(nn.Module):
         loss = swapped_loss(scores, codes, len(crops), self.config.temperature)
         figures = {"loss": loss.detach(), "used": used(codes), "entropy": torch.special.entr(codes).sum(-1).mean()}
         if self.config.koleo:
-            spread = sum(koleo(F.normalize(view.float(), dim=1)) for view in features.chunk(len(crops))[:ASSIGNED])
+            first, second = features.float().chunk(len(crops))[:ASSIGNED]
+            spread = koleo(F.normalize(first, dim=1)) + koleo(F.normalize(second, dim=1))
             figures["koleo"] = spread.detach()
             loss = loss + self.config.koleo * spread
         return Outcome(loss, figures)
@@ -111,9 +103,6 @@ class Swav(nn.Module):
         if moment.step < self.config.freeze_prototypes_steps:
             for parameter in self.head.prototypes.parameters():
                 parameter.grad = None
-
-    def after_update(self, moment: Moment) -> None:
-        """Nothing follows."""
 
     def exported(self) -> nn.Module:
         """The backbone."""
@@ -143,11 +132,12 @@ def swapped_loss(scores: Tensor, codes: Tensor, views: int, temperature: float) 
 
     ``scores`` (V * B, K) crop-major, ``codes`` (2, B, K) (Caron et al. 2020, eq. 2 with multi-crop, section 4.2).
     """
-    log_p = F.log_softmax(scores / temperature, dim=1).unflatten(0, (views, -1))
+    log_p = F.log_softmax(scores / temperature, dim=1).reshape(views, -1, scores.shape[1])
     rest = log_p.sum(dim=0) - log_p[: len(codes)]
-    return -(codes * rest).sum(dim=-1).mean(dim=1).sum() / (len(codes) * (views - 1))
+    loss: Tensor = -(codes * rest).sum(dim=-1).mean(dim=1).sum() / (len(codes) * (views - 1))
+    return loss
 
 
 def used(codes: Tensor) -> Tensor:
     """Number of prototypes that are the first choice of some picture of the batch: codes (2, B, K)."""
-    return torch.tensor(float(codes.argmax(dim=-1).unique().numel()))
+    return torch.tensor(float(torch.bincount(codes.argmax(dim=-1).flatten()).count_nonzero()))

@@ -1,0 +1,92 @@
+"""What the network is fed: which pictures come when, and their views. All of it follows from seed and step alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from training import augment, gather, resample
+from training.augment import Draw
+from training.data import Pack
+from training.method import Length, Method
+from training.plan import Plan
+
+Ints = npt.NDArray[np.int64]
+# Streams of random numbers; with the seed and a number they give each its own generator.
+ORDER, VIEWS, EXTRA = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Views:
+    """``crops``: V tensors (B, 3, S, S), global ones first; ``numbers`` (B,): which pictures they show."""
+
+    crops: list[Tensor]
+    numbers: Tensor
+
+
+class Feed:
+    """Pictures of one process. A resumed training sees the same views, and so does one with more processes."""
+
+    def __init__(self, pack: Pack, method: Method, plan: Plan, length: Length, device: torch.device) -> None:
+        self.pack, self.method, self.plan, self.length, self.device = pack, method, plan, length, device
+        self.batch = plan.local_batch
+        self._order = (-1, np.empty(0, np.int64))
+
+    @property
+    def pictures(self) -> int:
+        """Number N of training pictures."""
+        return len(self.pack)
+
+    def views(self, step: int, part: int = 0) -> Views:
+        """Views of micro-batch ``part`` of a step.
+
+        Everything is drawn for the global batch, of which each process takes its rows.
+        """
+        share = self.batch // self.plan.accumulate
+        start = gather.rank() * self.batch + part * share
+        batch = self._global_batch(step)
+        rng = np.random.default_rng([self.plan.seed, VIEWS, step])
+        drawn = augment.draw(self.method.recipe, self.pack.sizes[batch], rng)
+        numbers = batch[start : start + share]
+        crops = self._apply(numbers, [draw.rows(start, start + share) for draw in drawn])
+        return Views(crops, torch.from_numpy(numbers).to(self.device))
+
+    def order(self, epoch: int) -> Ints:
+        """The pictures that this process will see in ``epoch``, in order."""
+        shape = (self.length.per_epoch, gather.world_size(), self.batch)
+        mine: Ints = self._whole_order(epoch)[: int(np.prod(shape))].reshape(shape)[:, gather.rank()].reshape(-1)
+        return mine
+
+    def crops(self, numbers: Ints, seed: int) -> list[Tensor]:
+        """Augmented views of pictures ``numbers``, apart from those of the training."""
+        rng = np.random.default_rng([self.plan.seed, EXTRA, seed])
+        return self._apply(numbers, augment.draw(self.method.recipe, self.pack.sizes[numbers], rng))
+
+    def plain(self, numbers: Ints) -> Tensor:
+        """Central squares of 7/8 of the shortest side at the size of a global crop, normalised: (B, 3, S, S)."""
+        recipe, sizes = self.method.recipe, self.pack.sizes[numbers]
+        side = np.rint(sizes.min(axis=1) * 7 / 8).astype(np.int64)
+        boxes = np.stack([(sizes[:, 0] - side) // 2, (sizes[:, 1] - side) // 2, side, side], axis=-1)[None]
+        size = recipe.crops[0].size
+        pixels = resample.crop_resize(self._pixels(numbers), boxes, size, recipe.interpolation, self.device)
+        return augment.normalise(recipe, pixels).contiguous(memory_format=torch.channels_last)
+
+    def _apply(self, numbers: Ints, drawn: list[Draw]) -> list[Tensor]:
+        crops = augment.apply(self.method.recipe, self._pixels(numbers), drawn, self.device)
+        return [crop.contiguous(memory_format=torch.channels_last) for crop in crops]
+
+    def _pixels(self, numbers: Ints) -> list[Tensor]:
+        return [torch.from_numpy(self.pack.picture(int(number))) for number in numbers]
+
+    def _global_batch(self, step: int) -> Ints:
+        start = step % self.length.per_epoch * self.plan.batch
+        return self._whole_order(step // self.length.per_epoch)[start : start + self.plan.batch]
+
+    def _whole_order(self, epoch: int) -> Ints:
+        if self._order[0] != epoch:
+            rng = np.random.default_rng([self.plan.seed, ORDER, epoch])
+            chosen = self.method.order(epoch, rng)
+            self._order = (epoch, rng.permutation(len(self.pack)) if chosen is None else chosen)
+        return self._order[1]

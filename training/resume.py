@@ -1,0 +1,84 @@
+"""A run to a checkpoint and back: the same losses with and without an interruption, bit for bit on a CPU."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from copysight.errors import CheckpointMismatch
+from training import gather
+from training.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from training.loop import Run
+
+FIXED = ("batch", "accumulate", "seed", "epochs", "image_size")
+"""Settings of the plan that a run keeps for life; the others may change at a resume."""
+
+
+def describe(run: "Run") -> dict[str, Any]:
+    """Everything that ``checkpoint.load`` gives back."""
+    plan, method = run.plan, run.method
+    return {
+        "method": method.name,
+        "backbone": plan.backbone,
+        "image_size": plan.image_size,
+        "step": run.step,
+        "config": {
+            "run": dataclasses.asdict(plan),
+            "method": dataclasses.asdict(method.config),
+            "recipe": dataclasses.asdict(method.recipe),
+            "world_size": gather.world_size(),
+        },
+        "training": {
+            "epochs": round(run.step / run.length.per_epoch, 3),
+            "pictures": run.length.pictures,
+            "pictures_seen": run.step * plan.batch,
+            "steps": run.step,
+            "minutes": round(run.minutes, 2),
+            "seed": plan.seed,
+        },
+        "state": method.state_dict(),
+        "backbone_prefix": method.backbone_prefix,
+        "head_prefix": method.head_prefix,
+        "optimizer": run.optimizer.state_dict(),
+        "random": _random(),
+    }
+
+
+def restore(run: "Run", saved: Checkpoint) -> None:
+    """Put ``run`` where ``saved`` stopped. Raises ``CheckpointMismatch`` if that was another training."""
+    check(run, saved)
+    run.method.load_state_dict(saved.state)
+    run.optimizer.load_state_dict(dict(saved.optimizer))
+    run.step, run.minutes = saved.step, float(saved.training["minutes"])
+    torch.set_rng_state(saved.random["cpu"])
+    if "cuda" in saved.random and torch.cuda.is_available():
+        torch.cuda.set_rng_state(saved.random["cuda"])
+
+
+def check(run: "Run", saved: Checkpoint) -> None:
+    """Compare what must not change; the message names it, with both values and what to do."""
+    before, now = saved.config, {"run": dataclasses.asdict(run.plan), "method": dataclasses.asdict(run.method.config)}
+    facts = {
+        "the method": (saved.method, run.method.name),
+        "the backbone": (saved.backbone, run.plan.backbone),
+        "the number of processes": (before["world_size"], gather.world_size()),
+        "the number of pictures": (saved.training["pictures"], run.length.pictures),
+        **{key: (before["run"][key], now["run"][key]) for key in FIXED},
+        **{key: (before["method"].get(key), value) for key, value in now["method"].items()},
+    }
+    for what, (then, here) in facts.items():
+        if then != here:
+            raise CheckpointMismatch(
+                f"{saved.path} was trained with {what} = {then}, this run has {here}; go on with the same, or choose "
+                "another --out"
+            )
+
+
+def _random() -> dict[str, Tensor]:
+    state = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
