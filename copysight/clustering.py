@@ -51,23 +51,25 @@ def assign(vectors: Float, centroids: Float, spherical: bool = True) -> Clusteri
     return Clustering(centroids, nearest, sizes, similarity)
 
 
-def match(old: Float, new: Float, least: float = SAME) -> Ints:
-    """For each centroid of ``new`` (K, D) the row of ``old`` (J, D) that it continues, or -1: (K,) int64.
+def match(old: Float, new: Float, old_ids: Ints, next_id: int) -> Ints:
+    """Ids (K,) for the centroids ``new`` (K, D) that keep those of ``old`` (J, D) wherever a cluster lives on.
 
-    Pairs are made one to one, the most similar first, down to a cosine of ``least``. People give clusters names, so a
-    new run must not shuffle them.
+    Pairs are made one to one, the most similar first, down to a cosine of .5; the rest get fresh ids from ``next_id``
+    on. Ids stay because people give clusters names.
     """
-    rows = np.full(len(new), -1, np.int64)
-    taken = np.zeros(len(old), bool)
+    ids = np.full(len(new), -1, np.int64)
     cosines = new @ old.T
+    taken = np.zeros(len(old), bool)
     for flat in np.argsort(-cosines, axis=None, kind="stable"):
         row, column = divmod(int(flat), len(old))
-        if cosines[row, column] < least:
+        if cosines[row, column] < SAME:
             break
-        if rows[row] < 0 and not taken[column]:
-            rows[row] = column
+        if ids[row] < 0 and not taken[column]:
+            ids[row] = old_ids[column]
             taken[column] = True
-    return rows
+    fresh = ids < 0
+    ids[fresh] = next_id + np.arange(fresh.sum())
+    return ids
 
 
 def _occupied(vectors: Float, centroids: Float, spherical: bool) -> Float:

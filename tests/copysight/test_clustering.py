@@ -57,11 +57,12 @@ def test_no_rows_no_clusters() -> None:
     assert len(kmeans(np.zeros((0, 4), np.float32), 3).centroids) == 0
 
 
-def test_match_undoes_a_shuffle() -> None:
+def test_ids_follow_a_shuffle() -> None:
     rows, _ = blobs(6, 10, 16)
     centroids = kmeans(rows, 6, seed=1).centroids
     order = np.random.default_rng(0).permutation(len(centroids))
-    assert np.array_equal(match(centroids, centroids[order]), order)
+    ids = np.arange(len(centroids)) + 30
+    assert np.array_equal(match(centroids, centroids[order], ids, 99), ids[order])
 
 
 @pytest.mark.parametrize(("old", "new"), [(3, 5), (5, 3), (0, 2), (2, 0), (6, 6)])
@@ -75,11 +76,14 @@ def test_match_is_one_to_one_and_greedy(old: int, new: int) -> None:
     for cosine, i, j in pairs:
         if cosine >= 0.5 and slow[i] < 0 and j not in slow:
             slow[i] = j
-    assert match(a, b).tolist() == slow
+    fresh = iter(range(70, 80))
+    expected = [10 + row if row >= 0 else next(fresh) for row in slow]
+    assert match(a, b, np.arange(10, 10 + old), 70).tolist() == expected
 
 
-def test_unlike_centroids_are_not_matched() -> None:
-    assert match(np.float32([[1, 0]]), np.float32([[0, 1], [0.9, 0.436]])).tolist() == [-1, 0]
+def test_unlike_centroids_get_fresh_ids() -> None:
+    old, new = np.float32([[1, 0]]), np.float32([[0, 1], [0.9, 0.436]])
+    assert match(old, new, np.array([4]), 9).tolist() == [9, 4]
 
 
 def test_assign_by_distance() -> None:
