@@ -49,15 +49,6 @@ def candidates(
     return np.asarray(rows, dtype=np.int64)
 
 
-def centroids(vectors: Floats, count: int, iterations: int, seed: int) -> Floats:
-    """Spherical k-means: ``(K,D)`` L2-normalised."""
-    means = faiss.Kmeans(
-        vectors.shape[1], count, niter=iterations, seed=seed, spherical=True, min_points_per_centroid=1
-    )
-    means.train(np.ascontiguousarray(vectors))
-    return np.asarray(means.centroids, dtype=np.float32)
-
-
 def write(index: Any, path: str) -> None:
     """Write a FAISS index to a file."""
     faiss.write_index(index, path)

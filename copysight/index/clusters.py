@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from copysight.index import ann
+from copysight import clustering
 
 FILE = "clusters.npz"
 MOST = 1024
 ITERATIONS = 20
-SAME = 0.5  # cosine from which a new centroid may be an old one
 SAMPLED = 256  # vectors a cluster that k-means learns from, at most
 
 
@@ -43,7 +42,7 @@ def make(vectors: npt.NDArray[np.float32], count: int, seed: int, before: Cluste
     rows = np.arange(len(vectors))
     if len(rows) > count * SAMPLED:
         rows = np.sort(np.random.default_rng(seed).choice(len(rows), count * SAMPLED, replace=False))
-    centroids = ann.centroids(np.asarray(vectors[rows]), count, ITERATIONS, seed)
+    centroids = clustering.kmeans(np.asarray(vectors[rows]), count, ITERATIONS, seed).centroids
     assignment = nearest(vectors, centroids)
     sizes = np.bincount(assignment, minlength=len(centroids)).astype(np.int64)
     ids = _stable_ids(centroids, before)
@@ -83,25 +82,12 @@ def load(directory: Path) -> Clusters:
 def _stable_ids(centroids: npt.NDArray[np.float32], before: Clusters | None) -> npt.NDArray[np.int64]:
     if before is None or not len(before.ids):
         return np.arange(len(centroids), dtype=np.int64) + _next_id(before)
-    matched = _matched(before.centroids, centroids)
+    matched = clustering.match(before.centroids, centroids)
     known = matched >= 0
     ids = np.empty(len(centroids), np.int64)
     ids[known] = before.ids[matched[known]]
     ids[~known] = before.next_id + np.arange(np.count_nonzero(~known))
     return ids
-
-
-def _matched(old: npt.NDArray[np.float32], new: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """For each new centroid the position of its old one, ``(K,)``; -1 where none is nearer than a cosine of 0.5."""
-    cosines = new @ old.T
-    matched = np.full(len(new), -1, np.int64)
-    for _ in range(min(cosines.shape)):  # the surest pair first, each of them once
-        i, j = np.unravel_index(np.argmax(cosines), cosines.shape)
-        if cosines[i, j] < SAME:
-            break
-        matched[i] = j
-        cosines[i, :] = cosines[:, j] = -1
-    return matched
 
 
 def _next_id(before: Clusters | None) -> int:

@@ -1,0 +1,45 @@
+"""A small index, and brute force to compare it with."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from copysight.bundle import Bundle
+from copysight.catalog import Added, Item, NewItem
+from copysight.index import Index
+
+
+@pytest.fixture
+def index(tmp_path: Path, graphless: Bundle) -> Iterator[Index]:
+    with Index.create(tmp_path / "index", graphless.path) as made:
+        yield made
+
+
+@pytest.fixture
+def add(item: Callable[..., NewItem]) -> Callable[..., list[Item]]:
+    """Add items of the given seeds under the key of their seed."""
+
+    def adding(index: Index, *seeds: int, **more: Any) -> list[Item]:
+        new = [item(f"{seed}", seed, **more) for seed in seeds]
+        outcomes = index.catalog.add(new, model=index.catalog.model(), replace=True)
+        return [outcome.item for outcome in outcomes if isinstance(outcome, Added)]
+
+    return adding
+
+
+def brute_force(vectors: dict[int, np.ndarray], query: np.ndarray, k: int) -> list[tuple[int, float]]:
+    """The k best of ``vectors`` by id: by falling similarity, equal ones by rising id."""
+    unit = query.astype(np.float64) / np.linalg.norm(query.astype(np.float64))
+    wide = unit.astype(np.float32).astype(np.float64)
+    scored = [
+        (id_, float(np.float32(np.clip(vector.astype(np.float64) @ wide, -1, 1)))) for id_, vector in vectors.items()
+    ]
+    return sorted(scored, key=lambda pair: (-pair[1], pair[0]))[:k]
+
+
+@pytest.fixture(scope="session")
+def nearest() -> Callable[..., list[tuple[int, float]]]:
+    return brute_force
