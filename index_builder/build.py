@@ -1,0 +1,181 @@
+"""The batch job: pictures to a published index. Stages in order; a killed job goes on where it stopped."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from copysight.embedder import Embedder, Runtime
+from copysight.errors import ItemNotFound, NoPictures
+from copysight.index import Index
+from index_builder import commit, embedding, publishing
+from index_builder.commit import Committed
+from index_builder.embedding import Workshop
+from index_builder.opening import opened
+from index_builder.progress import Progress
+from index_builder.records import Embedded, Record
+from index_builder.scan import Entry, Scan, scan
+from index_builder.staging import Staging
+from index_builder.summary import LISTED, Summary
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to build. ``bundle`` None: that of the index, or the default one for a new index. ``clusters`` None: by N.
+
+    ``publish`` False leaves the new items in the delta: searchable at once, folded in by the next rebuild. ``chunk``
+    is how many pictures are lost, at most, to a kill.
+    """
+
+    source: Path
+    index: Path
+    bundle: str | None = None
+    collection: str = "default"
+    policy: str = "keep"
+    replace: bool = False
+    publish: bool = True
+    clusters: int | None = None
+    threads: int = 0
+    provider: str = "cpu"
+    chunk: int = 256
+
+
+@dataclass(frozen=True)
+class Work:
+    """A build under way."""
+
+    plan: Plan
+    found: Scan
+    index: Index
+    staging: Staging
+    job: int
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Ran:
+    """Files that ran through the model now, and files that an earlier run had staged."""
+
+    embedded: int
+    resumed: int
+
+
+def build(plan: Plan, progress: Progress) -> Summary:
+    """Scan, embed, commit, cluster, publish. Raises ``NoPictures``, ``BundleMismatch``, ``PublisherBusy``, ….
+
+    Files that give no picture are counted with their reasons and cost nothing else; if no file gives one and the
+    index is empty, that is ``NoPictures``.
+    """
+    began = time.monotonic()
+    found = scan(plan.source)
+    with opened(plan.index, plan.bundle, plan.policy) as index:
+        staging = Staging(index.staging, str(plan.source.resolve()), index.bundle.id, index.variant, plan.collection)
+        with staging.held(), _job(index, staging) as job:
+            work = Work(plan, found, index, staging, job, progress)
+            ran = _embed(work)
+            committed = commit.commit(index, staging, found, plan.collection, plan.replace, progress)
+            _check_any(work, committed)
+            if plan.publish:
+                publishing.publish_changes(index, plan.clusters, progress)
+            staging.clear()
+            summary = _summary(work, ran, committed, time.monotonic() - began)
+            index.catalog.jobs.update(job, message=summary.to_json())
+    return summary
+
+
+@contextmanager
+def _job(index: Index, staging: Staging) -> Iterator[int]:
+    """The row that tells other processes about this work; a build that goes on keeps its row."""
+    number = _row(index, staging)
+    index.catalog.jobs.update(number, state="running")
+    try:
+        yield number
+    except BaseException as error:
+        index.catalog.jobs.update(number, state="failed", message=str(error) or type(error).__name__)
+        raise
+    index.catalog.jobs.update(number, state="done")
+
+
+def _row(index: Index, staging: Staging) -> int:
+    number = staging.job()
+    try:
+        if number is not None:
+            return index.catalog.jobs.get(number).id
+    except ItemNotFound:  # the index was restored from an older backup
+        pass
+    number = index.catalog.jobs.create("build").id
+    staging.set_job(number)
+    return number
+
+
+def _embed(work: Work) -> Ran:
+    """Stage a record of every entry that is not staged yet."""
+    staged = work.staging.done()
+    waiting = [entry for entry in work.found.entries if staged.get(entry.key) != entry.stamp]
+    total = len(work.found.entries)
+    resumed = total - len(waiting)
+    if resumed:
+        work.progress.say(f"going on after {resumed:,} of {total:,} pictures")
+    done, embedded = resumed, 0
+    with work.progress.stage("embed", total, resumed) as step:
+        for chunk in _chunks(_counted(_records(work, waiting), step), work.plan.chunk):
+            work.staging.write(chunk)
+            done += len(chunk)
+            embedded += sum(isinstance(record, Embedded) for record in chunk)
+            work.index.catalog.jobs.update(work.job, progress=done, total=total)
+    return Ran(embedded, resumed)
+
+
+def _records(work: Work, waiting: list[Entry]) -> Iterator[Record]:
+    index, plan = work.index, work.plan
+    keys = [entry.key for entry in waiting]
+    known = {key: item.sha256 for key, item in index.catalog.find_many(plan.collection, keys).items()}
+    embedder = Embedder(index.bundle, Runtime(variant=index.variant, provider=plan.provider))
+    return embedding.embedded(waiting, Workshop(embedder, index.blobs, known, plan.threads or embedding.cores()))
+
+
+def _counted(records: Iterable[Record], step: Callable[[int], None]) -> Iterator[Record]:
+    for record in records:
+        step(1)
+        yield record
+
+
+def _chunks(records: Iterator[Record], size: int) -> Iterator[list[Record]]:
+    return iter(lambda: list(islice(records, size)), [])
+
+
+def _check_any(work: Work, committed: Committed) -> None:
+    if work.index.catalog.count() == 0:
+        work.staging.clear()
+        reasons = ", ".join(f"{count} {code}" for code, count in committed.reasons.items())
+        raise NoPictures(
+            f"none of the {len(work.found.entries):,} picture files at {work.plan.source} can be read ({reasons}); "
+            "give files that open as pictures",
+            source=str(work.plan.source),
+        )
+
+
+def _summary(work: Work, ran: Ran, committed: Committed, seconds: float) -> Summary:
+    status, snapshot = work.index.status(), work.index.snapshot()
+    return Summary(
+        index=str(work.plan.index),
+        pictures=len(work.found.entries),
+        ignored=work.found.ignored,
+        embedded=ran.embedded,
+        resumed=ran.resumed,
+        created=committed.created,
+        replaced=committed.replaced,
+        unchanged=committed.unchanged,
+        conflicts=committed.conflicts,
+        unreadable=len(committed.failures),
+        reasons=committed.reasons,
+        failures=tuple(committed.failures[:LISTED]),
+        count=status.count,
+        generation=status.generation,
+        index_type=status.index_type,
+        recall=status.recall,
+        clusters=len(snapshot.clusters()),
+        seconds=round(seconds, 3),
+    )

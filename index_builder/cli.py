@@ -1,0 +1,144 @@
+"""The commands ``copysight index …``."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from copysight.errors import InvalidArgument
+from copysight.index import Index, rollback
+from index_builder import publishing
+from index_builder.build import Plan, build
+from index_builder.progress import Progress
+
+F = TypeVar("F", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
+
+
+@click.group()
+def index() -> None:
+    """Make a collection of pictures searchable."""
+
+
+def directory(command: F) -> F:
+    """The option that every command has."""
+    return click.option("--index", "directory", required=True, type=PATH, help="Directory of the index.")(command)
+
+
+def as_json(command: F) -> F:
+    """The option of every command that prints a result."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
+
+
+def pictures(command: F) -> F:
+    """The arguments of the commands that read pictures."""
+    for option in reversed(
+        (
+            click.argument("images", type=click.Path(exists=True, path_type=Path)),
+            directory,
+            click.option("--bundle", default=None, help="Bundle of a new index: a directory, or `default`."),
+            click.option("--collection", default="default", show_default=True, help="Collection of the new items."),
+            click.option(
+                "--originals",
+                type=click.Choice(["keep", "reference", "discard"]),
+                default="keep",
+                show_default=True,
+                help="What becomes of the originals in a new index: copied, found again by path, or let go.",
+            ),
+            click.option("--replace", is_flag=True, help="Take over keys whose pictures have changed."),
+            click.option("--threads", default=0, help="Threads of the model. Default: one for each core."),
+            click.option("--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True),
+            click.option("--chunk", default=256, show_default=True, help="Pictures between two durable steps."),
+            as_json,
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@index.command("build")
+@pictures
+@click.option("--clusters", type=click.IntRange(1), default=None, help="How many clusters. Default: by the count.")
+def build_command(images: Path, directory: Path, originals: str, as_json: bool, **options: Any) -> None:
+    """Index IMAGES, a folder tree or tar shards, and publish. A build that was stopped goes on."""
+    _build(Plan(images, directory, policy=originals, **options), as_json)
+
+
+@index.command("add")
+@pictures
+def add_command(images: Path, directory: Path, originals: str, as_json: bool, **options: Any) -> None:
+    """Add IMAGES without publishing: found at once, folded in by the next rebuild."""
+    _build(Plan(images, directory, policy=originals, publish=False, **options), as_json)
+
+
+def _build(plan: Plan, as_json: bool) -> None:
+    summary = build(plan, Progress())
+    click.echo(summary.to_json() if as_json else "\n".join(summary.lines()))
+
+
+@index.command("remove")
+@directory
+@click.option("--id", "ids", type=int, multiple=True, help="Id of an item; repeatable.")
+@click.option("--key", "keys", multiple=True, help="Key of an item; repeatable.")
+@click.option("--collection", default="default", show_default=True, help="Collection of the keys.")
+@as_json
+def remove(directory: Path, ids: tuple[int, ...], keys: tuple[str, ...], collection: str, as_json: bool) -> None:
+    """Remove items by id or key. Gone at once from every answer."""
+    if not ids and not keys:
+        raise click.UsageError("name at least one --id or --key")
+    with Index.open(directory) as opened:
+        found = opened.catalog.find_many(collection, keys)
+        there = opened.catalog.get_many(ids)
+        missing = [key for key in keys if key not in found] + [str(number) for number in ids if number not in there]
+        if missing:
+            raise InvalidArgument(f"there is no item {', '.join(missing)}; nothing was removed")
+        removed = opened.delete({*ids, *(item.id for item in found.values())})
+    click.echo(json.dumps({"removed": removed}) if as_json else f"removed {removed:,} items")
+
+
+@index.command("status")
+@directory
+@as_json
+def status(directory: Path, as_json: bool) -> None:
+    """How an index stands."""
+    with Index.open(directory) as opened:
+        found = asdict(opened.status()) | {"bundle": opened.bundle.name, "policy": opened.catalog.policy()}
+        found["collections"] = opened.catalog.collections()
+        found["jobs"] = [asdict(job) for job in opened.catalog.jobs.list(5)]
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    latest = found.pop("jobs")
+    for name, value in found.items():
+        click.echo(f"{name:12} {value}")
+    for job in latest:
+        click.echo(f"job {job['id']:<8} {job['kind']}: {job['state']}, {job['progress']:,} of {job['total']:,}")
+
+
+@index.command("rebuild")
+@directory
+@click.option("--clusters", type=click.IntRange(1), default=None, help="How many clusters. Default: by the count.")
+@as_json
+def rebuild(directory: Path, clusters: int | None, as_json: bool) -> None:
+    """Publish a new generation of everything in the catalog."""
+    with Index.open(directory) as opened:
+        _tell(publishing.rebuild(opened, clusters, Progress()).path.name, opened, as_json)
+
+
+@index.command("rollback")
+@directory
+@click.option("--to", default=None, help="Name of the generation. Default: the one before the live one.")
+@as_json
+def rollback_command(directory: Path, to: str | None, as_json: bool) -> None:
+    """Make an earlier generation live again."""
+    with Index.open(directory) as opened:
+        _tell(rollback(opened, to).path.name, opened, as_json)
+
+
+def _tell(generation: str, opened: Index, as_json: bool) -> None:
+    count = opened.status().count
+    text = json.dumps({"generation": generation, "count": count})
+    click.echo(text if as_json else f"generation {generation} is live, {count:,} pictures")
