@@ -82,12 +82,7 @@ def load(directory: Path) -> Clusters:
 def _stable_ids(centroids: npt.NDArray[np.float32], before: Clusters | None) -> npt.NDArray[np.int64]:
     if before is None or not len(before.ids):
         return np.arange(len(centroids), dtype=np.int64) + _next_id(before)
-    matched = clustering.match(before.centroids, centroids)
-    known = matched >= 0
-    ids = np.empty(len(centroids), np.int64)
-    ids[known] = before.ids[matched[known]]
-    ids[~known] = before.next_id + np.arange(np.count_nonzero(~known))
-    return ids
+    return clustering.match(before.centroids, centroids, before.ids, before.next_id)
 
 
 def _next_id(before: Clusters | None) -> int:

@@ -30,13 +30,16 @@ def add(item: Callable[..., NewItem]) -> Callable[..., list[Item]]:
     return adding
 
 
+def cosine(vector: np.ndarray, query: np.ndarray) -> float:
+    return float(np.float32(np.clip(vector @ query / np.linalg.norm(vector), -1, 1)))
+
+
 def brute_force(vectors: dict[int, np.ndarray], query: np.ndarray, k: int) -> list[tuple[int, float]]:
     """The k best of ``vectors`` by id: by falling similarity, equal ones by rising id."""
     unit = query.astype(np.float64) / np.linalg.norm(query.astype(np.float64))
-    wide = unit.astype(np.float32).astype(np.float64)
-    scored = [
-        (id_, float(np.float32(np.clip(vector.astype(np.float64) @ wide, -1, 1)))) for id_, vector in vectors.items()
-    ]
+    wide = unit.astype(np.float32).astype(np.float64)  # a query is float32
+    wide /= np.linalg.norm(wide)
+    scored = [(id_, cosine(vector.astype(np.float64), wide)) for id_, vector in vectors.items()]
     return sorted(scored, key=lambda pair: (-pair[1], pair[0]))[:k]
 
 
