@@ -41,7 +41,8 @@ def score(query: Floats, vectors: Floats) -> Floats:
 def _cosines(wide: npt.NDArray[np.float64], vectors: Floats) -> Floats:
     rows = vectors.astype(np.float64)
     cosines = (rows @ wide) / np.sqrt(np.einsum("nd,nd->n", rows, rows))
-    return np.clip(cosines, -1, 1).astype(np.float32)
+    clipped: Floats = np.clip(cosines, -1, 1).astype(np.float32)
+    return clipped
 
 
 def _products(queries: Floats, vectors: Floats) -> Floats:
