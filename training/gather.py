@@ -25,5 +25,35 @@ def total(x: Tensor) -> Tensor:
     return x
 
 
+@torch.no_grad()
+def concatenate(x: Tensor) -> Tensor:
+    """The processes' ``x``, of equal shape, one after the other in the order of their ranks."""
+    if not _together():
+        return x
+    parts = [torch.empty_like(x) for _ in range(world_size())]
+    dist.all_gather(parts, x.contiguous())
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def from_first(x: Tensor) -> Tensor:
+    """The first process's ``x``, on every process."""
+    if not _together():
+        return x
+    x = x.clone()
+    dist.broadcast(x, 0)
+    return x
+
+
+@torch.no_grad()
+def largest(x: Tensor) -> Tensor:
+    """Elementwise maximum of ``x`` over processes, the same on each."""
+    if not _together():
+        return x
+    x = x.clone()
+    dist.all_reduce(x, op=dist.ReduceOp.MAX)
+    return x
+
+
 def _together() -> bool:
     return dist.is_available() and dist.is_initialized()

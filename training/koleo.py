@@ -1,14 +1,27 @@
-"""KoLeo: spread features over the sphere (Sablayrolles et al. 2019; weight and use as in DINOv2)."""
+"""KoLeo: spread features over the sphere (Sablayrolles et al. 2019, section 3.3; used as in DINOv2)."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+EPSILON = 1e-8
 
-def koleo(x: Tensor) -> Tensor:
-    """-mean log distance to the nearest neighbour; ``x`` (B, D), rows of length 1."""
-    with torch.no_grad():
-        similarity = x @ x.t()
-        similarity.fill_diagonal_(-1)
-        nearest = similarity.argmax(dim=1)
-    distance = torch.nn.functional.pairwise_distance(x, x[nearest], eps=1e-8)
-    return -(distance + 1e-8).log().mean()
+
+def koleo(features: Tensor) -> Tensor:
+    """Scalar -mean_i log |x_i - x_nearest(i)| of features (B, D), brought to length 1 here; float32 also in autocast.
+
+    Apply it to each view by itself: two views of one picture are meant to be near. 0 for a batch of one.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        x = F.normalize(features.float(), dim=-1, eps=EPSILON)
+        if len(x) < 2:
+            return x.sum() * 0
+        distance = F.pairwise_distance(x, x[_nearest(x)], eps=EPSILON)
+        return -(distance + EPSILON).log().mean()
+
+
+@torch.no_grad()
+def _nearest(x: Tensor) -> Tensor:
+    cosines = x @ x.t()
+    cosines.fill_diagonal_(-1)
+    return cosines.argmax(dim=1)
