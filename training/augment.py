@@ -82,6 +82,12 @@ def swav_recipe(
     return Recipe(tuple(crops), (0.8, 0.8, 0.8, 0.2), "bilinear", std=(0.228, 0.224, 0.225))
 
 
+def plain_recipe(size: int = 224, scale: tuple[float, float] = (0.08, 1.0)) -> Recipe:
+    """The original DeepCluster: one bilinear crop and a flip, colours left alone."""
+    crops = (Crops(size, scale, (0.0,), (0.0,)),)
+    return Recipe(crops, (0.0, 0.0, 0.0, 0.0), "bilinear", jitter_probability=0.0, grey_probability=0.0)
+
+
 @dataclass(frozen=True)
 class Draw:
     """Everything random about the views of one group of crops; every array is (V, B, ...).

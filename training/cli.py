@@ -11,6 +11,8 @@ from training import augment, job, options
 from training.augment import Recipe
 from training.job import Job
 from training.method import Method
+from training.methods.deepcluster import DeepCluster, DeepClusterConfig
+from training.methods.deepcluster_v1 import DeepClusterV1, DeepClusterV1Config
 from training.methods.dino import Dino, DinoConfig
 from training.methods.swav import Swav, SwavConfig
 from training.plan import Plan
@@ -83,6 +85,23 @@ def swav(given: Job, views: Any, config: SwavConfig) -> None:
     """SwAV: swapped assignments between views (Caron et al. 2020)."""
     recipe = augment.swav_recipe(given.plan.image_size, *views)
     _run(given, recipe, lambda: Swav(config, given.plan.backbone, given.plan.image_size, recipe))
+
+
+@method(DeepClusterConfig, 6, (0.14, 1.0), (0.05, 0.14))
+def deepcluster(given: Job, views: Any, config: DeepClusterConfig) -> None:
+    """DeepCluster-v2: k-means on a memory gives the next epoch's labels (Caron et al. 2020, appendix D)."""
+    recipe = augment.swav_recipe(given.plan.image_size, *views)
+    _run(given, recipe, lambda: DeepCluster(config, given.plan.backbone, given.plan.image_size, recipe))
+
+
+@method(DeepClusterV1Config, 0, (0.08, 1.0), (0.05, 0.14))
+def deepcluster_v1(given: Job, views: Any, config: DeepClusterV1Config) -> None:
+    """The original DeepCluster: cluster all features, learn the clusters as classes (Caron et al. 2018).
+
+    It sees one crop a picture: --global-scale counts, the options of local crops do not.
+    """
+    recipe = augment.plain_recipe(given.plan.image_size, views[2])
+    _run(given, recipe, lambda: DeepClusterV1(config, given.plan.backbone, given.plan.image_size, recipe))
 
 
 def _job(given: dict[str, Any]) -> Job:

@@ -7,9 +7,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from training import augment, gather, resample
+from training import augment, edited, gather, resample
 from training.augment import Draw
 from training.data import Pack
+from training.edited import EditRecipe
 from training.method import Length, Method
 from training.plan import Plan
 
@@ -48,8 +49,12 @@ class Feed:
         start = gather.rank() * self.batch + part * share
         batch = self._global_batch(step)
         rng = np.random.default_rng([self.plan.seed, VIEWS, step])
-        drawn = augment.draw(self.method.recipe, self.pack.sizes[batch], rng)
         numbers = batch[start : start + share]
+        if isinstance(self.method.recipe, EditRecipe):
+            seeds = [(self.plan.seed, VIEWS, step, row) for row in range(start, start + share)]
+            crops = edited.views(self.method.recipe, self.pack, numbers, seeds)
+            return Views([crop.to(self.device) for crop in crops], torch.from_numpy(numbers).to(self.device))
+        drawn = augment.draw(self.method.recipe, self.pack.sizes[batch], rng)
         crops = self._apply(numbers, [draw.rows(start, start + share) for draw in drawn])
         return Views(crops, torch.from_numpy(numbers).to(self.device))
 

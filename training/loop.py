@@ -47,7 +47,7 @@ class Run:
     @property
     def moment(self) -> Moment:
         """The step that comes next."""
-        return Moment(self.step, self.step // self.length.per_epoch)
+        return Moment(self.step, *divmod(self.step, self.length.per_epoch))
 
 
 def train(run: Run, saved: Checkpoint | None = None) -> bool:
@@ -103,10 +103,11 @@ def step(run: Run, forward: nn.Module, meter: Meter, watch: Watch) -> None:
 
 
 def save(run: Run) -> None:
-    """Write the checkpoint. State that differs between processes is gathered by the method first."""
-    state = resume.describe(run)
+    """Write the checkpoint; further processes write what is theirs alone beside it."""
     if gather.rank() == 0:
-        checkpoint.save(run.out / checkpoint.NAME, state)
+        checkpoint.save(run.out / checkpoint.NAME, resume.describe(run))
+    else:
+        resume.save_private(run)
 
 
 def _log(run: Run, meter: Meter) -> None:

@@ -36,10 +36,11 @@ class Length:
 
 @dataclass(frozen=True)
 class Moment:
-    """Where a training stands: ``step`` and ``epoch`` count from 0."""
+    """Where a training stands: ``step``, ``epoch`` and the step ``in_epoch`` count from 0."""
 
     step: int
     epoch: int
+    in_epoch: int
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,15 @@ class Method(nn.Module):
     """A training method. Its ``state_dict`` holds all it needs to go on; the loop calls the hooks below in their order.
 
     ``backbone_prefix`` and ``head_prefix`` say where in the state the network to export lies; ``uniform_entropy`` is
-    the entropy of targets that say nothing, where that means collapse. The hooks do nothing unless a method needs them.
+    the entropy of targets that say nothing, where that means collapse; ``private`` names entries of
+    the state that differ between processes. The hooks do nothing unless a method needs them.
     """
 
     name: str
     backbone_prefix: str
     head_prefix: str
     uniform_entropy: float | None = None
+    private: tuple[str, ...] = ()
 
     def __init__(self, config: Any, recipe: Recipe) -> None:
         super().__init__()

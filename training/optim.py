@@ -8,15 +8,18 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from copysight.errors import InvalidArgument
+from training.larc import Larc
 from training.schedules import Schedules
 
 
-def groups(module: nn.Module) -> list[dict[str, Any]]:
-    """Two groups: weight-decayed, and not: biases and one-dimensional tensors.
+def groups(module: nn.Module, alike: bool = False) -> list[dict[str, Any]]:
+    """Two groups: weight-decayed, and not (biases, one-dimensional tensors). ``alike``: one decayed group of all.
 
     [CLS] token, position embedding and both halves of the weight-normed layer ARE decayed, as in DINO's released code;
     timm's rule would spare the first two.
     """
+    if alike:
+        return [{"params": [value for value in module.parameters() if value.requires_grad], "decayed": True}]
     decayed: list[Tensor] = []
     spared: list[Tensor] = []
     for name, parameter in module.named_parameters():
@@ -26,14 +29,16 @@ def groups(module: nn.Module) -> list[dict[str, Any]]:
 
 
 def build(name: str, parameter_groups: list[dict[str, Any]]) -> Optimizer:
-    """``adamw`` (betas .9, .999), ``sgd`` (momentum .9) or ``lars``; the loop sets lr and weight decay each step."""
+    """``adamw`` (betas .9, .999), ``sgd`` (momentum .9), ``lars`` or ``larc``; the loop sets lr and decay each step."""
     if name == "adamw":
         return AdamW(parameter_groups, lr=0.0, weight_decay=0.0)
     if name == "sgd":
         return SGD(parameter_groups, lr=0.0, momentum=0.9)
     if name == "lars":
         return Lars(parameter_groups)
-    raise InvalidArgument(f"got optimiser {name!r}; choose adamw, sgd or lars")
+    if name == "larc":
+        return Larc(parameter_groups)
+    raise InvalidArgument(f"got optimiser {name!r}; choose adamw, sgd, lars or larc")
 
 
 def set_step(optimizer: Optimizer, schedules: Schedules, step: int) -> None:

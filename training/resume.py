@@ -1,13 +1,14 @@
 """A run to a checkpoint and back: the same losses with and without an interruption, bit for bit on a CPU."""
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from copysight.errors import CheckpointMismatch
-from training import gather
+from training import checkpoint, gather
 from training.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def describe(run: "Run") -> dict[str, Any]:
 def restore(run: "Run", saved: Checkpoint) -> None:
     """Put ``run`` where ``saved`` stopped. Raises ``CheckpointMismatch`` if that was another training."""
     check(run, saved)
-    run.method.load_state_dict(saved.state)
+    run.method.load_state_dict({**saved.state, **_load_private(run, saved)})
     run.optimizer.load_state_dict(dict(saved.optimizer))
     run.step, run.minutes = saved.step, float(saved.training["minutes"])
     torch.set_rng_state(saved.random["cpu"])
@@ -75,6 +76,34 @@ def check(run: "Run", saved: Checkpoint) -> None:
                 f"{saved.path} was trained with {what} = {then}, this run has {here}; go on with the same, or choose "
                 "another --out"
             )
+
+
+def save_private(run: "Run") -> None:
+    """What only this process knows: its share of a queue or memory, and its random state."""
+    state = run.method.state_dict()
+    mine = {"step": run.step, "state": {name: state[name] for name in run.method.private}, "random": _random()}
+    checkpoint.save(_private_file(run), mine)
+
+
+def _load_private(run: "Run", saved: Checkpoint) -> dict[str, Tensor]:
+    if gather.rank() == 0:
+        return {}
+    file = _private_file(run)
+    try:
+        mine = torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointMismatch(f"{file} of another process is missing; copy the whole folder of the run") from error
+    if mine["step"] != saved.step:
+        raise CheckpointMismatch(
+            f"{file} is of step {mine['step']}, the checkpoint of step {saved.step}: the run was killed while it "
+            "wrote them; start anew with another --out"
+        )
+    saved.random.update(mine["random"])  # type: ignore[attr-defined]
+    return dict(mine["state"])
+
+
+def _private_file(run: "Run") -> Path:
+    return run.out / f"checkpoint.rank{gather.rank()}.pt"
 
 
 def _random() -> dict[str, Tensor]:

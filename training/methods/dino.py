@@ -125,8 +125,8 @@ class Dino(Method):
         figures = {"loss": loss.detach(), "entropy": entropy(target)}
         figures["kl"] = figures["loss"] - figures["entropy"]
         if self.config.koleo:
-            first, second = features.float().chunk(len(crops))[:2]
-            spread = koleo(F.normalize(first, dim=1)) + koleo(F.normalize(second, dim=1))
+            first, second = features.chunk(len(crops))[:2]
+            spread = koleo(first) + koleo(second)
             figures["koleo"] = spread.detach()
             loss = loss + self.config.koleo * spread
         return Outcome(loss, figures)

@@ -50,6 +50,7 @@ class Swav(Method):
     name = "swav"
     backbone_prefix = "backbone."
     head_prefix = "head."
+    private = ("queue",)
     queue: Tensor
 
     def __init__(self, config: SwavConfig, backbone: str, image_size: int, recipe: Recipe) -> None:
@@ -68,9 +69,7 @@ class Swav(Method):
 
     def optimizer(self) -> Optimizer:
         """SGD within LARC over every parameter alike, or AdamW with DINO's groups."""
-        if self.config.optimizer == "larc":
-            return optim.build("larc", [{"params": list(self.parameters()), "decayed": True}])
-        return optim.build(self.config.optimizer, optim.groups(self))
+        return optim.build(self.config.optimizer, optim.groups(self, alike=self.config.optimizer == "larc"))
 
     def start(self, length: Length) -> None:
         """Size the queue: a multiple of the batch, shared out over the processes."""
@@ -92,8 +91,8 @@ class Swav(Method):
         loss = swapped_loss(scores, codes, len(crops), self.config.temperature)
         figures = {"loss": loss.detach(), "used": used(codes), "entropy": torch.special.entr(codes).sum(-1).mean()}
         if self.config.koleo:
-            first, second = features.float().chunk(len(crops))[:ASSIGNED]
-            spread = koleo(F.normalize(first, dim=1)) + koleo(F.normalize(second, dim=1))
+            first, second = features.chunk(len(crops))[:ASSIGNED]
+            spread = koleo(first) + koleo(second)
             figures["koleo"] = spread.detach()
             loss = loss + self.config.koleo * spread
         return Outcome(loss, figures)

@@ -1,0 +1,156 @@
+"""DeepCluster-v2: k-means on a memory of embeddings gives the labels of the next epoch (Caron et al. 2020, app. D)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from copysight.errors import TooFewPictures
+from training import agreement, backbones, gather, heads, optim, schedules
+from training.augment import Recipe
+from training.knobs import knob
+from training.method import Length, Method, Moment, Outcome, Passes
+from training.schedules import Schedules
+from training.spherical_kmeans import spherical_kmeans
+
+ABSENT = -100
+"""Label of a picture that the memory does not hold; the loss leaves it out."""
+
+
+@dataclass(frozen=True)
+class DeepClusterConfig:
+    """Every knob of DeepCluster-v2; the defaults are those of the released code at batch 4096."""
+
+    prototypes: int = knob(3000, "Clusters K of each head; at most the pictures of one epoch. DeepCluster-v2: 3000.")
+    prototype_heads: int = knob(3, "Sets of clusters that are learned at once. DeepCluster-v2: 3.")
+    banks: int = knob(2, "Global crops whose embeddings are remembered. DeepCluster-v2: 2.")
+    kmeans_iterations: int = knob(10, "Iterations of spherical k-means before each epoch. DeepCluster-v2: 10.")
+    hidden: int = knob(2048, "Width of the projection head. DeepCluster-v2: 2048.")
+    output: int = knob(128, "Dimension of embeddings and centroids. DeepCluster-v2: 128.")
+    temperature: float = knob(0.1, "Softmax temperature. DeepCluster-v2: .1.")
+    freeze_prototypes_steps: int = knob(300_000, "Steps in which centroids are not trained. DeepCluster-v2: 300000.")
+    drop_path: float = knob(0.0, "Stochastic depth of a ViT.")
+    optimizer: str = knob("larc", "SGD within LARC; adamw suits ViTs and small data.", ("larc", "adamw", "sgd"))
+    lr: float = knob(4.8, "Peak learning rate, NOT scaled by the batch. DeepCluster-v2: 4.8 at 4096.")
+    min_lr: float = knob(0.0048, "Last learning rate. DeepCluster-v2: .0048.")
+    start_lr: float = knob(0.3, "First learning rate of the warm-up. DeepCluster-v2: .3.")
+    warmup_epochs: float = knob(10.0, "Epochs of linear warm-up. DeepCluster-v2: 10.")
+    weight_decay: float = knob(1e-6, "Weight decay. DeepCluster-v2: 1e-6.")
+
+
+class DeepCluster(Method):
+    """Backbone, head with several sets of prototypes, memory (``banks``, N', d) of this process, labels (heads, N)."""
+
+    name = "deepcluster"
+    backbone_prefix = "backbone."
+    head_prefix = "head."
+    private = ("memory", "memory_index")
+    memory: Tensor
+    memory_index: Tensor
+    assignments: Tensor
+
+    def __init__(self, config: DeepClusterConfig, backbone: str, image_size: int, recipe: Recipe) -> None:
+        super().__init__(config, recipe)
+        self.backbone = backbones.build(backbone, image_size, config.drop_path)
+        counts = (config.prototypes,) * config.prototype_heads
+        self.head = heads.SwavHead(backbones.dimension(self.backbone), counts, config.hidden, config.output)
+        self.register_buffer("memory", torch.zeros(config.banks, 0, config.output))
+        self.register_buffer("memory_index", torch.zeros(0, dtype=torch.long))
+        self.register_buffer("assignments", torch.zeros(config.prototype_heads, 0, dtype=torch.long))
+        self._row = 0
+
+    def schedules(self, length: Length) -> Schedules:
+        """As SwAV: linear warm-up and cosine, not scaled by the batch."""
+        c = self.config
+        lr = schedules.cosine(c.lr, c.min_lr, length.steps, length.of_epochs(c.warmup_epochs), c.start_lr)
+        return Schedules(lr, np.full(length.steps, c.weight_decay))
+
+    def optimizer(self) -> Optimizer:
+        """SGD within LARC over every parameter alike, or another with DINO's groups."""
+        return optim.build(self.config.optimizer, optim.groups(self, alike=self.config.optimizer == "larc"))
+
+    def start(self, length: Length) -> None:
+        """Size the memory: what one process sees in an epoch. Raises ``TooFewPictures`` if K is more than that."""
+        self._rows_per_step = length.batch // gather.world_size()
+        rows = length.per_epoch * self._rows_per_step
+        if self.config.prototypes > rows:
+            raise TooFewPictures(
+                f"got --prototypes {self.config.prototypes}, but a process sees only {rows} pictures an epoch, and "
+                "k-means starts from as many different ones; lower --prototypes or add pictures"
+            )
+        self.memory = self.memory.new_zeros(self.config.banks, rows, self.config.output)
+        self.memory_index = self.memory_index.new_zeros(rows)
+        self.assignments = self.assignments.new_full((self.config.prototype_heads, length.pictures), ABSENT)
+
+    def begin_epoch(self, epoch: int, passes: Passes) -> Mapping[str, float]:
+        """Cluster the memory (filled by a pass of its own before the first epoch); centroids become prototypes."""
+        if epoch == 0:
+            self._fill(passes)
+        before = self.assignments.clone()
+        self._row = 0
+        figures: dict[str, float] = {}
+        for number, prototypes in enumerate(self.head.prototypes):
+            bank = self.memory[number % self.config.banks]
+            start = gather.from_first(bank[torch.randperm(len(bank))[: self.config.prototypes].to(bank.device)])
+            labels, centroids = spherical_kmeans(bank, start, self.config.kmeans_iterations)
+            cast(nn.Linear, prototypes).weight.data.copy_(centroids)
+            self.assignments[number] = ABSENT
+            self.assignments[number, gather.concatenate(self.memory_index)] = gather.concatenate(labels)
+            figures |= agreement.sizes(self.assignments[number], self.config.prototypes, f"head{number}_")
+        if epoch > 0:
+            figures["nmi_with_epoch_before"] = agreement.nmi(before[0], self.assignments[0])
+        return figures
+
+    def begin_step(self, moment: Moment) -> None:
+        """Find the row of the memory that comes next; a resumed epoch goes on at the right one."""
+        self._row = moment.in_epoch * self._rows_per_step
+
+    def forward(self, crops: Sequence[Tensor], numbers: Tensor) -> Outcome:
+        """Every crop is to find the cluster of its picture; the global crops' embeddings go to the memory."""
+        embeddings = self.head.project(backbones.multi_crop(self.backbone, crops))
+        self._remember(embeddings.detach().float(), numbers)
+        losses = [
+            F.cross_entropy(
+                prototypes(embeddings).float() / self.config.temperature,
+                labels[numbers].repeat(len(crops)),
+                ignore_index=ABSENT,
+            )
+            for prototypes, labels in zip(self.head.prototypes, self.assignments, strict=True)
+        ]
+        loss = torch.stack(losses).mean()
+        return Outcome(loss, {"loss": loss.detach()})
+
+    def after_backward(self, moment: Moment) -> None:
+        """Centroids are not trained."""
+        if moment.step < self.config.freeze_prototypes_steps:
+            for parameter in self.head.prototypes.parameters():
+                parameter.grad = None
+
+    def exported(self) -> nn.Module:
+        """The backbone."""
+        return self.backbone
+
+    def adopt(self, backbone: Mapping[str, Tensor]) -> None:
+        """Start from a backbone that has already learned."""
+        self.backbone.load_state_dict(backbone)
+
+    def _fill(self, passes: Passes) -> None:
+        """One pass without gradient, in training mode (batch statistics), in the order of the epoch to come."""
+        order = passes.order(0)
+        with torch.no_grad():
+            for number, batch in enumerate(np.split(order, len(order) // passes.batch)):
+                crops = passes.crops(batch, seed=number)[: self.config.banks]
+                embeddings = self.head.project(backbones.multi_crop(self.backbone, crops)).float()
+                self._remember(embeddings, torch.from_numpy(batch).to(self.memory.device))
+
+    def _remember(self, embeddings: Tensor, numbers: Tensor) -> None:
+        rows = slice(self._row, self._row + len(numbers))
+        banks = self.config.banks
+        self.memory[:, rows] = embeddings[: banks * len(numbers)].reshape(banks, len(numbers), -1)
+        self.memory_index[rows] = numbers
+        self._row += len(numbers)

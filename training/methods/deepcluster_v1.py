@@ -1,0 +1,108 @@
+"""The original DeepCluster's loop (Caron et al. 2018): cluster all features, learn the clusters as classes, repeat."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+
+from copysight.errors import TooFewPictures
+from training import agreement, backbones, gather, pseudo_labels
+from training.augment import Recipe
+from training.knobs import knob
+from training.method import Ints, Length, Method, Outcome, Passes
+from training.schedules import Schedules
+
+
+@dataclass(frozen=True)
+class DeepClusterV1Config:
+    """Every knob of the original DeepCluster; the defaults are those of the released code."""
+
+    clusters: int = knob(10_000, "Clusters K. DeepCluster: 10000, about ten per class.")
+    pca: int = knob(256, "Dimension after PCA-whitening; at most the network's. DeepCluster: 256.")
+    kmeans_iterations: int = knob(20, "Iterations of k-means before each epoch. DeepCluster: 20.")
+    lr: float = knob(0.05, "Learning rate of body and classifier, constant. DeepCluster: .05.")
+    weight_decay: float = knob(1e-5, "Weight decay. DeepCluster: 1e-5.")
+
+
+class DeepClusterV1(Method):
+    """Backbone and a classifier that is new in every epoch. timm networks see RGB, the paper's AlexNet saw edges."""
+
+    name = "deepcluster-v1"
+    backbone_prefix = "backbone."
+    head_prefix = "top."
+    labels: Tensor
+
+    def __init__(self, config: DeepClusterV1Config, backbone: str, image_size: int, recipe: Recipe) -> None:
+        super().__init__(config, recipe)
+        self.backbone = backbones.build(backbone, image_size)
+        self.top = nn.Linear(backbones.dimension(self.backbone), config.clusters)
+        self.register_buffer("labels", torch.zeros(0, dtype=torch.long))
+
+    def schedules(self, length: Length) -> Schedules:
+        """Constant."""
+        return Schedules(np.full(length.steps, self.config.lr), np.full(length.steps, self.config.weight_decay))
+
+    def optimizer(self) -> Optimizer:
+        """SGD; the body has momentum .9 over all epochs, the classifier, which is new each time, has none."""
+        body = {"params": list(self.backbone.parameters()), "decayed": True, "momentum": 0.9}
+        return SGD([body, {"params": list(self.top.parameters()), "decayed": True, "momentum": 0.0}], lr=0.0)
+
+    def start(self, length: Length) -> None:
+        """Raises ``TooFewPictures`` if there are more clusters than pictures."""
+        if self.config.clusters > length.pictures:
+            raise TooFewPictures(
+                f"got --clusters {self.config.clusters} for {length.pictures} pictures; lower --clusters"
+            )
+        self.labels = self.labels.new_full((length.pictures,), -1)
+
+    def begin_epoch(self, epoch: int, passes: Passes) -> Mapping[str, float]:
+        """Features of all pictures, PCA, k-means, new labels, new classifier."""
+        before = self.labels.clone()
+        seed = int(torch.randint(2**31, (1,)))
+        features = self._features(passes)
+        vectors = pseudo_labels.whiten(features, min(self.config.pca, features.shape[1]))
+        rng = np.random.default_rng(seed)
+        found = pseudo_labels.kmeans(vectors, self.config.clusters, self.config.kmeans_iterations, rng)
+        # Labels are counted through, so that empty clusters leave no gap; the classifier keeps K outputs.
+        counted = np.unique(found.labels, return_inverse=True)[1]
+        self.labels.copy_(gather.from_first(torch.from_numpy(counted)))
+        nn.init.normal_(self.top.weight, std=0.01)
+        nn.init.zeros_(self.top.bias)
+        figures = agreement.sizes(self.labels, self.config.clusters)
+        return figures if epoch == 0 else {**figures, "nmi_with_epoch_before": agreement.nmi(before, self.labels)}
+
+    def order(self, epoch: int, rng: np.random.Generator) -> Ints:
+        """As many pictures from each cluster as from any other."""
+        return pseudo_labels.uniform_order(self.labels.cpu().numpy(), rng)
+
+    def forward(self, crops: Sequence[Tensor], numbers: Tensor) -> Outcome:
+        """Cross-entropy with the picture's cluster."""
+        logits = self.top(backbones.multi_crop(self.backbone, crops)).float()
+        loss = F.cross_entropy(logits, self.labels[numbers].repeat(len(crops)))
+        return Outcome(loss, {"loss": loss.detach()})
+
+    def exported(self) -> nn.Module:
+        """The backbone."""
+        return self.backbone
+
+    def adopt(self, backbone: Mapping[str, Tensor]) -> None:
+        """Start from a backbone that has already learned."""
+        self.backbone.load_state_dict(backbone)
+
+    @torch.no_grad()
+    def _features(self, passes: Passes) -> npt.NDArray[np.float32]:
+        """Of every picture, in eval mode and unaugmented: (N, D)."""
+        self.backbone.eval()
+        numbers = np.arange(passes.pictures)
+        parts = [
+            self.backbone(passes.plain(numbers[start : start + passes.batch])).float().cpu()
+            for start in range(0, len(numbers), passes.batch)
+        ]
+        self.backbone.train()
+        features: npt.NDArray[np.float32] = torch.cat(parts).numpy()
+        return features
