@@ -169,7 +169,7 @@ def _summary(work: Work, ran: Ran, committed: Committed, seconds: float) -> Summ
         replaced=committed.replaced,
         unchanged=committed.unchanged,
         conflicts=committed.conflicts,
-        unreadable=len(committed.failures),
+        unreadable=len(committed.failures) - committed.conflicts,
         reasons=committed.reasons,
         failures=tuple(committed.failures[:LISTED]),
         count=status.count,

@@ -12,8 +12,9 @@ LISTED = 1000
 class Summary:
     """Counts of picture files by outcome, and how the index stands.
 
-    ``embedded`` ran through the model in this call; ``resumed`` were done with by an earlier one that was stopped. ``unreadable`` and
-    ``conflicts`` (keys taken by other bytes) are outcomes too, and listed in ``failures``, at most 1000 of them.
+    ``embedded`` ran through the model in this call; ``resumed`` were done with by an earlier one that was stopped.
+    Files that are ``unreadable`` or in ``conflict`` (their keys are taken by other bytes) are counted by ``reasons``,
+    and the first 1000 are listed in ``failures``.
     """
 
     index: str

@@ -1,0 +1,111 @@
+"""Whole jobs of `index build` against a bare loop over the same pictures, in turns, on the same cores.
+
+The bare loop is the best that a page of code does: as many threads as cores, each of which reads, decodes, preprocesses
+and runs the session on one picture after the other, and forgets the answer. The job also hashes, keeps originals and
+thumbnails, stages durably, commits, clusters and publishes.
+
+    COPYSIGHT_DATA=folder-with-pictures python -m benchmarks.index_build [--pictures N] [--rounds R] [--bundle BUNDLE]
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from statistics import median
+
+from copysight import bundle as bundles
+from copysight import images
+from copysight.bundle import Bundle
+from copysight.embedder import Embedder, Runtime
+from index_builder.build import Plan, build
+from index_builder.embedding import cores
+from index_builder.progress import Progress
+from index_builder.scan import Entry, scan
+
+
+def main() -> None:
+    options = arguments()
+    bundle = bundles.load(options.bundle)
+    with tempfile.TemporaryDirectory() as scratch:
+        source = pictures(Path(options.data), Path(scratch) / "pictures", options.pictures)
+        entries = list(scan(source).entries)
+        print(f"{len(entries)} pictures, {cores()} cores, {platform.processor() or platform.machine()}, {bundle.name}")
+        print("pictures a second by the clock, and a second of processor time (steadier beside other load)")
+        print(f"{'round':>5} {'bare':>8} {'job':>8} {'ratio':>6} {'bare CPU':>10} {'job CPU':>8} {'ratio':>6}")
+        ratios = []
+        for turn in range(options.rounds):
+            bare = bare_loop(entries, bundle)
+            job = whole_job(source, Path(scratch) / f"index{turn}", options)
+            ratios.append((bare.clock / job.clock, bare.cpu / job.cpu))
+            row = [len(entries) / seconds for seconds in (bare.clock, job.clock, bare.cpu, job.cpu)]
+            print(
+                f"{turn:5} {row[0]:8.1f} {row[1]:8.1f} {ratios[-1][0]:6.3f} {row[2]:10.1f} {row[3]:8.1f} "
+                f"{ratios[-1][1]:6.3f}",
+                flush=True,
+            )
+        clock, cpu = (median(column) for column in zip(*ratios, strict=True))
+        print(f"median: {clock:.3f} by the clock, {cpu:.3f} by processor time (wanted: at least .9)")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default=os.environ.get("COPYSIGHT_DATA"), help="Folder or tar shards.")
+    parser.add_argument("--pictures", type=int, default=1500)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--bundle", default="default")
+    parser.add_argument("--originals", default="keep")
+    options = parser.parse_args()
+    if options.data is None:
+        parser.error("set COPYSIGHT_DATA or --data to a folder of pictures")
+    return options
+
+
+def pictures(data: Path, out: Path, count: int) -> Path:
+    """The first ``count`` pictures as files of a folder, so that both sides read the same."""
+    out.mkdir()
+    for number, entry in enumerate(scan(data).entries[:count]):
+        (out / f"{number:06d}{Path(entry.key).suffix}").write_bytes(entry.read())
+    return out
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """By the clock, and of processor time of all threads."""
+
+    clock: float
+    cpu: float
+
+
+def timed(work: Callable[[], object]) -> Seconds:
+    clock, cpu = time.perf_counter(), time.process_time()
+    work()
+    return Seconds(time.perf_counter() - clock, time.process_time() - cpu)
+
+
+def bare_loop(entries: list[Entry], bundle: Bundle) -> Seconds:
+    embedder = Embedder(bundle, Runtime())
+
+    def one(entry: Entry) -> None:
+        picture = images.decode(entry.file.read_bytes(), at_least=bundle.at_least)
+        embedder.run([embedder.prepare(picture.pixels)])
+
+    with ThreadPoolExecutor(cores()) as pool:
+        return timed(lambda: list(pool.map(one, entries)))
+
+
+def whole_job(source: Path, index: Path, options: argparse.Namespace) -> Seconds:
+    plan = Plan(source, index, bundle=options.bundle, policy=options.originals)
+    seconds = timed(lambda: build(plan, Progress(StringIO())))
+    shutil.rmtree(index)
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
