@@ -71,10 +71,17 @@ class Blobs:
             yield
 
     @contextmanager
-    def sweep(self) -> Iterator[None]:
-        """While blobs that nobody names are found and removed: waits until nobody holds."""
-        with self._lock(fcntl.LOCK_EX):
-            yield
+    def sweep(self, wait: bool = True) -> Iterator[bool]:
+        """While blobs that nobody names are found and removed; gives true once nobody holds.
+
+        Without ``wait`` it gives false where somebody holds: the removal is then for later.
+        """
+        with self._lock(fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)) as free:
+            yield free
+
+    def files(self, sha256: str) -> list[Path]:
+        """Paths of the original and the thumbnail, as far as they are stored."""
+        return [path for suffix in ("", ".webp") if (path := self._path(sha256, suffix)).exists()]
 
     def names(self) -> Iterable[str]:
         """The sha256 of every original or thumbnail that is stored, each once."""
@@ -96,15 +103,22 @@ class Blobs:
         return self.directory / sha256[:2] / (sha256 + suffix)
 
     @contextmanager
-    def _lock(self, kind: int) -> Iterator[None]:
+    def _lock(self, kind: int) -> Iterator[bool]:
         # A descriptor of its own for each holder: flock then also holds between threads of one process.
         self.directory.mkdir(parents=True, exist_ok=True)
         handle = os.open(self.directory / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(handle, kind)
-            yield
+            yield _locked(handle, kind)
         finally:
             os.close(handle)
+
+
+def _locked(handle: int, kind: int) -> bool:
+    try:
+        fcntl.flock(handle, kind)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _read(path: Path) -> bytes | None:

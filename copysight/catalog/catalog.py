@@ -66,7 +66,7 @@ class Catalog:
                 version = connection.execute(sa.text("SELECT version FROM state WHERE id = 1")).scalar_one()
             if version != schema.VERSION:
                 with catalog._database.write() as connection:
-                    schema.migrate(connection)
+                    schema.migrate(connection, schema.MIGRATIONS, schema.VERSION)
         except (sa.exc.OperationalError, sa.exc.NoResultFound) as error:
             catalog.close()
             raise IndexCorrupt(f"{path} is no catalog ({error}); restore the index from a backup") from error
@@ -138,6 +138,11 @@ class Catalog:
     def find_many(self, collection: str, keys: Iterable[str]) -> dict[str, Item]:
         """Items by key."""
         return {item.key: item for item in self._select(items.c.key, list(keys), items.c.collection == collection)}
+
+    def sha256s(self) -> list[str]:
+        """Digests of all bytes that items show, each once, ascending."""
+        with self._database.read() as connection:
+            return list(connection.execute(sa.select(items.c.sha256).distinct().order_by(items.c.sha256)).scalars())
 
     def by_sha256(self, sha256: str) -> list[Item]:
         """Items that show these very bytes, by id."""

@@ -125,8 +125,8 @@ def create(connection: sa.Connection, model: str, variant: str, policy: str) -> 
     connection.execute(state.insert().values(**first, model=model, variant=variant, policy=policy))
 
 
-def migrate(connection: sa.Connection, steps: dict[int, Step] = MIGRATIONS, target: int = VERSION) -> int:
-    """Lead the catalog to ``target``, all steps in one transaction. Returns the version found.
+def migrate(connection: sa.Connection, steps: dict[int, Step], target: int) -> int:
+    """Lead the catalog to the version ``target``, all steps in one transaction. Returns the version found.
 
     Raises ``IndexCorrupt`` for a catalog of a later version, or of one that no step leaves.
     """

@@ -1,5 +1,6 @@
 """A collection made searchable: generations, delta, tombstones, snapshots."""
 
+from copysight.index.backup import backup, restore
 from copysight.index.gate import Gate
 from copysight.index.generation import Generation
 from copysight.index.history import prune, rollback
@@ -7,6 +8,7 @@ from copysight.index.index import Index, Status
 from copysight.index.publish import publish
 from copysight.index.search import Match, Parameters
 from copysight.index.snapshot import Cluster, Membership, Snapshot
+from copysight.index.verify import verify
 
 __all__ = [
     "Cluster",
@@ -18,7 +20,10 @@ __all__ = [
     "Parameters",
     "Snapshot",
     "Status",
+    "backup",
     "prune",
     "publish",
+    "restore",
     "rollback",
+    "verify",
 ]

@@ -144,16 +144,19 @@ class Index:
     def delete(self, ids: Iterable[int]) -> int:
         """Delete items, and the blobs that no item shows any more; returns how many items were there."""
         count = self.catalog.delete(ids)
-        self.sweep()
+        self.sweep(wait=False)
         return count
 
-    def sweep(self) -> int:
-        """Remove the blobs that the catalog lists as orphans; returns how many there were."""
+    def sweep(self, wait: bool = True) -> int:
+        """Remove the blobs that the catalog lists as orphans; returns how many there were.
+
+        Without ``wait`` they are left for the next sweep where somebody is just adding.
+        """
         if not self.catalog.orphans():
             return 0
-        with self.blobs.sweep():
+        with self.blobs.sweep(wait) as free:
             # Read again: whoever held the blobs may have named them by now.
-            gone = self.catalog.orphans()
+            gone = self.catalog.orphans() if free else []
             for sha256 in gone:
                 self.blobs.delete(sha256)
             self.catalog.forget_orphans(gone)

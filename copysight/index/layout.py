@@ -49,7 +49,7 @@ class Layout:
         return self.root / "publisher.lock"
 
     def live(self) -> str | None:
-        """Name of the live generation; None before the first."""
+        """Name of the live generation, as the pointer says it; None before the first."""
         try:
             return self.current.read_text().strip() or None
         except FileNotFoundError:
@@ -63,5 +63,5 @@ class Layout:
 
     def next_name(self) -> str:
         """Name for the next generation, above all that are there and above the live one."""
-        taken = [int(name) for name in (*self.names(), self.live() or "0")]
-        return f"{max(taken) + 1:0{DIGITS}d}"
+        taken = [int(name) for name in (*self.names(), self.live() or "") if name.isdigit()]
+        return f"{max(taken, default=0) + 1:0{DIGITS}d}"

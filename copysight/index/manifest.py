@@ -1,5 +1,6 @@
 """What a generation says about itself: ``manifest.json``."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -36,7 +37,8 @@ class Manifest:
 
 def write(directory: Path, manifest: Manifest) -> None:
     """Write ``manifest.json`` into a generation that is being made."""
-    text = json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1)
+    body = {"format": FORMAT, **asdict(manifest)}
+    text = json.dumps({**body, "checksum": _checksum(body)}, indent=1)
     (directory / FILE).write_text(text + "\n")
 
 
@@ -64,7 +66,13 @@ def verify(directory: Path, manifest: Manifest) -> None:
             )
 
 
+def _checksum(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
 def _parse(data: dict[str, Any]) -> Manifest:
+    if data.pop("checksum") != _checksum(data):
+        raise ValueError("differs from its checksum")
     if data.pop("format") != FORMAT:
         raise ValueError(f"of another format than {FORMAT}")
     data["choice"] = Choice(**data["choice"])

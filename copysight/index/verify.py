@@ -1,0 +1,63 @@
+"""The integrity check: everything that is stored against everything that it must agree with."""
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from copysight.catalog import Vectors
+from copysight.errors import IndexCorrupt
+from copysight.index.generation import Generation, open_generation
+from copysight.index.index import Index
+
+
+def verify(index: Index) -> list[str]:
+    """Faults of an index, a sentence each; empty when all is well. Reads every file once, changes nothing.
+
+    Raises ``IndexCorrupt`` when the catalog cannot be read at all.
+    """
+    return [*index.catalog.faults(), *_items(index), *_generations(index), *_blobs(index)]
+
+
+def _items(index: Index) -> Iterator[str]:
+    for item in index.catalog.missing(index.catalog.model()):
+        yield f"item {item.id} ({item.key!r}) has no vector of the live bundle, so no search finds it"
+
+
+def _generations(index: Index) -> Iterator[str]:
+    live = index.layout.live()
+    if live is not None and live not in index.layout.names():
+        yield f"the live generation {live!r} is not there"
+    for name in index.layout.names():
+        try:
+            generation = open_generation(index.layout.generations / name)
+        except IndexCorrupt as error:
+            yield error.message
+            continue
+        if name == live:
+            yield from _against_catalog(index, generation)
+
+
+def _against_catalog(index: Index, generation: Generation) -> Iterator[str]:
+    """Each vector of the generation that has not been replaced since is the catalog's, bit for bit."""
+    since = index.catalog.changes(generation.manifest.sequence, generation.manifest.bundle)
+    for part in index.catalog.stream(generation.manifest.bundle):
+        if not isinstance(part, Vectors):
+            continue
+        old = ~np.isin(part.ids, since.placed.ids)
+        ids, vectors = part.ids[old], part.vectors[old]
+        rows = generation.rows(ids)
+        if len(rows) != len(ids):
+            yield f"generation {generation.name} lacks {len(ids) - len(rows)} items that it should cover"
+        elif len(rows) and not np.array_equal(generation.vectors[rows], vectors):
+            yield f"generation {generation.name} differs from the catalog among the items {ids[0]} to {ids[-1]}"
+
+
+def _blobs(index: Index) -> Iterator[str]:
+    named = {*index.catalog.sha256s(), *index.catalog.orphans()}
+    for sha256 in index.blobs.names():
+        data = index.blobs.original(sha256)
+        if data is not None and hashlib.sha256(data).hexdigest() != sha256:
+            yield f"the original {sha256} differs from its name"
+        if sha256 not in named:
+            yield f"the blob {sha256} belongs to no item"

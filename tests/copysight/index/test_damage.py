@@ -1,0 +1,114 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from copysight.errors import IndexCorrupt
+from copysight.index import Index, publish, rollback
+from copysight.index.choice import of_kind
+from copysight.index.generation import open_generation
+
+FILES = ["manifest.json", "vectors.f32", "vectors.faiss", "ids.i64", "collections.i32", "clusters.npz"]
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-7])
+
+
+def flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 4
+    file.write_bytes(data)
+
+
+def digit(file: Path) -> None:
+    """The least visible damage: still JSON, still numbers."""
+    data = file.read_bytes()
+    file.write_bytes(data.replace(b'"sequence": 2', b'"sequence": 1') if b'"sequence": 2' in data else data + b" ")
+
+
+def two_generations(index: Index, add: Callable) -> None:
+    add(index, *range(60))
+    publish(index)
+    add(index, *range(60, 80))
+    publish(index, choice=of_kind("sq8", 80))
+    add(index, 80)
+    index.delete([1, 61])
+
+
+def check_answers(index: Index, unit: Callable) -> None:
+    snapshot = index.snapshot()
+    assert snapshot.count == 79
+    for seed in (1, 59, 61, 79, 80):
+        (matches,) = snapshot.search(unit(seed)[None], 100)
+        assert (matches[0].id, matches[0].similarity) == (seed + 1, 1.0)
+        assert {match.id for match in matches} == set(range(1, 82)) - {1, 61}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", [truncate, flip, digit, Path.unlink])
+def test_a_damaged_generation_is_refused_the_previous_serves_and_a_rebuild_repairs(
+    index: Index, add: Callable, unit: Callable, name: str, damage: Callable
+) -> None:
+    two_generations(index, add)
+    damage(index.layout.generations / "000002" / name)
+    with pytest.raises(IndexCorrupt, match=name):
+        open_generation(index.layout.generations / "000002")
+    with Index.open(index.directory) as again:
+        assert again.status().generation == "000001"
+        assert name in again.status().fault
+        check_answers(again, unit)
+        assert publish(again).name == "000003"
+        assert again.status().fault is None
+        check_answers(again, unit)
+
+
+def test_when_all_generations_are_damaged_the_catalog_alone_answers(
+    index: Index, add: Callable, unit: Callable
+) -> None:
+    two_generations(index, add)
+    for name in ("000001", "000002"):
+        flip(index.layout.generations / name / "vectors.f32")
+    with Index.open(index.directory) as again:
+        assert (again.status().generation, again.status().delta) == (None, 79)
+        check_answers(again, unit)
+        publish(again)
+        check_answers(again, unit)
+
+
+@pytest.mark.parametrize("pointer", ["000009\n", "", "garbage", "../../etc"])
+def test_a_pointer_to_nothing(index: Index, add: Callable, unit: Callable, pointer: str) -> None:
+    two_generations(index, add)
+    index.layout.current.write_text(pointer)
+    with Index.open(index.directory) as again:
+        check_answers(again, unit)
+        publish(again)
+        assert again.status().fault is None
+        check_answers(again, unit)
+
+
+def test_a_reader_keeps_its_generation_when_the_new_one_is_damaged(index: Index, add: Callable, unit: Callable) -> None:
+    two_generations(index, add)
+    with Index.open(index.directory) as other:
+        publish(other)
+    flip(index.layout.generations / "000003" / "vectors.f32")
+    snapshot = index.reload()
+    assert snapshot.generation.name == "000002"
+    assert "000003" in index.status().fault
+    check_answers(index, unit)
+
+
+def test_rollback_to_a_damaged_generation_is_refused(index: Index, add: Callable, unit: Callable) -> None:
+    two_generations(index, add)
+    flip(index.layout.generations / "000001" / "ids.i64")
+    with pytest.raises(IndexCorrupt):
+        rollback(index)
+    assert index.layout.live() == "000002"
+    check_answers(index, unit)
+
+
+def test_rollback_away_from_a_damaged_generation(index: Index, add: Callable, unit: Callable) -> None:
+    two_generations(index, add)
+    flip(index.layout.generations / "000002" / "ids.i64")
+    assert rollback(index).name == "000001"
+    check_answers(index, unit)
