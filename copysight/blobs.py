@@ -1,4 +1,4 @@
-"""Originals and thumbnails as files named after the sha256 of the original: ``blobs/ab/abcdef…`` and ``….webp``."""
+"""Originals and thumbnails as files named after the sha256 of the original: ``blobs/ab/abcdef…`` and ``….jpg``."""
 
 import fcntl
 import hashlib
@@ -14,7 +14,9 @@ from copysight import durable
 from copysight.errors import InvalidArgument
 
 THUMBNAIL_SIDE = 512  # pixels of the longer side
-THUMBNAIL_QUALITY = 80
+THUMBNAIL_QUALITY = 82
+THUMBNAIL_SUFFIX = ".jpg"
+THUMBNAIL_TYPE = "image/jpeg"
 LOCK = ".lock"
 
 
@@ -37,19 +39,26 @@ class Blobs:
         return sha256
 
     def put_thumbnail(self, sha256: str, picture: Image.Image) -> None:
-        """Store a WebP of at most 512 x 512 pixels, unless there is one."""
-        path = self._path(sha256, ".webp")
-        if path.exists():
-            return
-        small = picture.copy()
-        small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=2.0)
-        out = BytesIO()
-        small.save(out, "WEBP", quality=THUMBNAIL_QUALITY, method=2)
-        self._put(path, out.getvalue())
+        """Store what `encode_thumbnail` makes of a picture, unless there is one."""
+        path = self._path(sha256, THUMBNAIL_SUFFIX)
+        if not path.exists():
+            self._put(path, encode_thumbnail(picture))
+
+    def take_in(self, directory: Path) -> None:
+        """Move originals (``<sha256>``) and thumbnails (``<sha256>.jpg``) that lie in ``directory`` to their places.
+
+        ``directory`` is on the same file system, and its files are durable already; one sync for all makes the moves
+        durable. What is stored already is replaced by its equal. Call it under `hold`.
+        """
+        for path in sorted(directory.iterdir()):
+            target = self._path(path.name.removesuffix(THUMBNAIL_SUFFIX), path.suffix)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+        durable.sync_filesystem(self.directory)
 
     def thumbnail(self, sha256: str) -> bytes | None:
-        """The WebP, if there is one."""
-        return _read(self._path(sha256, ".webp"))
+        """The JPEG, if there is one."""
+        return _read(self._path(sha256, THUMBNAIL_SUFFIX))
 
     def original(self, sha256: str, source: str | None = None) -> bytes | None:
         """The original: the file kept, or the ``source`` path if its bytes are still the same; else None."""
@@ -61,7 +70,7 @@ class Blobs:
 
     def delete(self, sha256: str) -> None:
         """Remove the original and the thumbnail; what is not there is no fault."""
-        for suffix in ("", ".webp"):
+        for suffix in ("", THUMBNAIL_SUFFIX):
             self._path(sha256, suffix).unlink(missing_ok=True)
 
     @contextmanager
@@ -81,11 +90,13 @@ class Blobs:
 
     def files(self, sha256: str) -> list[Path]:
         """Paths of the original and the thumbnail, as far as they are stored."""
-        return [path for suffix in ("", ".webp") if (path := self._path(sha256, suffix)).exists()]
+        return [path for suffix in ("", THUMBNAIL_SUFFIX) if (path := self._path(sha256, suffix)).exists()]
 
     def names(self) -> Iterable[str]:
         """The sha256 of every original or thumbnail that is stored, each once."""
-        found = {path.name.removesuffix(".webp") for path in self.directory.glob("??/*") if path.name[0] != "."}
+        found = {
+            path.name.removesuffix(THUMBNAIL_SUFFIX) for path in self.directory.glob("??/*") if path.name[0] != "."
+        }
         return sorted(found)
 
     def _put(self, path: Path, data: bytes) -> None:
@@ -111,6 +122,15 @@ class Blobs:
             yield _locked(handle, kind)
         finally:
             os.close(handle)
+
+
+def encode_thumbnail(picture: Image.Image) -> bytes:
+    """A JPEG of at most 512 x 512 pixels; a smaller picture keeps its size."""
+    small = picture.copy()
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=2.0)
+    out = BytesIO()
+    small.save(out, "JPEG", quality=THUMBNAIL_QUALITY)
+    return out.getvalue()
 
 
 def _locked(handle: int, kind: int) -> bool:

@@ -1,5 +1,6 @@
 """Files that survive a power cut: contents and directory entries are fsynced before a name points at them."""
 
+import ctypes
 import hashlib
 import os
 import shutil
@@ -24,6 +25,17 @@ def sync_file(path: Path) -> None:
     """Make the contents of ``path`` durable."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def sync_filesystem(directory: Path) -> None:
+    """Make everything on the file system of ``directory`` durable, in one call: cheaper than many single ones."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(directory))
+    finally:
+        os.close(handle)
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from copysight.blobs import Blobs
+from copysight.blobs import THUMBNAIL_SUFFIX, Blobs, encode_thumbnail
 from copysight.errors import InvalidArgument
 
 
@@ -19,7 +19,7 @@ def test_kept_originals_and_thumbnails_come_back(tmp_path: Path, drawn: Callable
     assert blobs.original(sha256) == data
     assert (tmp_path / sha256[:2] / sha256).read_bytes() == data
     with Image.open(BytesIO(blobs.thumbnail(sha256))) as small:
-        assert (small.format, small.size) == ("WEBP", (512, 299))
+        assert (small.format, small.size) == ("JPEG", (512, 299))
     assert list(blobs.names()) == [sha256]
 
 
@@ -28,6 +28,26 @@ def test_small_pictures_are_not_enlarged(tmp_path: Path, drawn: Callable) -> Non
     blobs.put_thumbnail("0" * 64, drawn(1, (40, 30)))
     with Image.open(BytesIO(blobs.thumbnail("0" * 64))) as small:
         assert small.size == (40, 30)
+
+
+def test_files_are_taken_in_with_one_sync(tmp_path: Path, drawn: Callable, jpeg: Callable) -> None:
+    blobs, chunk = Blobs(tmp_path / "blobs"), tmp_path / "chunk"
+    chunk.mkdir()
+    data = [jpeg(drawn(i)) for i in range(3)]
+    sums = [hashlib.sha256(one).hexdigest() for one in data]
+    for i, sha256 in enumerate(sums):
+        (chunk / sha256).write_bytes(data[i])
+        (chunk / f"{sha256}{THUMBNAIL_SUFFIX}").write_bytes(encode_thumbnail(drawn(i)))
+    blobs.put_original(data[0])
+    with blobs.hold():
+        blobs.take_in(chunk)
+    assert list(chunk.iterdir()) == []
+    assert list(blobs.names()) == sorted(sums)
+    assert [blobs.original(sha256) for sha256 in sums] == data
+    assert all(blobs.thumbnail(sha256) is not None for sha256 in sums)
+    (chunk / "stranger.txt").write_text("x")
+    with pytest.raises(InvalidArgument):
+        blobs.take_in(chunk)
 
 
 def test_deleting_removes_both_and_may_be_repeated(tmp_path: Path, drawn: Callable, jpeg: Callable) -> None:

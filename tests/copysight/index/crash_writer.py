@@ -1,0 +1,164 @@
+"""A process that writes to an index and kills itself with SIGKILL at a chosen step; it speaks JSON lines.
+
+A step is a call of any C function (an execute, a write, an fsync, a rename …) that the operation makes: counting them
+makes a kill repeatable, and lets a test spread its kills over the whole operation. Each command runs in a fork, so that
+the libraries are loaded only once; the parent opens no index and runs no FAISS.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from copysight.catalog import Catalog, NewItem, schema
+from copysight.index import Gate, Index, backup, publish, rollback
+from copysight.index.choice import of_kind
+
+D = 16
+
+
+def vector(seed: int) -> np.ndarray:
+    drawn = np.random.default_rng(seed).normal(size=D)
+    return (drawn / np.linalg.norm(drawn)).astype(np.float32)
+
+
+def items(first: int, count: int) -> list[NewItem]:
+    return [NewItem(f"{seed}", f"{seed:064x}", 1, 1, vector(seed)) for seed in range(first, first + count)]
+
+
+def add(index: Index, command: dict[str, Any]) -> None:
+    for new in items(command["first"], 2):
+        with index.blobs.hold():
+            # The file carries the digest that the test gave the item, not that of its bytes.
+            index.blobs._put(index.blobs._path(new.sha256), b"picture")
+            index.catalog.add([new], model=index.bundle.id)
+        say({"ack": int(new.key)})
+
+
+def bulk(index: Index, command: dict[str, Any]) -> None:
+    index.catalog.add(items(command["first"], 60), model=index.bundle.id)
+    say({"ack": "all"})
+
+
+def delete(index: Index, command: dict[str, Any]) -> None:
+    for ids in command["batches"]:
+        index.delete(ids)
+        say({"ack": ids})
+
+
+def build(index: Index, command: dict[str, Any]) -> None:
+    choice = of_kind("sq8", index.catalog.count())
+    publish(index, choice=choice, gate=Gate(recall=0), keep=2, progress=lambda stage, _done, _total: mark(stage))
+    say({"ack": "all"})
+
+
+def back(index: Index, command: dict[str, Any]) -> None:
+    rollback(index)
+    say({"ack": "all"})
+
+
+def save(index: Index, command: dict[str, Any]) -> None:
+    backup(index, Path(command["target"]))
+    say({"ack": "all"})
+
+
+def migrate(directory: Path) -> None:
+    """A later program opens the catalog: its step makes a column, fills it, and makes an index."""
+
+    def step(connection: sa.Connection) -> None:
+        connection.execute(sa.text("ALTER TABLE items ADD COLUMN note TEXT"))
+        for row in connection.execute(sa.select(schema.items.c.id)).all():
+            connection.execute(
+                sa.text("UPDATE items SET note = :n WHERE id = :i"), {"n": f"note {row.id}", "i": row.id}
+            )
+        connection.execute(sa.text("CREATE INDEX items_note ON items (note)"))
+
+    schema.MIGRATIONS[schema.VERSION] = step
+    schema.VERSION += 1
+    Catalog.open(directory / "catalog.sqlite").close()
+    say({"ack": "all"})
+
+
+OPERATIONS: dict[str, Callable[[Index, dict[str, Any]], None]] = {
+    "add": add,
+    "bulk": bulk,
+    "delete": delete,
+    "build": build,
+    "rollback": back,
+    "backup": save,
+}
+
+steps = 0
+marks: dict[str, int] = {}
+
+
+def mark(stage: str) -> None:
+    marks.setdefault(stage, steps)
+
+
+def arm(at: int) -> None:
+    """Count C calls from now on, and die at the given one."""
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        global steps  # noqa: PLW0603 - one operation a process
+        if event == "c_call":
+            steps += 1
+            if steps == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(count)
+
+
+def die_after(seconds: float) -> None:
+    """Die at a moment of the clock: also in the midst of a C function."""
+
+    def wait() -> None:
+        time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def say(answer: dict[str, Any]) -> None:
+    os.write(1, (json.dumps(answer) + "\n").encode())
+
+
+def run(command: dict[str, Any]) -> None:
+    directory = Path(command["directory"])
+    index = Index.open(directory) if command["operation"] != "migrate" else None
+    started = time.perf_counter()
+    if "after" in command:
+        die_after(command["after"])
+    else:
+        arm(command.get("at", 0))
+    if index is None:
+        migrate(directory)
+    else:
+        OPERATIONS[command["operation"]](index, command)
+    sys.setprofile(None)
+    say({"steps": steps, "marks": marks, "seconds": time.perf_counter() - started})
+
+
+def main() -> None:
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            try:
+                run(json.loads(line))
+            except BaseException as error:  # noqa: BLE001 - told to the test, which fails by it
+                say({"error": repr(error)})
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        say({"killed": os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL})
+
+
+if __name__ == "__main__":
+    main()

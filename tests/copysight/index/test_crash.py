@@ -1,0 +1,199 @@
+"""Processes killed with SIGKILL inside every kind of write: what was acknowledged is there, nothing is half there."""
+
+import json
+import logging
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from copysight.catalog import Catalog
+from copysight.index import Index, publish, rollback, verify
+
+WRITER = Path(__file__).with_name("crash_writer.py")
+log = logging.getLogger(__name__)
+
+
+class Writer:
+    """The process of `crash_writer`: one command at a time, each in a fork of its own."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(WRITER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __call__(self, **command: Any) -> tuple[bool, list[dict[str, Any]]]:
+        """Whether it was killed, and what it said before."""
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        said: list[dict[str, Any]] = []
+        for line in self.process.stdout:
+            answer = json.loads(line)
+            if "killed" in answer:
+                assert not any("error" in one for one in said), said
+                return answer["killed"], said
+            said.append(answer)
+        raise AssertionError("the writer is gone")
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def writer() -> Iterator[Writer]:
+    made = Writer()
+    yield made
+    made.close()
+
+
+class Kills:
+    """Runs an operation on fresh copies of an index: once whole, to count its steps, then killed at some of them."""
+
+    def __init__(self, writer: Writer, index: Index, room: Path, count: int) -> None:
+        index.close()
+        self.writer, self.origin, self.room, self.count = writer, index.directory, room, count
+        self.rng = np.random.default_rng(0)
+
+    def fresh(self) -> Path:
+        shutil.rmtree(self.room / "copy", ignore_errors=True)
+        shutil.rmtree(self.room / "saved", ignore_errors=True)
+        shutil.copytree(self.origin, self.room / "copy")
+        return self.room / "copy"
+
+    def __call__(
+        self, operation: str, within: tuple[str, str] | None = None, **more: Any
+    ) -> Iterator[tuple[Path, list]]:
+        """Yields the directory and the acknowledgements after each kill."""
+        command = {"operation": operation, "target": str(self.room / "saved"), **more}
+        killed, said = self.writer(directory=str(self.fresh()), **command)
+        assert not killed
+        whole = said[-1]
+        first, last = (whole["marks"].get(stage, whole["steps"]) for stage in within) if within else (0, whole["steps"])
+        for number, at in enumerate(np.linspace(first + 1, last, self.count).astype(int)):
+            by = {"at": int(at)} if number % 4 or self.count < 30 else {"after": whole["seconds"] * self.rng.random()}
+            directory = self.fresh()
+            killed, said = self.writer(directory=str(directory), **command, **by)
+            log.info("%s: kill %d of %d by %s, steps %d to %d", operation, number, self.count, by, first, last)
+            assert killed or "after" in by
+            yield directory, [answer["ack"] for answer in said if "ack" in answer]
+
+
+@pytest.fixture(params=[6, pytest.param(40, marks=pytest.mark.long)])
+def kills(request: pytest.FixtureRequest, writer: Writer, index: Index, add: Callable, tmp_path: Path) -> Kills:
+    add(index, *range(30))
+    publish(index)
+    add(index, *range(30, 40))
+    publish(index)
+    add(index, *range(40, 45))
+    index.delete([1, 31, 41])
+    return Kills(writer, index, tmp_path, request.param)
+
+
+START = {id_: id_ - 1 for id_ in range(1, 46) if id_ not in {1, 31, 41}}
+
+
+def check(directory: Path, nearest: Callable, unit: Callable) -> dict[str, int]:
+    """The index opens, is sound, and answers like brute force over its catalog; returns ids by key."""
+    with Index.open(directory) as index:
+        assert index.status().fault is None
+        assert verify_but_strays(index) == []
+        items = index.catalog.page(limit=1000)
+        seeds = {item.id: int(item.key) for item in items}
+        vectors = {id_: unit(seed) for id_, seed in seeds.items()}
+        for seed in (2, 35, 43, 100, 5000):
+            (matches,) = index.snapshot().search(unit(seed)[None], 7)
+            assert [(match.id, match.similarity) for match in matches] == nearest(vectors, unit(seed), 7)
+        publish(index)
+        assert not list(directory.rglob(".*.tmp"))
+        return {item.key: item.id for item in items}
+
+
+def verify_but_strays(index: Index) -> list[str]:
+    # A blob that was put before its item could be named is no loss; its file is not that of its bytes by construction.
+    return [
+        fault for fault in verify(index) if "belongs to no item" not in fault and "differs from its name" not in fault
+    ]
+
+
+def kept(found: dict[str, int]) -> bool:
+    return {id_: int(key) for key, id_ in found.items() if int(key) < 100} == START
+
+
+def test_add(kills: Kills, nearest: Callable, unit: Callable) -> None:
+    for directory, acknowledged in kills("add", first=100):
+        found = check(directory, nearest, unit)
+        assert kept(found)
+        new = [int(key) for key in found if int(key) >= 100]
+        assert new in (acknowledged, [*acknowledged, 100 + len(acknowledged)])
+
+
+def test_bulk_add(kills: Kills, nearest: Callable, unit: Callable) -> None:
+    for directory, acknowledged in kills("bulk", first=100):
+        found = check(directory, nearest, unit)
+        assert kept(found)
+        assert len(found) - len(START) in ({60} if acknowledged else {0, 60})
+
+
+def test_delete(kills: Kills, nearest: Callable, unit: Callable) -> None:
+    batches = [[2, 3], [32, 33, 34], [42]]
+    for directory, acknowledged in kills("delete", batches=batches):
+        left = set(check(directory, nearest, unit).values())
+        done = len(acknowledged)
+        states = [START.keys() - {id_ for batch in batches[:n] for id_ in batch} for n in (done, done + 1)]
+        assert left in states
+
+
+@pytest.mark.parametrize("within", [("vectors", "gate"), ("gate", "end")], ids=["rebuild", "publish"])
+def test_rebuild_and_publish(kills: Kills, nearest: Callable, unit: Callable, within: tuple[str, str]) -> None:
+    for directory, acknowledged in kills("build", within=within):
+        live = (directory / "CURRENT").read_text().strip()
+        assert live in ({"000003"} if acknowledged else {"000002", "000003"})
+        assert kept(check(directory, nearest, unit))
+
+
+def test_rollback(kills: Kills, nearest: Callable, unit: Callable) -> None:
+    for directory, acknowledged in kills("rollback"):
+        live = (directory / "CURRENT").read_text().strip()
+        assert live in ({"000001"} if acknowledged else {"000001", "000002"})
+        assert kept(check(directory, nearest, unit))
+
+
+def test_backup(kills: Kills, nearest: Callable, unit: Callable) -> None:
+    for directory, acknowledged in kills("backup"):
+        saved = directory.parent / "saved"
+        assert saved.exists() or not acknowledged
+        if saved.exists():
+            assert kept(check(saved, nearest, unit))
+        assert kept(check(directory, nearest, unit))
+
+
+def test_migrate(kills: Kills, nearest: Callable, unit: Callable) -> None:
+    for directory, acknowledged in kills("migrate"):
+        connection = sqlite3.connect(directory / "catalog.sqlite")
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(items)")}
+        (version,) = connection.execute("SELECT version FROM state").fetchone()
+        assert (version == 2) == ("note" in columns)
+        assert version == 2 or not acknowledged
+        if version == 2:  # as the later program leaves it, for the program of today to read
+            assert {row[0] for row in connection.execute("SELECT note FROM items")} == {f"note {id_}" for id_ in START}
+            connection.execute("UPDATE state SET version = 1")
+            connection.commit()
+        connection.close()
+        assert kept(check(directory, nearest, unit))
+
+
+def test_a_killed_rollback_can_be_repeated(kills: Kills, nearest: Callable, unit: Callable) -> None:
+    directory, _ = next(kills("rollback"))
+    with Index.open(directory) as index:
+        assert rollback(index).name == "000001"
+    catalog = Catalog.open(directory / "catalog.sqlite")
+    assert catalog.faults() == []
+    catalog.close()
