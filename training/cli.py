@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from training import augment, job, options
+from training import augment, checkpoint, job, options
 from training.augment import Recipe
+from training.edited import EditRecipe
 from training.job import Job
 from training.method import Method
+from training.methods.copy import Copy, CopyConfig
 from training.methods.deepcluster import DeepCluster, DeepClusterConfig
 from training.methods.deepcluster_v1 import DeepClusterV1, DeepClusterV1Config
 from training.methods.dino import Dino, DinoConfig
@@ -104,13 +106,36 @@ def deepcluster_v1(given: Job, views: Any, config: DeepClusterV1Config) -> None:
     _run(given, recipe, lambda: DeepClusterV1(config, given.plan.backbone, given.plan.image_size, recipe))
 
 
+@train.command()
+@options.of(Plan)
+@options.of(CopyConfig)
+@click.option("--init", type=EXISTING, help="Start from the backbone of this run (DINO, SwAV, DeepCluster, copy).")
+def copy(init: Path | None, **given: Any) -> None:
+    """Descriptors that find copies: contrastive, with an entropy term and strong edits (Pizzi et al. 2022)."""
+    config = CopyConfig(**options.take(CopyConfig, given))
+    task = _job(given)
+    recipe = EditRecipe(task.plan.image_size, config.mild)
+
+    def build() -> Method:
+        method = Copy(config, task.plan.backbone, task.plan.image_size, recipe)
+        if init is not None:
+            method.adopt(checkpoint.load(init).backbone_state)
+        return method
+
+    _run(task, recipe, build)
+
+
+for option in reversed(FILES[:-1]):
+    copy = option(copy)
+
+
 def _job(given: dict[str, Any]) -> Job:
     plan = Plan(**options.take(Plan, given))
     cache = given.pop("cache") or Path.home() / ".cache" / "copysight"
     return Job(plan=plan, cache=cache, **given)
 
 
-def _run(given: Job, recipe: Recipe, build: Callable[[], Method]) -> None:
+def _run(given: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method]) -> None:
     job.run(given, recipe, build, click.echo)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from training import augment, edited, gather, resample
-from training.augment import Draw
+from training.augment import Draw, Recipe
 from training.data import Pack
 from training.edited import EditRecipe
 from training.method import Length, Method
@@ -48,13 +48,13 @@ class Feed:
         share = self.batch // self.plan.accumulate
         start = gather.rank() * self.batch + part * share
         batch = self._global_batch(step)
-        rng = np.random.default_rng([self.plan.seed, VIEWS, step])
         numbers = batch[start : start + share]
         if isinstance(self.method.recipe, EditRecipe):
             seeds = [(self.plan.seed, VIEWS, step, row) for row in range(start, start + share)]
             crops = edited.views(self.method.recipe, self.pack, numbers, seeds)
             return Views([crop.to(self.device) for crop in crops], torch.from_numpy(numbers).to(self.device))
-        drawn = augment.draw(self.method.recipe, self.pack.sizes[batch], rng)
+        rng = np.random.default_rng([self.plan.seed, VIEWS, step])
+        drawn = augment.draw(self._recipe, self.pack.sizes[batch], rng)
         crops = self._apply(numbers, [draw.rows(start, start + share) for draw in drawn])
         return Views(crops, torch.from_numpy(numbers).to(self.device))
 
@@ -67,11 +67,11 @@ class Feed:
     def crops(self, numbers: Ints, seed: int) -> list[Tensor]:
         """Augmented views of pictures ``numbers``, apart from those of the training."""
         rng = np.random.default_rng([self.plan.seed, EXTRA, seed])
-        return self._apply(numbers, augment.draw(self.method.recipe, self.pack.sizes[numbers], rng))
+        return self._apply(numbers, augment.draw(self._recipe, self.pack.sizes[numbers], rng))
 
     def plain(self, numbers: Ints) -> Tensor:
         """Central squares of 7/8 of the shortest side at the size of a global crop, normalised: (B, 3, S, S)."""
-        recipe, sizes = self.method.recipe, self.pack.sizes[numbers]
+        recipe, sizes = self._recipe, self.pack.sizes[numbers]
         side = np.rint(sizes.min(axis=1) * 7 / 8).astype(np.int64)
         boxes = np.stack([(sizes[:, 0] - side) // 2, (sizes[:, 1] - side) // 2, side, side], axis=-1)[None]
         size = recipe.crops[0].size
@@ -79,8 +79,15 @@ class Feed:
         return augment.normalise(recipe, pixels).contiguous(memory_format=torch.channels_last)
 
     def _apply(self, numbers: Ints, drawn: list[Draw]) -> list[Tensor]:
-        crops = augment.apply(self.method.recipe, self._pixels(numbers), drawn, self.device)
+        crops = augment.apply(self._recipe, self._pixels(numbers), drawn, self.device)
         return [crop.contiguous(memory_format=torch.channels_last) for crop in crops]
+
+    @property
+    def _recipe(self) -> Recipe:
+        """The multi-crop recipe; a method that learns from edits asks for nothing but ``views``."""
+        if not isinstance(self.method.recipe, Recipe):
+            raise TypeError(f"{self.method.name} has no multi-crop recipe")
+        return self.method.recipe
 
     def _pixels(self, numbers: Ints) -> list[Tensor]:
         return [torch.from_numpy(self.pack.picture(int(number))) for number in numbers]

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from training import augment, backbones, checkpoint, optim, schedules
 from training.augment import Crops, Recipe
 from training.data import Pack
+from training.edited import EditRecipe
 from training.method import Length, Method, Outcome
 from training.schedules import Schedules
 
@@ -34,7 +35,7 @@ class ImitationConfig:
     optimizer: str = "adamw"
 
 
-def recipe(size: int, like: Recipe) -> Recipe:
+def recipe(size: int, like: Recipe | EditRecipe) -> Recipe:
     """One crop of ``size``, mild colour jitter; normalised as in the recipe of the method that follows."""
     crops = (Crops(size, (0.25, 1.0), (0.0,), (0.0,)),)
     return Recipe(crops, (0.3, 0.3, 0.2, 0.05), "bicubic", like.mean, like.std, grey_probability=0.1)

@@ -14,6 +14,7 @@ from copysight.errors import InvalidArgument
 from training import checkpoint, data, gather, imitation, loop, probe
 from training.augment import Recipe
 from training.data import Pack
+from training.edited import EditRecipe
 from training.imitation import Imitation, ImitationConfig
 from training.journal import Journal
 from training.loop import Run
@@ -48,7 +49,7 @@ class _Ground:
     journal: Journal
 
 
-def run(job: Job, recipe: Recipe, build: Callable[[], Method], say: Callable[[str], None]) -> bool:
+def run(job: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method], say: Callable[[str], None]) -> bool:
     """Train what ``build`` makes; a run that is there goes on. True when the training is done, False when it stopped.
 
     Raises what the stages raise: ``NoPictures``, ``TooFewPictures``, ``CheckpointMismatch``, ``TrainingDiverged``.
@@ -105,7 +106,7 @@ def _pack(job: Job, journal: Journal) -> Pack:
     return pack
 
 
-def _imitate(ground: _Ground, warm_start: Path, recipe: Recipe) -> Mapping[str, Tensor] | None:
+def _imitate(ground: _Ground, warm_start: Path, recipe: Recipe | EditRecipe) -> Mapping[str, Tensor] | None:
     """Weights of the warm-started backbone, or ``None`` if the time ran out before."""
     job, batch = ground.job, ground.job.warm_start_batch
     out = job.out / "imitation"

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from training.augment import Recipe
+from training.edited import EditRecipe
 from training.schedules import Schedules
 
 Ints = npt.NDArray[np.int64]
@@ -86,7 +87,7 @@ class Method(nn.Module):
     uniform_entropy: float | None = None
     private: tuple[str, ...] = ()
 
-    def __init__(self, config: Any, recipe: Recipe) -> None:
+    def __init__(self, config: Any, recipe: Recipe | EditRecipe) -> None:
         super().__init__()
         self.config, self.recipe = config, recipe
 
