@@ -9,6 +9,7 @@ Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
 ROWS = 65536  # of the database multiplied at a time
+FEW_QUERIES = 8  # below, einsum reads memory twice as fast as OpenBLAS (1.35 against 2.8 ms for 20,000 x 384)
 SCORES = 1 << 24  # similarities held at a time
 MARGIN = 1e-5  # above the rounding of a float32 product of unit vectors, so that no tie is lost at the border
 
@@ -46,6 +47,8 @@ def _cosines(wide: npt.NDArray[np.float64], vectors: Floats) -> Floats:
 
 
 def _products(queries: Floats, vectors: Floats) -> Floats:
+    if len(queries) < FEW_QUERIES:
+        return np.stack([np.einsum("nd,d->n", vectors, query) for query in queries])
     scores = np.empty((len(queries), len(vectors)), dtype=np.float32)
     for start in range(0, len(vectors), ROWS):
         np.matmul(queries, vectors[start : start + ROWS].T, out=scores[:, start : start + ROWS])

@@ -1,0 +1,134 @@
+"""FAISS types side by side, on one core: what `copysight/index/choice.py` is chosen from.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.index_types [--dimension 384] [--counts 10000,100000] [--kinds flat,ivf_sq8]
+
+Candidates come from FAISS and are scored exactly, as the service does it. `us` is the median of single queries, `cpu`
+the processor time of one. recall@1 is of planted duplicates at cosine 0.97, recall@10 of unseen members against exact
+search.
+"""
+
+import argparse
+import platform
+import resource
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.mixture import Floats, Mixture, mixture
+from copysight.index import ann, clusters, exact, search
+from copysight.index.choice import Choice, of_kind
+from copysight.index.generation import Generation
+from copysight.index.hidden import Hidden
+from copysight.index.manifest import Manifest
+from copysight.index.search import Parameters
+
+QUERIES = 300
+K = 10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dimension", type=int, default=384)
+    parser.add_argument("--counts", default="10000,100000")
+    parser.add_argument("--kinds", default="flat,sq8,ivf_sq8,ivf_rabitq,hnsw")
+    options = parser.parse_args()
+    faiss.omp_set_num_threads(1)
+    print(f"{platform.processor() or platform.machine()}, one core, {options.dimension} dimensions")
+    for count in (int(text) for text in options.counts.split(",")):
+        data = mixture(count, options.dimension, centres=max(1, count // 50))
+        truth = [exact.score(q, data.vectors[rows]) for q, rows in exact_rows(data)]
+        print(f"\nN = {count:,}; cosine of the nearest: {np.mean([scores.max() for scores in truth]):.3f} (others)")
+        print(f"{'type':<40} {'recall@1':>8} {'recall@10':>9} {'us':>7} {'cpu':>7} {'MB':>6} {'build s':>8}")
+        for kind in options.kinds.split(","):
+            compare(kind, data, truth)
+    print(f"\npeak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+
+
+def exact_rows(data: Mixture) -> Iterator[tuple[Floats, npt.NDArray[np.int64]]]:
+    queries = data.others[:QUERIES]
+    return zip(queries, exact.nearest(queries, data.vectors, K), strict=True)
+
+
+def compare(kind: str, data: Mixture, truth: list[Floats]) -> None:
+    """Build one type, and print a line for every operating point of it."""
+    choice = of_kind(kind, len(data.vectors))
+    started = time.process_time()
+    index = ann.build(choice, data.vectors)
+    built = time.process_time() - started
+    for point in points(choice):
+        generation = bare(data.vectors, point, index)
+        ones = run(generation, data.duplicates[:QUERIES], 1)
+        tens = run(generation, data.others[:QUERIES], K)
+        recall1 = np.mean([answer.rows[0] == row for answer, row in zip(ones, data.originals, strict=False)])
+        recall10 = np.mean([hits(answer.scores, best) for answer, best in zip(tens, truth, strict=True)])
+        clock, cpu = (np.median([getattr(answer, name) for answer in tens]) * 1e6 for name in ("clock", "cpu"))
+        print(
+            f"{describe(point):<40} {recall1:8.3f} {recall10:9.3f} {clock:7.0f} {cpu:7.0f} "
+            f"{size(index, data):6.0f} {built:8.1f}",
+            flush=True,
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The rows found, best first, their scores, and the seconds that it took."""
+
+    rows: npt.NDArray[np.int64]
+    scores: Floats
+    clock: float
+    cpu: float
+
+
+def run(generation: Generation, queries: Floats, k: int) -> list[Answer]:
+    """One query after the other: candidates, exact scores, order."""
+    hidden = Hidden.none(len(generation))
+    answers = []
+    for query in queries:
+        clock, cpu = time.perf_counter(), time.process_time()
+        (rows,) = search.in_generation(generation, hidden, query[None], k, None, Parameters())
+        scores = exact.score(query, generation.vectors[rows])
+        order = np.lexsort((rows, -scores))[:k]
+        answers.append(Answer(rows[order], scores[order], time.perf_counter() - clock, time.process_time() - cpu))
+    return answers
+
+
+def hits(found: Floats, best: Floats) -> float:
+    """Share of the K nearest that were found; one that scores like the last of them is as good."""
+    return min(K, int(np.count_nonzero(found >= np.sort(best)[-K] - 1e-6))) / K
+
+
+def bare(vectors: Floats, choice: Choice, index: Any) -> Generation:
+    """A generation that is nowhere on disk."""
+    count, dimension = vectors.shape
+    made = Manifest("", "", 0, count, dimension, choice, 0.0, 0, (), 0.0, {})
+    rows = np.arange(count)
+    return Generation("", Path(), made, rows, vectors, rows.astype(np.int32), index, clusters.empty(dimension), None)
+
+
+def describe(choice: Choice) -> str:
+    parts = [f"{name} {getattr(choice, name)}" for name in ("lists", "probes", "effort") if getattr(choice, name)]
+    return ", ".join([choice.kind, *parts])
+
+
+def size(index: Any, data: Mixture) -> float:
+    """Megabytes on disk, of the index or (flat) of the vectors themselves."""
+    return (data.vectors.nbytes if index is None else len(faiss.serialize_index(index))) / 1e6
+
+
+def points(choice: Choice) -> list[Choice]:
+    """The operating points to be compared."""
+    if choice.lists:
+        return [replace(choice, probes=p) for p in (4, 8, 16, 32, 64, 128) if p <= choice.lists]
+    if choice.effort:
+        return [replace(choice, effort=effort) for effort in (32, 128, 512)]
+    return [choice]
+
+
+if __name__ == "__main__":
+    main()
