@@ -25,7 +25,7 @@ def exact(queries: Float, database: Float, k: int) -> Neighbours:
 
     k is cut to N. Blocked matrix products of FAISS: the (Q, N) matrix is never held.
     """
-    k = min(k, len(database))
+    k = int(min(k, len(database)))
     if k == 0 or len(queries) == 0:
         return Neighbours(np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32))
     similarities, ids = faiss.knn(

@@ -96,7 +96,9 @@ class DeepCluster(Method):
         figures: dict[str, float] = {}
         for number, prototypes in enumerate(self.head.prototypes):
             bank = self.memory[number % self.config.banks]
-            start = gather.from_first(bank[torch.randperm(len(bank))[: self.config.prototypes].to(bank.device)])
+            start = gather.from_first(
+                bank[torch.randperm(len(bank))[: cast(nn.Linear, prototypes).out_features].to(bank.device)]
+            )
             labels, centroids = spherical_kmeans(bank, start, self.config.kmeans_iterations)
             cast(nn.Linear, prototypes).weight.data.copy_(centroids)
             self.assignments[number] = ABSENT

@@ -1,0 +1,97 @@
+"""Masks carried through a video by the likeness of patches (Jabri et al. 2020), with the parameters of DINO's DAVIS."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+BLOCK = 512
+"""Target patches that are compared with all context at a time: bounds the memory of an affinity."""
+
+
+@dataclass(frozen=True)
+class Propagation:
+    """Number of context frames besides the first, patches that vote for one, reach in patches, temperature."""
+
+    frames: int = 7
+    topk: int = 5
+    radius: int = 12
+    temperature: float = 0.1
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A frame: patch ``features`` (P, D) in any scale, soft ``masks`` (C, rows, columns)."""
+
+    features: Tensor
+    masks: Tensor
+
+
+def one_hot(mask: Tensor) -> Tensor:
+    """Labels (rows, columns) to (C, rows, columns) float32 with C = largest label + 1.
+
+    Of a mask that has been made small: an object that is lost there has no channel.
+    """
+    return F.one_hot(mask.long(), int(mask.max()) + 1).permute(2, 0, 1).float()
+
+
+def neighbourhood(rows: int, columns: int, radius: int) -> Tensor:
+    """(P, P) boolean: whether two patches of the grid are at most ``radius`` apart in both directions."""
+    y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    places = torch.stack([y.flatten(), x.flatten()], dim=1)
+    return (places[:, None] - places[None]).abs().amax(dim=2) <= radius
+
+
+def propagate(first: Labelled, frames: Iterable[Tensor], how: Propagation) -> Iterator[Tensor]:
+    """Soft masks (C, rows, columns) of each of ``frames``, features (P, D), that follow the ``first``."""
+    rows, columns = first.masks.shape[1:]
+    near = neighbourhood(rows, columns, how.radius) if how.radius > 0 else None
+    past: deque[Labelled] = deque(maxlen=how.frames)
+    for features in frames:
+        masks = carry(features, [first, *past], near, how)
+        past.append(Labelled(features, masks))
+        yield masks
+
+
+def carry(features: Tensor, context: list[Labelled], near: Tensor | None, how: Propagation) -> Tensor:
+    """Masks (C, rows, columns) of a frame with ``features`` (P, D) from those of its ``context``.
+
+    Each patch takes the mean of its ``topk`` most alike context patches within reach, weighted by
+    exp(cosine / temperature); equal ones at the cut all count.
+    """
+    sources = F.normalize(torch.stack([frame.features for frame in context]), dim=-1)
+    labels = torch.stack([frame.masks.flatten(1) for frame in context]).transpose(0, 1).flatten(1)
+    parts = []
+    for start in range(0, len(features), BLOCK):
+        targets = F.normalize(features[start : start + BLOCK], dim=-1)
+        affinity = (targets @ sources.transpose(1, 2) / how.temperature).exp()
+        if near is not None:
+            affinity = affinity * near[start : start + BLOCK]
+        parts.append(labels @ _strongest(affinity.transpose(0, 1).flatten(1), how.topk).t())
+    return torch.cat(parts, dim=1).reshape(len(labels), *context[0].masks.shape[1:])
+
+
+def norm_mask(masks: Tensor) -> Tensor:
+    """Each channel of (C, height, width) with a positive value to the range 0..1 by its least and largest.
+
+    A constant positive channel becomes NaN, as in the released code (0 / 0); one without a positive value stays.
+    """
+    flat = masks.flatten(1)
+    least, largest = flat.amin(dim=1)[:, None, None], flat.amax(dim=1)[:, None, None]
+    return torch.where(largest > 0, (masks - least) / (largest - least), masks)
+
+
+def labels(masks: Tensor, patch: int) -> Tensor:
+    """Soft masks (C, rows, columns) to labels (rows * patch, columns * patch), uint8."""
+    large = F.interpolate(masks[None], scale_factor=patch, mode="bilinear", align_corners=False)[0]
+    return norm_mask(large).argmax(dim=0).to(torch.uint8)
+
+
+def _strongest(affinity: Tensor, topk: int) -> Tensor:
+    """(targets, sources): all but the ``topk`` largest of each row set to 0, rows brought to sum 1."""
+    cut = affinity.topk(min(topk, affinity.shape[1]), dim=1).values[:, -1:]
+    kept = affinity * (affinity >= cut)
+    return kept / kept.sum(dim=1, keepdim=True)
