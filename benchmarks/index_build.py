@@ -27,7 +27,7 @@ from copysight.embedder import Embedder, Runtime
 from index_builder.build import Plan, build
 from index_builder.embedding import cores
 from index_builder.progress import Progress
-from index_builder.scan import Entry, scan
+from copysight.scan import Entry, scan
 
 
 def main() -> None:

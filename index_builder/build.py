@@ -16,7 +16,7 @@ from index_builder.embedding import Workshop
 from index_builder.opening import opened
 from index_builder.progress import Progress
 from index_builder.records import Embedded, Record
-from index_builder.scan import Entry, Scan, scan
+from copysight.scan import Entry, Scan, scan
 from index_builder.staging import Staging
 from index_builder.summary import LISTED, Summary
 

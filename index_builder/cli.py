@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from copysight.errors import InvalidArgument
-from copysight.index import Index, rollback
+from copysight.index import Index, backup, restore, rollback, verify
 from index_builder import publishing
 from index_builder.build import Plan, build
 from index_builder.progress import Progress
@@ -118,6 +118,18 @@ def status(directory: Path, as_json: bool) -> None:
         click.echo(f"job {job['id']:<8} {job['kind']}: {job['state']}, {job['progress']:,} of {job['total']:,}")
 
 
+@index.command("verify")
+@directory
+@as_json
+def verify_command(directory: Path, as_json: bool) -> None:
+    """Compare everything with its checksums and counts; exit 1 when something is wrong."""
+    with Index.open(directory) as opened:
+        faults = verify(opened)
+    click.echo(json.dumps({"faults": faults}) if as_json else "\n".join(faults) or "all is well")
+    if faults:
+        raise click.exceptions.Exit(1)
+
+
 @index.command("rebuild")
 @directory
 @click.option("--clusters", type=click.IntRange(1), default=None, help="How many clusters. Default: by the count.")
@@ -136,6 +148,32 @@ def rollback_command(directory: Path, to: str | None, as_json: bool) -> None:
     """Make an earlier generation live again."""
     with Index.open(directory) as opened:
         _tell(rollback(opened, to).path.name, opened, as_json)
+
+
+@index.command("backup")
+@directory
+@click.argument("target", type=PATH)
+@as_json
+def backup_command(directory: Path, target: Path, as_json: bool) -> None:
+    """Copy an index, as of now, to TARGET, which must not exist. Adds and searches go on meanwhile."""
+    with Index.open(directory) as opened:
+        backup(opened, target)
+        count = opened.catalog.count()
+    text = json.dumps({"target": str(target), "count": count})
+    click.echo(text if as_json else f"{target}: {count:,} pictures")
+
+
+@index.command("restore")
+@directory
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@as_json
+def restore_command(directory: Path, source: Path, as_json: bool) -> None:
+    """Make an index from the backup SOURCE, after checking it."""
+    restore(source, directory)
+    with Index.open(directory) as opened:
+        count = opened.catalog.count()
+    text = json.dumps({"index": str(directory), "count": count})
+    click.echo(text if as_json else f"{directory}: {count:,} pictures")
 
 
 def _tell(generation: str, opened: Index, as_json: bool) -> None:

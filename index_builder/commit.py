@@ -11,7 +11,7 @@ from copysight.index import Index
 from index_builder.embedding import store
 from index_builder.progress import Progress
 from index_builder.records import Embedded, Present, Record, Unreadable
-from index_builder.scan import Entry, Scan
+from copysight.scan import Entry, Scan
 from index_builder.staging import Staging
 
 

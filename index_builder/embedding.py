@@ -14,7 +14,7 @@ from copysight.blobs import Blobs
 from copysight.embedder import Embedder, Inputs
 from copysight.errors import PictureError
 from index_builder.records import Embedded, Float, Present, Record, Unreadable
-from index_builder.scan import Entry
+from copysight.scan import Entry
 
 A = TypeVar("A")
 B = TypeVar("B")

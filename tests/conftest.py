@@ -62,3 +62,16 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     preprocess = Preprocess(32, "squash", 32, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     network = Network(graph, preprocess, "tiny", "random", "vit_tiny_test", "cls", 0.1, {"epochs": 0})
     return export([network], Path(tmp_path_factory.mktemp("bundles")) / "tiny")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, drawn: Callable, jpeg: Callable) -> Path:
+    """Six pictures in two folders, of several formats, and a file that is none."""
+    root = tmp_path / "pictures"
+    (root / "holiday" / "beach").mkdir(parents=True)
+    for number in range(4):
+        (root / f"{number}.jpg").write_bytes(jpeg(drawn(number)))
+    (root / "holiday" / "beach" / "dune.PNG").write_bytes(jpeg(drawn(4), "PNG"))
+    (root / "holiday" / "sea.webp").write_bytes(jpeg(drawn(5), "WEBP"))
+    (root / "notes.txt").write_text("no picture")
+    return root

@@ -20,8 +20,7 @@ from PIL import Image
 from copysight import images
 from copysight.durable import new_directory
 from copysight.errors import NoPictures, PictureError, TooFewPictures
-from training import sources
-from training.sources import Encoded
+from copysight.scan import Entry, scan
 
 Pixels = npt.NDArray[np.uint8]
 FORMAT = 1
@@ -59,7 +58,7 @@ def pack(
     path = cache / _fingerprint(source, side)
     if not path.is_dir():
         with new_directory(path) as directory:
-            _write(directory, sources.read(source), side, report)
+            _write(directory, scan(source).entries, side, report)
     found = load(path)
     if len(found) == 0:
         raise NoPictures(f"none of the picture files at {source} can be read: {_reasons(found)}")
@@ -81,7 +80,7 @@ def load(path: Path) -> Pack:
     return Pack(path, pixels, offsets, np.load(path / "sizes.npy"), tuple(about["names"]), about["unreadable"])
 
 
-def _write(directory: Path, files: Iterable[Encoded], side: int, report: Callable[[int], None]) -> None:
+def _write(directory: Path, files: Iterable[Entry], side: int, report: Callable[[int], None]) -> None:
     names: list[str] = []
     sizes: list[tuple[int, int]] = []
     unreadable: Counter[str] = Counter()
@@ -107,30 +106,29 @@ class _Decoded:
     pixels: Pixels
 
 
-def _decoded(files: Iterable[Encoded], side: int) -> Iterator[_Decoded | PictureError]:
+def _decoded(files: Iterable[Entry], side: int) -> Iterator[_Decoded | PictureError]:
     files = iter(files)
     with ThreadPoolExecutor() as pool:
         while chunk := list(islice(files, CHUNK)):
             yield from pool.map(lambda file: _decode(file, side), chunk)
 
 
-def _decode(file: Encoded, side: int) -> _Decoded | PictureError:
+def _decode(file: Entry, side: int) -> _Decoded | PictureError:
     try:
-        picture = images.decode(file.data, at_least=side).pixels
+        picture = images.decode(file.read(), at_least=side).pixels
     except PictureError as error:
         return error
     shortest = min(picture.size)
     if shortest > side:
         width, height = (max(1, round(length * side / shortest)) for length in picture.size)
         picture = picture.resize((width, height), Image.Resampling.BICUBIC)
-    return _Decoded(file.name, np.asarray(picture))
+    return _Decoded(file.key, np.asarray(picture))
 
 
 def _fingerprint(source: Path, side: int) -> str:
     digest = hashlib.sha256(f"{FORMAT} {side}".encode())
-    for file in sources.files(source):
-        status = file.stat()
-        digest.update(f"{file.resolve()} {status.st_size} {status.st_mtime_ns}".encode())
+    for entry in scan(source).entries:
+        digest.update(f"{entry.file.resolve()} {entry.key} {entry.stamp}".encode())
     return digest.hexdigest()[:20]
 
 

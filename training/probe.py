@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from copysight import images
 from copysight.errors import NoPictures
 from copysight.preprocess import Preprocess, to_batch
-from training import sources
-from training.sources import Encoded
+from copysight.scan import Entry, scan
 
 NEIGHBOURS = (5, 10, 20)
 TEMPERATURE = 0.07
@@ -44,7 +43,7 @@ def load(path: Path, size: int) -> Probe:
     The shortest side is resized to 8/7 of ``size`` and the central square kept, as in DINO's evaluation (256 and 224).
     Raises ``NoPictures`` if a split is empty.
     """
-    files = list(sources.read(path))
+    files = scan(path).entries
     splits = {split: [file for file in files if _parts(file)[0] == split] for split in ("train", "val")}
     for split, found in splits.items():
         if not found:
@@ -85,16 +84,16 @@ def _features(backbone: nn.Module, pictures: Tensor, mean: Tensor, std: Tensor) 
     return torch.cat(rows)
 
 
-def _split(files: list[Encoded], classes: list[str], size: int) -> Split:
+def _split(files: list[Entry], classes: list[str], size: int) -> Split:
     plain = Preprocess(size, "shortest", round(size * 8 / 7), "bicubic", (0, 0, 0), (1, 1, 1))
     pixels = np.empty((len(files), 3, size, size), np.uint8)
     for row, file in enumerate(files):
-        picture = images.decode(file.data, at_least=plain.at_least).pixels
+        picture = images.decode(file.read(), at_least=plain.at_least).pixels
         pixels[row] = np.rint(to_batch([picture], plain)[0] * 255).clip(0, 255)
     labels = torch.tensor([classes.index(_parts(file)[1]) for file in files])
     return Split(torch.from_numpy(pixels), labels)
 
 
-def _parts(file: Encoded) -> tuple[str, str]:
-    parts = PurePosixPath(file.name).parts
+def _parts(file: Entry) -> tuple[str, str]:
+    parts = PurePosixPath(file.key).parts
     return (parts[-3], parts[-2]) if len(parts) >= 3 else ("", "")

@@ -15,7 +15,7 @@ from copysight.errors import BundleMismatch, InvalidArgument, NoPictures, Publis
 from copysight.index import Index
 from index_builder.build import Plan, build
 from index_builder.progress import Progress
-from index_builder.scan import scan
+from copysight.scan import scan
 from index_builder.staging import Staging
 
 

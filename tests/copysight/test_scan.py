@@ -6,7 +6,7 @@ import tarfile
 import pytest
 
 from copysight.errors import NoPictures
-from index_builder.scan import scan
+from copysight.scan import scan
 
 KEYS = ["0.jpg", "1.jpg", "2.jpg", "3.jpg", "holiday/beach/dune.PNG", "holiday/sea.webp"]
 
