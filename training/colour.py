@@ -10,6 +10,7 @@ from torch import Tensor
 LUMA = (0.299, 0.587, 0.114)
 ORDERS = tuple(permutations(range(4)))
 THRESHOLD = 128 / 255
+PASSES = 3
 CHUNK = 1 << 19
 """Elements worked on at a time: every operation is a pass over memory, so a piece should stay in a core's cache."""
 
@@ -75,11 +76,11 @@ OPERATIONS = (brightness, contrast, saturation, hue)
 
 
 def blur(x: Tensor, radius: npt.NDArray[np.float64]) -> None:
-    """Gaussian blur of standard deviation ``radius`` (N,) pixels, borders repeated; 0 leaves a picture alone."""
+    """Pillow's Gaussian blur of standard deviation ``radius`` (N,) pixels, in place; 0 leaves a picture alone."""
     rows = np.flatnonzero(radius > 0)
     for piece in np.array_split(rows, -(-len(rows) // _piece(x))) if len(rows) else []:
         index = torch.from_numpy(piece).to(x.device)
-        matrix = _gaussian(torch.from_numpy(radius[piece]).to(x), x.shape[-1])[:, None]
+        matrix = blur_matrix(torch.from_numpy(box(radius[piece])).to(x), x.shape[-1])[:, None]
         x[index] = matrix @ x[index] @ matrix.transpose(-1, -2)
 
 
@@ -90,19 +91,49 @@ def solarise(x: Tensor, rows: npt.NDArray[np.int64]) -> None:
     x[index] = torch.where(part >= THRESHOLD, 1 - part, part)
 
 
-def _gaussian(radius: Tensor, size: int) -> Tensor:
-    """(N, size, size): row i holds the weights of the pixels that make pixel i.
+def box(radius: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Box windows (n, taps), odd taps: three of them, one after the other, have standard deviation ``radius`` (n,).
 
-    A matrix product beats a convolution here, because every picture has its own radius.
+    A box of half-width l + a gives weight a to both its outermost pixels (Gwosdek et al. 2011, section 2).
     """
-    position = torch.arange(size, device=radius.device, dtype=radius.dtype)
-    reach = min(size - 1, 8)  # 4 standard deviations of the largest radius, 2
-    offset = torch.arange(-reach, reach + 1, device=radius.device, dtype=radius.dtype)
-    weight = torch.exp(-0.5 * (offset / radius[:, None]) ** 2)
-    weight = weight / weight.sum(dim=1, keepdim=True)
-    column = (position[:, None] + offset).clamp(0, size - 1).long()
-    matrix = torch.zeros(len(radius), size, size, device=radius.device, dtype=radius.dtype)
-    return matrix.scatter_add_(2, column.expand(len(radius), -1, -1), weight[:, None].expand(-1, size, -1))
+    variance = radius**2 / PASSES
+    whole = np.floor((np.sqrt(12 * variance + 1) - 1) / 2)
+    part = (2 * whole + 1) * (whole * (whole + 1) - 3 * variance) / (6 * (variance - (whole + 1) ** 2))
+    reach = int(whole.max()) + 1
+    distance = np.abs(np.arange(-reach, reach + 1))
+    weights = np.where(distance <= whole[:, None], 1.0, 0.0)
+    weights += np.where(distance == whole[:, None] + 1, part[:, None], 0.0)
+    normalised: npt.NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    return normalised
+
+
+def blur_matrix(boxes: Tensor, size: int) -> Tensor:
+    """Box windows (n, taps) to (n, size, size): row i holds the weights of the pixels that make pixel i.
+
+    It is the third power of one pass, which repeats the border. Away from the border all rows are alike, so the power
+    is taken of a small matrix only. A product beats a convolution here, because every picture has its own radius.
+    """
+    reach = PASSES * (boxes.shape[1] // 2)
+    small = min(size, 4 * reach + 1)
+    one = _pass(boxes, small)
+    power = one @ one @ one
+    if small == size:
+        return power
+    middle = power[:, 2 * reach, reach : 3 * reach + 1]
+    matrix = torch.zeros(len(boxes), size, size, device=boxes.device, dtype=boxes.dtype)
+    for shift in range(2 * reach + 1):
+        matrix.diagonal(shift - reach, 1, 2)[:] = middle[:, shift, None]
+    matrix[:, :reach, : 2 * reach] = power[:, :reach, : 2 * reach]
+    matrix[:, -reach:, -2 * reach :] = power[:, -reach:, -2 * reach :]
+    return matrix
+
+
+def _pass(boxes: Tensor, size: int) -> Tensor:
+    count, taps = boxes.shape
+    offset = torch.arange(taps, device=boxes.device) - taps // 2
+    column = (torch.arange(size, device=boxes.device)[:, None] + offset).clamp(0, size - 1)
+    matrix = torch.zeros(count, size, size, device=boxes.device, dtype=boxes.dtype)
+    return matrix.scatter_add_(2, column.expand(count, -1, -1), boxes[:, None].expand(-1, size, -1))
 
 
 def _piece(x: Tensor) -> int:

@@ -81,8 +81,9 @@ def step(run: Run, forward: nn.Module, meter: Meter, watch: Watch) -> None:
     """One optimiser step, in the order of the released DINO code."""
     moment, method, plan = run.moment, run.method, run.plan
     if run.step % run.length.per_epoch == 0:
-        for name, value in method.begin_epoch(moment.epoch, run.feed).items():
-            run.journal.write("epoch", step=run.step, epoch=moment.epoch, name=name, value=value)
+        figures = method.begin_epoch(moment.epoch, run.feed)
+        if figures:
+            run.journal.write("epoch", step=run.step, epoch=moment.epoch, **figures)
     optim.set_step(run.optimizer, run.schedules, run.step)
     method.begin_step(moment)
     run.optimizer.zero_grad(set_to_none=True)
