@@ -103,10 +103,11 @@ class Blobs:
         if path.exists():
             durable.sync_directory(path.parent)  # whoever wrote it may not have come that far yet
             return
-        if not path.parent.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            durable.sync_directory(self.directory)
-        durable.write_file(path, data)
+        with durable.writable(self.directory):
+            if not path.parent.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                durable.sync_directory(self.directory)
+            durable.write_file(path, data)
 
     def _path(self, sha256: str, suffix: str = "") -> Path:
         if len(sha256) != 64 or sha256.strip("0123456789abcdef"):

@@ -1,6 +1,7 @@
 """Files that survive a power cut: contents and directory entries are fsynced before a name points at them."""
 
 import ctypes
+import errno
 import hashlib
 import os
 import shutil
@@ -9,7 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from copysight.errors import NotWritable
+
 CHUNK = 1 << 20
+NOT_WRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def sync_directory(directory: Path) -> None:
@@ -36,6 +40,20 @@ def sync_filesystem(directory: Path) -> None:
             raise OSError(number, os.strerror(number), str(directory))
     finally:
         os.close(handle)
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """While files below ``path`` are written: a full or read-only disk becomes ``NotWritable``."""
+    try:
+        yield
+    except OSError as error:
+        # NumPy's and FAISS's short writes carry no number.
+        if error.errno is not None and error.errno not in NOT_WRITABLE:
+            raise
+        raise NotWritable(
+            f"{path} cannot be written ({error}); free some space, or grant write access", path=str(path)
+        ) from error
 
 
 def write_file(path: Path, data: bytes) -> None:

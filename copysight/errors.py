@@ -19,7 +19,8 @@ CopysightError
 │   ├── BundleMismatch           the index was made with another bundle
 │   ├── PublisherBusy            another publisher holds the index
 │   ├── GateFailed               a new generation did not pass its gate; the live one stays
-│   └── NoGeneration             there is no generation to go to
+│   ├── NoGeneration             there is no generation to go to
+│   └── NotWritable              the disk is full or read-only; what was acknowledged stays
 ├── RequestError                 a question that cannot be answered as asked
 │   ├── ItemNotFound             no such item, cluster or job
 │   ├── KeyConflict              the key is taken by other bytes
@@ -157,6 +158,12 @@ class NoGeneration(IndexFault):
     """There is no generation to serve or to go back to."""
 
     code = "no_generation"
+
+
+class NotWritable(IndexFault):
+    """The disk is full, or the directory cannot be written; what was acknowledged before is unharmed."""
+
+    code = "not_writable"
 
 
 class RequestError(CopysightError):

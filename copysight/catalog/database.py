@@ -9,8 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from copysight.errors import IndexCorrupt
+from copysight.errors import IndexCorrupt, NotWritable
 
+STORAGE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")
+DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 WAIT = 120.0  # seconds that a writer queues behind others before it gives up
 
 
@@ -51,7 +53,12 @@ class Database:
         try:
             yield
         except sa.exc.DatabaseError as error:
-            if isinstance(error, sa.exc.IntegrityError | sa.exc.OperationalError):
+            name = getattr(error.orig, "sqlite_errorname", "")
+            if name.startswith(STORAGE):
+                raise NotWritable(
+                    f"{self.path} cannot be written ({name}: {error.orig}); free some space, or grant write access"
+                ) from error
+            if not name.startswith(DAMAGE):
                 raise
             raise IndexCorrupt(f"{self.path} is damaged ({error.orig}); restore the index from a backup") from error
 

@@ -50,8 +50,11 @@ def candidates(
 
 
 def write(index: Any, path: str) -> None:
-    """Write a FAISS index to a file."""
-    faiss.write_index(index, path)
+    """Write a FAISS index to a file. Raises ``OSError``."""
+    try:
+        faiss.write_index(index, path)
+    except RuntimeError as error:  # FAISS's word for a short write
+        raise OSError(f"FAISS could not write {path}: {error}") from error
 
 
 def read(path: str) -> Any:

@@ -21,7 +21,12 @@ def backup(index: Index, target: Path) -> None:
     if target.exists():
         raise InvalidArgument(f"{target} exists; choose another directory for the backup")
     # Held until the end: no generation is pruned, and no blob swept, that the copied catalog names.
-    with publishing(index.layout), index.blobs.hold(), durable.new_directory(target) as directory:
+    with (
+        durable.writable(target),
+        publishing(index.layout),
+        index.blobs.hold(),
+        durable.new_directory(target) as directory,
+    ):
         copy = Layout(directory)
         for path in (copy.generations, copy.blobs, copy.staging):
             path.mkdir()

@@ -43,11 +43,11 @@ def publish(
     ``(N,D)`` and gives what becomes ``calibration.json``; ``progress`` is told (stage, done, total). The ``keep``
     latest generations stay. Adds, deletes and searches go on meanwhile.
 
-    Raises ``PublisherBusy``; ``GateFailed`` (the live generation stays); ``BundleMismatch`` when items lack a vector
-    of ``model``, unless ``allow_missing``.
+    Raises ``PublisherBusy``; ``NotWritable``; ``GateFailed`` (the live generation stays); ``BundleMismatch`` when items
+    lack a vector of ``model``, unless ``allow_missing``.
     """
     report = progress or _silent
-    with publishing(index.layout):
+    with durable.writable(index.directory), publishing(index.layout):
         history.clean(index)
         now = index.reload()
         model = model or now.bundle.id

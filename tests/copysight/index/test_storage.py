@@ -1,0 +1,109 @@
+"""A full disk and a read-only directory: a clear error, nothing lost, and all goes on when there is space again."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from copysight.bundle import Bundle
+from copysight.index import Index, publish, verify
+
+# No file may grow beyond a limit: the kernel then fails writes as on a full disk, half-way through them.
+FULL = """
+import resource, sys
+from pathlib import Path
+from copysight.errors import NotWritable
+from copysight.index import Index, backup, publish
+from copysight.index.choice import of_kind
+from tests.copysight.index.crash_writer import items
+
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+def refused(what, act):
+    try:
+        act()
+    except NotWritable as error:
+        print(what, error.code)
+    else:
+        sys.exit(f"{what}: no error")
+
+with Index.open(Path(sys.argv[1])) as index:
+    index.catalog.add(items(50, 10), model=index.catalog.model())
+    wal = Path(f"{index.layout.catalog}-wal").stat().st_size
+    limit(wal + 10_000)
+    refused("add", lambda: index.catalog.add(items(100, 500), model=index.catalog.model()))
+    assert index.catalog.count() == 60
+    limit(2000)
+    refused("blob", lambda: index.blobs.put_original(bytes(9000)))
+    refused("delete", lambda: index.delete([1]))
+    for kind in ("flat", "hnsw"):
+        refused("publish", lambda: publish(index, choice=of_kind(kind, 60)))
+    refused("backup", lambda: backup(index, index.directory.parent / "saved"))
+    assert index.snapshot().search(items(7, 1)[0].vector[None], 1)[0][0].similarity == 1.0
+    limit(resource.RLIM_INFINITY)
+    index.catalog.add(items(100, 5), model=index.catalog.model())
+    publish(index)
+"""
+
+READ_ONLY = """
+import os, sys
+from pathlib import Path
+from copysight.errors import NotWritable
+from copysight.index import Index
+if os.getuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+try:
+    with Index.open(Path(sys.argv[1])) as index:
+        index.catalog.delete([1])
+except NotWritable as error:
+    print(error.message)
+else:
+    sys.exit("no error")
+"""
+
+
+def run(script: str, directory: Path) -> str:
+    command = [sys.executable, "-c", script, str(directory)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_full_disk_loses_nothing(index: Index, add: Callable) -> None:
+    add(index, *range(50))
+    publish(index)
+    index.close()
+    said = run(FULL, index.directory).splitlines()
+    assert [line.split()[0] for line in said] == ["add", "blob", "delete", "publish", "publish", "backup"]
+    assert {line.split()[1] for line in said} == {"not_writable"}
+    with Index.open(index.directory) as again:
+        assert again.catalog.count() == 65
+        assert again.status().generation == "000002"
+        assert verify(again) == []
+        assert not list(again.directory.rglob(".*.tmp"))
+        assert not (again.directory.parent / "saved").exists()
+
+
+def test_a_read_only_directory_is_named(tmp_path_factory: pytest.TempPathFactory, graphless: Bundle) -> None:
+    # Below a directory that others may enter: root is no obstacle to itself, so the writer becomes nobody.
+    room = tmp_path_factory.mktemp("readonly")
+    directory = room / "index"
+    Index.create(directory, graphless.path).close()
+    entered = [room.parent, room.parent.parent]
+    before = [path.stat().st_mode for path in entered]
+    changed = [directory, *directory.rglob("*")]
+    try:
+        for path in [*entered, room]:
+            path.chmod(0o755)
+        for path in changed:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        assert str(directory) in run(READ_ONLY, directory)
+    finally:
+        for path in changed:
+            path.chmod(0o755)
+        for path, mode in zip(entered, before, strict=True):
+            path.chmod(mode)
