@@ -12,6 +12,7 @@ from torch import Tensor
 
 from copysight.errors import InvalidArgument
 from training import checkpoint, data, gather, imitation, loop, probe
+from training import journal as journals
 from training.augment import Recipe
 from training.data import Pack
 from training.edited import EditRecipe
@@ -59,7 +60,8 @@ def run(job: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method], say:
     first = gather.rank() == 0
     saved = checkpoint.load(job.out) if (job.out / checkpoint.NAME).exists() else None
     job.out.mkdir(parents=True, exist_ok=True)
-    journal = Journal(job.out if first else None, say, job.tensorboard)
+    scalars = journals.tensorboard(job.out) if job.tensorboard and first else None
+    journal = Journal(job.out if first else None, say, scalars)
     pack = _pack(job, journal)
     probes = [probe.load(path, job.plan.image_size) for path in job.probes] if first else []
     ground = _Ground(job, pack, probes, journal)

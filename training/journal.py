@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
+
+from copysight.errors import InvalidArgument
+from training import gather
+
+CPU = torch.device("cpu")
+Scalars = Callable[[str, float, int], None]
+"""Takes a figure's name, its value and the step."""
 
 
 @dataclass
@@ -27,9 +35,11 @@ class Meter:
         self.pictures += pictures
         self.steps += 1
 
-    def take(self) -> dict[str, float]:
-        """Means and images/s since the last call; starts anew."""
-        means = {name: float(value) / max(self.steps, 1) for name, value in self._sums.items()}
+    def take(self, device: torch.device = CPU) -> dict[str, float]:
+        """Means over steps and processes, and images/s, since the last call; starts anew."""
+        sums = torch.tensor([float(value) for value in self._sums.values()], device=device)
+        shares = gather.total(sums) / (max(self.steps, 1) * gather.world_size())
+        means = dict(zip(self._sums, shares.tolist(), strict=True))
         means["images_per_s"] = self.pictures / max(time.perf_counter() - self._since, 1e-9)
         self.pictures = self.steps = 0
         self.__post_init__()
@@ -42,7 +52,7 @@ class Journal:
 
     directory: Path | None
     say: Callable[[str], None]
-    tensorboard: bool = False
+    scalars: Scalars | None = None
 
     def write(self, kind: str, **values: object) -> None:
         """Record an event."""
@@ -50,7 +60,21 @@ class Journal:
             return
         with (self.directory / "log.jsonl").open("a") as file:
             file.write(json.dumps({"kind": kind, "time": round(time.time(), 2), **values}) + "\n")
+        if self.scalars is not None:
+            for name, value in values.items():
+                if isinstance(value, float):
+                    self.scalars(f"{kind}/{values.get('set', '')}{name}", value, int(str(values.get("step", 0))))
         self.say(f"{kind:9}" + "  ".join(f"{name} {_short(value)}" for name, value in values.items()))
+
+
+def tensorboard(directory: Path) -> Scalars:
+    """Writes events for TensorBoard into ``directory``. Raises ``InvalidArgument`` without the package."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional, and slow to import
+    except ImportError as error:
+        raise InvalidArgument("--tensorboard needs a package that is not here; run: pip install tensorboard") from error
+    writer = SummaryWriter(str(directory))
+    return writer.add_scalar
 
 
 def _short(value: object) -> str:
