@@ -32,13 +32,11 @@ class Whitening:
     def apply(self, features: Float) -> Float:
         """(N, D) whitened, rows of length 1."""
         white = self.project(features)
-        unit: Float = white / np.maximum(np.linalg.norm(white, axis=1, keepdims=True), 1e-12)
-        return unit
+        return np.asarray(white / np.maximum(np.linalg.norm(white, axis=1, keepdims=True), 1e-12), np.float32)
 
     def project(self, features: Float) -> Float:
         """(N, D) whitened, of any length."""
-        projected: Float = (features - self.mean) @ self.projection.T
-        return projected
+        return np.asarray((features - self.mean) @ self.projection.T, np.float32)
 
 
 def ap_per_query(retrieved: Ints, positives: Sequence[Ints]) -> Floats:

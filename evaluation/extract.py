@@ -1,0 +1,90 @@
+"""Pictures to features: by a bundle, or by what plain pixels give, as a floor to compare with."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import click
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from tqdm import tqdm
+
+from copysight import bundle as bundles
+from copysight.embedder import Embedder
+from copysight.errors import NoPictures, PictureError
+from copysight.images import decode
+from copysight.scan import Entry
+
+Float = npt.NDArray[np.float32]
+SIDE = 32
+BINS = 8
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """``of`` maps an RGB picture to (D,) float32 of length 1; ``at_least``: the shortest side that it needs."""
+
+    name: str
+    at_least: int
+    of: Callable[[Image.Image], Float]
+
+
+@dataclass(frozen=True)
+class Features:
+    """``rows`` (N', D) of the pictures that could be read; ``kept`` (N,) says which of the given ones these are."""
+
+    rows: Float
+    kept: npt.NDArray[np.bool_]
+
+
+def extractor(source: str) -> Extractor:
+    """The embedding of a bundle (a folder, or ``default``), or ``pixels`` or ``colours``. Raises ``BundleError``."""
+    if source == "pixels":
+        return Extractor("pixels", SIDE, pixels)
+    if source == "colours":
+        return Extractor("colours", SIDE, colours)
+    bundle = bundles.load(source)
+    embedder = Embedder(bundle)
+    return Extractor(bundle.name, bundle.at_least, lambda picture: np.asarray(embedder.embed([picture])[0], np.float32))
+
+
+def extract(entries: Sequence[Entry], how: Extractor, note: str) -> Features:
+    """Features of all pictures, several at a time; one that cannot be read is named on stderr and left out.
+
+    Raises ``NoPictures`` if none can be read.
+    """
+
+    def one(entry: Entry) -> Float | None:
+        try:
+            return how.of(decode(entry.read(), at_least=how.at_least).pixels)
+        except PictureError as error:
+            click.echo(f"left out {entry.key}: {error.message}", err=True)
+            return None
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        bar = tqdm(pool.map(one, entries), total=len(entries), desc=note, disable=not sys.stderr.isatty())
+        found = list(bar)
+    rows = [row for row in found if row is not None]
+    if not rows:
+        raise NoPictures(f"none of the {len(entries)} pictures of {note} can be read; see the lines above")
+    return Features(np.stack(rows), np.array([row is not None for row in found]))
+
+
+def pixels(picture: Image.Image) -> Float:
+    """The picture at 32 x 32, less its mean."""
+    small = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32).ravel()
+    return _unit(small - small.mean())
+
+
+def colours(picture: Image.Image) -> Float:
+    """The square roots of a histogram of 8 x 8 x 8 colours."""
+    values = np.asarray(picture.resize((4 * SIDE, 4 * SIDE), Image.Resampling.BILINEAR)).reshape(-1, 3) // (256 // BINS)
+    numbers = values.astype(np.int64) @ np.array([BINS * BINS, BINS, 1])
+    return _unit(np.sqrt(np.bincount(numbers, minlength=BINS**3)).astype(np.float32))
+
+
+def _unit(vector: Float) -> Float:
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)

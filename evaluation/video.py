@@ -1,0 +1,162 @@
+"""``evaluate video``: objects followed through a video from their first mask (DAVIS 2017, semi-supervised)."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import click
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from copysight import bundle as bundles
+from copysight.attention import colours
+from copysight.bundle import Bundle
+from copysight.embedder import Embedder
+from copysight.preprocess import to_tensor
+from evaluation import davis, propagation
+from evaluation.davis import Sequence
+from evaluation.frames import shrink_mask
+from evaluation.propagation import Labelled, Propagation
+from evaluation.region import boundary, region
+from evaluation.report import show
+
+Float = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+MILLISECONDS = 80
+WIDE = 480
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Region ``j``, boundary ``f`` and their mean ``jf``: means over frames, the first and last left out."""
+
+    j: float
+    f: float
+    jf: float
+
+
+@click.command()
+@click.argument("bundle")
+@click.argument("data", type=click.Path(exists=True, path_type=Path))
+@click.option("--tiles", default=2, show_default=True, type=click.IntRange(1), help="Tiles along the shortest side.")
+@click.option("--frames", default=7, show_default=True, type=click.IntRange(0), help="Past frames besides the first.")
+@click.option("--topk", default=5, show_default=True, type=click.IntRange(1), help="Patches that vote for one.")
+@click.option(
+    "--radius", default=12, show_default=True, type=click.IntRange(0), help="Reach in patches; 0: everywhere."
+)
+@click.option("--pictures", type=click.Path(path_type=Path), help="Folder for an animated WebP a sequence.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def video(
+    bundle: str, data: Path, tiles: int, frames: int, topk: int, radius: int, pictures: Path | None, as_json: bool
+) -> None:
+    """Follow the objects of every sequence in DATA (DAVIS's layout, a folder or a tar) by the patches of BUNDLE.
+
+    A bundle has a fixed input size, so a frame is cut into tiles of it. Beside each result stands what the first mask
+    gives when it is simply copied. Propagation and its defaults are those of DINO's evaluation.
+    """
+    model = bundles.load(bundle)
+    if model.patches is None:
+        raise model.missing("patches")
+    embedder, how = Embedder(model), Propagation(frames, topk, radius)
+    found: dict[str, Quality] = {}
+    copied: dict[str, Quality] = {}
+    for sequence in davis.load(data):
+        masks = follow(sequence, embedder, tiles, how)
+        truth = [sequence.mask(number) for number in range(len(sequence.frames))]
+        found[sequence.name] = judge(masks, truth)
+        copied[sequence.name] = judge([truth[0]] * len(truth), truth)
+        if pictures is not None:
+            pictures.mkdir(parents=True, exist_ok=True)
+            _animate(sequence, masks, pictures / f"{sequence.name}.webp")
+    report = {
+        "mean": asdict(_mean(found)),
+        "first_mask_copied": asdict(_mean(copied)),
+        "sequences": {name: asdict(quality) for name, quality in found.items()},
+    }
+    lines = [*found.items(), ("mean", _mean(found)), ("first mask copied", _mean(copied))]
+    rows = [[name, quality.j, quality.f, quality.jf] for name, quality in lines]
+    show(report, ("sequence", "J", "F", "J&F"), rows, as_json)
+
+
+def follow(sequence: Sequence, embedder: Embedder, tiles: int, how: Propagation) -> list[Pixels]:
+    """The mask of every frame at its own size; the first is the given one."""
+    given = sequence.mask(0)
+    grids = (patches(sequence.frame(number), embedder, tiles) for number in range(len(sequence.frames)))
+    first = next(grids)
+    rows, columns = first.shape[:2]
+    small = propagation.one_hot(torch.from_numpy(np.array(shrink_mask(given, rows, columns))))
+    features = (torch.from_numpy(grid).flatten(0, 1) for grid in grids)
+    soft = propagation.propagate(Labelled(torch.from_numpy(first).flatten(0, 1), small), features, how)
+    bar = tqdm(soft, total=len(sequence.frames) - 1, desc=sequence.name, disable=None)
+    patch = -(-min(given.shape) // min(rows, columns))
+    return [given, *(shrink_mask(propagation.labels(masks, patch).numpy(), *given.shape) for masks in bar)]
+
+
+def patches(frame: Image.Image, embedder: Embedder, tiles: int) -> Float:
+    """Patch features (rows, columns, D) of a frame that is cut into ``tiles`` input squares along its shortest side."""
+    down, across = _tiling(frame, tiles)
+    grid_rows, grid_columns = _grid(embedder.bundle)
+    graph = embedder.bundle.graph_of("patches")
+    # Each tile fills the input: nothing of it may be cut away.
+    preprocess = replace(embedder.bundle.graphs[graph].preprocess, resize="squash")
+    boxes = [
+        (
+            x * frame.width / across,
+            y * frame.height / down,
+            (x + 1) * frame.width / across,
+            (y + 1) * frame.height / down,
+        )
+        for y in range(down)
+        for x in range(across)
+    ]
+    inputs = [
+        {graph: to_tensor(frame.resize((preprocess.size,) * 2, Image.Resampling.BICUBIC, box=box), preprocess)}
+        for box in boxes
+    ]
+    found = embedder.run(inputs, ("patches",)).patches
+    if found is None:
+        raise embedder.bundle.missing("patches")
+    grid = found.reshape(down, across, grid_rows, grid_columns, -1).transpose(0, 2, 1, 3, 4)
+    return np.ascontiguousarray(grid.reshape(down * grid_rows, across * grid_columns, -1))
+
+
+def judge(found: list[Pixels], truth: list[Pixels]) -> Quality:
+    """Mean over the objects of the first true mask, and over frames but the first (given) and the last."""
+    objects = [number for number in np.unique(truth[0]) if number]
+    pairs = [(a == number, b == number) for number in objects for a, b in zip(found[1:-1], truth[1:-1], strict=True)]
+    j = float(np.mean([region(a, b) for a, b in pairs]))
+    f = float(np.mean([boundary(a, b) for a, b in pairs]))
+    return Quality(j, f, (j + f) / 2)
+
+
+def _tiling(frame: Image.Image, tiles: int) -> tuple[int, int]:
+    shortest = min(frame.size)
+    return round(tiles * frame.height / shortest), round(tiles * frame.width / shortest)
+
+
+def _grid(bundle: Bundle) -> tuple[int, int]:
+    if bundle.patches is None:
+        raise bundle.missing("patches")
+    return bundle.patches.grid
+
+
+def _mean(qualities: dict[str, Quality]) -> Quality:
+    rows = np.array([[quality.j, quality.f, quality.jf] for quality in qualities.values()]).mean(axis=0)
+    return Quality(*(float(value) for value in rows))
+
+
+def _animate(sequence: Sequence, masks: list[Pixels], out: Path) -> None:
+    frames = list(_overlaid(sequence, masks))
+    frames[0].save(out, save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0, quality=75)
+
+
+def _overlaid(sequence: Sequence, masks: list[Pixels]) -> Iterator[Image.Image]:
+    palette = np.array([(0, 0, 0), *colours(int(masks[0].max()) or 1)], np.float32)
+    for number, mask in enumerate(masks):
+        frame = np.asarray(sequence.frame(number), np.float32)
+        weight = 0.5 * (mask > 0)[..., None]
+        mixed = Image.fromarray((frame * (1 - weight) + palette[mask] * weight).astype(np.uint8))
+        yield mixed.resize((WIDE, round(WIDE * mixed.height / mixed.width)))
