@@ -1,6 +1,7 @@
 """A collection made searchable: generations, delta, tombstones, snapshots."""
 
 from copysight.index.backup import backup, restore
+from copysight.index.exchange import Imported, export_items, import_items
 from copysight.index.gate import Gate
 from copysight.index.generation import Generation
 from copysight.index.history import prune, rollback
@@ -14,6 +15,7 @@ __all__ = [
     "Cluster",
     "Gate",
     "Generation",
+    "Imported",
     "Index",
     "Match",
     "Membership",
@@ -21,6 +23,8 @@ __all__ = [
     "Snapshot",
     "Status",
     "backup",
+    "export_items",
+    "import_items",
     "prune",
     "publish",
     "restore",
