@@ -57,3 +57,8 @@ def accuracy(scores: Float, labels: Ints, top: int = 1) -> float:
     """Share of rows of ``scores`` (Q, classes) whose true class is among the ``top`` best; ties go to lower classes."""
     best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
     return float((best == labels[:, None]).any(axis=1).mean())
+
+
+def limit_threads(count: int) -> None:
+    """Let FAISS use so many threads in each call, in the whole process."""
+    faiss.omp_set_num_threads(count)

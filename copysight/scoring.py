@@ -165,3 +165,25 @@ def _resampled(present: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.
 
 def _sigmoid(x: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-np.clip(x, -500, 500))))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is said of one answer. ``probability`` is ``None`` as long as there is no calibration."""
+
+    similarity: float
+    score: float
+    probability: float | None
+    verdict: Verdict
+
+
+def judge(similarity: float, calibration: Calibration | None, equal: bool = False, offset: float = 0.0) -> Judgement:
+    """Judge one answer of cosine ``similarity``; ``offset`` is what normalisation takes (see ``offsets``).
+
+    Without a calibration nothing but equality is certain.
+    """
+    score = similarity - offset
+    if calibration is None:
+        return Judgement(similarity, score, 1.0 if equal else None, "exact" if equal else "uncertain")
+    probability = 1.0 if equal else float(calibration.probability(score))
+    return Judgement(similarity, score, probability, calibration.verdict(score, equal))

@@ -133,11 +133,16 @@ def verify_command(directory: Path, as_json: bool) -> None:
 @index.command("rebuild")
 @directory
 @click.option("--clusters", type=click.IntRange(1), default=None, help="How many clusters. Default: by the count.")
+@click.option("--job", type=int, default=None, help="Row of the catalog that hears of the progress.")
 @as_json
-def rebuild(directory: Path, clusters: int | None, as_json: bool) -> None:
+def rebuild(directory: Path, clusters: int | None, job: int | None, as_json: bool) -> None:
     """Publish a new generation of everything in the catalog."""
     with Index.open(directory) as opened:
-        _tell(publishing.rebuild(opened, clusters, Progress()).path.name, opened, as_json)
+        if job is None:
+            made = publishing.rebuild(opened, clusters, Progress())
+        else:
+            made = publishing.rebuild_as_job(opened, clusters, Progress(), job)
+        _tell(made.path.name, opened, as_json)
 
 
 @index.command("rollback")

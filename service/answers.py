@@ -1,0 +1,123 @@
+"""The parts of answers that several routes share. Everything here runs in threads, off the loop."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+from starlette.responses import Response
+
+from copysight import images
+from copysight.catalog import Item
+from copysight.embedder import probabilities
+from copysight.errors import InvalidArgument, PictureError
+from copysight.index import Match, Snapshot
+from copysight.scoring import judge
+from service.state import State, calibration
+from service.vision import Seen
+
+Float = npt.NDArray[np.float32]
+PROTOTYPES = 5
+SAME = 0.999
+"""Least cosine at which the pixels of two pictures are compared."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Options of a search."""
+
+    k: int = 10
+    min_probability: float | None = None
+    collection: str | None = None
+    filter: object | None = None
+
+
+def json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer; NumPy arrays and numbers may be in it."""
+    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Response(body, status, dict(headers or {}), media_type="application/json")
+
+
+def head(snapshot: Snapshot) -> dict[str, Any]:
+    """What every answer about the index says: the model, the generation and the sequence that it was made from."""
+    generation = snapshot.generation.name if snapshot.generation else None
+    return {"model": snapshot.bundle.id, "generation": generation, "sequence": snapshot.sequence}
+
+
+def parsed_filter(text: str | None) -> object | None:
+    """A filter that came as text. Raises ``InvalidArgument``."""
+    if text is None:
+        return None
+    try:
+        found: object = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidArgument(
+            f'got a filter that is no JSON ({error}); write for example {{"eq": ["a", 1]}}'
+        ) from error
+    return found
+
+
+def search(
+    state: State, snapshot: Snapshot, queries: Float, question: Question, seen: Sequence[Seen | None]
+) -> list[list[dict[str, Any]]]:
+    """Matches of each of ``queries`` (B, D), judged; ``seen`` (B,) are the pictures they come from, where there are."""
+    began = time.monotonic()
+    found = snapshot.search(queries, question.k, collection=question.collection, filter=question.filter)
+    items = state.index.catalog.get_many({match.id for matches in found for match in matches})
+    answers = []
+    for matches, picture in zip(found, seen, strict=True):
+        # An item deleted since the snapshot was taken is gone from the catalog, and so from the answer.
+        judged = [_match(state, snapshot, match, items[match.id], picture) for match in matches if match.id in items]
+        least = question.min_probability
+        answers.append([one for one in judged if least is None or (one["probability"] or 0.0) >= least])
+    state.metrics.stage("search", time.monotonic() - began)
+    return answers
+
+
+def memberships(state: State, snapshot: Snapshot, vectors: Float) -> list[dict[str, Any] | None]:
+    """The cluster of each of ``vectors`` (B, D); ``None`` where there are no clusters yet."""
+    names = state.index.catalog.names.all()
+    found = snapshot.assign(vectors)
+    return [None if one is None else asdict(one) | {"name": names.get(one.id)} for one in found]
+
+
+def prototypes(snapshot: Snapshot, logits: Float | None) -> list[dict[str, Any]] | None:
+    """The most probable prototypes for logits (K,); ``None`` for a bundle without."""
+    if logits is None:
+        return None
+    chances = probabilities(logits[None], snapshot.bundle)[0]
+    best = np.argsort(-chances, kind="stable")[:PROTOTYPES]
+    return [{"index": int(one), "probability": float(chances[one])} for one in best]
+
+
+def item(found: Item) -> dict[str, Any]:
+    """An item as JSON."""
+    names = ("id", "key", "collection", "sha256", "width", "height", "sequence")
+    return {name: getattr(found, name) for name in names} | {"metadata": dict(found.metadata)}
+
+
+def _match(state: State, snapshot: Snapshot, match: Match, found: Item, seen: Seen | None) -> dict[str, Any]:
+    equal = seen is not None and (seen.sha256 == found.sha256 or _same_pixels(state, match, found, seen))
+    judgement = asdict(judge(match.similarity, calibration(snapshot), equal))
+    names = {"id": found.id, "key": found.key, "collection": found.collection}
+    return names | judgement | {"metadata": dict(found.metadata)}
+
+
+def _same_pixels(state: State, match: Match, found: Item, seen: Seen) -> bool:
+    size = (seen.picture.width, seen.picture.height)
+    if match.similarity < SAME or size != (found.width, found.height):
+        return False
+    original = state.index.blobs.original(found.sha256, found.source)
+    return original is not None and same_pixels(seen.data, original, state)
+
+
+def same_pixels(one: bytes, other: bytes, state: State) -> bool:
+    """Whether two files decode to the very same pixels."""
+    try:
+        first, second = (images.decode(data, state.settings.limits).pixels for data in (one, other))
+    except PictureError:
+        return False
+    return np.array_equal(np.asarray(first), np.asarray(second))

@@ -1,0 +1,75 @@
+"""The application: settings in, a complete ASGI application out."""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from copysight.errors import CopysightError
+from copysight.index import Index
+from service import errors
+from service.batching import Batcher
+from service.bounds import Bounds
+from service.journal import Journal
+from service.metrics import Metrics
+from service.routes import attention, clusters, embed, health, images, index, search
+from service.settings import Settings
+from service.state import Models, State
+
+ROUTERS = (embed, search, clusters, attention, images, index, health)
+
+
+def create_app(settings: Settings, opened: Index) -> FastAPI:
+    """An application that serves one opened index, which it closes when it ends."""
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        state = _state(settings, opened, metrics)
+        snapshot = opened.snapshot()
+        state.embedder(snapshot)
+        app.state.copysight = state
+        yield
+        await state.batcher.close()
+        state.decoders.shutdown()
+        state.searchers.shutdown()
+        opened.close()
+
+    app = FastAPI(
+        title="Copysight",
+        version=version("copysight"),
+        description="Have we seen this picture before, where in it, and how sure are we?",
+        lifespan=lifespan,
+    )
+    for module in ROUTERS:
+        app.include_router(module.router)
+    app.add_exception_handler(CopysightError, errors.on_domain_error)
+    app.add_exception_handler(HTTPException, errors.on_http_error)
+    app.add_exception_handler(RequestValidationError, errors.on_invalid)
+    app.add_exception_handler(Exception, errors.on_unexpected)
+    app.add_middleware(Bounds, settings=settings)
+    app.add_middleware(Journal, metrics=metrics)
+    return app
+
+
+def _state(settings: Settings, opened: Index, metrics: Metrics) -> State:
+    """All pools and threads are sized here, and nowhere else.
+
+    A model call uses one thread; as many run at a time as there are processors. On a CPU a batch buys no throughput, so
+    a runner takes one picture and leaves the others to the other runners; a GPU wants large batches and one caller.
+    """
+    gpu = settings.provider == "cuda"
+    runners = settings.runners or (1 if gpu else settings.cores)
+    return State(
+        settings=settings,
+        index=opened,
+        models=Models(settings.provider),
+        batcher=Batcher(runners, settings.batch or (64 if gpu else 1), settings.queue, metrics),
+        decoders=ThreadPoolExecutor(settings.decoders or settings.cores, thread_name_prefix="decode"),
+        searchers=ThreadPoolExecutor(max(4, settings.cores), thread_name_prefix="search"),
+        metrics=metrics,
+    )

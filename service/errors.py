@@ -1,0 +1,114 @@
+"""From an error to an answer: the one table, and the form of RFC 9457."""
+
+from typing import ClassVar, cast
+
+import orjson
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from copysight import errors
+from copysight.errors import CopysightError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Overloaded(CopysightError):
+    """The queue before the model is full."""
+
+    code: ClassVar[str] = "overloaded"
+
+
+class DeadlineExceeded(CopysightError):
+    """The request took longer than it may."""
+
+    code: ClassVar[str] = "deadline_exceeded"
+
+
+class BodyTooLarge(CopysightError):
+    """The request has more bytes than it may."""
+
+    code: ClassVar[str] = "body_too_large"
+
+
+class NotReady(CopysightError):
+    """The service cannot answer searches at the moment."""
+
+    code: ClassVar[str] = "not_ready"
+
+
+STATUS: dict[type[CopysightError], int] = {
+    errors.EmptyPicture: 400,
+    errors.UnsupportedFormat: 415,
+    errors.CorruptPicture: 422,
+    errors.PictureTooSmall: 422,
+    errors.TooManyBytes: 413,
+    errors.TooManyPixels: 413,
+    errors.OutputMissing: 409,
+    errors.BundleError: 503,
+    errors.PublisherBusy: 409,
+    errors.BundleMismatch: 409,
+    errors.NoGeneration: 409,
+    errors.GateFailed: 409,
+    errors.IndexFault: 503,
+    errors.ItemNotFound: 404,
+    errors.KeyConflict: 409,
+    errors.InvalidArgument: 400,
+    errors.RequestError: 400,
+    BodyTooLarge: 413,
+    Overloaded: 503,
+    NotReady: 503,
+    DeadlineExceeded: 504,
+    CopysightError: 500,
+}
+RETRY_SECONDS = 1
+UNEXPECTED = "internal_error"
+
+
+def status_of(error: CopysightError) -> int:
+    """HTTP status of an error: that of the nearest class in the table."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def item_error(error: CopysightError) -> dict[str, str]:
+    """The error of one item of a batch."""
+    return {"code": error.code, "detail": error.message}
+
+
+def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """An answer in the form of RFC 9457, with our stable ``code``."""
+    body = {"type": f"urn:copysight:{code}", "title": code.replace("_", " "), "status": status, "code": code}
+    content = orjson.dumps(body | {"detail": detail})
+    return Response(content, status, headers, media_type=MEDIA_TYPE)
+
+
+async def on_domain_error(request: Request, error: Exception) -> Response:
+    """Domain errors, by the table."""
+    known = cast(CopysightError, error)
+    request.state.code = known.code
+    status = status_of(known)
+    retry = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None
+    return problem(status, known.code, known.message, retry)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """Errors of the framework (no such path, wrong method, a body that does not parse), in the same form."""
+    known = cast(HTTPException, error)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(known.status_code, "bad_request")
+    request.state.code = code
+    return problem(known.status_code, code, str(known.detail), dict(known.headers or {}))
+
+
+async def on_invalid(request: Request, error: Exception) -> Response:
+    """A parameter that the schema does not allow."""
+    found = cast(RequestValidationError, error).errors()
+    parts = [f"{'.'.join(str(place) for place in one['loc'])}: {one['msg']}" for one in found]
+    request.state.code = errors.InvalidArgument.code
+    return problem(400, errors.InvalidArgument.code, "; ".join(parts))
+
+
+async def on_unexpected(request: Request, error: Exception) -> Response:  # noqa: ARG001 - logged by the server
+    """A defect of ours: no detail leaves the house."""
+    request.state.code = UNEXPECTED
+    return problem(500, UNEXPECTED, "something went wrong here; the log has the details under the request's id")

@@ -1,0 +1,105 @@
+"""Clusters: of a picture, all of them, one with its members, and its name."""
+
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Body, Path, Query, Request
+from starlette.responses import Response
+
+from copysight.errors import InvalidArgument
+from copysight.index import Match, Snapshot
+from service import answers, threads, uploads, vision
+from service.errors import item_error
+from service.state import State
+from service.vision import Seen
+
+router = APIRouter(tags=["clusters"])
+REPRESENTATIVES = 4
+Number = Annotated[int, Path(ge=0, le=2**63 - 1)]
+
+
+@router.post("/clusters", openapi_extra=uploads.PICTURES_BODY)
+async def assign(request: Request) -> Response:
+    """Where pictures belong: their prototypes (a bundle without gives null) and their cluster of the collection."""
+    state: State = request.app.state.copysight
+    body = await uploads.pictures(request, state.settings)
+    snapshot = await threads.on(state.searchers, state.index.snapshot)
+    embedder = await threads.on(state.searchers, state.embedder, snapshot)
+    outputs = ("embedding", *(("prototypes",) if snapshot.bundle.prototypes else ()))
+    seen = await vision.look(state, embedder, body.pictures, outputs)
+    items = await threads.on(state.searchers, _assigned, state, snapshot, seen)
+    return answers.json({**answers.head(snapshot), "items": items})
+
+
+@router.get("/clusters")
+async def listing(request: Request) -> Response:
+    """All clusters, the largest first, each with the pictures nearest to its centre."""
+    state: State = request.app.state.copysight
+    return answers.json(await threads.on(state.searchers, _all, state))
+
+
+@router.get("/clusters/{number}")
+async def one(
+    request: Request,
+    number: Number,
+    limit: int = Query(100, ge=1, le=1000),
+    offset: int = Query(0, ge=0, le=2**31),
+) -> Response:
+    """A cluster and its members, those nearest to its centre first."""
+    state: State = request.app.state.copysight
+    return answers.json(await threads.on(state.searchers, _one, state, number, limit, offset))
+
+
+@router.patch("/clusters/{number}")
+async def rename(request: Request, number: Number, name: Annotated[Any, Body(embed=True)] = None) -> Response:
+    """Name a cluster, `{"name": "beaches"}`, or take its name away by null. Names stay over rebuilds."""
+    state: State = request.app.state.copysight
+    if name is not None and not (isinstance(name, str) and 0 < len(name) <= 200):
+        raise InvalidArgument("got a name that is no text of 1 to 200 letters; null takes a name away")
+    await threads.on(state.searchers, _rename, state, number, name)
+    return answers.json(await threads.on(state.searchers, _one, state, number, 0, 0))
+
+
+def _assigned(state: State, snapshot: Snapshot, seen: list[Any]) -> list[dict[str, Any]]:
+    good = [one for one in seen if isinstance(one, Seen)]
+    vectors = np.stack([one.vector for one in good]) if good else np.empty((0, snapshot.bundle.dimension))
+    found = iter(answers.memberships(state, snapshot, vectors.astype(np.float32)) if good else [])
+    return [
+        {"prototypes": answers.prototypes(snapshot, one.features.prototypes), "cluster": next(found)}
+        if isinstance(one, Seen)
+        else {"error": item_error(one)}
+        for one in seen
+    ]
+
+
+def _all(state: State) -> dict[str, Any]:
+    snapshot = state.index.snapshot()
+    names = state.index.catalog.names.all()
+    clusters = [
+        {
+            "id": cluster.id,
+            "size": cluster.size,
+            "name": names.get(cluster.id),
+            "representatives": [match.id for match in snapshot.members(cluster.id, REPRESENTATIVES)],
+        }
+        for cluster in snapshot.clusters()
+    ]
+    return answers.head(snapshot) | {"clusters": clusters}
+
+
+def _one(state: State, number: int, limit: int, offset: int) -> dict[str, Any]:
+    snapshot = state.index.snapshot()
+    members = snapshot.members(number, limit, offset)
+    size = next(cluster.size for cluster in snapshot.clusters() if cluster.id == number)
+    about = {"id": number, "size": size, "name": state.index.catalog.names.all().get(number)}
+    return answers.head(snapshot) | about | {"members": _members(state, members)}
+
+
+def _members(state: State, members: list[Match]) -> list[dict[str, Any]]:
+    items = state.index.catalog.get_many([match.id for match in members])
+    return [answers.item(items[match.id]) | {"similarity": match.similarity} for match in members if match.id in items]
+
+
+def _rename(state: State, number: int, name: str | None) -> None:
+    state.index.snapshot().members(number, 1)  # raises for a cluster that is not there
+    state.index.catalog.names.set(number, name)

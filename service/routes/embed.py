@@ -1,0 +1,94 @@
+"""``POST /embed``: vectors, and whatever else the same pass through the model can tell."""
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from copysight.errors import InvalidArgument, PictureError
+from copysight.index import Snapshot
+from service import answers, threads, uploads, vision
+from service.answers import Question
+from service.errors import item_error
+from service.state import State
+from service.vision import Seen
+
+router = APIRouter(tags=["pictures"])
+INCLUDE = ("clusters", "attention", "search")
+RAW, NPY = "application/octet-stream", "application/x-npy"
+
+
+@router.post("/embed", openapi_extra=uploads.PICTURES_BODY)
+async def embed(
+    request: Request,
+    include: str = Query("", description="Comma-separated: clusters, attention, search.", examples=["clusters,search"]),
+    k: int = Query(10, ge=1, description="Matches of each picture, with include=search."),
+) -> Response:
+    """Embeddings of pictures, L2-normalised.
+
+    With `Accept: application/octet-stream` the answer is raw float32 (N, D), with `application/x-npy` a NumPy array;
+    there a bad picture is a row of NaN.
+    """
+    state: State = request.app.state.copysight
+    wanted = _wanted(include)
+    body = await uploads.pictures(request, state.settings)
+    snapshot = await threads.on(state.searchers, state.index.snapshot)
+    embedder = await threads.on(state.searchers, state.embedder, snapshot)
+    seen = await vision.look(state, embedder, body.pictures, _outputs(snapshot, wanted))
+    accept = request.headers.get("accept", "")
+    if RAW in accept or NPY in accept:
+        return _array(seen, snapshot.bundle.dimension, npy=NPY in accept)
+    question = Question(k=min(k, state.settings.max_k))
+    items = await threads.on(state.searchers, _items, state, snapshot, seen, wanted, question)
+    return answers.json({**answers.head(snapshot), "dimension": snapshot.bundle.dimension, "items": items})
+
+
+def _wanted(include: str) -> tuple[str, ...]:
+    wanted = tuple(part.strip() for part in include.split(",") if part.strip())
+    if unknown := set(wanted) - set(INCLUDE):
+        raise InvalidArgument(f"got include={','.join(sorted(unknown))}; known are {', '.join(INCLUDE)}")
+    return wanted
+
+
+def _outputs(snapshot: Snapshot, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    more = ["attention"] if "attention" in wanted else []
+    more += ["prototypes"] if "clusters" in wanted and snapshot.bundle.prototypes else []
+    return ("embedding", *more)
+
+
+def _items(
+    state: State,
+    snapshot: Snapshot,
+    seen: list[Seen | PictureError],
+    wanted: tuple[str, ...],
+    question: Question,
+) -> list[dict[str, Any]]:
+    good = [one for one in seen if isinstance(one, Seen)]
+    vectors = np.stack([one.vector for one in good]) if good else None
+    parts: list[dict[str, Any]] = [{"embedding": one.features.embedding} for one in good]
+    if vectors is not None and "clusters" in wanted:
+        found = answers.memberships(state, snapshot, vectors)
+        for part, one, cluster in zip(parts, good, found, strict=True):
+            part |= {"cluster": cluster, "prototypes": answers.prototypes(snapshot, one.features.prototypes)}
+    if "attention" in wanted:
+        for part, one in zip(parts, good, strict=True):
+            part["attention"] = one.features.attention
+    if vectors is not None and "search" in wanted:
+        for part, matches in zip(parts, answers.search(state, snapshot, vectors, question, good), strict=True):
+            part["matches"] = matches
+    rest = iter(parts)
+    return [next(rest) if isinstance(one, Seen) else {"error": item_error(one)} for one in seen]
+
+
+def _array(seen: list[Seen | PictureError], dimension: int, npy: bool) -> Response:
+    rows = np.full((len(seen), dimension), np.nan, np.float32)
+    for row, one in zip(rows, seen, strict=True):
+        if isinstance(one, Seen):
+            row[:] = one.features.embedding
+    if not npy:
+        return Response(rows.tobytes(), media_type=RAW)
+    out = BytesIO()
+    np.save(out, rows)
+    return Response(out.getvalue(), media_type=NPY)

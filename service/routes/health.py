@@ -1,0 +1,74 @@
+"""Is the process alive? Are searches answered? And the metrics."""
+
+import asyncio
+import time
+from io import BytesIO
+
+import numpy as np
+from fastapi import APIRouter, Request
+from PIL import Image
+from starlette.responses import Response
+
+from copysight.errors import CopysightError
+from service import answers, threads, vision
+from service.errors import NotReady
+from service.state import State
+
+router = APIRouter(tags=["health"])
+SECONDS = 5.0
+
+
+@router.get("/healthz")
+async def healthz() -> Response:
+    """The process is alive. Nothing else is asked: a restart would help only a process that does not answer."""
+    return answers.json({"status": "alive"})
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> Response:
+    """Searches are answered: a picture went through the model and the index just now.
+
+    `stale` means that an older generation answers because the live one is damaged; it is ready all the same.
+    """
+    state: State = request.app.state.copysight
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(SECONDS):
+            snapshot = await threads.on(state.searchers, state.index.snapshot)
+            embedder = await threads.on(state.searchers, state.embedder, snapshot)
+            seen = await vision.look_at_one(state, embedder, _picture(), ("embedding",))
+            await threads.on(state.searchers, snapshot.search, np.asarray(seen.features.embedding)[None], 1)
+            status = await threads.on(state.searchers, state.index.status)
+    except TimeoutError as error:
+        raise NotReady(f"a picture took longer than {SECONDS:g} s; the model is overloaded or stuck") from error
+    except CopysightError as error:
+        raise NotReady(f"a picture got no answer: {error.message}") from error
+    milliseconds = round((time.monotonic() - began) * 1000, 1)
+    found = {"status": "stale" if status.fault else "ready", "detail": status.fault, "milliseconds": milliseconds}
+    return answers.json(answers.head(snapshot) | found)
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """Prometheus text."""
+    state: State = request.app.state.copysight
+    status = await threads.on(state.searchers, state.index.status)
+    gauges = state.metrics.gauges
+    gauges["queue_pictures"].set(state.batcher.length)
+    gauges["index_items"].set(status.count)
+    gauges["index_delta"].set(status.delta)
+    gauges["index_tombstones"].set(status.tombstones)
+    gauges["index_sequence"].set(status.sequence)
+    if status.recall is not None:
+        gauges["index_recall"].set(status.recall)
+    if status.built_at is not None:
+        gauges["index_age_seconds"].set(time.time() - status.built_at)
+    return Response(state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _picture() -> bytes:
+    """A small real JPEG."""
+    ramp = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
+    out = BytesIO()
+    Image.fromarray(ramp).save(out, "JPEG")
+    return out.getvalue()

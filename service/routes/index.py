@@ -1,0 +1,87 @@
+"""The index as a whole: how it stands, rebuild, reload, rollback; jobs."""
+
+import subprocess
+import sys
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Path, Request
+from starlette.responses import Response
+
+from copysight.catalog import Job
+from copysight.index import rollback
+from service import answers, threads
+from service.state import State, calibration
+
+router = APIRouter(tags=["index"])
+Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
+
+
+@router.get("/index")
+async def status(request: Request) -> Response:
+    """Generation, model, counts, index type, measured recall, calibration."""
+    state: State = request.app.state.copysight
+    return answers.json(await threads.on(state.searchers, _status, state))
+
+
+@router.post("/index/rebuild", status_code=202)
+async def rebuild(request: Request) -> Response:
+    """Start a process that builds and publishes a new generation; answers its job."""
+    state: State = request.app.state.copysight
+    job = await threads.on(state.searchers, _rebuild, state)
+    return answers.json(asdict(job), 202, {"Location": f"/jobs/{job.id}"})
+
+
+@router.post("/index/reload")
+async def reload(request: Request) -> Response:
+    """Load the live generation now. It would be picked up anyway; this waits for it."""
+    state: State = request.app.state.copysight
+    await threads.on(state.searchers, state.index.reload)
+    return answers.json(await threads.on(state.searchers, _status, state))
+
+
+@router.post("/index/rollback")
+async def back(request: Request, to: Annotated[str | None, Body(embed=True)] = None) -> Response:
+    """Make the generation before the live one, or the one named by `{"to": …}`, live again."""
+    state: State = request.app.state.copysight
+    await threads.on(state.searchers, rollback, state.index, to)
+    await threads.on(state.searchers, state.index.reload)
+    return answers.json(await threads.on(state.searchers, _status, state))
+
+
+@router.get("/jobs")
+async def jobs(request: Request) -> Response:
+    """The latest jobs."""
+    state: State = request.app.state.copysight
+    found = await threads.on(state.searchers, state.index.catalog.jobs.list, 50)
+    return answers.json({"jobs": [asdict(job) for job in found]})
+
+
+@router.get("/jobs/{number}")
+async def job(request: Request, number: Number) -> Response:
+    """A job and its progress."""
+    state: State = request.app.state.copysight
+    return answers.json(asdict(await threads.on(state.searchers, state.index.catalog.jobs.get, number)))
+
+
+def _status(state: State) -> dict[str, Any]:
+    snapshot = state.index.snapshot()
+    found = calibration(snapshot)
+    about = {"name": snapshot.bundle.name, "dimension": snapshot.bundle.dimension}
+    about |= {"attention": snapshot.bundle.attention is not None, "prototypes": snapshot.bundle.prototypes is not None}
+    return asdict(state.index.status()) | {
+        "bundle": about,
+        "collections": state.index.catalog.collections(),
+        "calibration": None if found is None else found.to_json(),
+    }
+
+
+def _rebuild(state: State) -> Job:
+    job = state.index.catalog.jobs.create("rebuild")
+    # A process of its own, niced, so that searches keep their processor; it writes its progress into the job's row.
+    command = ["nice", "-n", "10", sys.executable, "-m", "cli", "index", "rebuild"]
+    arguments = ["--index", str(state.settings.index), "--job", str(job.id), "--json"]
+    subprocess.Popen(  # noqa: S603 - our own command, no text from outside
+        [*command, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    return job

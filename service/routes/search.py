@@ -1,0 +1,133 @@
+"""``POST /search`` and ``POST /compare``: what a picture is a copy of, and how sure we are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from copysight.errors import InvalidArgument, PictureError
+from copysight.index import Snapshot
+from copysight.scoring import judge
+from service import answers, threads, uploads, vision
+from service.answers import Question
+from service.errors import item_error
+from service.state import State, calibration
+from service.uploads import Body
+from service.vision import Seen
+
+router = APIRouter(tags=["search"])
+Float = npt.NDArray[np.float32]
+
+
+@router.post("/search", openapi_extra=uploads.PICTURES_BODY)
+async def search(
+    request: Request,
+    k: int = Query(10, ge=1, description="Most matches of each picture."),
+    min_probability: float | None = Query(None, ge=0, le=1, description="Leave out less probable matches."),
+    collection: str | None = Query(None, description="Only this collection; default: all."),
+    filter: str | None = Query(None, description='JSON, for example {"eq": ["field", "value"]}.'),  # noqa: A002
+) -> Response:
+    """Near-duplicates and similar pictures of the collection.
+
+    By picture; or, as JSON, by stored items (`{"ids": [1, 2]}`) or by vectors (`{"vectors": [[…], …]}`). In JSON the
+    options may stand in the body, too.
+    """
+    state: State = request.app.state.copysight
+    body = await uploads.read(request, state.settings)
+    options = {"k": k, "min_probability": min_probability, "collection": collection}
+    question = _question(options | {"filter": answers.parsed_filter(filter)}, body.fields, state.settings.max_k)
+    snapshot = await threads.on(state.searchers, state.index.snapshot)
+    given = [bool(body.pictures), "ids" in body.fields, "vectors" in body.fields]
+    if sum(given) != 1:
+        raise InvalidArgument(f"got {sum(given)} of pictures, `ids` and `vectors`; {uploads.FORMS}, or one of the two")
+    if body.pictures:
+        items = await _by_picture(state, snapshot, body, question)
+    else:
+        items = await threads.on(state.searchers, _by_vector, state, snapshot, body.fields, question)
+    return answers.json({**answers.head(snapshot), "items": items})
+
+
+@router.post("/compare", openapi_extra=uploads.PICTURES_BODY)
+async def compare(request: Request) -> Response:
+    """Say of two pictures whether one is a copy of the other."""
+    state: State = request.app.state.copysight
+    body = await uploads.pictures(request, state.settings)
+    if len(body.pictures) != 2:
+        raise InvalidArgument(f"got {len(body.pictures)} pictures; a comparison needs exactly two")
+    snapshot = await threads.on(state.searchers, state.index.snapshot)
+    embedder = await threads.on(state.searchers, state.embedder, snapshot)
+    seen = await vision.look(state, embedder, body.pictures, ("embedding",))
+    for one in seen:
+        if isinstance(one, PictureError):
+            raise one
+    both = [one for one in seen if isinstance(one, Seen)]
+    return answers.json(await threads.on(state.searchers, _compared, state, snapshot, both))
+
+
+async def _by_picture(state: State, snapshot: Snapshot, body: Body, question: Question) -> list[dict[str, Any]]:
+    embedder = await threads.on(state.searchers, state.embedder, snapshot)
+    seen = await vision.look(state, embedder, body.pictures, ("embedding",))
+    good = [one for one in seen if isinstance(one, Seen)]
+    found: list[list[dict[str, Any]]] = []
+    if good:
+        vectors = np.stack([one.vector for one in good])
+        found = await threads.on(state.searchers, answers.search, state, snapshot, vectors, question, good)
+    rest = iter(found)
+    return [{"matches": next(rest)} if isinstance(one, Seen) else {"error": item_error(one)} for one in seen]
+
+
+def _by_vector(state: State, snapshot: Snapshot, fields: Mapping[str, Any], question: Question) -> list[dict[str, Any]]:
+    if "ids" in fields:
+        vectors = np.stack([snapshot.vector(number) for number in _ids(fields["ids"])])
+    else:
+        vectors = _vectors(fields["vectors"], snapshot.bundle.dimension)
+    if len(vectors) > state.settings.max_items:
+        raise InvalidArgument(f"got {len(vectors)} queries, at most {state.settings.max_items} are allowed")
+    found = answers.search(state, snapshot, vectors, question, [None] * len(vectors))
+    return [{"matches": matches} for matches in found]
+
+
+def _ids(given: object) -> Sequence[int]:
+    if not isinstance(given, list) or not given or not all(type(number) is int for number in given):
+        raise InvalidArgument("got `ids` that are no list of item ids; write for example [1, 2]")
+    return given
+
+
+def _vectors(given: object, dimension: int) -> Float:
+    try:
+        vectors = np.asarray(given, np.float32)
+    except (ValueError, TypeError) as error:
+        raise InvalidArgument(f"got `vectors` that are no lists of numbers ({error})") from error
+    if vectors.ndim != 2 or vectors.shape[1] != dimension or not np.isfinite(vectors).all() or not len(vectors):
+        raise InvalidArgument(f"got `vectors` of shape {vectors.shape}; needed are finite numbers, N x {dimension}")
+    if (np.linalg.norm(vectors, axis=1) < 1e-6).any():
+        raise InvalidArgument("got a vector of length 0, which has no direction")
+    return vectors
+
+
+def _question(options: dict[str, Any], fields: Mapping[str, Any], most: int) -> Question:
+    given = options | {name: fields[name] for name in options if name in fields}
+    k, least, collection = given["k"], given["min_probability"], given["collection"]
+    if not str(k).isdecimal() or not 1 <= int(k) <= most:
+        raise InvalidArgument(f"got k = {k!r}; needed is a number from 1 to {most}")
+    try:
+        least = None if least is None else float(least)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f"got min_probability = {least!r}; needed is a number from 0 to 1") from error
+    if collection is not None and not isinstance(collection, str):
+        raise InvalidArgument(f"got collection = {collection!r}; needed is a text")
+    condition = given["filter"]
+    return Question(
+        int(k), least, collection, answers.parsed_filter(condition) if isinstance(condition, str) else condition
+    )
+
+
+def _compared(state: State, snapshot: Snapshot, seen: Sequence[Seen]) -> dict[str, Any]:
+    one, other = seen
+    equal = one.sha256 == other.sha256 or answers.same_pixels(one.data, other.data, state)
+    similarity = 1.0 if equal else float(np.dot(one.vector, other.vector))
+    return answers.head(snapshot) | asdict(judge(similarity, calibration(snapshot), equal))

@@ -1,0 +1,41 @@
+"""Settings of the service: read once, when it starts, from the command line and COPYSIGHT_* variables."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from copysight.images import Limits
+
+
+class Settings(BaseSettings):
+    """Every setting of ``copysight serve``; each also comes from COPYSIGHT_ and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="COPYSIGHT_", frozen=True, extra="forbid")
+
+    index: Path = Field(Path("index"), description="Directory of the index; made, empty, if it is not there.")
+    bundle: str = Field("default", description="Bundle of an index that is made: a directory, or `default`.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    provider: str = Field("cpu", pattern="^(cpu|cuda)$", description="Processor of the model: cpu or cuda.")
+    runners: int = Field(0, ge=0, description="Model calls at a time; 0: one for each core.")
+    decoders: int = Field(0, ge=0, description="Threads that decode and prepare pictures; 0: one for each core.")
+    batch: int = Field(0, ge=0, description="Most pictures of one model call; 0: 1 on a CPU, 64 on a GPU.")
+    queue: int = Field(256, ge=1, description="Most pictures that wait for the model; beyond it requests get 503.")
+    deadline: float = Field(30.0, gt=0, description="Seconds after which a request is given up with 504.")
+    max_body: int = Field(64 * 2**20, ge=1024, description="Most bytes of a request.")
+    max_bytes: int = Field(32 * 2**20, ge=1024, description="Most bytes of one picture.")
+    max_pixels: int = Field(100_000_000, ge=64, description="Most pixels of one picture.")
+    max_items: int = Field(64, ge=1, description="Most pictures of one request.")
+    max_k: int = Field(1000, ge=1, description="Most matches that can be asked for.")
+
+    @property
+    def limits(self) -> Limits:
+        """What one picture may cost."""
+        return Limits(max_bytes=self.max_bytes, max_pixels=self.max_pixels)
+
+    @property
+    def cores(self) -> int:
+        """Processors that this process may use."""
+        return len(os.sched_getaffinity(0))

@@ -1,0 +1,115 @@
+"""Pictures out of requests: multipart, raw bodies, or base64 in JSON."""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+
+from copysight.errors import InvalidArgument
+from service.settings import Settings
+
+FORMS = (
+    "send pictures as multipart `file` (repeatable), as a raw body with a content type of image/*, or as JSON "
+    '{"images": ["<base64 or data URI>"]}'
+)
+PICTURES_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            },
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"images": {"type": "array", "items": {"type": "string"}}},
+                },
+                "example": {"images": ["data:image/jpeg;base64,/9j/4AAQSkZJRg…"]},
+            },
+        },
+    }
+}
+"""What FastAPI shows of the body, which it leaves to us to read."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """A request's pictures as bytes, in order, and its other fields."""
+
+    pictures: Sequence[bytes]
+    fields: Mapping[str, Any]
+
+
+async def read(request: Request, settings: Settings) -> Body:
+    """Read a request body of any of the three forms. Raises ``InvalidArgument``, ``BodyTooLarge``."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        body = await _multipart(request, settings)
+    elif kind == "application/json":
+        body = _json(await request.body())
+    elif kind.startswith("image/") or kind == "application/octet-stream":
+        body = Body([await request.body()], {})
+    else:
+        raise InvalidArgument(f"got a body of content type {kind or 'none'!r}; {FORMS}")
+    if len(body.pictures) > settings.max_items:
+        raise InvalidArgument(
+            f"got {len(body.pictures)} pictures, at most {settings.max_items} are allowed in one request; send several"
+        )
+    return body
+
+
+async def pictures(request: Request, settings: Settings) -> Body:
+    """Like ``read``, but at least one picture must be there."""
+    body = await read(request, settings)
+    if not body.pictures:
+        raise InvalidArgument(f"got no picture; {FORMS}")
+    return body
+
+
+async def _multipart(request: Request, settings: Settings) -> Body:
+    # One more than allowed may come in, so that the answer can say what is wrong.
+    form = await request.form(max_files=settings.max_items + 1, max_fields=64, max_part_size=2**20)
+    files: list[bytes] = []
+    fields: dict[str, Any] = {}
+    for name, part in form.multi_items():
+        if isinstance(part, UploadFile):
+            if name != "file":
+                raise InvalidArgument(f"got a file in the field {name!r}; pictures belong into `file`")
+            files.append(await part.read())
+        else:
+            fields[name] = part
+    return Body(files, fields)
+
+
+def _json(data: bytes) -> Body:
+    try:
+        fields = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise InvalidArgument(f"got a body that is no JSON ({error}); {FORMS}") from error
+    if not isinstance(fields, dict):
+        raise InvalidArgument(f"got JSON that is no object; {FORMS}")
+    images = fields.pop("images", [])
+    if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
+        raise InvalidArgument("got `images` that is no list of texts; needed are base64 texts or data URIs")
+    return Body([_decoded(image) for image in images], fields)
+
+
+def _decoded(text: str) -> bytes:
+    if text.startswith("data:"):
+        head, _, text = text.partition(",")
+        if not head.endswith(";base64"):
+            raise InvalidArgument("got a data URI that is not base64; write data:image/jpeg;base64,…")
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise InvalidArgument(f"got a picture that is no base64 ({error})") from error
