@@ -24,10 +24,10 @@ from copysight import bundle as bundles
 from copysight import images
 from copysight.bundle import Bundle
 from copysight.embedder import Embedder, Runtime
+from copysight.scan import Entry, scan
 from index_builder.build import Plan, build
 from index_builder.embedding import cores
 from index_builder.progress import Progress
-from copysight.scan import Entry, scan
 
 
 def main() -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 from copysight.embedder import Embedder, Runtime
 from copysight.errors import ItemNotFound, NoPictures
 from copysight.index import Index
+from copysight.scan import Entry, Scan, scan
 from index_builder import commit, embedding, publishing
 from index_builder.commit import Committed
 from index_builder.embedding import Workshop
 from index_builder.opening import opened
 from index_builder.progress import Progress
 from index_builder.records import Embedded, Record
-from copysight.scan import Entry, Scan, scan
 from index_builder.staging import Staging
 from index_builder.summary import LISTED, Summary
 

@@ -8,10 +8,10 @@ from copysight import images
 from copysight.catalog import Added, NewItem
 from copysight.errors import KeyConflict, PictureError
 from copysight.index import Index
+from copysight.scan import Entry, Scan
 from index_builder.embedding import store
 from index_builder.progress import Progress
 from index_builder.records import Embedded, Present, Record, Unreadable
-from copysight.scan import Entry, Scan
 from index_builder.staging import Staging
 
 

@@ -13,8 +13,8 @@ from copysight import images
 from copysight.blobs import Blobs
 from copysight.embedder import Embedder, Inputs
 from copysight.errors import PictureError
-from index_builder.records import Embedded, Float, Present, Record, Unreadable
 from copysight.scan import Entry
+from index_builder.records import Embedded, Float, Present, Record, Unreadable
 
 A = TypeVar("A")
 B = TypeVar("B")

@@ -13,9 +13,9 @@ from copysight import images
 from copysight.embedder import Embedder
 from copysight.errors import BundleMismatch, InvalidArgument, NoPictures, PublisherBusy
 from copysight.index import Index
+from copysight.scan import scan
 from index_builder.build import Plan, build
 from index_builder.progress import Progress
-from copysight.scan import scan
 from index_builder.staging import Staging
 
 
