@@ -1,8 +1,8 @@
 """Export and import: keys, vectors and metadata as plain files, so that nobody is locked in.
 
 A directory of three files: ``vectors.npy`` (N,D) float32; ``items.jsonl``, a line an item in the same order, with
-``key`` and, where known, ``collection``, ``sha256``, ``width``, ``height``, ``metadata``, ``source``; ``about.json`` with
-the id of the bundle that the vectors are of. Files made by others need only vectors and keys.
+``key`` and, where known, ``collection``, ``sha256``, ``width``, ``height``, ``metadata``, ``source``; ``about.json``
+with the id of the bundle that the vectors are of. Files made by others need only vectors and keys.
 """
 
 import hashlib

@@ -44,6 +44,10 @@ class Status:
     fault: str | None
     bytes: int
 
+    def rebuild_due(self, share: float = 0.1, least: int = 1000) -> bool:
+        """Whether delta and tombstones have outgrown a share of the items, so that a rebuild pays."""
+        return self.fault is not None or self.delta + self.tombstones > max(least, share * self.count)
+
 
 class Index:
     """Thread-safe. Other processes may write to the catalog and publish generations at the same time."""

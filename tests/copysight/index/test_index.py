@@ -153,3 +153,6 @@ def test_the_status_tells_what_a_rebuild_would_fold_in(index: Index, add: Callab
     assert (status.generation, status.count, status.delta, status.tombstones) == ("000001", 31, 2, 1)
     assert (status.index_type, status.recall, status.built_at, status.fault) == ("flat", 1.0, 123.0, None)
     assert status.bytes > 30 * 16 * 4
+    assert not status.rebuild_due()
+    assert not status.rebuild_due(share=0.1, least=2)
+    assert status.rebuild_due(share=0.05, least=2)
