@@ -11,7 +11,7 @@ from evaluation.features import last_blocks, multi_scale
 from training import backbones, loop, schedules
 from training.feed import Views
 from training.graphs import cls_attention
-from training.heads import DinoHead
+from training.heads import DinoHead, rebuild
 from training.method import Length, Moment
 from training.methods.dino import Dino, DinoConfig, Network
 from training.schedules import Schedules
@@ -82,13 +82,12 @@ def test_dino_head(golden):
 def test_multicrop(golden, transformer):
     weights = golden.tensors("weight")
     vit = transformer(golden.config)
-    widths = {name: value.shape for name, value in weights.items() if "head." in name}
-    body = {name.removeprefix("backbone."): value for name, value in weights.items() if name.startswith("backbone.")}
-    top = {name.removeprefix("head."): value for name, value in weights.items() if name.startswith("head.")}
+    body, top = (
+        {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+        for prefix in ("backbone.", "head.")
+    )
     vit.load_state_dict(body)
-    prototypes, bottleneck = widths["head.last_layer.weight_v"]
-    head = DinoHead(golden.config["embed_dim"], prototypes, widths["head.mlp.0.bias"][0], bottleneck)
-    head.load_state_dict(top)
+    head = rebuild(top)
     network = Network(vit, head).eval()
     for layout in golden.numbered("layout"):
         seen = []
@@ -97,7 +96,7 @@ def test_multicrop(golden, transformer):
             _, output = network(layout.sequence("crop"))
         hook.remove()
         if "raises" in layout:  # crops of equal width and different height: ours have a pass each
-            assert output.shape == (layout["n_crops"] * len(layout["crop0"]), prototypes)
+            assert output.shape == (layout["n_crops"] * len(layout["crop0"]), len(top["last_layer.weight_v"]))
             continue
         assert close(output, layout.tensor("output"), 5e-6)
         assert seen == layout["backbone_call_shapes"].tolist()

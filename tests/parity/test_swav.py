@@ -68,7 +68,7 @@ def test_deepclusterv2(golden, monkeypatch):
     config, heads = golden.config, golden.numbered("head")
     iterations = golden.numbered("iter")
     per_epoch, batch = len(iterations), config["batch"]
-    counts = config["n_prototypes"].tolist()
+    counts = np.atleast_1d(config["n_prototypes"]).tolist()
     settings = DeepClusterConfig(
         prototypes=max(len(head["centroids"]) for head in heads),
         prototype_heads=len(counts),
