@@ -13,6 +13,7 @@ from copysight.preprocess import Preprocess
 
 FORMAT = 1
 DESCRIPTION = "bundle.json"
+LEGIBLE = 256
 DEFAULT = Path(__file__).parent / "models" / "default"
 T = TypeVar("T")
 
@@ -106,8 +107,8 @@ class Bundle:
 
     @property
     def at_least(self) -> int:
-        """Shortest side, in pixels, that a scaled decode must keep for every graph of the bundle."""
-        return max(graph.preprocess.at_least for graph in self.graphs.values())
+        """Shortest side, in pixels, that a scaled decode must keep for every graph, and for thumbnails and drawings."""
+        return max(LEGIBLE, *(graph.preprocess.at_least for graph in self.graphs.values()))
 
     def graph_of(self, output: str) -> str:
         """Name of the graph that gives ``output``; raises ``OutputMissing``."""

@@ -86,7 +86,7 @@ async def delete(request: Request, number: Number) -> Response:
 
 @router.get("/{number}/thumbnail")
 async def thumbnail(request: Request, number: Number) -> Response:
-    """A small WebP of the picture; it never changes under its ETag."""
+    """A small JPEG of the picture; it never changes under its ETag."""
     state: State = request.app.state.copysight
     item = await threads.on(state.searchers, state.index.catalog.get, number)
     headers = {"ETag": f'"{item.sha256}"', "Cache-Control": "private, max-age=86400"}
@@ -95,7 +95,7 @@ async def thumbnail(request: Request, number: Number) -> Response:
     data = await threads.on(state.searchers, state.index.blobs.thumbnail, item.sha256)
     if data is None:
         raise ItemNotFound(f"item {number} has no thumbnail", id=number)
-    return Response(data, headers=headers, media_type="image/webp")
+    return Response(data, headers=headers, media_type="image/jpeg")
 
 
 def _add(state: State, snapshot: Snapshot, seen: Seen, fields: Mapping[str, Any], replace: bool) -> Added:

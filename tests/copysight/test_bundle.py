@@ -20,7 +20,7 @@ def test_what_the_tiny_bundle_says(tiny_bundle):
     assert (again.dimension, again.embedding.recipe, again.embedding.whitening) == (32, "cls", False)
     assert (again.attention.heads, again.attention.grid) == (2, (4, 4))
     assert (again.prototypes.count, again.prototypes.temperature) == (16, 0.1)
-    assert (again.patches.dimension, again.patches.grid, again.at_least) == (32, (4, 4), 32)
+    assert (again.patches.dimension, again.patches.grid, again.at_least) == (32, (4, 4), 256)
     assert again.numerics.largest_difference <= 1e-4
     assert again.numerics.cosine >= 0.99999
     assert set(again.files) == {"graph0.onnx", "MODEL_CARD.md"}

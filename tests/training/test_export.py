@@ -45,7 +45,7 @@ def test_two_networks_in_one_bundle(resnet, vit, tmp_path, drawn):
     assert both.dimension != alone.dimension
     pictures = [drawn(seed) for seed in range(3)]
     assert (Embedder(both).attend(pictures) == Embedder(alone).attend(pictures)).all()
-    assert both.at_least == max(resnet.preprocess.at_least, vit.preprocess.at_least)
+    assert both.at_least == max(256, resnet.preprocess.at_least, vit.preprocess.at_least)
 
 
 def test_attention_is_that_of_the_full_matrix(vit):

@@ -1,0 +1,95 @@
+"""A real server process on a real index of drawn pictures."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from index_builder.build import Plan, build
+from index_builder.progress import Progress
+
+PICTURES = 12
+Start = Callable[..., "Server"]
+
+
+class Server:
+    """A running `copysight serve`, and a client for it."""
+
+    def __init__(self, index: Path, **settings: object) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.index = index
+        self.url = f"http://127.0.0.1:{self.port}"
+        variables = {f"COPYSIGHT_{name.upper()}": str(value) for name, value in settings.items()}
+        self.log = index.with_name(f"{index.name}-{self.port}.log")
+        with self.log.open("wb") as log:
+            command = [sys.executable, "-m", "cli", "serve", "--index", str(index), "--port", str(self.port)]
+            self.process = subprocess.Popen(command, env=os.environ | variables, stderr=log)
+        self.http = httpx.Client(base_url=self.url, timeout=30)
+        self._wait()
+
+    def _wait(self) -> None:
+        for _ in range(600):
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                self.http.get("/healthz")
+            except httpx.TransportError:
+                time.sleep(0.05)
+            else:
+                return
+        raise AssertionError("the server did not start within 30 s")
+
+    def stop(self) -> None:
+        """Ask it to end, if it has not."""
+        self.http.close()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=40)
+
+
+@contextmanager
+def serving(index: Path, **settings: object) -> Iterator[Server]:
+    server = Server(index, **settings)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory, drawn, jpeg) -> Path:
+    """A folder of drawn JPEGs: 0.jpg, 1.jpg, …"""
+    folder = tmp_path_factory.mktemp("served")
+    for seed in range(PICTURES):
+        (folder / f"{seed}.jpg").write_bytes(jpeg(drawn(seed)))
+    return folder
+
+
+@pytest.fixture
+def index(tmp_path, pictures, tiny_bundle) -> Path:
+    """An index of the pictures, of this test's own."""
+    directory = tmp_path / "index"
+    build(Plan(pictures, directory, bundle=str(tiny_bundle.path), threads=1), Progress())
+    return directory
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory, pictures, tiny_bundle) -> Iterator[Server]:
+    """One server for all tests that do not change the collection."""
+    directory = tmp_path_factory.mktemp("shared") / "index"
+    build(Plan(pictures, directory, bundle=str(tiny_bundle.path), threads=1), Progress())
+    with serving(directory) as server:
+        yield server
+
+
+@pytest.fixture
+def http(shared) -> httpx.Client:
+    return shared.http
