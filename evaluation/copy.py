@@ -1,0 +1,152 @@
+"""``evaluate copy``: edited copies among strangers, counted as ISC2021 does (Douze et al. 2021; Pizzi et al. 2022)."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from copysight.errors import InvalidArgument
+from copysight.scan import Entry, scan
+from copysight.scoring import normalise
+from evaluation import metrics
+from evaluation.extract import extract, extractor
+from evaluation.report import show
+
+Float = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+EXISTING = click.Path(exists=True, path_type=Path)
+COLUMNS = ("query_id", "reference_id", "level")
+PER_QUERY = 10
+BACKGROUND = 4000
+
+
+@dataclass(frozen=True)
+class Truth:
+    """For each query (by id) its reference, '' if it has none, and its level."""
+
+    references: Mapping[str, str]
+    levels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Described:
+    """Vectors (N, D) of pictures, and their ids: the file names without suffix."""
+
+    ids: tuple[str, ...]
+    vectors: Float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Micro average precision, recall at 90 % precision with its threshold, recall at rank 1 by level."""
+
+    micro_ap: float
+    recall_at_p90: float
+    threshold_at_p90: float
+    recall_at_1: dict[str, float]
+
+
+@click.command()
+@click.argument("source")
+@click.option("--references", required=True, type=EXISTING, help="Folder or tar file of the collection.")
+@click.option("--queries", required=True, type=EXISTING, help="Folder or tar file of the queries.")
+@click.option("--ground-truth", required=True, type=EXISTING, help="CSV: query_id, reference_id (or empty), level.")
+@click.option("--background", type=EXISTING, help="Pictures like none of these, for score normalisation.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def copy(
+    source: str, references: Path, queries: Path, ground_truth: Path, background: Path | None, as_json: bool
+) -> None:
+    """Find the reference that each query was made from, among all pairs at once.
+
+    Candidates are the best pairs over all queries, ten a query on average, not ten of each query; of equal scores the
+    wrong pair counts first.
+    """
+    truth = read_truth(ground_truth)
+    asked, kept = describe(source, queries, "queries"), describe(source, references, "references")
+    _check(truth, asked, kept)
+    similarities = asked.vectors @ kept.vectors.T
+    found = {"raw": measure(similarities, asked.ids, kept.ids, truth)}
+    if background is not None:
+        around = describe(source, background, "background", BACKGROUND).vectors
+        found["normalized"] = measure(normalise(similarities, asked.vectors, around), asked.ids, kept.ids, truth)
+    report = {"source": source} | {name: asdict(figures) for name, figures in found.items()}
+    levels = sorted(next(iter(found.values())).recall_at_1)
+    rows = [
+        [name, figures.micro_ap, figures.recall_at_p90, *(figures.recall_at_1[level] for level in levels)]
+        for name, figures in found.items()
+    ]
+    show(report, ("scores", "micro-AP", "R@P90", *(f"R@1 {level}" for level in levels)), rows, as_json)
+
+
+def describe(source: str, pictures: Path, note: str, most: int | None = None) -> Described:
+    """Vectors of the pictures of a folder or tar file; of more than ``most``, evenly spaced ones."""
+    entries: Sequence[Entry] = scan(pictures).entries
+    if most is not None and len(entries) > most:
+        entries = [entries[int(place)] for place in np.linspace(0, len(entries) - 1, most)]
+    found = extract(entries, extractor(source), note)
+    names = [PurePosixPath(entry.key).stem for entry, kept in zip(entries, found.kept, strict=True) if kept]
+    return Described(tuple(names), found.rows)
+
+
+def read_truth(path: Path) -> Truth:
+    """Read the ground truth. Raises ``InvalidArgument`` for a file without the columns, or with a query twice."""
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        if missing := set(COLUMNS) - set(reader.fieldnames or ()):
+            raise InvalidArgument(f"{path} has no column {', '.join(sorted(missing))}; needed are {', '.join(COLUMNS)}")
+        rows = list(reader)
+    references = {row["query_id"]: row["reference_id"] for row in rows}
+    if len(references) != len(rows):
+        raise InvalidArgument(f"{path} names a query twice; each needs one line")
+    return Truth(references, {row["query_id"]: row["level"] for row in rows})
+
+
+def measure(scores: Float, queries: Sequence[str], references: Sequence[str], truth: Truth) -> Figures:
+    """Figures of a score matrix (Q, R), larger for likelier."""
+    places = {name: place for place, name in enumerate(references)}
+    wanted = np.array([places.get(truth.references[name], -1) for name in queries])
+    positives = int((wanted >= 0).sum())
+    rows, columns = _candidates(scores, min(scores.size, PER_QUERY * len(queries)))
+    correct = wanted[rows] == columns
+    ranked = metrics.curve(correct, scores[rows, columns].astype(np.float64), positives)
+    point = metrics.recall_at_precision(ranked, 0.9)
+    return Figures(
+        micro_ap=metrics.average_precision(ranked),
+        recall_at_p90=point.recall,
+        threshold_at_p90=point.threshold,
+        recall_at_1=_recall_at_1(scores, wanted, [truth.levels[name] for name in queries]),
+    )
+
+
+def _candidates(scores: Float, count: int) -> tuple[Ints, Ints]:
+    """Rows and columns of the ``count`` best pairs over all queries."""
+    flat = np.argpartition(-scores, count - 1, axis=None)[:count]
+    rows, columns = np.unravel_index(flat, scores.shape)
+    return rows.astype(np.int64), columns.astype(np.int64)
+
+
+def _recall_at_1(scores: Float, wanted: Ints, levels: Sequence[str]) -> dict[str, float]:
+    """Share of the queries of each level whose reference scores above every other; a tie counts as missed."""
+    found: dict[str, list[bool]] = {}
+    for row, place, level in zip(scores, wanted, levels, strict=True):
+        if place >= 0:
+            others = np.delete(row, place)
+            found.setdefault(level, []).append(bool(len(others) == 0 or row[place] > others.max()))
+    return {level: float(np.mean(hits)) for level, hits in found.items()}
+
+
+def _check(truth: Truth, queries: Described, references: Described) -> None:
+    if unknown := set(queries.ids) - truth.references.keys():
+        raise InvalidArgument(
+            f"the ground truth has no line for {len(unknown)} of {len(queries.ids)} queries ({min(unknown)}, say); "
+            "give the file that belongs to these pictures"
+        )
+    named = {truth.references[name] for name in queries.ids} - {""}
+    if absent := named - set(references.ids):
+        raise InvalidArgument(
+            f"{len(absent)} references of the ground truth are not among the pictures ({min(absent)}, say); give all"
+        )
