@@ -1,6 +1,6 @@
 """Copy detection of the default bundle on the benchmark of the project, beside plain pixels and colours.
 
-COPYSIGHT_DATA names the folder that holds `copybench/` (references.tar, queries.tar, ground_truth.csv, and a README with
+COPYSIGHT_DATA names the folder that holds `copybench/` (references.tar, queries.tar, ground_truth.csv, a README with
 the table of perceptual hashes) and `photos/`, which serve as background for score normalisation.
 """
 
