@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from copysight.errors import InvalidArgument
+from copysight.errors import InvalidArgument, TooFewPictures
 from training import checkpoint, data, gather, imitation, loop, probe
 from training import journal as journals
 from training.augment import Recipe
@@ -59,6 +59,8 @@ def run(job: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method], say:
     join(job)
     first = gather.rank() == 0
     saved = checkpoint.load(job.out) if (job.out / checkpoint.NAME).exists() else None
+    if job.warm_start is not None and saved is None:
+        checkpoint.load(job.warm_start)  # a file that cannot be read is said now, not after the decoding
     job.out.mkdir(parents=True, exist_ok=True)
     scalars = journals.tensorboard(job.out) if job.tensorboard and first else None
     journal = Journal(job.out if first else None, say, scalars)
@@ -113,6 +115,10 @@ def _imitate(ground: _Ground, warm_start: Path, recipe: Recipe | EditRecipe) -> 
     job, batch = ground.job, ground.job.warm_start_batch
     out = job.out / "imitation"
     out.mkdir(exist_ok=True)
+    if batch > len(ground.pack):
+        raise TooFewPictures(
+            f"got --warm-start-batch {batch} for {len(ground.pack)} pictures; lower it or add pictures"
+        )
     epochs = job.warm_start_pictures / (len(ground.pack) // batch * batch)
     plan = dataclasses.replace(job.plan, batch=batch, epochs=epochs, clip=1.0, accumulate=1, collapse_steps=0)
     single = imitation.recipe(plan.image_size, recipe)

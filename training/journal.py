@@ -63,7 +63,11 @@ class Journal:
         if self.scalars is not None:
             for name, value in values.items():
                 if isinstance(value, float):
-                    self.scalars(f"{kind}/{values.get('set', '')}{name}", value, int(str(values.get("step", 0))))
+                    self.scalars(
+                        "/".join(filter(None, (kind, str(values.get("set", "")), name))),
+                        value,
+                        int(str(values.get("step", 0))),
+                    )
         self.say(f"{kind:9}" + "  ".join(f"{name} {_short(value)}" for name, value in values.items()))
 
 
