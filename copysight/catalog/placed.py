@@ -29,12 +29,12 @@ def since(connection: sa.Connection, sequence: int, model: str) -> Vectors:
         .where(models.c.name == model, vectors.c.sequence > sequence)
     )
     fresh = items.c.id.in_(sa.select(items.c.id).where(items.c.placed > sequence).union(late))
-    return _vectors(connection.execute(_query(model).where(fresh)), _dimension(connection, model))
+    return _vectors(connection.execute(_query(model).where(fresh)).all(), _dimension(connection, model))
 
 
 def of_ids(connection: sa.Connection, ids: Sequence[int], model: str) -> Vectors:
     """The items named."""
-    return _vectors(connection.execute(_query(model).where(items.c.id.in_(ids))), _dimension(connection, model))
+    return _vectors(connection.execute(_query(model).where(items.c.id.in_(ids))).all(), _dimension(connection, model))
 
 
 def stream(connection: sa.Connection, model: str, size: int) -> Iterator[Vectors]:
@@ -42,11 +42,11 @@ def stream(connection: sa.Connection, model: str, size: int) -> Iterator[Vectors
     dimension = _dimension(connection, model)
     after = 0
     while True:
-        part = _vectors(connection.execute(_query(model).where(items.c.id > after).limit(size)), dimension)
-        if not len(part.ids):
+        rows = connection.execute(_query(model).where(items.c.id > after).limit(size)).all()
+        if not rows:
             return
-        yield part
-        after = int(part.ids[-1])
+        yield _vectors(rows, dimension)
+        after = rows[-1].id
 
 
 def without(model: str, after: int) -> sa.Select[Any]:
@@ -63,20 +63,20 @@ def bad_vectors() -> sa.Select[Any]:
 
 
 def _query(model: str) -> sa.Select[Any]:
-    return (
-        sa.select(items.c.id, items.c.collection, vectors.c.vector)
-        .join(vectors, vectors.c.sha256 == items.c.sha256)
-        .where(vectors.c.model == sa.select(models.c.id).where(models.c.name == model).scalar_subquery())
-        .order_by(items.c.id)
-    )
+    # An outer join, though rows without a vector are dropped below: it makes the database go from items to vectors.
+    # From vectors to items it would read every vector there is, for each chunk of a stream.
+    number = sa.select(models.c.id).where(models.c.name == model).scalar_subquery()
+    fitting = sa.and_(vectors.c.sha256 == items.c.sha256, vectors.c.model == number)
+    joined = items.outerjoin(vectors, fitting)
+    return sa.select(items.c.id, items.c.collection, vectors.c.vector).select_from(joined).order_by(items.c.id)
 
 
 def _dimension(connection: sa.Connection, model: str) -> int:
     return int(connection.execute(sa.select(models.c.dimension).where(models.c.name == model)).scalar() or 0)
 
 
-def _vectors(rows: sa.CursorResult[Any], dimension: int) -> Vectors:
-    found = rows.all()
+def _vectors(rows: Sequence[sa.Row[Any]], dimension: int) -> Vectors:
+    found = [row for row in rows if row.vector is not None]
     matrix: npt.NDArray[np.float32] = np.frombuffer(b"".join(row.vector for row in found), dtype="<f4")
     ids = np.fromiter((row.id for row in found), dtype=np.int64, count=len(found))
     return Vectors(ids, matrix.reshape(len(found), dimension), tuple(row.collection for row in found))
