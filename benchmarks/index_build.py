@@ -25,8 +25,9 @@ from copysight import images
 from copysight.bundle import Bundle
 from copysight.embedder import Embedder, Runtime
 from copysight.scan import Entry, scan
-from index_builder.build import Plan, build
+from index_builder.build import build
 from index_builder.embedding import cores
+from index_builder.plan import Plan
 from index_builder.progress import Progress
 
 

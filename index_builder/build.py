@@ -2,56 +2,24 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from copysight.embedder import Embedder, Runtime
 from copysight.errors import ItemNotFound, NoPictures
 from copysight.index import Index
-from copysight.scan import Entry, Scan, scan
+from copysight.scan import Entry, scan
 from index_builder import commit, embedding, publishing
 from index_builder.commit import Committed
 from index_builder.embedding import Workshop
 from index_builder.opening import opened
+from index_builder.plan import Plan, Work
 from index_builder.progress import Progress
 from index_builder.records import Embedded, Record
 from index_builder.staging import Staging
 from index_builder.summary import LISTED, Summary
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to build. ``bundle`` None: that of the index, or the default one for a new index. ``clusters`` None: by N.
-
-    ``publish`` False leaves the new items in the delta: searchable at once, folded in by the next rebuild. ``chunk``
-    is how many pictures are lost, at most, to a kill.
-    """
-
-    source: Path
-    index: Path
-    bundle: str | None = None
-    collection: str = "default"
-    policy: str = "keep"
-    replace: bool = False
-    publish: bool = True
-    clusters: int | None = None
-    threads: int = 0
-    provider: str = "cpu"
-    chunk: int = 256
-
-
-@dataclass(frozen=True)
-class Work:
-    """A build under way."""
-
-    plan: Plan
-    found: Scan
-    index: Index
-    staging: Staging
-    job: int
-    progress: Progress
 
 
 @dataclass(frozen=True)
@@ -71,11 +39,11 @@ def build(plan: Plan, progress: Progress) -> Summary:
     began = time.monotonic()
     found = scan(plan.source)
     with opened(plan.index, plan.bundle, plan.policy) as index:
-        staging = Staging(index.staging, str(plan.source.resolve()), index.bundle.id, index.variant, plan.collection)
+        staging = Staging(index.staging, *identity(plan, index))
         with staging.held(), _job(index, staging) as job:
             work = Work(plan, found, index, staging, job, progress)
             ran = _embed(work)
-            committed = commit.commit(index, staging, found, plan.collection, plan.replace, progress)
+            committed = commit.commit(work)
             _check_any(work, committed)
             if plan.publish:
                 publishing.publish_changes(index, plan.clusters, progress)
@@ -83,6 +51,11 @@ def build(plan: Plan, progress: Progress) -> Summary:
             summary = _summary(work, ran, committed, time.monotonic() - began)
             index.catalog.jobs.update(job, message=summary.to_json())
     return summary
+
+
+def identity(plan: Plan, index: Index) -> tuple[str, ...]:
+    """What two builds must have in common for one to go on where the other stopped."""
+    return str(plan.source.resolve()), index.bundle.id, index.variant, plan.collection, str(plan.replace)
 
 
 @contextmanager
@@ -119,9 +92,10 @@ def _embed(work: Work) -> Ran:
     if resumed:
         work.progress.say(f"going on after {resumed:,} of {total:,} pictures")
     done, embedded = resumed, 0
-    with work.progress.stage("embed", total, resumed) as step:
-        for chunk in _chunks(_counted(_records(work, waiting), step), work.plan.chunk):
-            work.staging.write(chunk)
+    # Chunks are written by a thread of their own: the model does not wait for the disk.
+    with work.progress.stage("embed", total, resumed) as step, ThreadPoolExecutor(1) as writer:
+        chunks = _chunks(_counted(_records(work, waiting), step), work.plan.chunk)
+        for chunk in embedding.ordered(writer, work.staging.written, chunks, 2):
             done += len(chunk)
             embedded += sum(isinstance(record, Embedded) for record in chunk)
             work.index.catalog.jobs.update(work.job, progress=done, total=total)
@@ -133,7 +107,8 @@ def _records(work: Work, waiting: list[Entry]) -> Iterator[Record]:
     keys = [entry.key for entry in waiting]
     known = {key: item.sha256 for key, item in index.catalog.find_many(plan.collection, keys).items()}
     embedder = Embedder(index.bundle, Runtime(variant=index.variant, provider=plan.provider))
-    return embedding.embedded(waiting, Workshop(embedder, index.blobs, known, plan.threads or embedding.cores()))
+    keep, threads = index.blobs.policy == "keep", plan.threads or embedding.cores()
+    return embedding.embedded(waiting, Workshop(embedder, known, plan.replace, keep, work.staging.put, threads))
 
 
 def _counted(records: Iterable[Record], step: Callable[[int], None]) -> Iterator[Record]:

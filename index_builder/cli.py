@@ -11,7 +11,8 @@ import click
 from copysight.errors import InvalidArgument
 from copysight.index import Index, backup, restore, rollback, verify
 from index_builder import publishing
-from index_builder.build import Plan, build
+from index_builder.build import build
+from index_builder.plan import Plan
 from index_builder.progress import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -4,15 +4,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from copysight import images
 from copysight.catalog import Added, NewItem
-from copysight.errors import KeyConflict, PictureError
-from copysight.index import Index
-from copysight.scan import Entry, Scan
-from index_builder.embedding import store
-from index_builder.progress import Progress
+from copysight.errors import KeyConflict
+from copysight.scan import Entry
+from index_builder.plan import Work
 from index_builder.records import Embedded, Present, Record, Unreadable
-from index_builder.staging import Staging
 
 
 @dataclass(frozen=True)
@@ -22,8 +18,12 @@ class Committed:
     created: int
     replaced: int
     unchanged: int
-    conflicts: int
     failures: tuple[Unreadable, ...]
+
+    @property
+    def conflicts(self) -> int:
+        """Files whose keys are taken by other bytes."""
+        return self.reasons.get(KeyConflict.code, 0)
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -31,23 +31,19 @@ class Committed:
         return dict(sorted(Counter(failure.code for failure in self.failures).items()))
 
 
-def commit(
-    index: Index, staging: Staging, found: Scan, collection: str, replace: bool, progress: Progress
-) -> Committed:
+def commit(work: Work) -> Committed:
     """Add what is staged of the files that are still there and unchanged."""
-    entries = {entry.key: entry for entry in found.entries}
+    entries = {entry.key: entry for entry in work.found.entries}
     counts: Counter[str] = Counter()
     failures: list[Unreadable] = []
-    with progress.stage("commit", len(entries)) as step:
-        for chunk in staging.chunks():
+    with work.progress.stage("commit", len(entries)) as step:
+        for chunk in work.staging.chunks():
             records = [record for record in chunk if _is_current(record, entries)]
             failures += [record for record in records if isinstance(record, Unreadable)]
             counts["unchanged"] += sum(isinstance(record, Present) for record in records)
-            embedded = [record for record in records if isinstance(record, Embedded)]
-            for outcome in _add(index, embedded, entries, collection, replace, failures):
-                counts[outcome] += 1
+            counts.update(_add(work, [record for record in records if isinstance(record, Embedded)], failures))
             step(len(records))
-    return Committed(counts["created"], counts["replaced"], counts["unchanged"], counts["conflict"], tuple(failures))
+    return Committed(counts["created"], counts["replaced"], counts["unchanged"], tuple(failures))
 
 
 def _is_current(record: Record, entries: dict[str, Entry]) -> bool:
@@ -55,36 +51,22 @@ def _is_current(record: Record, entries: dict[str, Entry]) -> bool:
     return entry is not None and entry.stamp == record.stamp
 
 
-def _add(
-    index: Index,
-    records: list[Embedded],
-    entries: dict[str, Entry],
-    collection: str,
-    replace: bool,
-    failures: list[Unreadable],
-) -> Iterable[str]:
+def _add(work: Work, records: list[Embedded], failures: list[Unreadable]) -> Iterable[str]:
+    index = work.index
     with index.blobs.hold():
+        work.staging.hand_over([record.sha256 for record in records], index.blobs)
         whole = []
         for record in records:
-            if index.blobs.thumbnail(record.sha256) is not None or _restored(index, record, entries[record.key]):
-                whole.append(record)
+            if index.blobs.thumbnail(record.sha256) is None:
+                failures.append(Unreadable(record.key, record.stamp, "deleted", "deleted meanwhile; build again"))
             else:
-                failures.append(Unreadable(record.key, record.stamp, "changed", "the file changed while it was read"))
-        items = [_item(record, collection) for record in whole]
-        outcomes = index.catalog.add(items, model=index.bundle.id, replace=replace) if items else []
+                whole.append(record)
+        items = [_item(record, work.plan.collection) for record in whole]
+        outcomes = index.catalog.add(items, model=index.bundle.id, replace=work.plan.replace) if items else []
     for record, outcome in zip(whole, outcomes, strict=True):
         if isinstance(outcome, KeyConflict):
             failures.append(Unreadable(record.key, record.stamp, outcome.code, outcome.message))
-    return [outcome.status if isinstance(outcome, Added) else "conflict" for outcome in outcomes]
-
-
-def _restored(index: Index, record: Embedded, entry: Entry) -> bool:
-    """Put the blobs again: someone deleted an item of the same bytes after they were staged."""
-    try:
-        data = entry.read()
-        return store(data, images.decode(data, at_least=index.bundle.at_least), index.blobs) == record.sha256
-    except (OSError, PictureError):
-        return False
+    return [outcome.status for outcome in outcomes if isinstance(outcome, Added)]
 
 
 def _item(record: Embedded, collection: str) -> NewItem:

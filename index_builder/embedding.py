@@ -10,9 +10,9 @@ from itertools import islice
 from typing import TypeVar
 
 from copysight import images
-from copysight.blobs import Blobs
+from copysight.blobs import THUMBNAIL_SUFFIX, encode_thumbnail
 from copysight.embedder import Embedder, Inputs
-from copysight.errors import PictureError
+from copysight.errors import KeyConflict, PictureError
 from copysight.scan import Entry
 from index_builder.records import Embedded, Float, Present, Record, Unreadable
 
@@ -37,11 +37,16 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Workshop:
-    """What a build works with. ``known``: key -> sha256 of what the catalog holds."""
+    """What a build works with. ``known``: key -> sha256 of what the catalog holds; ``replace``: take these keys over.
+
+    ``keep`` says whether originals are stored; ``put`` takes the name and the bytes of a blob, from any thread.
+    """
 
     embedder: Embedder
-    blobs: Blobs
     known: Mapping[str, str]
+    replace: bool
+    keep: bool
+    put: Callable[[str, bytes], None]
     threads: int
 
 
@@ -56,39 +61,31 @@ def embedded(entries: Iterable[Entry], workshop: Workshop) -> Iterator[Record]:
     size, runners = BATCHES[provider], workshop.threads if provider == "cpu" else 2
     # One reader more than cores: some of them wait for the disk.
     with ThreadPoolExecutor(workshop.threads + 1) as read, ThreadPoolExecutor(runners) as run:
-        prepared = _ordered(read, lambda entry: _prepare(entry, workshop), entries, 2 * size * (runners + 1))
+        prepared = ordered(read, lambda entry: _prepare(entry, workshop), entries, 2 * size * (runners + 1))
         batches = iter(lambda: list(islice(prepared, size)), [])
-        for records in _ordered(run, lambda batch: _run(batch, workshop.embedder), batches, runners + 1):
+        for records in ordered(run, lambda batch: _run(batch, workshop.embedder), batches, runners + 1):
             yield from records
-
-
-def store(data: bytes, picture: images.Picture, blobs: Blobs) -> str:
-    """Put the original and the thumbnail; returns the sha256."""
-    with blobs.hold():
-        sha256 = blobs.put_original(data)
-        blobs.put_thumbnail(sha256, picture.pixels)
-    return sha256
 
 
 def _prepare(entry: Entry, workshop: Workshop) -> Prepared | Unreadable | Present:
     try:
         data = entry.read()
-        if workshop.known.get(entry.key) == hashlib.sha256(data).hexdigest():
+        sha256 = hashlib.sha256(data).hexdigest()
+        known = workshop.known.get(entry.key, sha256)
+        if known != sha256 and not workshop.replace:
+            return Unreadable(entry.key, entry.stamp, KeyConflict.code, "the key is taken by another picture")
+        if entry.key in workshop.known and known == sha256:
             return Present(entry.key, entry.stamp)
         picture = images.decode(data, at_least=workshop.embedder.bundle.at_least)
     except PictureError as error:
         return Unreadable(entry.key, entry.stamp, error.code, error.message)
     except OSError as error:
         return Unreadable(entry.key, entry.stamp, "unreadable_file", f"the file cannot be read: {error.strerror}")
-    return Prepared(
-        key=entry.key,
-        stamp=entry.stamp,
-        sha256=store(data, picture, workshop.blobs),
-        width=picture.width,
-        height=picture.height,
-        source=entry.source,
-        inputs=workshop.embedder.prepare(picture.pixels),
-    )
+    workshop.put(sha256 + THUMBNAIL_SUFFIX, encode_thumbnail(picture.pixels))
+    if workshop.keep:
+        workshop.put(sha256, data)
+    inputs = workshop.embedder.prepare(picture.pixels)
+    return Prepared(entry.key, entry.stamp, sha256, picture.width, picture.height, entry.source, inputs)
 
 
 def _run(batch: list[Prepared | Unreadable | Present], embedder: Embedder) -> list[Record]:
@@ -110,7 +107,7 @@ def _finished(picture: Prepared, vector: Float) -> Embedded:
     )
 
 
-def _ordered(pool: ThreadPoolExecutor, function: Callable[[A], B], items: Iterable[A], ahead: int) -> Iterator[B]:
+def ordered(pool: ThreadPoolExecutor, function: Callable[[A], B], items: Iterable[A], ahead: int) -> Iterator[B]:
     """``map`` over a pool in order, with at most ``ahead`` items under way."""
     under_way: deque[Future[B]] = deque()
     for item in items:

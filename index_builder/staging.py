@@ -5,7 +5,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from io import BytesIO
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from copysight import durable
+from copysight.blobs import THUMBNAIL_SUFFIX, Blobs
 from copysight.errors import PublisherBusy
 from index_builder.records import Embedded, Float, Present, Record, Unreadable
 
@@ -23,13 +25,18 @@ NAMES = {kind: name for name, kind in KINDS.items()}
 
 
 class Staging:
-    """A folder of chunks, ``000000.npz`` and so on, each written whole or not at all."""
+    """A folder of chunks, ``000000.npz`` and so on, each written whole or not at all; ``blobs/`` holds their files.
+
+    Originals and thumbnails wait here until their items are committed: an abandoned build leaves nothing elsewhere, and
+    one sync makes a whole chunk of them durable (one by one they cost 8 ms of waiting each).
+    """
 
     def __init__(self, root: Path, *identity: str) -> None:
         """``identity`` is what must be equal for a build to go on where another stopped: source, model, …."""
         digest = hashlib.sha256("\0".join(identity).encode(errors="surrogateescape")).hexdigest()
         self.directory = root / digest[:16]
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self._blobs = self.directory / "blobs"
+        self._blobs.mkdir(parents=True, exist_ok=True)
         durable.sync_directory(root)
 
     @contextmanager
@@ -42,13 +49,21 @@ class Staging:
         finally:
             os.close(handle)
 
-    def write(self, records: Sequence[Record]) -> None:
-        """Add a chunk; durable when this returns."""
+    def put(self, name: str, data: bytes) -> None:
+        """Keep a blob; whole from the moment that it has its name, durable when the chunk of its record is."""
+        part = self._blobs / f".{name}.{threading.get_ident()}"
+        part.write_bytes(data)
+        part.replace(self._blobs / name)
+
+    def written(self, records: list[Record]) -> list[Record]:
+        """Add a chunk; it and its blobs are durable when this returns. Gives back the chunk."""
+        durable.sync_filesystem(self._blobs)
         vectors = [record.vector for record in records if isinstance(record, Embedded)]
         text = json.dumps([_plain(record) for record in records]).encode()
         out = BytesIO()
         np.savez(out, vectors=np.asarray(vectors, np.float32), records=np.frombuffer(text, np.uint8))
         durable.write_file(self.directory / f"{len(self._files()):06d}.npz", out.getvalue())
+        return records
 
     def chunks(self) -> Iterator[list[Record]]:
         """What was written, chunk by chunk, in order."""
@@ -60,6 +75,16 @@ class Staging:
     def done(self) -> dict[str, str]:
         """Key -> stamp of every file that some chunk holds; the latest where there are several."""
         return {record.key: record.stamp for chunk in self.chunks() for record in chunk}
+
+    def hand_over(self, sha256s: Iterable[str], blobs: Blobs) -> None:
+        """Move blobs to their place in the index; call it under ``blobs.hold()``."""
+        leaving = self.directory / "leaving"
+        leaving.mkdir(exist_ok=True)
+        for sha256 in sha256s:
+            for name in (sha256, sha256 + THUMBNAIL_SUFFIX):
+                if (self._blobs / name).exists():
+                    (self._blobs / name).replace(leaving / name)
+        blobs.take_in(leaving)
 
     def job(self) -> int | None:
         """The number of the job whose work this is."""

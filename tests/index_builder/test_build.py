@@ -14,7 +14,8 @@ from copysight.embedder import Embedder
 from copysight.errors import BundleMismatch, InvalidArgument, NoPictures, PublisherBusy
 from copysight.index import Index
 from copysight.scan import scan
-from index_builder.build import Plan, build
+from index_builder.build import build
+from index_builder.plan import Plan
 from index_builder.progress import Progress
 from index_builder.staging import Staging
 
@@ -179,7 +180,7 @@ def test_a_directory_that_holds_something_else(run, folder, tmp_path):
 def test_the_same_build_twice_at_once(run, folder, tiny_bundle, tmp_path):
     run(publish=False)
     with Index.open(tmp_path / "index") as index:
-        staging = Staging(index.staging, str(folder.resolve()), tiny_bundle.id, "fp32", "default")
+        staging = Staging(index.staging, str(folder.resolve()), tiny_bundle.id, "fp32", "default", "False")
         with staging.held(), pytest.raises(PublisherBusy, match="another process builds"):
             run()
 

@@ -1,0 +1,126 @@
+"""``embed``, ``search`` and ``compare``: the answers of the service, on local files."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from cli import local
+from cli.local import Local
+from copysight import bundle as bundles
+from copysight.embedder import Embedder, Runtime
+from copysight.errors import InvalidArgument
+from copysight.index import Index, Snapshot
+from copysight.scoring import Calibration
+
+FILE = click.Path(exists=True, path_type=Path)
+BATCH = 16
+
+
+@click.command()
+@click.argument("pictures", nargs=-1, required=True, type=FILE)
+@click.option("--bundle", default="default", show_default=True, help="A bundle's directory, or `default`.")
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="Write the (N, D) array as .npy here.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def embed(pictures: tuple[Path, ...], bundle: str, out: Path | None, as_json: bool) -> None:
+    """Embeddings of PICTURES (files or folders), L2-normalised."""
+    model = bundles.load(bundle)
+    files = local.files(pictures)
+    vectors = np.concatenate(list(_vectors(files, Embedder(model))))
+    if out is not None:
+        with out.open("wb") as file:
+            np.save(file, vectors)
+    if as_json:
+        items = [{"path": str(path), "embedding": row.tolist()} for path, row in zip(files, vectors, strict=True)]
+        click.echo(json.dumps({"model": model.id, "dimension": model.dimension, "items": items}))
+    else:
+        for path, row in zip(files, vectors, strict=True):
+            click.echo(f"{path}: {' '.join(f'{value:+.4f}' for value in row[:6])} … ({len(row)} numbers)")
+
+
+@click.command()
+@click.argument("picture", type=FILE)
+@click.option("--index", "directory", required=True, type=FILE, help="Directory of the index.")
+@click.option("-k", "k", default=10, show_default=True, type=click.IntRange(1), help="How many matches.")
+@click.option("--collection", default=None, help="Only this collection. Default: all.")
+@click.option("--filter", "condition", default=None, help='JSON, for example {"eq": ["field", "value"]}.')
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def search(
+    picture: Path, directory: Path, k: int, collection: str | None, condition: str | None, as_json: bool
+) -> None:
+    """Find PICTURE, or what it was made from, in an index."""
+    with Index.open(directory) as index:
+        snapshot = index.snapshot()
+        query = local.read(picture, snapshot.bundle)
+        vector = Embedder(snapshot.bundle, Runtime(variant=snapshot.variant)).embed([query.pixels])
+        [found] = snapshot.search(vector, k, collection=collection, filter=_json(condition))
+        items = index.catalog.get_many([match.id for match in found])
+        matches = [
+            {
+                "id": match.id,
+                "key": items[match.id].key,
+                "collection": items[match.id].collection,
+                **_judged(match.similarity, items[match.id].sha256 == query.sha256, _calibration(snapshot)),
+                "metadata": dict(items[match.id].metadata),
+            }
+            for match in found
+            if match.id in items
+        ]
+        name = snapshot.generation.name if snapshot.generation else None
+    if as_json:
+        click.echo(json.dumps({"model": snapshot.bundle.id, "generation": name, "matches": matches}))
+    else:
+        for match in matches:
+            click.echo(f"{match['similarity']:.4f}  {match['verdict']:9}  {match['id']:>8}  {match['key']}")
+
+
+@click.command()
+@click.argument("one", type=FILE)
+@click.argument("other", type=FILE)
+@click.option("--bundle", default="default", show_default=True, help="A bundle's directory, or `default`.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def compare(one: Path, other: Path, bundle: str, as_json: bool) -> None:
+    """Say how alike two pictures are, and whether one is a copy of the other."""
+    model = bundles.load(bundle)
+    first, second = local.read(one, model), local.read(other, model)
+    vectors = Embedder(model).embed([first.pixels, second.pixels])
+    calibration = Calibration.from_json(model.calibration) if model.calibration else None
+    answer = _judged(float(vectors[0] @ vectors[1]), local.equal_pixels(first, second), calibration)
+    if as_json:
+        click.echo(json.dumps({"model": model.id, **answer}))
+        return
+    chance = "" if answer["probability"] is None else f", probability {answer['probability']:.3f}"
+    click.echo(f"{answer['verdict']}: similarity {answer['similarity']:.4f}{chance}")
+
+
+def _vectors(files: list[Path], embedder: Embedder) -> Iterator[np.ndarray]:
+    for start in range(0, len(files), BATCH):
+        batch: list[Local] = [local.read(path, embedder.bundle) for path in files[start : start + BATCH]]
+        yield embedder.embed([picture.pixels for picture in batch])
+
+
+def _judged(similarity: float, equal: bool, calibration: Calibration | None) -> Mapping[str, Any]:
+    """The fields of a match. Without a calibration nothing but equality is certain."""
+    answer: dict[str, Any] = {"similarity": similarity, "score": similarity}
+    if calibration is None:
+        return answer | {"probability": None, "verdict": "exact" if equal else "uncertain"}
+    probability = float(calibration.probability(similarity))
+    return answer | {"probability": probability, "verdict": calibration.verdict(similarity, equal)}
+
+
+def _calibration(snapshot: Snapshot) -> Calibration | None:
+    found = snapshot.calibration or snapshot.bundle.calibration
+    return Calibration.from_json(found) if found else None
+
+
+def _json(text: str | None) -> object | None:
+    if text is None:
+        return None
+    try:
+        parsed: object = json.loads(text)
+    except ValueError as error:
+        raise InvalidArgument(f"got the filter {text!r}, which is no JSON ({error})") from error
+    return parsed

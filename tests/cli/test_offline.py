@@ -1,0 +1,123 @@
+"""Offline commands on drawn pictures: what they print is what the core says."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from cli.main import main
+from copysight import images
+from copysight.embedder import Embedder
+
+
+@pytest.fixture
+def folder(tmp_path, drawn, jpeg):
+    root = tmp_path / "pictures"
+    root.mkdir()
+    for number in range(3):
+        (root / f"{number}.jpg").write_bytes(jpeg(drawn(number)))
+    return root
+
+
+@pytest.fixture
+def index(folder, tiny_bundle, tmp_path):
+    words = ["index", "build", folder, "--index", tmp_path / "index", "--bundle", tiny_bundle.path]
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    return tmp_path / "index"
+
+
+def run(*words):
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def answer(*words):
+    result = run(*words, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def expected(folder, bundle, number):
+    picture = images.decode((folder / f"{number}.jpg").read_bytes(), at_least=bundle.at_least)
+    return Embedder(bundle).embed([picture.pixels])[0]
+
+
+def test_embed_a_folder(folder, tiny_bundle, tmp_path):
+    out = tmp_path / "vectors.npy"
+    found = answer("embed", folder, "--bundle", tiny_bundle.path, "--out", out)
+    assert (found["model"], found["dimension"]) == (tiny_bundle.id, 32)
+    assert [item["path"] for item in found["items"]] == [str(folder / f"{n}.jpg") for n in range(3)]
+    for number in range(3):
+        np.testing.assert_array_equal(np.load(out)[number], expected(folder, tiny_bundle, number))
+        np.testing.assert_allclose(found["items"][number]["embedding"], np.load(out)[number], atol=1e-7)
+
+
+def test_search_finds_the_picture_itself_first(folder, index):
+    found = answer("search", folder / "1.jpg", "--index", index, "-k", 2)
+    assert found["generation"] == "000001"
+    assert [set(match) for match in found["matches"]] == [
+        {"id", "key", "collection", "similarity", "score", "probability", "verdict", "metadata"}
+    ] * 2
+    assert (found["matches"][0]["key"], found["matches"][0]["verdict"]) == ("1.jpg", "exact")
+    assert found["matches"][0]["similarity"] == pytest.approx(1, abs=1e-6)
+    assert "1.jpg" in run("search", folder / "1.jpg", "--index", index).stdout.splitlines()[0]
+
+
+def test_search_in_another_collection_finds_nothing(folder, index):
+    assert answer("search", folder / "1.jpg", "--index", index, "--collection", "other")["matches"] == []
+
+
+def test_compare(folder, tiny_bundle, tmp_path):
+    words = ("--bundle", tiny_bundle.path)
+    same = answer("compare", folder / "0.jpg", folder / "0.jpg", *words)
+    assert same["verdict"] == "exact"
+    assert same["similarity"] == pytest.approx(1, abs=1e-6)
+    other = answer("compare", folder / "0.jpg", folder / "1.jpg", *words)
+    assert other["verdict"] != "exact"
+    cosine = expected(folder, tiny_bundle, 0) @ expected(folder, tiny_bundle, 1)
+    assert other["similarity"] == pytest.approx(float(cosine), abs=1e-6)
+    Image.open(folder / "0.jpg").save(tmp_path / "0.png")
+    assert answer("compare", folder / "0.jpg", tmp_path / "0.png", *words)["verdict"] == "exact"
+
+
+def test_attention_of_a_picture_and_one_head(folder, tiny_bundle, tmp_path):
+    out = tmp_path / "map.png"
+    found = answer("attention", folder / "0.jpg", "--out", out, "--bundle", tiny_bundle.path)
+    assert found == {"out": str(out), "frames": 1, "heads": 2, "grid": [4, 4]}
+    with Image.open(out) as sheet:
+        assert sheet.width > 3 * 224
+    run("attention", folder / "0.jpg", "--out", out, "--bundle", tiny_bundle.path, "--head", 1)
+    with Image.open(out) as one:
+        assert one.size == (160, 120)
+    wrong = run("attention", folder / "0.jpg", "--out", out, "--bundle", tiny_bundle.path, "--head", 2)
+    assert wrong.exit_code == 1
+    assert "counted from 0" in wrong.stderr
+
+
+@pytest.mark.parametrize("kind", ["folder", "animation"])
+def test_attention_of_a_video(folder, tiny_bundle, tmp_path, kind, drawn):
+    source = folder
+    if kind == "animation":
+        source = tmp_path / "film.gif"
+        drawn(0).save(source, save_all=True, append_images=[drawn(1), drawn(2)])
+    out = tmp_path / "maps.webp"
+    words = ("attention", source, "--bundle", tiny_bundle.path, "--head", 0, "--out")
+    assert answer(*words, out)["frames"] == 3
+    with Image.open(out) as film:
+        assert film.n_frames == 3
+    assert "a video needs .webp or .gif" in run(*words, tmp_path / "maps.png").stderr
+
+
+def test_a_broken_file_is_named(folder, tiny_bundle):
+    (folder / "2.jpg").write_bytes(b"broken")
+    result = run("embed", folder, "--bundle", tiny_bundle.path)
+    assert result.exit_code == 1
+    assert "2.jpg: got 6 bytes that are no picture" in result.stderr
+
+
+def test_a_filter_that_is_no_json(folder, index):
+    result = run("search", folder / "0.jpg", "--index", index, "--filter", "{")
+    assert result.exit_code == 1
+    assert "which is no JSON" in result.stderr

@@ -1,0 +1,81 @@
+"""The commands ``copysight index …``."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from cli.main import main
+from copysight.index import Index
+
+
+def run(*words):
+    return CliRunner().invoke(main, ["index", *(str(word) for word in words)])
+
+
+def answer(*words):
+    result = run(*words, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def index(folder, tiny_bundle, tmp_path):
+    result = run("build", folder, "--index", tmp_path / "index", "--bundle", tiny_bundle.path, "--clusters", 2)
+    assert result.exit_code == 0, result.output
+    assert "6 added" in result.stdout
+    assert "generation 000001 (flat, recall 1.000), 2 clusters" in result.stdout
+    return tmp_path / "index"
+
+
+def test_status(index, tiny_bundle):
+    found = answer("status", "--index", index)
+    assert (found["count"], found["generation"], found["delta"], found["tombstones"]) == (6, "000001", 0, 0)
+    assert (found["bundle"], found["model"], found["policy"]) == ("tiny", tiny_bundle.id, "keep")
+    assert found["jobs"][0]["state"] == "done"
+    assert "generation   000001" in run("status", "--index", index).stdout
+
+
+def test_add_remove_rebuild_rollback(index, folder, tmp_path, drawn, jpeg):
+    more = tmp_path / "more"
+    more.mkdir()
+    (more / "new.jpg").write_bytes(jpeg(drawn(20)))
+    assert answer("add", more, "--index", index)["created"] == 1
+    assert answer("remove", "--index", index, "--key", "0.jpg", "--id", 2) == {"removed": 2}
+    status = answer("status", "--index", index)
+    assert (status["count"], status["delta"], status["tombstones"]) == (5, 1, 2)
+    assert answer("rebuild", "--index", index) == {"generation": "000002", "count": 5}
+    status = answer("status", "--index", index)
+    assert (status["count"], status["delta"], status["tombstones"]) == (5, 0, 0)
+    assert answer("rollback", "--index", index) == {"generation": "000001", "count": 5}
+    assert answer("rollback", "--index", index, "--to", "000002")["generation"] == "000002"
+
+
+def test_remove_what_is_not_there_removes_nothing(index):
+    result = run("remove", "--index", index, "--key", "0.jpg", "--key", "nowhere.jpg")
+    assert result.exit_code == 1
+    assert "there is no item nowhere.jpg; nothing was removed" in result.stderr
+    assert answer("status", "--index", index)["count"] == 6
+    assert run("remove", "--index", index).exit_code == 2
+
+
+def test_verify(index):
+    assert answer("verify", "--index", index) == {"faults": []}
+    with Index.open(index) as opened:
+        sha256 = opened.catalog.get(1).sha256
+    (index / "blobs" / sha256[:2] / sha256).write_bytes(b"bit rot")
+    result = run("verify", "--index", index)
+    assert result.exit_code == 1
+    assert result.stdout == f"the original {sha256} differs from its name\n"
+
+
+def test_backup_and_restore(index, tmp_path):
+    copy = tmp_path / "copy"
+    assert answer("backup", copy, "--index", index)["count"] == 6
+    assert answer("restore", copy, "--index", tmp_path / "again")["count"] == 6
+    assert answer("verify", "--index", tmp_path / "again") == {"faults": []}
+
+
+def test_json_of_build_is_all_that_goes_to_stdout(folder, tiny_bundle, tmp_path):
+    found = answer("build", folder, "--index", tmp_path / "other", "--bundle", tiny_bundle.path)
+    assert (found["pictures"], found["created"], found["failures"]) == (6, 6, [])
