@@ -29,7 +29,8 @@ def since(connection: sa.Connection, sequence: int, model: str) -> Vectors:
         .where(models.c.name == model, vectors.c.sequence > sequence)
     )
     fresh = items.c.id.in_(sa.select(items.c.id).where(items.c.placed > sequence).union(late))
-    return _vectors(connection.execute(_query(model).where(fresh)).all(), _dimension(connection, model))
+    query = _query(model).where(fresh) if sequence > 0 else _query(model)
+    return _vectors(connection.execute(query).all(), _dimension(connection, model))
 
 
 def of_ids(connection: sa.Connection, ids: Sequence[int], model: str) -> Vectors:

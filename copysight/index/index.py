@@ -136,9 +136,10 @@ class Index:
     def reload(self) -> Snapshot:
         """Like `snapshot`, but waits until the live generation is loaded."""
         with self._loading:
-            fresh = self._load()
+            loaded = self._fault is None and self.layout.live() == _name(self._snapshot)
+            fresh = None if loaded else self._load()
             with self._lock:
-                self._snapshot = fresh
+                self._snapshot = self._snapshot if fresh is None else fresh
                 return self._refreshed()
 
     def install(self, bundle: str | Path) -> Bundle:
