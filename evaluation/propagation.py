@@ -68,7 +68,7 @@ def carry(features: Tensor, context: list[Labelled], near: Tensor | None, how: P
     for start in range(0, len(features), BLOCK):
         cosines = F.normalize(features[start : start + BLOCK], dim=-1) @ sources
         if near is not None:
-            cosines.unflatten(1, (len(context), -1)).masked_fill_(~near[start : start + BLOCK, None], -torch.inf)
+            cosines.view(len(cosines), len(context), -1).masked_fill_(~near[start : start + BLOCK, None], -torch.inf)
         parts.append(_vote(cosines, labels, how))
     return torch.cat(parts, dim=1).reshape(len(labels), *context[0].masks.shape[1:])
 
