@@ -1,5 +1,6 @@
 """The command ``serve``."""
 
+import ipaddress
 import logging
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def options(command: Any) -> Any:
 def serve(**given: str | None) -> None:
     """Answer over HTTP. Every option also comes from COPYSIGHT_ and its name in capitals, COPYSIGHT_PORT say."""
     settings = read_settings({name: value for name, value in given.items() if value is not None})
+    check_address(settings)
     _log_json()
     # FAISS runs in the threads of the pools; threads of its own inside them would only compete.
     limit_threads(1)
@@ -58,6 +60,22 @@ def read_settings(given: dict[str, str]) -> Settings:
     except ValidationError as error:
         parts = [f"{'.'.join(map(str, one['loc']))}: {one['msg']} (got {one['input']!r})" for one in error.errors()]
         raise InvalidArgument(f"a setting is wrong: {'; '.join(parts)}") from error
+
+
+def check_address(settings: Settings) -> None:
+    """Nobody gets an open service by accident: raises ``InvalidArgument`` for an address that others can reach."""
+    if settings.auth != "none" and not _is_loopback(settings.host):
+        raise InvalidArgument(
+            f"got host {settings.host}, which others can reach, and anybody could change the collection; put a proxy "
+            "that checks who asks in front of it and say so by COPYSIGHT_AUTH=none, or listen on 127.0.0.1"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def open_or_create(settings: Settings) -> Index:

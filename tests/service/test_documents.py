@@ -16,7 +16,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 def test_every_setting():
     text = (DOCS / "settings.md").read_text()
     for name, field in Settings.model_fields.items():
-        line = f"| `COPYSIGHT_{name.upper()}` | `{field.default}` | {field.description} |"
+        default = f"`{field.default}`" if field.default != "" else "(empty)"
+        line = f"| `COPYSIGHT_{name.upper()}` | {default} | {field.description} |"
         assert line in text, line
 
 
