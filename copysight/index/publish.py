@@ -9,9 +9,12 @@ import numpy.typing as npt
 
 from copysight import bundle as bundles
 from copysight import durable
+from copysight.errors import IndexCorrupt
 from copysight.index import gate as gates
-from copysight.index import history, writing
+from copysight.index import history, manifest, writing
 from copysight.index.choice import Choice
+from copysight.index.clusters import Clusters
+from copysight.index.clusters import load as load_clusters
 from copysight.index.gate import Gate
 from copysight.index.generation import Generation, open_generation
 from copysight.index.index import Index
@@ -49,15 +52,14 @@ def publish(
     report = progress or _silent
     with durable.writable(index.directory), publishing(index.layout):
         history.clean(index)
-        now = index.reload()
-        model = model or now.bundle.id
+        model = model or index.catalog.model()
         wanted = writing.Wanted(
             model=model,
-            variant=variant or now.variant,
+            variant=variant or index.catalog.variant(),
             dimension=bundles.load(index.layout.bundles / model, verify=False).dimension,
             choice=choice,
             clusters=clusters,
-            before=now.generation.clusters if now.generation is not None and now.bundle.id == model else None,
+            before=_clusters_before(index, model),
             gate=gate,
             seed=seed,
             built_at=clock(),
@@ -72,6 +74,20 @@ def publish(
         report("publish", 1, 1)
     index.reload()
     return open_generation(path, verify=False)
+
+
+def _clusters_before(index: Index, model: str) -> Clusters | None:
+    """Those of the latest generation of the model that can be read: their ids are to be kept."""
+    for name in reversed(index.layout.names()):
+        directory = index.layout.generations / name
+        try:
+            described = manifest.read(directory)
+            if described.bundle == model:
+                manifest.verify(directory, described)
+                return load_clusters(directory)
+        except IndexCorrupt:
+            continue
+    return None
 
 
 def _nothing(_vectors: npt.NDArray[np.float32]) -> None:
