@@ -14,6 +14,7 @@ from copysight import bundle as bundles
 from copysight.bundle import Bundle
 from copysight.embedder import Embedder
 from copysight.errors import InvalidArgument
+from copysight.preprocess import seen
 
 MILLISECONDS = 80
 ANIMATED = (".webp", ".gif")
@@ -33,7 +34,7 @@ ANIMATED = (".webp", ".gif")
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def attention(picture: Path, out: Path, bundle: str, head: int | None, mass: float, as_json: bool) -> None:
-    """Draw the last block's [CLS] attention over PICTURE.
+    """Draw the last block's [CLS] attention over the part of PICTURE that it sees.
 
     PICTURE is a picture; or a video: a folder of frames in the order of their names, or an animated GIF or WebP.
     """
@@ -71,7 +72,10 @@ def _frames(source: Path, model: Bundle) -> Iterator[Frame]:
 
 def _draw(frame: Frame, embedder: Embedder, head: int | None, mass: float) -> Image.Image:
     maps = embedder.attend([frame.pixels])[0]
-    return drawing.sheet(frame.canvas, maps, mass) if head is None else drawing.heat(frame.canvas, maps[head])
+    preprocess = embedder.bundle.graphs[embedder.bundle.graph_of("attention")].preprocess
+    left, top, right, bottom = (round(value) for value in seen(*frame.canvas.size, preprocess))
+    canvas = frame.canvas.crop((left, top, right, bottom))
+    return drawing.sheet(canvas, maps, mass) if head is None else drawing.heat(canvas, maps[head])
 
 
 def _save(drawn: Iterator[Image.Image], out: Path) -> int:

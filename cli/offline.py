@@ -1,9 +1,9 @@
 """``embed``, ``search`` and ``compare``: the answers of the service, on local files."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -14,7 +14,7 @@ from copysight import bundle as bundles
 from copysight.embedder import Embedder, Runtime
 from copysight.errors import InvalidArgument
 from copysight.index import Index, Snapshot
-from copysight.scoring import Calibration
+from copysight.scoring import Calibration, judge
 
 FILE = click.Path(exists=True, path_type=Path)
 BATCH = 16
@@ -57,13 +57,14 @@ def search(
         query = local.read(picture, snapshot.bundle)
         vector = Embedder(snapshot.bundle, Runtime(variant=snapshot.variant)).embed([query.pixels])
         [found] = snapshot.search(vector, k, collection=collection, filter=_json(condition))
+        calibration = _calibration(snapshot)
         items = index.catalog.get_many([match.id for match in found])
         matches = [
             {
                 "id": match.id,
                 "key": items[match.id].key,
                 "collection": items[match.id].collection,
-                **_judged(match.similarity, items[match.id].sha256 == query.sha256, _calibration(snapshot)),
+                **asdict(judge(match.similarity, calibration, items[match.id].sha256 == query.sha256)),
                 "metadata": dict(items[match.id].metadata),
             }
             for match in found
@@ -88,7 +89,7 @@ def compare(one: Path, other: Path, bundle: str, as_json: bool) -> None:
     first, second = local.read(one, model), local.read(other, model)
     vectors = Embedder(model).embed([first.pixels, second.pixels])
     calibration = Calibration.from_json(model.calibration) if model.calibration else None
-    answer = _judged(float(vectors[0] @ vectors[1]), local.equal_pixels(first, second), calibration)
+    answer = asdict(judge(float(vectors[0] @ vectors[1]), calibration, local.equal_pixels(first, second)))
     if as_json:
         click.echo(json.dumps({"model": model.id, **answer}))
         return
@@ -100,15 +101,6 @@ def _vectors(files: list[Path], embedder: Embedder) -> Iterator[np.ndarray]:
     for start in range(0, len(files), BATCH):
         batch: list[Local] = [local.read(path, embedder.bundle) for path in files[start : start + BATCH]]
         yield embedder.embed([picture.pixels for picture in batch])
-
-
-def _judged(similarity: float, equal: bool, calibration: Calibration | None) -> Mapping[str, Any]:
-    """The fields of a match. Without a calibration nothing but equality is certain."""
-    answer: dict[str, Any] = {"similarity": similarity, "score": similarity}
-    if calibration is None:
-        return answer | {"probability": None, "verdict": "exact" if equal else "uncertain"}
-    probability = float(calibration.probability(similarity))
-    return answer | {"probability": probability, "verdict": calibration.verdict(similarity, equal)}
 
 
 def _calibration(snapshot: Snapshot) -> Calibration | None:
