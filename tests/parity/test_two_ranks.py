@@ -20,7 +20,7 @@ def run_ranks(golden, tmp_path):
         for rank, out in enumerate(outs)
     ]
     try:
-        assert [process.wait(timeout=120) for process in running] == [0] * len(outs)
+        assert [process.wait(timeout=600) for process in running] == [0] * len(outs)
     finally:
         for process in running:
             process.kill()
