@@ -15,6 +15,10 @@ from copysight.errors import CheckpointMismatch
 from training import heads
 
 FORMAT = 1
+# What torch raises on a file that is not its own; by the first byte, it may be nearly anything.
+UNREADABLE = (
+    OSError, RuntimeError, EOFError, UnpicklingError, KeyError, ValueError, IndexError, AttributeError, TypeError
+)  # fmt: skip
 NAME = "checkpoint.pt"
 
 
@@ -81,7 +85,7 @@ def load(path: Path) -> Checkpoint:
     file = path / NAME if path.is_dir() else path
     try:
         return _read(file)
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, UnpicklingError) as error:
+    except UNREADABLE as error:
         raise CheckpointMismatch(
             f"{file} cannot be read as a checkpoint of this program ({type(error).__name__}: {error}); give a run's "
             "folder or its checkpoint.pt"
@@ -93,6 +97,15 @@ def _read(file: Path) -> Checkpoint:
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise ValueError("not a checkpoint of this format version")
     return Checkpoint(path=file, **content)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file was written by ``save``: a torch archive that holds our format number."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except UNREADABLE:
+        return False
+    return isinstance(content, dict) and "format" in content and "backbone_prefix" in content
 
 
 def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
-"""What can be exported: a run or checkpoint of ours, or a timm network by name, as a graph of fixed size."""
+"""What can be exported: our runs, released checkpoints, timm networks by name; as graphs of fixed size."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import timm
@@ -10,24 +11,33 @@ from torch import Tensor, nn
 
 from copysight.errors import InvalidArgument
 from copysight.preprocess import Preprocess
-from training import backbones, checkpoint
+from training import backbones, checkpoint, descriptors, official
+from training.checkpoint import Checkpoint
 from training.export import Network
 from training.graphs import PooledGraph, TransformerGraph, gem
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SWAV_STD = (0.228, 0.224, 0.225)
+"""As in the released code of SwAV and DeepCluster-v2."""
+TEMPERATURE = 0.1
+"""At which a released head's logits become probabilities: that of the student, of SwAV and of DeepCluster-v2."""
 LARGEST_K = 4096
 """More prototypes than this are left out of a bundle: DINO's 65,536 would be 64 MB of weights that nobody reads."""
 
 
 def load(source: str, size: int | None = None, recipe: str | None = None, random: bool = False) -> Network:
-    """Network of ``source``: ``timm:NAME``, a run directory or a checkpoint file.
+    """Network of ``source``: ``timm:NAME``, a run, our checkpoint, or a released DINO, SwAV or DeepCluster-v2 file.
 
     ``size`` (pixels) defaults to what it was trained at; ``recipe`` to ``cls`` for a ViT, ``pool`` for the rest;
     ``random`` leaves a timm network untrained (a baseline). Raises ``InvalidArgument`` or ``CheckpointMismatch``.
     """
     if source.startswith("timm:"):
         return from_timm(source.removeprefix("timm:"), size, recipe, random)
-    return from_checkpoint(Path(source), size, recipe)
+    path = Path(source)
+    if path.is_dir() or checkpoint.is_ours(path):
+        saved = checkpoint.load(path)
+        return from_copy(saved, size) if saved.method == "copy" else from_checkpoint(saved, size, recipe)
+    return from_official(path, size, recipe)
 
 
 def from_timm(name: str, size: int | None, recipe: str | None, random: bool) -> Network:
@@ -54,24 +64,69 @@ def from_timm(name: str, size: int | None, recipe: str | None, random: bool) -> 
     return Network(graph, preprocess, f"{name}-random" if random else name, "timm", name, recipe, None, {})
 
 
-def from_checkpoint(path: Path, size: int | None, recipe: str | None) -> Network:
-    """The network of one of our runs: the teacher's backbone, and its head as prototypes."""
-    saved = checkpoint.load(path)
+def from_checkpoint(saved: Checkpoint, size: int | None, recipe: str | None) -> Network:
+    """One of our runs: the teacher's backbone, and its head as prototypes."""
     body = backbones.build(saved.backbone, saved.image_size)
     body.load_state_dict(saved.backbone_state)
     pixels = size or saved.image_size
-    # The published evaluations resize to 8/7 of the crop (256 for 224), then crop the centre.
-    preprocess = Preprocess(pixels, "shortest", round(pixels * 8 / 7), "bicubic", MEAN, STD)
     graph, recipe = _graph(at_size(saved.backbone, body, pixels), saved.head_module(), recipe)
+    mean, std = saved.config["recipe"]["mean"], saved.config["recipe"]["std"]
     return Network(
         graph=graph,
-        preprocess=preprocess,
+        preprocess=_centre(pixels, mean, std),
         name=f"{saved.method}-{saved.backbone}",
         method=saved.method,
         backbone=saved.backbone,
         recipe=recipe,
         temperature=saved.temperature,
         training=saved.training,
+    )
+
+
+def from_copy(saved: Checkpoint, size: int | None) -> Network:
+    """A run of the copy objective: its averaged descriptor network, on whole pictures squashed to a square."""
+    descriptor = descriptors.build(saved.backbone, saved.image_size, saved.config["method"]["dimension"])
+    prefix = saved.backbone_prefix.removesuffix("backbone.")
+    descriptor.load_state_dict(
+        {name.removeprefix(prefix): value for name, value in saved.state.items() if name.startswith(prefix)}
+    )
+    pixels = size or saved.image_size
+    descriptor.backbone = at_size(saved.backbone, descriptor.backbone, pixels)
+    mean, std = saved.config["recipe"]["mean"], saved.config["recipe"]["std"]
+    return Network(
+        graph=PooledGraph(descriptor).eval().requires_grad_(False),
+        preprocess=Preprocess(pixels, "squash", pixels, "bicubic", tuple(mean), tuple(std)),
+        name=f"copy-{saved.backbone}",
+        method=saved.method,
+        backbone=saved.backbone,
+        recipe="gem",
+        temperature=None,
+        training=saved.training,
+    )
+
+
+def from_official(path: Path, size: int | None, recipe: str | None) -> Network:
+    """A released checkpoint file, with the preprocessing of its own evaluation."""
+    released = official.load(path)
+    pixels = size or released.image_size
+    graph, recipe = _graph(at_size(released.backbone, released.body, pixels), released.head, recipe)
+    return Network(
+        graph=graph,
+        preprocess=_centre(pixels, MEAN, STD if released.method == "dino" else SWAV_STD),
+        name=f"{released.method}-{released.backbone}",
+        method=released.method,
+        backbone=released.backbone,
+        recipe=recipe,
+        temperature=None if released.head is None else TEMPERATURE,
+        training={"source": path.name},
+    )
+
+
+def _centre(pixels: int, mean: Sequence[float], std: Sequence[float]) -> Preprocess:
+    """The published evaluations resize to 8/7 of the crop (256 for 224), then crop the centre."""
+    red, green, blue = mean
+    return Preprocess(
+        pixels, "shortest", round(pixels * 8 / 7), "bicubic", (red, green, blue), (std[0], std[1], std[2])
     )
 
 

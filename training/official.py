@@ -9,7 +9,6 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from copysight.errors import CheckpointMismatch
 from training import backbones, heads
+from training.checkpoint import UNREADABLE
 
 VITS = {192: "tiny", 384: "small", 768: "base"}
 NATIVE = 224
@@ -41,7 +41,7 @@ def load(path: Path) -> Official:
         # DINO's full files hold their argparse.Namespace, which torch refuses unless told that it is harmless.
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+    except UNREADABLE as error:
         raise CheckpointMismatch(f"{path} cannot be read as a torch file ({error}); download it again") from error
     if not isinstance(content, dict):
         raise CheckpointMismatch(f"{path} holds a {type(content).__name__}, not weights; give a released checkpoint")
