@@ -182,6 +182,22 @@ def restore_command(directory: Path, source: Path, as_json: bool) -> None:
     click.echo(text if as_json else f"{directory}: {count:,} pictures")
 
 
+@index.command("fields")
+@directory
+@click.option("--add", "added", multiple=True, help="Declare a metadata field that filters may name; repeatable.")
+@click.option("--remove", "removed", multiple=True, help="Take a field back; repeatable.")
+@as_json
+def fields(directory: Path, added: tuple[str, ...], removed: tuple[str, ...], as_json: bool) -> None:
+    """List the fields that filters may name, after declaring or taking back some."""
+    with Index.open(directory) as opened:
+        for name in added:
+            opened.catalog.fields.declare(name)
+        for name in removed:
+            opened.catalog.fields.remove(name)
+        names = opened.catalog.fields.names()
+    click.echo(json.dumps({"fields": list(names)}) if as_json else "\n".join(names) or "no fields")
+
+
 def _tell(generation: str, opened: Index, as_json: bool) -> None:
     count = opened.status().count
     text = json.dumps({"generation": generation, "count": count})

@@ -79,3 +79,9 @@ def test_backup_and_restore(index, tmp_path):
 def test_json_of_build_is_all_that_goes_to_stdout(folder, tiny_bundle, tmp_path):
     found = answer("build", folder, "--index", tmp_path / "other", "--bundle", tiny_bundle.path)
     assert (found["pictures"], found["created"], found["failures"]) == (6, 6, [])
+
+
+def test_fields(index):
+    assert answer("fields", "--index", index, "--add", "place", "--add", "year") == {"fields": ["place", "year"]}
+    assert answer("fields", "--index", index, "--remove", "year") == {"fields": ["place"]}
+    assert run("fields", "--index", index).stdout == "place\n"
