@@ -43,7 +43,8 @@ lint: $(EVERYTHING)
 check: lint test
 
 bench: $(EVERYTHING)
-	set -e; for table in benchmarks/[a-z]*.py; do echo "== $$table"; $(BIN)/python $$table; done
+	set -e; for table in benchmarks/[a-z]*.py; do \
+		echo "== $$table"; $(BIN)/python -m benchmarks.$$(basename $$table .py); done
 
 lock: $(EVERYTHING)
 	$(COMPILE) pyproject.toml --extra cpu --output-file requirements/cpu.txt
