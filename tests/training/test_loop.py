@@ -94,6 +94,14 @@ def test_accumulation_is_the_mean_of_its_parts(new_run: New) -> None:
         assert torch.allclose(crop, torch.cat([first, second]), atol=1e-5)
 
 
+def informed(key: str, value: torch.Tensor) -> torch.Tensor:
+    """Without a key's bias: softmax cancels it, so its gradient is rounding noise that AdamW blows up to full steps."""
+    if not key.endswith("attn.qkv.bias"):
+        return value
+    query, _, content = value.chunk(3)
+    return torch.cat([query, content])
+
+
 def test_teacher_and_centre_move_once_per_step_however_often_gradients_are_added(new_run: New) -> None:
     # A ViT without drop path sees no batch: two halves must give what the whole gives.
     states = []
@@ -102,7 +110,8 @@ def test_teacher_and_centre_move_once_per_step_however_often_gradients_are_added
         steps(run, 3)
         states.append(run.method.state_dict())
     for key, value in states[0].items():
-        assert torch.allclose(value, states[1][key], atol=2e-5), key
+        whole, halves = (informed(key, tensor) for tensor in (value, states[1][key]))
+        assert torch.allclose(whole, halves, atol=2e-5), key
     assert states[0]["centre"].abs().max() > 0
 
 
