@@ -106,9 +106,10 @@ def test_a_full_queue_says_when_to_come_back(index, pictures):
         assert server.http.get("/readyz").status_code == 200
 
 
-def test_a_deadline_gives_up_and_goes_on(index, pictures):
-    data = (pictures / "0.jpg").read_bytes()
-    with serving(index, deadline=0.02, max_items=64) as server:
+def test_a_deadline_gives_up_and_goes_on(index, jpeg, drawn):
+    """Sixty-four large pictures take some hundred milliseconds to decode alone."""
+    data = jpeg(drawn(1, (2000, 1500)))
+    with serving(index, deadline=0.05, max_items=64) as server:
         answer = server.http.post("/embed", files=[("file", data)] * 64)
         assert (answer.status_code, answer.json()["code"]) == (504, "deadline_exceeded")
         assert server.http.get("/healthz").status_code == 200
