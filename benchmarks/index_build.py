@@ -58,8 +58,8 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default=os.environ.get("COPYSIGHT_DATA"), help="Folder or tar shards.")
-    parser.add_argument("--pictures", type=int, default=1500)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pictures", type=int, default=3000)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--bundle", default="default")
     parser.add_argument("--originals", default="keep")
     options = parser.parse_args()

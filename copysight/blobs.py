@@ -44,17 +44,21 @@ class Blobs:
         if not path.exists():
             self._put(path, encode_thumbnail(picture))
 
-    def take_in(self, directory: Path) -> None:
-        """Move originals (``<sha256>``) and thumbnails (``<sha256>.jpg``) that lie in ``directory`` to their places.
+    def take_in(self, files: Iterable[Path]) -> None:
+        """Move originals (``<sha256>``) and thumbnails (``<sha256>.jpg``) to their places.
 
-        ``directory`` is on the same file system, and its files are durable already; one sync for all makes the moves
-        durable. What is stored already is replaced by its equal. Call it under `hold`.
+        The files are on the same file system and durable already; one sync for all makes the moves durable. What is
+        stored already is replaced by its equal. Call it under `hold`.
         """
-        for path in sorted(directory.iterdir()):
-            target = self._path(path.name.removesuffix(THUMBNAIL_SUFFIX), path.suffix)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
+        for file in files:
+            target = self._path(file.stem, file.suffix)
+            target.parent.mkdir(exist_ok=True)
+            file.replace(target)
         durable.sync_filesystem(self.directory)
+
+    def has_thumbnail(self, sha256: str) -> bool:
+        """Whether there is a thumbnail."""
+        return self._path(sha256, THUMBNAIL_SUFFIX).exists()
 
     def thumbnail(self, sha256: str) -> bytes | None:
         """The JPEG, if there is one."""

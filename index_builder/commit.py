@@ -57,7 +57,7 @@ def _add(work: Work, records: list[Embedded], failures: list[Unreadable]) -> Ite
         work.staging.hand_over([record.sha256 for record in records], index.blobs)
         whole = []
         for record in records:
-            if index.blobs.thumbnail(record.sha256) is None:
+            if not index.blobs.has_thumbnail(record.sha256):
                 failures.append(Unreadable(record.key, record.stamp, "deleted", "deleted meanwhile; build again"))
             else:
                 whole.append(record)

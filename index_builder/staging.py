@@ -78,13 +78,8 @@ class Staging:
 
     def hand_over(self, sha256s: Iterable[str], blobs: Blobs) -> None:
         """Move blobs to their place in the index; call it under ``blobs.hold()``."""
-        leaving = self.directory / "leaving"
-        leaving.mkdir(exist_ok=True)
-        for sha256 in sha256s:
-            for name in (sha256, sha256 + THUMBNAIL_SUFFIX):
-                if (self._blobs / name).exists():
-                    (self._blobs / name).replace(leaving / name)
-        blobs.take_in(leaving)
+        names = [name for sha256 in sha256s for name in (sha256, sha256 + THUMBNAIL_SUFFIX)]
+        blobs.take_in(path for name in names if (path := self._blobs / name).exists())
 
     def job(self) -> int | None:
         """The number of the job whose work this is."""

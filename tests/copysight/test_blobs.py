@@ -40,14 +40,14 @@ def test_files_are_taken_in_with_one_sync(tmp_path: Path, drawn: Callable, jpeg:
         (chunk / f"{sha256}{THUMBNAIL_SUFFIX}").write_bytes(encode_thumbnail(drawn(i)))
     blobs.put_original(data[0])
     with blobs.hold():
-        blobs.take_in(chunk)
+        blobs.take_in(sorted(chunk.iterdir()))
     assert list(chunk.iterdir()) == []
     assert list(blobs.names()) == sorted(sums)
     assert [blobs.original(sha256) for sha256 in sums] == data
     assert all(blobs.thumbnail(sha256) is not None for sha256 in sums)
     (chunk / "stranger.txt").write_text("x")
     with pytest.raises(InvalidArgument):
-        blobs.take_in(chunk)
+        blobs.take_in(sorted(chunk.iterdir()))
 
 
 def test_deleting_removes_both_and_may_be_repeated(tmp_path: Path, drawn: Callable, jpeg: Callable) -> None:
