@@ -13,8 +13,8 @@ from cli.local import Local
 from copysight import bundle as bundles
 from copysight.embedder import Embedder, Runtime
 from copysight.errors import InvalidArgument
-from copysight.index import Index, Snapshot
-from copysight.scoring import Calibration, judge
+from copysight.index import Index
+from copysight.scoring import Judge
 
 FILE = click.Path(exists=True, path_type=Path)
 BATCH = 16
@@ -57,14 +57,14 @@ def search(
         query = local.read(picture, snapshot.bundle)
         vector = Embedder(snapshot.bundle, Runtime(variant=snapshot.variant)).embed([query.pixels])
         [found] = snapshot.search(vector, k, collection=collection, filter=_json(condition))
-        calibration = _calibration(snapshot)
+        [offset] = snapshot.offsets(vector).tolist()
         items = index.catalog.get_many([match.id for match in found])
         matches = [
             {
                 "id": match.id,
                 "key": items[match.id].key,
                 "collection": items[match.id].collection,
-                **asdict(judge(match.similarity, calibration, items[match.id].sha256 == query.sha256)),
+                **asdict(snapshot.judge.judge(match.similarity, offset, items[match.id].sha256 == query.sha256)),
                 "metadata": dict(items[match.id].metadata),
             }
             for match in found
@@ -88,8 +88,9 @@ def compare(one: Path, other: Path, bundle: str, as_json: bool) -> None:
     model = bundles.load(bundle)
     first, second = local.read(one, model), local.read(other, model)
     vectors = Embedder(model).embed([first.pixels, second.pixels])
-    calibration = Calibration.from_json(model.calibration) if model.calibration else None
-    answer = asdict(judge(float(vectors[0] @ vectors[1]), calibration, local.equal_pixels(first, second)))
+    judge = Judge.of(model)
+    [offset] = judge.offsets(vectors[:1]).tolist()
+    answer = asdict(judge.judge(float(vectors[0] @ vectors[1]), offset, local.equal_pixels(first, second)))
     if as_json:
         click.echo(json.dumps({"model": model.id, **answer}))
         return
@@ -101,11 +102,6 @@ def _vectors(files: list[Path], embedder: Embedder) -> Iterator[np.ndarray]:
     for start in range(0, len(files), BATCH):
         batch: list[Local] = [local.read(path, embedder.bundle) for path in files[start : start + BATCH]]
         yield embedder.embed([picture.pixels for picture in batch])
-
-
-def _calibration(snapshot: Snapshot) -> Calibration | None:
-    found = snapshot.calibration or snapshot.bundle.calibration
-    return Calibration.from_json(found) if found else None
 
 
 def _json(text: str | None) -> object | None:

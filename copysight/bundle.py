@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from copysight import durable
 from copysight.errors import BundleCorrupt, BundleNotFound, InvalidArgument, OutputMissing
 from copysight.preprocess import Preprocess
@@ -73,6 +76,14 @@ class Patches:
 
 
 @dataclass(frozen=True)
+class Background:
+    """``count`` embeddings of pictures that nobody will ask about: rows of a NumPy file, float16, normalised."""
+
+    file: str
+    count: int
+
+
+@dataclass(frozen=True)
 class Numerics:
     """Agreement of the exported fp32 graphs with torch: largest absolute difference, least cosine."""
 
@@ -98,6 +109,7 @@ class Bundle:
     patches: Patches | None
     numerics: Numerics
     calibration: Mapping[str, Any] | None
+    background: Background | None
     files: Mapping[str, str]
 
     @property
@@ -109,6 +121,13 @@ class Bundle:
     def at_least(self) -> int:
         """Shortest side, in pixels, that a scaled decode must keep for every graph, and for thumbnails and drawings."""
         return max(LEGIBLE, *(graph.preprocess.at_least for graph in self.graphs.values()))
+
+    def background_vectors(self) -> npt.NDArray[np.float32]:
+        """Background (M, D) for score normalisation, L2-normalised; M is 0 for a bundle without one."""
+        if self.background is None:
+            return np.empty((0, self.dimension), np.float32)
+        rows = np.load(self.path / self.background.file).astype(np.float32)
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
     def graph_of(self, output: str) -> str:
         """Name of the graph that gives ``output``; raises ``OutputMissing``."""
@@ -172,6 +191,7 @@ def _parse(directory: Path, data: bytes) -> Bundle:
             prototypes=_optional(Prototypes, manifest["prototypes"]),
             patches=_optional(Patches, manifest["patches"]),
             numerics=Numerics(**manifest["numerics"]),
+            background=_optional(Background, manifest.get("background")),
             files=manifest["files"],
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -207,5 +227,6 @@ def _verify(bundle: Bundle) -> None:
         if not file.is_file() or durable.sha256(file) != expected:
             raise BundleCorrupt(f"{file} is missing or differs from its checksum; export or copy the bundle again")
     named = {variant.file for graph in bundle.graphs.values() for variant in graph.variants.values()}
+    named |= {bundle.background.file} if bundle.background else set()
     if missing := named - bundle.files.keys():
         raise BundleCorrupt(f"{bundle.path} names files without a checksum: {sorted(missing)}; export it again")

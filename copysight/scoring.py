@@ -1,4 +1,4 @@
-"""From similarity to a decision: score normalisation, calibrated probability, verdict. Pure NumPy."""
+"""From similarity to a decision: score normalisation, calibrated probability, verdict."""
 
 import math
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from copysight.bundle import Bundle
 from copysight.errors import InvalidArgument
 from copysight.knn import exact
 
@@ -177,13 +178,30 @@ class Judgement:
     verdict: Verdict
 
 
-def judge(similarity: float, calibration: Calibration | None, equal: bool = False, offset: float = 0.0) -> Judgement:
-    """Judge one answer of cosine ``similarity``; ``offset`` is what normalisation takes (see ``offsets``).
+@dataclass(frozen=True)
+class Judge:
+    """Similarities to judgements: normalisation by a ``background`` (M, D), which may be empty, and a calibration.
 
     Without a calibration nothing but equality is certain.
     """
-    score = similarity - offset
-    if calibration is None:
-        return Judgement(similarity, score, 1.0 if equal else None, "exact" if equal else "uncertain")
-    probability = 1.0 if equal else float(calibration.probability(score))
-    return Judgement(similarity, score, probability, calibration.verdict(score, equal))
+
+    background: Float
+    calibration: Calibration | None = None
+
+    @classmethod
+    def of(cls, bundle: Bundle, calibration: Mapping[str, Any] | None = None) -> "Judge":
+        """With a bundle's background, and ``calibration`` as JSON or else the bundle's own."""
+        found = calibration or bundle.calibration
+        return cls(bundle.background_vectors(), Calibration.from_json(found) if found else None)
+
+    def offsets(self, queries: Float) -> Float:
+        """What normalisation takes from the similarities of each query: (Q,) from L2-normalised (Q, D)."""
+        return offsets(queries, self.background)
+
+    def judge(self, similarity: float, offset: float, equal: bool = False) -> Judgement:
+        """Judge an answer of cosine ``similarity`` to a query with that ``offset``; ``equal``: same bytes or pixels."""
+        score = similarity - offset
+        if self.calibration is None:
+            return Judgement(similarity, score, 1.0 if equal else None, "exact" if equal else "uncertain")
+        probability = 1.0 if equal else float(self.calibration.probability(score))
+        return Judgement(similarity, score, probability, self.calibration.verdict(score, equal))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from copysight.index import Generation, Index, publish
+from index_builder.calibration import calibrator
 from index_builder.progress import Progress
 
 
@@ -39,7 +40,7 @@ def rebuild(
             said.add(stage)
             progress.say(f"publish: {stage}")
 
-    return publish(index, clusters=clusters, progress=report)
+    return publish(index, clusters=clusters, calibrate=calibrator(index), progress=report)
 
 
 def _note(index: Index, job: int, stage: str, done: int, total: int) -> None:

@@ -15,8 +15,7 @@ from copysight.catalog import Item
 from copysight.embedder import probabilities
 from copysight.errors import InvalidArgument, PictureError
 from copysight.index import Match, Snapshot
-from copysight.scoring import judge
-from service.state import State, calibration
+from service.state import State
 from service.vision import Seen
 
 Float = npt.NDArray[np.float32]
@@ -68,9 +67,11 @@ def search(
     found = snapshot.search(queries, question.k, collection=question.collection, filter=question.filter)
     items = state.index.catalog.get_many({match.id for matches in found for match in matches})
     answers = []
-    for matches, picture in zip(found, seen, strict=True):
+    for matches, picture, offset in zip(found, seen, snapshot.offsets(queries).tolist(), strict=True):
         # An item deleted since the snapshot was taken is gone from the catalog, and so from the answer.
-        judged = [_match(state, snapshot, match, items[match.id], picture) for match in matches if match.id in items]
+        judged = [
+            _match(state, snapshot, match, offset, items[match.id], picture) for match in matches if match.id in items
+        ]
         least = question.min_probability
         answers.append([one for one in judged if least is None or (one["probability"] or 0.0) >= least])
     state.metrics.stage("search", time.monotonic() - began)
@@ -99,9 +100,11 @@ def item(found: Item) -> dict[str, Any]:
     return {name: getattr(found, name) for name in names} | {"metadata": dict(found.metadata)}
 
 
-def _match(state: State, snapshot: Snapshot, match: Match, found: Item, seen: Seen | None) -> dict[str, Any]:
+def _match(
+    state: State, snapshot: Snapshot, match: Match, offset: float, found: Item, seen: Seen | None
+) -> dict[str, Any]:
     equal = seen is not None and (seen.sha256 == found.sha256 or _same_pixels(state, match, found, seen))
-    judgement = asdict(judge(match.similarity, calibration(snapshot), equal))
+    judgement = asdict(snapshot.judge.judge(match.similarity, offset, equal))
     names = {"id": found.id, "key": found.key, "collection": found.collection}
     return names | judgement | {"metadata": dict(found.metadata)}
 

@@ -1,14 +1,12 @@
 """What a running service holds: complete from the start, passed by argument."""
 
 import threading
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from copysight.bundle import Bundle
 from copysight.embedder import Embedder, Runtime
 from copysight.index import Index, Snapshot
-from copysight.scoring import Calibration
 from service.batching import Batcher
 from service.metrics import Metrics
 from service.settings import Settings
@@ -48,9 +46,3 @@ class State:
     def embedder(self, snapshot: Snapshot) -> Embedder:
         """The embedder that belongs to a snapshot."""
         return self.models.of(snapshot.bundle, snapshot.variant)
-
-
-def calibration(snapshot: Snapshot) -> Calibration | None:
-    """The calibration of the generation, else that of the bundle, else none."""
-    found: Mapping[str, object] | None = snapshot.calibration or snapshot.bundle.calibration
-    return Calibration.from_json(found) if found else None

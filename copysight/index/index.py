@@ -20,6 +20,7 @@ from copysight.index.generation import Generation, open_generation
 from copysight.index.hidden import Hidden
 from copysight.index.layout import Layout
 from copysight.index.snapshot import Snapshot
+from copysight.scoring import Judge
 
 log = logging.getLogger(__name__)
 
@@ -244,6 +245,7 @@ class Index:
             bundle,
             made.variant,
             self.catalog,
+            Judge.of(bundle, generation.calibration),
         )
         changes = self.catalog.changes(made.sequence, made.bundle)
         if changes.horizon > made.sequence:
@@ -256,9 +258,8 @@ class Index:
     def _without_generation(self) -> Snapshot:
         model = self.catalog.model()
         bundle = bundles.load(self.layout.bundles / model)
-        nothing = Snapshot(
-            None, Delta.empty(bundle.dimension), Hidden.none(0), 0, bundle, self.catalog.variant(), self.catalog
-        )
+        delta, hidden, variant = Delta.empty(bundle.dimension), Hidden.none(0), self.catalog.variant()
+        nothing = Snapshot(None, delta, hidden, 0, bundle, variant, self.catalog, Judge.of(bundle))
         return nothing.after(self.catalog.changes(0, model))
 
 

@@ -4,9 +4,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from copysight import bundle as bundles
 from copysight import durable
 from copysight.errors import IndexCorrupt
@@ -19,10 +16,11 @@ from copysight.index.gate import Gate
 from copysight.index.generation import Generation, open_generation
 from copysight.index.index import Index
 from copysight.index.lock import publishing
+from copysight.index.writing import Contents
 
 USUAL = Gate()
 Progress = Callable[[str, int, int], None]
-Calibrate = Callable[[npt.NDArray[np.float32]], Mapping[str, Any] | None]
+Calibrate = Callable[[Contents], Mapping[str, Any] | None]
 
 
 def publish(
@@ -42,8 +40,8 @@ def publish(
 ) -> Generation:
     """Build a generation of all items with vectors of ``model`` (the live bundle's id), and make it live.
 
-    ``choice`` overrides the table of FAISS types, ``clusters`` the number K; ``calibrate`` is handed the vectors
-    ``(N,D)`` and gives what becomes ``calibration.json``; ``progress`` is told (stage, done, total). The ``keep``
+    ``choice`` overrides the table of FAISS types, ``clusters`` the number K; ``calibrate`` is handed
+    ids and vectors and gives what becomes ``calibration.json``; ``progress`` is told (stage, done, total). The ``keep``
     latest generations stay. Adds, deletes and searches go on meanwhile.
 
     Raises ``PublisherBusy``; ``NotWritable``; ``GateFailed`` (the live generation stays); ``BundleMismatch`` when items
@@ -90,7 +88,7 @@ def _clusters_before(index: Index, model: str) -> Clusters | None:
     return None
 
 
-def _nothing(_vectors: npt.NDArray[np.float32]) -> None:
+def _nothing(_contents: Contents) -> None:
     return None
 
 

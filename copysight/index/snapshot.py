@@ -1,8 +1,7 @@
 """A consistent view of an index: generation, delta and hidden rows of one sequence, with the bundle they belong to."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from copysight.index.delta import Delta
 from copysight.index.generation import Generation
 from copysight.index.hidden import Hidden
 from copysight.index.search import Match, Parameters, Restriction
+from copysight.scoring import Judge
 
 CACHED_RESTRICTIONS = 64
 
@@ -49,17 +49,13 @@ class Snapshot:
     bundle: Bundle
     variant: str
     catalog: Catalog
+    judge: Judge
     _restrictions: dict[str, Restriction] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def count(self) -> int:
         """Items that a search can find."""
         return (len(self.generation) if self.generation else 0) - len(self.hidden.rows) + self.delta.count
-
-    @property
-    def calibration(self) -> Mapping[str, Any] | None:
-        """The generation's score calibration."""
-        return self.generation.calibration if self.generation else None
 
     def search(
         self,
@@ -87,6 +83,10 @@ class Snapshot:
             strict=True,
         )
         return [self._scored(query, old, new, k) for query, old, new in found]
+
+    def offsets(self, queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """What score normalisation takes from the similarities of each of ``queries (B,D)``: ``(B,)``."""
+        return self.judge.offsets(searching.unit(queries, self.bundle.dimension))
 
     def vector(self, id: int) -> npt.NDArray[np.float32]:  # noqa: A002
         """The stored vector ``(D,)`` of an item. Raises ``ItemNotFound``."""
@@ -134,9 +134,8 @@ class Snapshot:
         touched = np.concatenate([changes.placed.ids, changes.deleted])
         rows = self.generation.rows(touched) if self.generation else np.empty(0, np.int64)
         delta = self.delta.after(changes.placed, changes.deleted)
-        return Snapshot(
-            self.generation, delta, self.hidden.after(rows), changes.sequence, self.bundle, self.variant, self.catalog
-        )
+        hidden, restrictions = self.hidden.after(rows), dict[str, Restriction]()
+        return replace(self, delta=delta, hidden=hidden, sequence=changes.sequence, _restrictions=restrictions)
 
     def _in_generation(
         self, queries: npt.NDArray[np.float32], k: int, restriction: Restriction | None, parameters: Parameters

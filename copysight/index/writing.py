@@ -52,11 +52,21 @@ class Exported:
     sequence: int
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a calibration is made from: ids ``(N,)`` and vectors ``(N,D)``, row by row, of a model in one precision."""
+
+    model: str
+    variant: str
+    ids: npt.NDArray[np.int64]
+    vectors: Floats
+
+
 def write(
     directory: Path,
     catalog: Catalog,
     wanted: Wanted,
-    calibrate: Callable[[Floats], Mapping[str, Any] | None],
+    calibrate: Callable[[Contents], Mapping[str, Any] | None],
     report: Callable[[str, int, int], None],
 ) -> Manifest:
     """Write vectors, FAISS index, clusters, calibration and manifest, in this order."""
@@ -72,7 +82,7 @@ def write(
     made = clustering.make(vectors, count, wanted.seed, wanted.before)
     clustering.save(directory, made)
     report("calibration", 0, 1)
-    calibration = calibrate(vectors)
+    calibration = calibrate(Contents(wanted.model, wanted.variant, exported.ids, vectors))
     if calibration is not None:
         (directory / files.CALIBRATION).write_text(json.dumps(calibration, indent=1) + "\n")
     report("recall", 0, 1)

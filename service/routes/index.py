@@ -11,7 +11,7 @@ from starlette.responses import Response
 from copysight.catalog import Job
 from copysight.index import rollback
 from service import answers, threads
-from service.state import State, calibration
+from service.state import State
 
 router = APIRouter(tags=["index"])
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -66,7 +66,7 @@ async def job(request: Request, number: Number) -> Response:
 
 def _status(state: State) -> dict[str, Any]:
     snapshot = state.index.snapshot()
-    found = calibration(snapshot)
+    found = snapshot.judge.calibration
     about = {"name": snapshot.bundle.name, "dimension": snapshot.bundle.dimension}
     about |= {"attention": snapshot.bundle.attention is not None, "prototypes": snapshot.bundle.prototypes is not None}
     return asdict(state.index.status()) | {

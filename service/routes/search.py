@@ -11,11 +11,10 @@ from starlette.responses import Response
 
 from copysight.errors import InvalidArgument, PictureError
 from copysight.index import Snapshot
-from copysight.scoring import judge
 from service import answers, threads, uploads, vision
 from service.answers import Question
 from service.errors import item_error
-from service.state import State, calibration
+from service.state import State
 from service.uploads import Body
 from service.vision import Seen
 
@@ -130,4 +129,5 @@ def _compared(state: State, snapshot: Snapshot, seen: Sequence[Seen]) -> dict[st
     one, other = seen
     equal = one.sha256 == other.sha256 or answers.same_pixels(one.data, other.data, state)
     similarity = 1.0 if equal else float(np.dot(one.vector, other.vector))
-    return answers.head(snapshot) | asdict(judge(similarity, calibration(snapshot), equal))
+    [offset] = snapshot.offsets(one.vector[None]).tolist()
+    return answers.head(snapshot) | asdict(snapshot.judge.judge(similarity, offset, equal))

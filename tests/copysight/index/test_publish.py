@@ -10,6 +10,8 @@ from copysight.errors import BundleMismatch, GateFailed, NoGeneration, Publisher
 from copysight.index import Gate, Index, prune, publish, rollback
 from copysight.index.choice import Choice, of_kind
 from copysight.index.lock import publishing
+from copysight.index.writing import Contents
+from copysight.scoring import Calibration
 
 
 def test_a_generation_covers_the_catalog(index: Index, add: Callable) -> None:
@@ -17,7 +19,7 @@ def test_a_generation_covers_the_catalog(index: Index, add: Callable) -> None:
     stages: list[str] = []
     generation = publish(
         index,
-        calibrate=lambda vectors: {"count": len(vectors)},
+        calibrate=lambda made: Calibration(2.0, float(len(made.vectors)), 0.5, len(made.ids), ()).to_json(),
         progress=lambda stage, done, total: stages.append(stage),
         clock=lambda: 5.0,
     )
@@ -25,7 +27,7 @@ def test_a_generation_covers_the_catalog(index: Index, add: Callable) -> None:
     assert (generation.name, made.bundle, made.variant) == ("000001", index.bundle.id, "fp32")
     assert (made.count, made.dimension, made.sequence, made.built_at) == (20, 16, index.catalog.sequence(), 5.0)
     assert generation.ids.tolist() == [item.id for item in items]
-    assert index.snapshot().calibration == {"count": 20}
+    assert index.snapshot().judge.calibration == Calibration(2.0, 20.0, 0.5, 20, ())
     assert set(made.files) == {"vectors.f32", "ids.i64", "collections.i32", "clusters.npz", "calibration.json"}
     assert list(dict.fromkeys(stages)) == ["vectors", "index", "clusters", "calibration", "recall", "gate", "publish"]
 
@@ -65,7 +67,7 @@ def test_a_search_that_the_table_chose_is_widened_until_recall_suffices(
 def test_an_error_while_building_leaves_nothing(index: Index, add: Callable) -> None:
     add(index, *range(5))
 
-    def failing(vectors: np.ndarray) -> None:
+    def failing(made: Contents) -> None:
         raise RuntimeError("no calibration today")
 
     with pytest.raises(RuntimeError):
@@ -151,7 +153,7 @@ def test_adding_goes_on_while_a_generation_is_built(index: Index, add: Callable,
     publish(index)
     meanwhile: list[int] = []
 
-    def add_and_delete(vectors: np.ndarray) -> None:
+    def add_and_delete(made: Contents) -> None:
         thread = threading.Thread(target=lambda: meanwhile.extend(item.id for item in add(index, 100, 101)))
         thread.start()
         thread.join()

@@ -1,0 +1,66 @@
+"""Rehearsal: edited copies of a collection's own pictures are asked for, to learn what its scores mean."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numpy.random import Generator
+from PIL import Image
+
+from copysight import edits
+
+Float = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+ALIKE = 0.9
+"""Cosine from which on pictures of a collection are copies of each other, and no wrong answers for each other."""
+BLOCK = 16384
+MILD, SINGLE = 0.25, 0.375
+"""Shares of the copies that are edited mildly, and by one edit alone; the rest is edited strongly."""
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What came out on top for Q queries: ``scores`` (Q,), ``right`` (Q,), and ``has_copy`` (Q,): was there a copy."""
+
+    scores: Float
+    right: npt.NDArray[np.bool_]
+    has_copy: npt.NDArray[np.bool_]
+
+
+def copies(pictures: Sequence[Image.Image], rng: Generator) -> list[Image.Image]:
+    """One edited copy of each RGB picture, as people make them; the others serve where an edit needs another."""
+    return [_copy(pictures, number, rng) for number in range(len(pictures))]
+
+
+def observe(queries: Float, sources: Ints, vectors: Float, offsets: Float) -> Observations:
+    """Ask twice for each of M copies, in the collection as it is and in the collection without their source.
+
+    ``queries`` (M, D) are the copies' embeddings, ``sources`` (M,) the rows in ``vectors`` (N, D) that they were made
+    from, ``offsets`` (M,) what normalisation takes. Pictures that the collection holds more than once are left out of
+    both. Gives 2 M observations; a tie of source and stranger counts as wrong.
+    """
+    strangers = np.full(len(queries), -1.0, np.float32)
+    for start in range(0, len(vectors), BLOCK):
+        block = vectors[start : start + BLOCK]
+        similarities = queries @ block.T
+        similarities[vectors[sources] @ block.T >= ALIKE] = -1.0
+        np.maximum(strangers, similarities.max(axis=1), out=strangers)
+    own = np.einsum("md,md->m", queries, vectors[sources])
+    nobody = np.zeros(len(queries), np.bool_)
+    return Observations(
+        scores=np.concatenate([np.maximum(own, strangers) - offsets, strangers - offsets]).astype(np.float32),
+        right=np.concatenate([own > strangers, nobody]),
+        has_copy=np.concatenate([~nobody, nobody]),
+    )
+
+
+def _copy(pictures: Sequence[Image.Image], number: int, rng: Generator) -> Image.Image:
+    picture, chance = pictures[number], rng.random()
+    others = [pictures[(number + 1 + int(step)) % len(pictures)] for step in rng.integers(0, len(pictures) - 1, 2)]
+    if chance < MILD:
+        return edits.mild(picture, rng)
+    if chance < MILD + SINGLE:
+        name = edits.NAMES[int(rng.integers(0, len(edits.NAMES)))]
+        return edits.apply(name, picture, rng, float(rng.uniform(0.2, 0.8)), others[0])
+    return edits.strong(picture, rng, others)

@@ -1,0 +1,41 @@
+"""Rehearsal against the obvious loop, and the copies that it makes."""
+
+import numpy as np
+
+from copysight import rehearsal
+
+
+def units(rows, columns, seed):
+    values = np.random.default_rng(seed).normal(size=(rows, columns)).astype(np.float32)
+    return values / np.linalg.norm(values, axis=1, keepdims=True)
+
+
+def test_observations_by_the_book(monkeypatch):
+    monkeypatch.setattr(rehearsal, "BLOCK", 7)
+    vectors = units(40, 6, 0)
+    vectors[31] = vectors[3]  # the collection holds picture 3 twice
+    sources = np.array([3, 8, 20, 39])
+    queries, offsets = units(4, 6, 1), np.array([0.1, 0.0, -0.2, 0.3], np.float32)
+    queries[1] = vectors[8]
+    seen = rehearsal.observe(queries, sources, vectors, offsets)
+    for number, source in enumerate(sources):
+        strangers = [
+            float(queries[number] @ vectors[row])
+            for row in range(40)
+            if vectors[row] @ vectors[source] < rehearsal.ALIKE
+        ]
+        own = float(queries[number] @ vectors[source])
+        assert np.isclose(seen.scores[number], max(own, *strangers) - offsets[number], atol=1e-6)
+        assert np.isclose(seen.scores[4 + number], max(strangers) - offsets[number], atol=1e-6)
+        assert seen.right[number] == (own > max(strangers))
+    assert seen.right[1]
+    assert not seen.right[4:].any()
+    assert seen.has_copy.tolist() == [True] * 4 + [False] * 4
+
+
+def test_copies_are_edited_and_follow_the_seed(drawn):
+    pictures = [drawn(seed) for seed in range(6)]
+    once, again, other = (rehearsal.copies(pictures, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    assert [picture.tobytes() for picture in once] == [picture.tobytes() for picture in again]
+    assert [picture.tobytes() for picture in once] != [picture.tobytes() for picture in other]
+    assert sum(a.tobytes() != b.tobytes() for a, b in zip(pictures, once, strict=True)) >= 5
