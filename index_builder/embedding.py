@@ -1,7 +1,6 @@
 """Files to records: reading, decoding and preprocessing in threads, while other threads run the model."""
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from copysight import images
+from copysight import images, processors
 from copysight.blobs import THUMBNAIL_SUFFIX, encode_thumbnail
 from copysight.embedder import Embedder, Inputs
 from copysight.errors import KeyConflict, PictureError
@@ -52,7 +51,7 @@ class Workshop:
 
 def cores() -> int:
     """Processors that this process may use."""
-    return len(os.sched_getaffinity(0))
+    return processors.available()
 
 
 def embedded(entries: Iterable[Entry], workshop: Workshop) -> Iterator[Record]:

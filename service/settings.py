@@ -1,11 +1,11 @@
 """Settings of the service: read once, when it starts, from the command line and COPYSIGHT_* variables."""
 
-import os
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from copysight import processors
 from copysight.images import Limits
 
 
@@ -39,4 +39,4 @@ class Settings(BaseSettings):
     @property
     def cores(self) -> int:
         """Processors that this process may use."""
-        return len(os.sched_getaffinity(0))
+        return processors.available()
