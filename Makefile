@@ -15,9 +15,7 @@ EXAMPLE := var/example/CURRENT
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade
-PHOTOGRAPHS := $(addprefix skimage/data/,astronaut.png brick.png camera.png cell.png chelsea.png clock_motion.png \
-	coffee.png coins.png color.png grass.png gravel.png hubble_deep_field.jpg ihc.png moon.png motorcycle_left.png \
-	retina.jpg rocket.jpg) sklearn/datasets/images/china.jpg sklearn/datasets/images/flower.jpg
+PHOTOGRAPHS := $(shell cat requirements/photographs.txt)
 
 .PHONY: serve example install test test-long lint check lock bench
 .DELETE_ON_ERROR:

