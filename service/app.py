@@ -1,5 +1,6 @@
 """The application: settings in, a complete ASGI application out."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from service.bounds import Bounds
 from service.journal import Journal
 from service.metrics import Metrics
 from service.routes import attention, clusters, embed, health, images, index, search
+from service.schedule import Rebuilder, keep
 from service.settings import Settings
 from service.state import Models, State
 
@@ -33,7 +35,11 @@ def create_app(settings: Settings, opened: Index) -> FastAPI:
         snapshot = opened.snapshot()
         state.embedder(snapshot)
         app.state.copysight = state
+        schedule = asyncio.create_task(
+            keep(state.rebuilder, state.searchers, settings.rebuild_every * 3600, settings.rebuild_when_due)
+        )
         yield
+        schedule.cancel()
         await state.batcher.close()
         state.decoders.shutdown()
         state.searchers.shutdown()
@@ -72,4 +78,5 @@ def _state(settings: Settings, opened: Index, metrics: Metrics) -> State:
         decoders=ThreadPoolExecutor(settings.decoders or settings.cores, thread_name_prefix="decode"),
         searchers=ThreadPoolExecutor(max(4, settings.cores), thread_name_prefix="search"),
         metrics=metrics,
+        rebuilder=Rebuilder(settings.index, opened),
     )

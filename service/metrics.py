@@ -34,6 +34,10 @@ class Metrics:
                 ("index_recall", "Measured recall of the generation against exact search"),
                 ("index_age_seconds", "Age of the generation"),
                 ("index_sequence", "Change sequence of the catalog"),
+                ("index_fault", "1 while the live generation is damaged and an older one answers"),
+                ("index_disk_bytes", "Size of the disk that holds the index"),
+                ("index_disk_free_bytes", "What is left of it"),
+                ("rebuild_failed", "1 when the latest rebuild failed"),
             )
         }
 

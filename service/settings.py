@@ -31,6 +31,13 @@ class Settings(BaseSettings):
     max_items: int = Field(64, ge=1, description="Most pictures of one request.")
     max_k: int = Field(1000, ge=1, description="Most matches that can be asked for.")
 
+    rebuild_every: float = Field(
+        0.0, ge=0, description="Hours between rebuilds of an index that changes; 0: none by the clock."
+    )
+    rebuild_when_due: bool = Field(
+        True, description="Rebuild when what is newer than the generation outgrows a tenth of it."
+    )
+
     @property
     def limits(self) -> Limits:
         """What one picture may cost."""

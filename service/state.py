@@ -9,6 +9,7 @@ from copysight.embedder import Embedder, Runtime
 from copysight.index import Index, Snapshot
 from service.batching import Batcher
 from service.metrics import Metrics
+from service.schedule import Rebuilder
 from service.settings import Settings
 
 
@@ -42,6 +43,7 @@ class State:
     decoders: ThreadPoolExecutor
     searchers: ThreadPoolExecutor
     metrics: Metrics
+    rebuilder: Rebuilder
 
     def embedder(self, snapshot: Snapshot) -> Embedder:
         """The embedder that belongs to a snapshot."""

@@ -1,6 +1,7 @@
 """Is the process alive? Are searches answered? And the metrics."""
 
 import asyncio
+import shutil
 import time
 from io import BytesIO
 
@@ -53,7 +54,13 @@ async def metrics(request: Request) -> Response:
     """Prometheus text."""
     state: State = request.app.state.copysight
     status = await threads.on(state.searchers, state.index.status)
+    latest = await threads.on(state.searchers, state.rebuilder.latest)
+    disk = await threads.on(state.searchers, shutil.disk_usage, state.settings.index)
     gauges = state.metrics.gauges
+    gauges["index_fault"].set(status.fault is not None)
+    gauges["index_disk_bytes"].set(disk.total)
+    gauges["index_disk_free_bytes"].set(disk.free)
+    gauges["rebuild_failed"].set(latest is not None and latest.state == "failed")
     gauges["queue_pictures"].set(state.batcher.length)
     gauges["index_items"].set(status.count)
     gauges["index_delta"].set(status.delta)

@@ -1,14 +1,11 @@
 """The index as a whole: how it stands, rebuild, reload, rollback; jobs."""
 
-import subprocess
-import sys
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Request
 from starlette.responses import Response
 
-from copysight.catalog import Job
 from copysight.index import rollback
 from service import answers, threads
 from service.state import State
@@ -26,9 +23,9 @@ async def status(request: Request) -> Response:
 
 @router.post("/index/rebuild", status_code=202)
 async def rebuild(request: Request) -> Response:
-    """Start a process that builds and publishes a new generation; answers its job."""
+    """Start a process that builds and publishes a new generation; answers its job, or that of the one at work."""
     state: State = request.app.state.copysight
-    job = await threads.on(state.searchers, _rebuild, state)
+    job = await threads.on(state.searchers, state.rebuilder.start)
     return answers.json(asdict(job), 202, {"Location": f"/jobs/{job.id}"})
 
 
@@ -74,14 +71,3 @@ def _status(state: State) -> dict[str, Any]:
         "collections": state.index.catalog.collections(),
         "calibration": None if found is None else found.to_json(),
     }
-
-
-def _rebuild(state: State) -> Job:
-    job = state.index.catalog.jobs.create("rebuild")
-    # A process of its own, niced, so that searches keep their processor; it writes its progress into the job's row.
-    command = ["nice", "-n", "10", sys.executable, "-m", "cli", "index", "rebuild"]
-    arguments = ["--index", str(state.settings.index), "--job", str(job.id), "--json"]
-    subprocess.Popen(  # noqa: S603 - our own command, no text from outside
-        [*command, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
-    )
-    return job
