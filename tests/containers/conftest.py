@@ -1,0 +1,137 @@
+"""The whole system in a real container engine; opt-in, since it needs one and takes minutes.
+
+``COPYSIGHT_CONTAINERS=1 pytest tests/containers``; ``COPYSIGHT_CONTAINERS_NETWORK=host`` builds on the host's network.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+SWITCH = "COPYSIGHT_CONTAINERS"
+IMAGE = "copysight-under-test"
+LEFT_OUT = pytest.StashKey[list[str]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without the switch these tests are taken out of the run, and the run says which."""
+    mine = [item for item in items if HERE in item.path.parents]
+    if mine and os.environ.get(SWITCH) != "1":
+        config.stash[LEFT_OUT] = [item.name for item in mine]
+        config.hook.pytest_deselected(items=mine)
+        items[:] = [item for item in items if item not in mine]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    names = config.stash.get(LEFT_OUT, [])
+    if names:
+        terminalreporter.write_line(f"not run, they need a container engine and {SWITCH}=1: {', '.join(names)}")
+
+
+def run(*command: str, cwd: Path | None = None, timeout: float = 600, **variables: str) -> str:
+    """Output of a command that must succeed."""
+    done = subprocess.run(
+        command, cwd=cwd, env=os.environ | variables, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def until(seconds: float, reached: Callable[[], object]) -> float:
+    """Seconds until something holds; connections that fail meanwhile count as not yet."""
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        try:
+            if reached():
+                return time.monotonic() - began
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"not within {seconds} s")
+
+
+@dataclass(frozen=True)
+class System:
+    """A clean clone and the containers that were made of it. ``seconds_to_ready``: of the first `up`."""
+
+    clone: Path
+    files: tuple[str, ...]
+    project: str
+    port: int
+    seconds_to_ready: float
+    http: httpx.Client
+
+    def compose(self, *words: str, **options: float) -> str:
+        return compose(self.clone, self.files, self.project, self.port, *words, **options)
+
+    def inside(self, script: str) -> str:
+        """Output of a shell script inside the service's container."""
+        return run("docker", "exec", self.container, "sh", "-c", script)
+
+    @property
+    def container(self) -> str:
+        return self.compose("ps", "-q", "service").strip()
+
+    def inspected(self) -> dict:
+        return json.loads(run("docker", "inspect", self.container))[0]
+
+    def ready(self, seconds: float) -> float:
+        return until(seconds, lambda: self.http.get("/readyz").status_code == 200)
+
+    def kill(self) -> None:
+        """SIGKILL to the container's first process from outside, as the kernel does it when memory is short.
+
+        Not by `docker kill`, which counts as a wish to stop: the restart policy would leave the container down.
+        """
+        process = str(self.inspected()["State"]["Pid"])
+        words = ["--rm", "--pid=host", "--user=0", "--entrypoint=sh", IMAGE, "-c", f"kill -9 {process}"]
+        run("docker", "run", *words)
+
+
+def compose(clone: Path, files: tuple[str, ...], project: str, port: int, *words: str, timeout: float = 600) -> str:
+    program = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
+    chosen = [word for file in files for word in ("-f", file)]
+    return run(
+        *program, "-p", project, *chosen, *words, cwd=clone, timeout=timeout, COPYSIGHT_PUBLISH=str(port),
+        DOCKER_BUILDKIT=os.environ.get("DOCKER_BUILDKIT", "0"),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Clone, build, up; and down in the end, with the volume."""
+    place = tmp_path_factory.mktemp("containers")
+    clone, project, port = place / "clone", f"copysight-test-{os.getpid()}", free_port()
+    run("git", "clone", "--quiet", str(ROOT), str(clone))
+    override = place / "override.yml"
+    network = os.environ.get("COPYSIGHT_CONTAINERS_NETWORK", "default")
+    override.write_text(
+        f"services:\n  service: {{image: {IMAGE}, build: {{network: {network}}}}}\n  builder: {{image: {IMAGE}}}\n"
+    )
+    files = ("docker-compose.yml", str(override))
+    compose(clone, files, project, port, "build", "service", timeout=3600)
+    http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
+    try:
+        began = time.monotonic()
+        compose(clone, files, project, port, "up", "-d")
+        until(120, lambda: http.get("/readyz").status_code == 200)
+        yield System(clone, files, project, port, time.monotonic() - began, http)
+    finally:
+        compose(clone, files, project, port, "down", "-v", "--remove-orphans")
+        http.close()
