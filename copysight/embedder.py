@@ -114,11 +114,34 @@ def _session(bundle: Bundle, name: str, runtime: Runtime) -> ort.InferenceSessio
     # Spinning threads of several sessions burn the processor that the others need (measured: 97-111 ms against 61).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     path = bundle.path / _file(bundle.graphs[name], runtime, bundle)
+    provider = _provider(runtime)
     try:
-        return ort.InferenceSession(str(path), options, providers=[PROVIDERS[runtime.provider]])
+        session = ort.InferenceSession(str(path), options, providers=[provider])
     except Exception as error:
         # ONNX Runtime's errors share no base class below Exception.
         raise BundleCorrupt(f"{path} cannot be loaded ({error}); export the bundle again") from error
+    if provider not in session.get_providers():
+        raise _no_provider(runtime)
+    return session
+
+
+def _provider(runtime: Runtime) -> str:
+    """ONNX Runtime's name of the processor. Raises ``InvalidArgument`` where its wheel cannot run on that one."""
+    provider = PROVIDERS[runtime.provider]
+    if provider not in ort.get_available_providers():
+        raise _no_provider(runtime)
+    if runtime.provider == "cuda":
+        # CUDA and cuDNN come in wheels of their own, which no search path of the loader names.
+        ort.preload_dlls()
+    return provider
+
+
+def _no_provider(runtime: Runtime) -> InvalidArgument:
+    # ONNX Runtime itself would fall back to the CPU, a hundred times slower, with no more than a line on stderr.
+    return InvalidArgument(
+        f"got the provider {runtime.provider!r}, which ONNX Runtime cannot start here; install the `gpu` extra on a "
+        "machine with an NVIDIA driver (lines above name what is missing), or take the provider 'cpu'"
+    )
 
 
 def _file(graph: Graph, runtime: Runtime, bundle: Bundle) -> str:

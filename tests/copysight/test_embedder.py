@@ -66,3 +66,8 @@ def test_buckets_hold_every_row_once(count):
     pieces = _chunks(rows, (1, 4, 16))
     assert {len(chunk) for chunk, _ in pieces} <= {1, 4, 16}
     assert (np.concatenate([chunk[:real] for chunk, real in pieces]) == rows).all()
+
+
+def test_a_processor_that_is_not_there_is_refused_and_not_replaced(tiny_bundle):
+    with pytest.raises(InvalidArgument, match="got the provider 'cuda'.*take the provider 'cpu'"):
+        Embedder(tiny_bundle, Runtime(provider="cuda"))
