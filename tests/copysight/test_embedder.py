@@ -69,5 +69,5 @@ def test_buckets_hold_every_row_once(count):
 
 
 def test_a_processor_that_is_not_there_is_refused_and_not_replaced(tiny_bundle):
-    with pytest.raises(InvalidArgument, match="got the provider 'cuda'.*take the provider 'cpu'"):
+    with pytest.raises(InvalidArgument, match=r"got the provider 'cuda'.*take the provider 'cpu'"):
         Embedder(tiny_bundle, Runtime(provider="cuda"))
