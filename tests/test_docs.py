@@ -10,7 +10,7 @@ import pytest
 from cli.main import COMMANDS, main
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def named(page):
@@ -85,6 +85,7 @@ def test_settings_exist(page):
     from service.settings import Settings
 
     known = {f"COPYSIGHT_{name.upper()}" for name in Settings.model_fields} | {"COPYSIGHT_DATA", "COPYSIGHT_GOLDEN"}
+    known |= set(re.findall(r"\$\{(\w+):-", (ROOT / "docker-compose.yml").read_text()))
     assert set(re.findall(r"COPYSIGHT_[A-Z_]*[A-Z]", page.read_text())) <= known
 
 
@@ -93,7 +94,8 @@ def test_the_readme_names_every_command(name):
     assert f"`{name}`" in (ROOT / "README.md").read_text()
 
 
-def test_the_index_of_the_handbook_names_every_page():
-    text = (ROOT / "docs" / "README.md").read_text()
-    for page in (ROOT / "docs").glob("*.md"):
+@pytest.mark.parametrize("folder", ["docs", "docs/operations"])
+def test_the_index_of_the_handbook_names_every_page(folder):
+    text = (ROOT / folder / "README.md").read_text()
+    for page in (ROOT / folder).glob("*.md"):
         assert page.name == "README.md" or f"[{page.name}]({page.name})" in text, page.name

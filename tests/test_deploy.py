@@ -1,0 +1,86 @@
+"""What is written for engines and monitors, held to the code: image, compose files, alerts, manifest."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from service.metrics import Metrics
+from service.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+RULES = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"][0]["rules"]
+SUFFIXES = ("_bucket", "_count", "_sum", "_total")
+
+
+def plain(name):
+    """A metric's name without what its kind appends."""
+    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_alerts_ask_for_metrics_that_are_exported(rule):
+    exported = {family.name for family in Metrics().registry.collect()}
+    asked = {plain(name) for name in re.findall(r"copysight_\w+", rule["expr"])}
+    assert asked <= exported
+    assert asked or rule["expr"].startswith("up{")
+
+
+def test_every_alert_is_in_the_handbook_and_tested():
+    pages = [(ROOT / name).read_text() for name in ("docs/operations/alerts.md", "deploy/alerts.yml")]
+    names = [rule["alert"] for rule in RULES]
+    assert re.findall(r"^## (Copysight\w+)", pages[0], re.MULTILINE) == names
+    assert len(set(names)) == len(names)
+
+
+def test_the_dockerfile_is_for_every_engine():
+    text = (ROOT / "Dockerfile").read_text()
+    assert not re.search(
+        r"^# *syntax|--mount|--network|--security|--link|--parents|--chmod|--exclude|<<", text, re.MULTILINE
+    )
+    images = set(re.findall(r"^FROM (\S+)", text, re.MULTILINE))
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", text, re.MULTILINE))
+    assert images - stages == {"debian:bookworm-slim"}
+    assert {"service", "gpu", "train"} <= stages
+    for lock in re.findall(r"requirements/[\w.]+", text):
+        assert (ROOT / lock).is_file()
+    installs = [line for line in text.replace("\\\n", " ").splitlines() if "pip install" in line]
+    assert all(
+        "--require-hashes" in line or line.endswith("--no-deps --target /opt/package /source") for line in installs
+    )
+
+
+def services(name):
+    return yaml.safe_load((ROOT / name).read_text())["services"]
+
+
+def test_compose_publishes_on_loopback_and_confines():
+    found = services("docker-compose.yml")
+    for one in found.values():
+        assert all(port.startswith("127.0.0.1:") for port in one.get("ports", []))
+        assert (one["read_only"], one["cap_drop"]) == (True, ["ALL"])
+        assert one["security_opt"] == ["no-new-privileges:true"]
+        assert "mem_limit" in one
+    assert found["service"]["environment"]["COPYSIGHT_AUTH"] == "none"
+    assert found["service"]["volumes"] == found["builder"]["volumes"] == ["data:/data"]
+
+
+@pytest.mark.parametrize(
+    "name", ["docker-compose.yml", *sorted(f"deploy/{f.name}" for f in (ROOT / "deploy").glob("compose.*.yml"))]
+)
+def test_compose_sets_what_is_a_setting(name):
+    given = {key for one in services(name).values() for key in one.get("environment") or {}}
+    assert given <= {f"COPYSIGHT_{field.upper()}" for field in Settings.model_fields}
+
+
+def test_manifest_sets_what_is_a_setting():
+    documents = list(yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text()))
+    assert {one["kind"] for one in documents} >= {"Deployment", "Service", "PersistentVolumeClaim", "CronJob"}
+    for one in documents:
+        template = one["spec"].get("jobTemplate", one)["spec"].get("template")
+        for container in template["spec"]["containers"] if template else []:
+            given = {entry["name"] for entry in container.get("env", [])}
+            assert given <= {f"COPYSIGHT_{field.upper()}" for field in Settings.model_fields}
+            assert container["securityContext"]["readOnlyRootFilesystem"]
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
