@@ -3,6 +3,7 @@
 #   make install    everything: serving, training, tests     make lint    ruff and mypy
 #   make test       all tests but the long ones              make check   lint and test
 #   make test-long  the long ones                            make lock    refresh the lock files
+#   make test-containers  builds the image, runs it, kills it; needs a container engine
 #   make bench      speed and cost tables; COPYSIGHT_DATA names a folder of pictures
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-versio
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade
 PHOTOGRAPHS := $(shell cat requirements/photographs.txt)
 
-.PHONY: serve example install test test-long lint check lock bench
+.PHONY: serve example install test test-long test-containers lint check lock bench
 .DELETE_ON_ERROR:
 
 serve: $(SERVING) $(EXAMPLE)
@@ -32,6 +33,9 @@ test: $(EVERYTHING)
 
 test-long: $(EVERYTHING)
 	$(BIN)/python -m pytest -m long
+
+test-containers: $(EVERYTHING)
+	COPYSIGHT_CONTAINERS=1 $(BIN)/python -m pytest tests/containers
 
 lint: $(EVERYTHING)
 	$(BIN)/ruff format --check .

@@ -11,12 +11,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+import yaml
 
-from tests.containers.conftest import IMAGE, free_port, run, until
+from tests.containers.conftest import IMAGE, ROOT, compose, free_port, run, until
 
 MEGABYTE = 10**6
 KILLS = 4
 DECODED = 'copysight_stage_seconds_count{stage="decode"}'
+
+
+OVERRIDES = sorted((ROOT / "deploy").glob("compose.*.yml"))
+
+
+@pytest.mark.parametrize("override", OVERRIDES, ids=lambda file: file.name)
+def test_overrides_fit(system, override):
+    files = ("docker-compose.yml", f"deploy/{override.name}")
+    told = yaml.safe_load(compose(system.clone, files, system.project, system.port, "config"))
+    assert {"service", "builder"} <= set(told["services"])
 
 
 def test_image_is_small_and_holds_no_tools(system, capsys):
