@@ -58,7 +58,7 @@ WORKDIR /data
 # By number, so that an orchestrator can see that this is not root.
 USER 10001:10001
 EXPOSE 8000
-HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 CMD ["python3", "-c", \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 CMD ["python3", "-c", \
     "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['COPYSIGHT_PORT'] + '/readyz', timeout=4)"]
 ENTRYPOINT ["copysight"]
 CMD ["serve"]
