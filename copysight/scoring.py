@@ -104,7 +104,12 @@ def normalise(
 
 
 def fit(
-    scores: npt.ArrayLike, right: npt.ArrayLike, has_copy: npt.ArrayLike, share: float = 0.5, seed: int = 0
+    scores: npt.ArrayLike,
+    right: npt.ArrayLike,
+    has_copy: npt.ArrayLike,
+    share: float = 0.5,
+    seed: int = 0,
+    source: str = "index",
 ) -> Calibration:
     """Fit a calibration to the top answers of Q queries.
 
@@ -128,7 +133,7 @@ def fit(
         spread = [_threshold(s[rows], y[rows], weights[rows], precision) for rows in draws]
         low, high = (float(value) for value in np.quantile(spread, (0.025, 0.975)))
         thresholds.append(Threshold(precision, _threshold(s, y, weights, precision), low, high))
-    return Calibration(slope, intercept, share, len(s), tuple(thresholds))
+    return Calibration(slope, intercept, share, len(s), tuple(thresholds), source)
 
 
 def _logistic(s: Floats, y: npt.NDArray[np.bool_], weights: Floats) -> tuple[float, float]:

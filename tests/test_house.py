@@ -18,7 +18,7 @@ HOMES = {
     "torch": ("training", "evaluation", "benchmarks"),
     "torchvision": ("training", "evaluation", "benchmarks"),
     "timm": ("training", "evaluation", "benchmarks"),
-    "onnxruntime": ("copysight/embedder", "benchmarks"),
+    "onnxruntime": ("copysight/embedder", "training/quantization", "benchmarks"),
     "faiss": ("copysight/index", "copysight/knn", "copysight/clustering", "benchmarks"),
     "sqlalchemy": ("copysight/catalog", "benchmarks"),
     "fastapi": ("service",),

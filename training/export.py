@@ -5,6 +5,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,21 @@ from torch import nn
 
 from copysight import bundle as bundles
 from copysight.bundle import Bundle, Numerics
-from copysight.embedder import Embedder
+from copysight.embedder import Embedder, Runtime
 from copysight.errors import ExportFailed
 from copysight.preprocess import Preprocess, to_batch
+from training import fitting as fits
+from training import quantization
+from training.fitting import RANGES, Fitting, Photographs
+from training.halving import halve
 
 Float = npt.NDArray[np.float32]
 LARGEST_DIFFERENCE = 1e-4
 LEAST_COSINE = 0.99999
+HALF_DIFFERENCE, HALF_COSINE = 1e-2, 0.9999
+"""Bounds for weights stored in half precision, which moves them by up to 2^-11; whitening amplifies that."""
 LICENCE = "Apache-2.0"
+BACKGROUND = "background.npy"
 
 
 @dataclass(frozen=True)
@@ -46,13 +54,27 @@ class Network:
         return names
 
 
-def export(networks: Sequence[Network], out: Path, card: str | None = None, name: str | None = None) -> Bundle:
+def export(
+    networks: Sequence[Network],
+    out: Path,
+    card: str | None = None,
+    name: str | None = None,
+    fitting: Fitting | None = None,
+    half: bool = False,
+) -> Bundle:
     """Write a bundle at ``out``: the embedding from the first network, each other output from the first that has it.
+
+    ``half`` stores weights in half precision (they are computed with in float32), which must keep the cosine to torch
+    above .9999. ``fitting`` adds what is learned from pictures: whitening, background, calibration, int8.
 
     Raises ``ExportFailed`` if the graphs differ from torch by more than 1e-4 or below cosine .99999 (fp32), and
     ``InvalidArgument`` if ``out`` exists.
     """
+    photographs = Photographs(fitting) if fitting is not None else None
     with tempfile.TemporaryDirectory() as scratch:
+        if photographs is not None and fitting is not None and fitting.whiten:
+            first = networks[0]
+            first.graph.whitening = fits.whiten(first.graph, first.preprocess, photographs, fitting.whiten)
         graphs = {f"graph{number}": network for number, network in enumerate(networks)}
         files: dict[str, Path | bytes] = {}
         for key, network in graphs.items():
@@ -60,15 +82,58 @@ def export(networks: Sequence[Network], out: Path, card: str | None = None, name
         shapes = {key: _shapes(network) for key, network in graphs.items()}
         manifest = _manifest(graphs, shapes, name or networks[0].name)
         trial = bundles.write(Path(scratch) / "trial", {**manifest, "numerics": _numerics(1.0, 0.0)}, files)
-        measured = compare(trial, graphs)
-        if measured.largest_difference > LARGEST_DIFFERENCE or measured.cosine < LEAST_COSINE:
-            raise ExportFailed(
-                f"the exported graph differs from torch by {measured.largest_difference:.2e} (cosine "
-                f"{measured.cosine:.6f}); at most {LARGEST_DIFFERENCE} and at least {LEAST_COSINE} are needed"
-            )
-        manifest["numerics"] = _numerics(measured.largest_difference, measured.cosine)
+        manifest["numerics"] = _checked(compare(trial, graphs), LARGEST_DIFFERENCE, LEAST_COSINE)
+        if half:
+            trial = _halved(trial, manifest, files)
+            manifest["numerics"] = _checked(compare(trial, graphs), HALF_DIFFERENCE, HALF_COSINE)
+        if photographs is not None and fitting is not None:
+            _fit(manifest, files, trial, photographs, fitting.int8)
         files["MODEL_CARD.md"] = (card or _card(manifest)).encode()
         return bundles.write(out, manifest, files)
+
+
+def _checked(measured: Numerics, largest: float, cosine: float) -> dict[str, float]:
+    if measured.largest_difference > largest or measured.cosine < cosine:
+        raise ExportFailed(
+            f"the exported graph differs from torch by {measured.largest_difference:.2e} (cosine "
+            f"{measured.cosine:.6f}); at most {largest} and at least {cosine} are needed"
+        )
+    return _numerics(measured.largest_difference, measured.cosine)
+
+
+def _halved(trial: Bundle, manifest: Mapping[str, Any], files: Mapping[str, Path | bytes]) -> Bundle:
+    for file in files.values():
+        if isinstance(file, Path):
+            halve(file)
+    return bundles.write(trial.path.parent / "halved", manifest, files)
+
+
+def _fit(
+    manifest: dict[str, Any], files: dict[str, Path | bytes], trial: Bundle, photographs: Photographs, int8: bool
+) -> None:
+    """Add background, calibration and int8 to what will be written."""
+    embedder, (strangers, collection) = Embedder(trial), photographs.halves()
+    rows = fits.background(embedder, strangers)
+    files[BACKGROUND], manifest["background"] = _npy(rows), {"file": BACKGROUND, "count": len(rows)}
+    around = rows.astype(np.float32)
+    manifest["calibration"] = fits.calibration(embedder, around, collection, photographs)
+    if int8:
+        key, pictures = trial.embedding.graph, photographs.first(RANGES)
+        inputs = [embedder.prepare(picture)[key] for picture in pictures]
+        path = trial.path.parent / f"{key}.int8.onnx"
+        quantization.quantize(trial.path / f"{key}.onnx", path, inputs)
+        files[path.name] = path
+        variants = manifest["graphs"][key]["variants"]
+        variants["int8"] = {"file": path.name, "cosine": 1.0}
+        second = bundles.write(trial.path.parent / "second", manifest, files)
+        reduced = Embedder(second, Runtime(variant="int8"))
+        variants["int8"]["cosine"] = fits.agreement(embedder, reduced, strangers[:RANGES])
+
+
+def _npy(rows: npt.NDArray[np.float16]) -> bytes:
+    out = BytesIO()
+    np.save(out, rows)
+    return out.getvalue()
 
 
 def compare(bundle: Bundle, graphs: Mapping[str, Network]) -> Numerics:
@@ -141,6 +206,7 @@ def _manifest(
         },
         **{output: _output(output, graphs, shapes, owner) for output in ("attention", "prototypes", "patches")},
         "calibration": None,
+        "background": None,
     }
 
 

@@ -7,6 +7,7 @@ import click
 
 from training import networks
 from training.export import export as write_bundle
+from training.fitting import Fitting
 
 
 @click.command()
@@ -25,6 +26,15 @@ from training.export import export as write_bundle
     help="A second SOURCE that gives what the first lacks: attention, patches, prototypes (a ViT, say).",
 )
 @click.option("--beside-size", type=int, default=None, help="Input size of the second network.")
+@click.option("--views", is_flag=True, help="Describe four views of a picture, not one (copy runs; 4 times the work).")
+@click.option(
+    "--pictures",
+    type=click.Path(exists=True, path_type=Path),
+    help="Unlabelled pictures, like those to come: adds a background for score normalisation, and a calibration.",
+)
+@click.option("--whiten", type=int, default=0, help="Fit a whitening to so many dimensions (needs --pictures).")
+@click.option("--int8", is_flag=True, help="Add the embedding in 8 bits, for convolutional networks (--pictures).")
+@click.option("--half", is_flag=True, help="Store weights in half precision: half the size, the same speed.")
 @click.option("--name", default=None, help="Name of the bundle. Default: method and backbone.")
 @click.option("--card", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Text of MODEL_CARD.md.")
 @click.option("--random", is_flag=True, help="Leave timm:NAME untrained: a baseline.")
@@ -36,6 +46,11 @@ def export(
     recipe: str | None,
     beside: str | None,
     beside_size: int | None,
+    views: bool,
+    pictures: Path | None,
+    whiten: int,
+    int8: bool,
+    half: bool,
     name: str | None,
     card: Path | None,
     random: bool,
@@ -45,10 +60,13 @@ def export(
 
     SOURCE is a run's folder or checkpoint, an official DINO, SwAV or DeepCluster-v2 checkpoint file, or timm:NAME.
     """
-    found = [networks.load(source, size, recipe, random)]
+    if pictures is None and (whiten or int8):
+        raise click.UsageError("--whiten and --int8 learn from pictures: name some by --pictures")
+    found = [networks.load(source, size, recipe, random, views)]
     if beside is not None:
         found.append(networks.load(beside, beside_size, None, random))
-    bundle = write_bundle(found, out, card.read_text() if card else None, name)
+    fitting = Fitting(pictures, whiten, int8) if pictures is not None else None
+    bundle = write_bundle(found, out, card.read_text() if card else None, name, fitting, half)
     outputs = [output for graph in bundle.graphs.values() for output in graph.outputs]
     report = {
         "path": str(bundle.path),

@@ -15,6 +15,7 @@ from training import backbones, checkpoint, descriptors, official
 from training.checkpoint import Checkpoint
 from training.export import Network
 from training.graphs import PooledGraph, TransformerGraph, gem
+from training.views import ManyViews, standard
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SWAV_STD = (0.228, 0.224, 0.225)
@@ -25,18 +26,21 @@ LARGEST_K = 4096
 """More prototypes than this are left out of a bundle: DINO's 65,536 would be 64 MB of weights that nobody reads."""
 
 
-def load(source: str, size: int | None = None, recipe: str | None = None, random: bool = False) -> Network:
+def load(
+    source: str, size: int | None = None, recipe: str | None = None, random: bool = False, views: bool = False
+) -> Network:
     """Network of ``source``: ``timm:NAME``, a run, our checkpoint, or a released DINO, SwAV or DeepCluster-v2 file.
 
     ``size`` (pixels) defaults to what it was trained at; ``recipe`` to ``cls`` for a ViT, ``pool`` for the rest;
-    ``random`` leaves a timm network untrained (a baseline). Raises ``InvalidArgument`` or ``CheckpointMismatch``.
+    ``random`` leaves a timm network untrained (a baseline); ``views`` lets a copy run describe several views at once.
+    Raises ``InvalidArgument`` or ``CheckpointMismatch``.
     """
     if source.startswith("timm:"):
         return from_timm(source.removeprefix("timm:"), size, recipe, random)
     path = Path(source)
     if path.is_dir() or checkpoint.is_ours(path):
         saved = checkpoint.load(path)
-        return from_copy(saved, size) if saved.method == "copy" else from_checkpoint(saved, size, recipe)
+        return from_copy(saved, size, views) if saved.method == "copy" else from_checkpoint(saved, size, recipe)
     return from_official(path, size, recipe)
 
 
@@ -83,7 +87,7 @@ def from_checkpoint(saved: Checkpoint, size: int | None, recipe: str | None) -> 
     )
 
 
-def from_copy(saved: Checkpoint, size: int | None) -> Network:
+def from_copy(saved: Checkpoint, size: int | None, views: bool) -> Network:
     """A run of the copy objective: its averaged descriptor network, on whole pictures squashed to a square."""
     descriptor = descriptors.build(saved.backbone, saved.image_size, saved.config["method"]["dimension"])
     prefix = saved.backbone_prefix.removesuffix("backbone.")
@@ -93,8 +97,10 @@ def from_copy(saved: Checkpoint, size: int | None) -> Network:
     pixels = size or saved.image_size
     descriptor.backbone = at_size(saved.backbone, descriptor.backbone, pixels)
     mean, std = saved.config["recipe"]["mean"], saved.config["recipe"]["std"]
+    body = ManyViews(descriptor, standard(pixels)) if views else descriptor
+    pixels = 2 * pixels if views else pixels
     return Network(
-        graph=PooledGraph(descriptor).eval().requires_grad_(False),
+        graph=PooledGraph(body).eval().requires_grad_(False),
         preprocess=Preprocess(pixels, "squash", pixels, "bicubic", tuple(mean), tuple(std)),
         name=f"copy-{saved.backbone}",
         method=saved.method,

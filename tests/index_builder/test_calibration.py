@@ -1,10 +1,9 @@
 """A build calibrates itself on edited copies of its own pictures, and says when it cannot."""
 
-from index_builder.build import build
-from index_builder.plan import Plan
-
 from copysight.embedder import Embedder
 from copysight.index import Index
+from index_builder.build import build
+from index_builder.plan import Plan
 from index_builder.progress import Progress
 
 
