@@ -4,16 +4,20 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import click
 import numpy as np
 import numpy.typing as npt
 
+from copysight import rehearsal
 from copysight.errors import InvalidArgument
+from copysight.images import decode
 from copysight.scan import Entry, scan
-from copysight.scoring import normalise
-from evaluation import metrics
-from evaluation.extract import extract, extractor
+from copysight.scoring import Calibration, fit, normalise, offsets
+from evaluation import metrics, reliability
+from evaluation.extract import Extractor, extract, extractor
+from evaluation.reliability import Reliability
 from evaluation.report import show
 
 Float = npt.NDArray[np.float32]
@@ -22,6 +26,8 @@ EXISTING = click.Path(exists=True, path_type=Path)
 COLUMNS = ("query_id", "reference_id", "level")
 PER_QUERY = 10
 BACKGROUND = 4000
+SAMPLE, LEAST = 300, 100
+"""Pictures that a calibration is fitted on, and below which a collection says too little."""
 
 
 @dataclass(frozen=True)
@@ -55,41 +61,85 @@ class Figures:
 @click.option("--references", required=True, type=EXISTING, help="Folder or tar file of the collection.")
 @click.option("--queries", required=True, type=EXISTING, help="Folder or tar file of the queries.")
 @click.option("--ground-truth", required=True, type=EXISTING, help="CSV: query_id, reference_id (or empty), level.")
-@click.option("--background", type=EXISTING, help="Pictures like none of these, for score normalisation.")
+@click.option("--background", type=EXISTING, help="Pictures like none of these. Default: the bundle's background.")
+@click.option("--variant", default="fp32", show_default=True, help="Precision of the bundle's embedding.")
+@click.option("--share", default=0.5, show_default=True, help="Assumed share of queries with a copy (calibration).")
+@click.option("--diagram", type=click.Path(path_type=Path), help="Draw the reliability diagram into this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def copy(
-    source: str, references: Path, queries: Path, ground_truth: Path, background: Path | None, as_json: bool
+    source: str,
+    references: Path,
+    queries: Path,
+    ground_truth: Path,
+    background: Path | None,
+    variant: str,
+    share: float,
+    diagram: Path | None,
+    as_json: bool,
 ) -> None:
     """Find the reference that each query was made from, among all pairs at once.
 
     Candidates are the best pairs over all queries, ten a query on average, not ten of each query; of equal scores the
-    wrong pair counts first.
+    wrong pair counts first. The calibration is that of an index of the references, fitted on edited copies of its own
+    pictures; its error is measured on the queries' top answers.
     """
-    truth = read_truth(ground_truth)
-    asked, kept = describe(source, queries, "queries"), describe(source, references, "references")
+    truth, how = read_truth(ground_truth), extractor(source, variant)
+    asked, kept = describe(how, queries, "queries"), describe(how, references, "references")
     _check(truth, asked, kept)
     similarities = asked.vectors @ kept.vectors.T
     found = {"raw": measure(similarities, asked.ids, kept.ids, truth)}
-    if background is not None:
-        around = describe(source, background, "background", BACKGROUND).vectors
-        found["normalized"] = measure(normalise(similarities, asked.vectors, around), asked.ids, kept.ids, truth)
-    report = {"source": source} | {name: asdict(figures) for name, figures in found.items()}
+    around = how.background if background is None else describe(how, background, "background", BACKGROUND).vectors
+    report: dict[str, Any] = {"source": source, "variant": variant}
+    if around is not None:
+        scores = normalise(similarities, asked.vectors, around)
+        found["normalized"] = measure(scores, asked.ids, kept.ids, truth)
+        if len(kept.ids) >= LEAST:
+            calibration = _calibration(how, references, kept, around, share)
+            reliable = _reliability(calibration, scores, asked.ids, kept.ids, truth)
+            report["calibration"] = asdict(reliable) | {"fitted": calibration.to_json()}
+            if diagram is not None:
+                reliability.draw(reliable.bins, diagram)
+    report |= {name: asdict(figures) for name, figures in found.items()}
     levels = sorted(next(iter(found.values())).recall_at_1)
     rows = [
         [name, figures.micro_ap, figures.recall_at_p90, *(figures.recall_at_1[level] for level in levels)]
         for name, figures in found.items()
     ]
     show(report, ("scores", "micro-AP", "R@P90", *(f"R@1 {level}" for level in levels)), rows, as_json)
+    if "calibration" in report and not as_json:
+        error = report["calibration"]["expected_calibration_error"]
+        worst = max(abs(one["stated"] - one["share"]) for one in report["calibration"]["bins"])
+        click.echo(f"calibration: expected error {error:.3f}, worst of {reliability.BINS} bins {worst:.3f}")
 
 
-def describe(source: str, pictures: Path, note: str, most: int | None = None) -> Described:
+def describe(how: Extractor, pictures: Path, note: str, most: int | None = None) -> Described:
     """Vectors of the pictures of a folder or tar file; of more than ``most``, evenly spaced ones."""
     entries: Sequence[Entry] = scan(pictures).entries
     if most is not None and len(entries) > most:
         entries = [entries[int(place)] for place in np.linspace(0, len(entries) - 1, most)]
-    found = extract(entries, extractor(source), note)
+    found = extract(entries, how, note)
     names = [PurePosixPath(entry.key).stem for entry, kept in zip(entries, found.kept, strict=True) if kept]
     return Described(tuple(names), found.rows)
+
+
+def _calibration(how: Extractor, references: Path, kept: Described, background: Float, share: float) -> Calibration:
+    """As the batch job fits it: a sample of the references is edited, and asked for among the references."""
+    rng = np.random.default_rng(0)
+    entries = {PurePosixPath(entry.key).stem: entry for entry in scan(references).entries}
+    rows = np.sort(rng.choice(len(kept.ids), min(SAMPLE, len(kept.ids)), replace=False))
+    pictures = [decode(entries[kept.ids[row]].read()).pixels for row in rows]
+    queries = np.stack([how.of(picture) for picture in rehearsal.copies(pictures, rng)])
+    seen = rehearsal.observe(queries, rows, kept.vectors, offsets(queries, background))
+    return fit(seen.scores, seen.right, seen.has_copy, share)
+
+
+def _reliability(
+    calibration: Calibration, scores: Float, queries: Sequence[str], references: Sequence[str], truth: Truth
+) -> Reliability:
+    """Of the top answers: stated probability against whether they are the query's reference."""
+    best = scores.argmax(axis=1)
+    right = [references[int(place)] == truth.references[name] for place, name in zip(best, queries, strict=True)]
+    return reliability.reliability(calibration.probability(scores.max(axis=1)), right)
 
 
 def read_truth(path: Path) -> Truth:

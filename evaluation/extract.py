@@ -13,10 +13,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from copysight import bundle as bundles
-from copysight.embedder import Embedder
+from copysight.embedder import Embedder, Runtime
 from copysight.errors import NoPictures, PictureError
 from copysight.images import decode
 from copysight.scan import Entry
+from evaluation import hashes
 
 Float = npt.NDArray[np.float32]
 SIDE = 32
@@ -25,11 +26,15 @@ BINS = 8
 
 @dataclass(frozen=True)
 class Extractor:
-    """``of`` maps an RGB picture to (D,) float32 of length 1; ``at_least``: the shortest side that it needs."""
+    """``of`` maps an RGB picture to (D,) float32 of length 1; ``at_least``: the shortest side that it needs.
+
+    ``background`` (M, D): what a bundle brings for score normalisation.
+    """
 
     name: str
     at_least: int
     of: Callable[[Image.Image], Float]
+    background: Float | None = None
 
 
 @dataclass(frozen=True)
@@ -40,15 +45,21 @@ class Features:
     kept: npt.NDArray[np.bool_]
 
 
-def extractor(source: str) -> Extractor:
-    """The embedding of a bundle (a folder, or ``default``), or ``pixels`` or ``colours``. Raises ``BundleError``."""
+def extractor(source: str, variant: str = "fp32") -> Extractor:
+    """A bundle (a folder, or ``default``) in one of its precisions; or ``pixels``, ``colours``, ``phash``, ``pdq``.
+
+    Raises ``BundleError``.
+    """
     if source == "pixels":
         return Extractor("pixels", SIDE, pixels)
     if source == "colours":
         return Extractor("colours", SIDE, colours)
+    if source in hashes.BY_NAME:
+        return Extractor(source, hashes.SIDE, hashes.BY_NAME[source])
     bundle = bundles.load(source)
-    embedder = Embedder(bundle)
-    return Extractor(bundle.name, bundle.at_least, lambda picture: np.asarray(embedder.embed([picture])[0], np.float32))
+    embedder = Embedder(bundle, Runtime(variant=variant))
+    background = bundle.background_vectors() if bundle.background is not None else None
+    return Extractor(bundle.name, bundle.at_least, lambda picture: embedder.embed([picture])[0], background)
 
 
 def extract(entries: Sequence[Entry], how: Extractor, note: str) -> Features:

@@ -96,3 +96,16 @@ def test_ground_truth_that_does_not_fit(bench):
     lines = "".join(f"{kind}{n},{'zz' if kind == 'q' else ''},light\n" for kind in "qn" for n in range(4))
     (bench / "truth.csv").write_text("query_id,reference_id,level\n" + lines)
     assert "not among the pictures" in str(run(bench).exception)
+
+
+def test_calibration_of_an_index_of_the_references(bench, drawn, jpeg):
+    for seed in range(300, 410):
+        (bench / "references" / f"r{seed}.jpg").write_bytes(jpeg(drawn(seed)))
+    diagram = bench / "reliability.png"
+    options = ("--background", bench / "background", "--diagram", diagram)
+    found = json.loads(run(bench, *options, "--json").stdout)["calibration"]
+    assert sum(one["count"] for one in found["bins"]) == 8
+    assert 0 <= found["expected_calibration_error"] <= 1
+    assert found["fitted"]["share"] == 0.5
+    assert diagram.stat().st_size > 0
+    assert "calibration: expected error" in run(bench, *options).stdout

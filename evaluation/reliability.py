@@ -1,0 +1,49 @@
+"""Whether stated probabilities are true shares: bins of equal mass, their expected error, a picture of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Bin:
+    """``count`` answers of neighbouring stated probabilities: the mean ``stated``, and the true ``share`` of copies."""
+
+    count: int
+    stated: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Expected calibration error (Naeini et al. 2015, over bins of equal mass) and the bins, least probable first."""
+
+    expected_calibration_error: float
+    bins: tuple[Bin, ...]
+
+
+def reliability(stated: npt.ArrayLike, right: npt.ArrayLike, bins: int = BINS) -> Reliability:
+    """From probabilities (Q,) and whether each answer was right (Q,); fewer than ``bins`` answers make fewer bins."""
+    p, y = np.asarray(stated, np.float64), np.asarray(right, bool)
+    parts = np.array_split(np.argsort(p, kind="stable"), min(bins, len(p)))
+    found = tuple(Bin(len(rows), float(p[rows].mean()), float(y[rows].mean())) for rows in parts)
+    error = sum(one.count * abs(one.stated - one.share) for one in found) / len(p)
+    return Reliability(float(error), found)
+
+
+def draw(bins: Sequence[Bin], path: Path) -> None:
+    """Save the reliability diagram; the format follows the suffix of ``path``."""
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.add_subplot(xlabel="stated probability", ylabel="true share of copies", xlim=(0, 1), ylim=(0, 1))
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+    axes.fill_between([0, 1], [-0.08, 0.92], [0.08, 1.08], color="0.93", label="within .08")
+    stated, share = [one.stated for one in bins], [one.share for one in bins]
+    axes.plot(stated, share, marker="o", label=f"{len(bins)} bins of {bins[0].count} answers")
+    axes.legend(loc="upper left")
+    figure.savefig(path)
