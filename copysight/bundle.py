@@ -17,6 +17,8 @@ from copysight.preprocess import Preprocess
 FORMAT = 1
 DESCRIPTION = "bundle.json"
 LEGIBLE = 256
+LEAST_COSINE = 0.999
+"""To fp32, on real pictures: from here on another precision may stand in for it."""
 DEFAULT = Path(__file__).parent / "models" / "default"
 T = TypeVar("T")
 
@@ -121,6 +123,13 @@ class Bundle:
     def at_least(self) -> int:
         """Shortest side, in pixels, that a scaled decode must keep for every graph, and for thumbnails and drawings."""
         return max(LEGIBLE, *(graph.preprocess.at_least for graph in self.graphs.values()))
+
+    @property
+    def usual_variant(self) -> str:
+        """The precision of new indexes: int8 if its embeddings are as good as those of fp32, which it outruns twice."""
+        reduced = [graph.variants.get("int8") for graph in self.graphs.values() if "embedding" in graph.outputs]
+        good = any(variant is not None and variant.cosine >= LEAST_COSINE for variant in reduced)
+        return "int8" if good else "fp32"
 
     def background_vectors(self) -> npt.NDArray[np.float32]:
         """Background (M, D) for score normalisation, L2-normalised; M is 0 for a bundle without one."""

@@ -70,9 +70,12 @@ class Index:
 
     @classmethod
     def create(
-        cls, directory: Path, bundle: str | Path = "default", policy: str = "keep", variant: str = "fp32"
+        cls, directory: Path, bundle: str | Path = "default", policy: str = "keep", variant: str | None = None
     ) -> Self:
-        """Make an empty index with its own copy of ``bundle``. Raises ``InvalidArgument`` if there is one."""
+        """Make an empty index with its own copy of ``bundle``; vectors will be of its usual variant, or of ``variant``.
+
+        Raises ``InvalidArgument`` if there is one.
+        """
         layout = Layout(directory)
         if layout.catalog.exists():
             raise InvalidArgument(f"{directory} holds an index already; open it, or choose another directory")
@@ -82,7 +85,7 @@ class Index:
             path.mkdir(exist_ok=True)
         durable.sync_directory(directory)
         # Last, because a directory is an index from the moment that it has a catalog.
-        Catalog.create(layout.catalog, installed.id, variant, policy).close()
+        Catalog.create(layout.catalog, installed.id, variant or installed.usual_variant, policy).close()
         return cls(directory)
 
     @classmethod
