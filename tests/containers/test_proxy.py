@@ -1,0 +1,95 @@
+"""The override for an address that others reach: TLS, keys with scopes, and their rotation."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.containers.conftest import System, compose, free_port, run, until
+
+PROXY = "copysight-proxy-under-test"
+FILES = ("deploy/compose.public.yml",)
+READ, WRITE, NEXT = "1" * 40, "2" * 40, "3" * 40
+
+
+def give_keys(place: Path, **keys: str) -> None:
+    (place / "keys").write_text("".join(f'"Bearer {key}" {scope};\n' for key, scope in keys.items()))
+
+
+def up(system: System, port: int, *words: str) -> None:
+    os.environ |= {"COPYSIGHT_PUBLIC": str(port), "COPYSIGHT_PROXY_IMAGE": PROXY}
+    compose(system.clone, (*system.files, *FILES), system.project, system.port, "up", "-d", *words)
+
+
+@pytest.fixture(scope="module")
+def secrets(system) -> Path:
+    """Keys, and a certificate for localhost."""
+    place = system.clone / "deploy" / "secrets"
+    place.mkdir()
+    give_keys(place, **{READ: "read", WRITE: "write"})
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    files = ["-keyout", str(place / "certificate-key.pem"), "-out", str(place / "certificate.pem")]
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *files, *subject)
+    for file in place.iterdir():
+        file.chmod(0o644)
+    return place
+
+
+@pytest.fixture(scope="module")
+def outside(system, secrets) -> Iterator[httpx.Client]:
+    """A caller of the public address. The proxy is Debian's nginx, which needs no image registry."""
+    text = "FROM debian:bookworm-slim\nRUN apt-get update && apt-get install -y --no-install-recommends nginx-light\n"
+    network = os.environ.get("COPYSIGHT_CONTAINERS_NETWORK", "default")
+    build = ["docker", "build", "--network", network, "-t", PROXY, "-"]
+    subprocess.run(
+        build, input=text, text=True, check=True, capture_output=True, env=os.environ | {"DOCKER_BUILDKIT": "0"}
+    )
+    port = free_port()
+    up(system, port)
+    with httpx.Client(
+        base_url=f"https://localhost:{port}", verify=str(secrets / "certificate.pem"), timeout=60
+    ) as http:
+        until(60, lambda: http.get("/healthz").status_code == 200)
+        yield http
+
+
+def ask(http, key, method="GET", path="/index", **more):
+    return http.request(method, path, headers={"authorization": f"Bearer {key}"} if key else {}, **more)
+
+
+def test_nobody_without_a_key(outside):
+    for key in ("", "wrong", READ[:-1], READ + "1"):
+        answer = ask(outside, key)
+        assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
+    assert outside.get("/index", headers={"authorization": READ}).status_code == 401
+    assert ask(outside, WRITE, path="/metrics").status_code == 404
+
+
+def test_scopes(outside, drawn, jpeg):
+    picture = {"file": jpeg(drawn(77))}
+    assert ask(outside, READ).json()["count"] > 0
+    assert ask(outside, READ, "POST", "/search", files=picture).status_code == 200
+    for method, path in [
+        ("POST", "/images"),
+        ("DELETE", "/images/1"),
+        ("POST", "/index/rebuild"),
+        ("POST", "/search/.."),
+    ]:
+        assert ask(outside, READ, method, path, files=picture).status_code == 403
+    added = ask(outside, WRITE, "POST", "/images", files=picture)
+    assert added.status_code == 201
+    assert ask(outside, WRITE, "DELETE", f"/images/{added.json()['id']}").status_code == 204
+
+
+def test_rotation(system, outside, secrets):
+    assert ask(outside, NEXT).status_code == 401
+    give_keys(secrets, **{READ: "read", WRITE: "write", NEXT: "read"})
+    up(system, outside.base_url.port, "--force-recreate", "--no-deps", "proxy")
+    until(30, lambda: ask(outside, NEXT).status_code == 200 and ask(outside, READ).status_code == 200)
+    give_keys(secrets, **{WRITE: "write", NEXT: "read"})
+    up(system, outside.base_url.port, "--force-recreate", "--no-deps", "proxy")
+    until(30, lambda: ask(outside, READ).status_code == 401)
+    assert ask(outside, NEXT).status_code == 200
