@@ -73,23 +73,39 @@ def export(
     photographs = Photographs(fitting) if fitting is not None else None
     with tempfile.TemporaryDirectory() as scratch:
         if photographs is not None and fitting is not None and fitting.whiten:
-            first = networks[0]
-            first.graph.whitening = fits.whiten(first.graph, first.preprocess, photographs, fitting.whiten)
-        graphs = {f"graph{number}": network for number, network in enumerate(networks)}
-        files: dict[str, Path | bytes] = {}
-        for key, network in graphs.items():
-            files[f"{key}.onnx"] = _to_onnx(network, Path(scratch) / f"{key}.onnx")
-        shapes = {key: _shapes(network) for key, network in graphs.items()}
-        manifest = _manifest(graphs, shapes, name or networks[0].name)
-        trial = bundles.write(Path(scratch) / "trial", {**manifest, "numerics": _numerics(1.0, 0.0)}, files)
-        manifest["numerics"] = _checked(compare(trial, graphs), LARGEST_DIFFERENCE, LEAST_COSINE)
+            plain = _graphs(networks[:1], Path(scratch), "plain")
+            networks[0].graph.whitening = fits.whiten(Embedder(plain.bundle), photographs, fitting.whiten)
+        made = _graphs(networks, Path(scratch), "exact", name)
+        manifest, files, trial = made.manifest, made.files, made.bundle
+        manifest["numerics"] = _checked(compare(trial, made.networks), LARGEST_DIFFERENCE, LEAST_COSINE)
         if half:
             trial = _halved(trial, manifest, files)
-            manifest["numerics"] = _checked(compare(trial, graphs), HALF_DIFFERENCE, HALF_COSINE)
+            manifest["numerics"] = _checked(compare(trial, made.networks), HALF_DIFFERENCE, HALF_COSINE)
         if photographs is not None and fitting is not None:
             _fit(manifest, files, trial, photographs, fitting.int8)
         files["MODEL_CARD.md"] = (card or _card(manifest)).encode()
         return bundles.write(out, manifest, files)
+
+
+@dataclass(frozen=True)
+class Made:
+    """Graphs as files, not yet checked, and a bundle of them on trial."""
+
+    networks: dict[str, Network]
+    manifest: dict[str, Any]
+    files: dict[str, Path | bytes]
+    bundle: Bundle
+
+
+def _graphs(networks: Sequence[Network], scratch: Path, trial: str, name: str | None = None) -> Made:
+    by_key = {f"graph{number}": network for number, network in enumerate(networks)}
+    (scratch / f"{trial}-graphs").mkdir()
+    files: dict[str, Path | bytes] = {
+        f"{key}.onnx": _to_onnx(network, scratch / f"{trial}-graphs" / f"{key}.onnx") for key, network in by_key.items()
+    }
+    manifest = _manifest(by_key, {key: _shapes(network) for key, network in by_key.items()}, name or networks[0].name)
+    bundle = bundles.write(scratch / trial, {**manifest, "numerics": _numerics(1.0, 0.0)}, files)
+    return Made(by_key, manifest, files, bundle)
 
 
 def _checked(measured: Numerics, largest: float, cosine: float) -> dict[str, float]:

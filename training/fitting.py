@@ -8,20 +8,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 from torch import nn
 
 from copysight import edits, images, rehearsal, scoring
 from copysight.embedder import Embedder
 from copysight.errors import PictureError, TooFewPictures
-from copysight.preprocess import Preprocess, to_batch
 from copysight.scan import Entry, scan
 from training import whitening
 
 Float = npt.NDArray[np.float32]
 Picture = Image.Image
-PAIRS, BACKGROUND, COLLECTION, REHEARSED, RANGES = 4000, 4000, 3000, 600, 200
+PAIRS, BACKGROUND, COLLECTION, REHEARSED, RANGES = 2000, 3000, 2000, 500, 200
 """How many pictures fit the whitening, make the background, make the collection of the calibration, are asked for in
 it, and set the ranges of int8; with fewer at hand, each takes its share."""
 LEAST = 100
@@ -67,12 +65,11 @@ class Photographs:
         return self._rng.spawn(purpose + 1)[purpose]
 
 
-def whiten(graph: nn.Module, preprocess: Preprocess, photographs: Photographs, dimension: int) -> nn.Linear:
-    """The whitening layer for a graph that has none yet, from pictures and one strongly edited copy of each."""
+def whiten(embedder: Embedder, photographs: Photographs, dimension: int) -> nn.Linear:
+    """The whitening layer for embeddings that have none yet, from pictures and one strongly edited copy of each."""
     pictures, rng = photographs.first(PAIRS), photographs.generator(0)
     copies = [edits.strong(picture, rng, _others(pictures, rng)) for picture in pictures]
-    originals, edited = (_descriptors(graph, preprocess, side) for side in (pictures, copies))
-    return whitening.fit(originals, edited, dimension).module()
+    return whitening.fit(_embedded(embedder, pictures), _embedded(embedder, copies), dimension).module()
 
 
 def background(embedder: Embedder, pictures: Sequence[Picture]) -> npt.NDArray[np.float16]:
@@ -113,12 +110,6 @@ def _decoded(entry: Entry) -> Picture | None:
 
 def _others(pictures: Sequence[Picture], rng: np.random.Generator) -> list[Picture]:
     return [pictures[int(place)] for place in rng.integers(0, len(pictures), 2)]
-
-
-def _descriptors(graph: nn.Module, preprocess: Preprocess, pictures: Sequence[Picture]) -> Float:
-    with torch.inference_mode():
-        rows = [graph(torch.from_numpy(to_batch([picture], preprocess)))[0] for picture in pictures]
-        return torch.cat(rows).numpy()
 
 
 def _embedded(embedder: Embedder, pictures: Sequence[Picture]) -> Float:
