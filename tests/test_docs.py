@@ -85,7 +85,8 @@ def test_settings_exist(page):
     from service.settings import Settings
 
     known = {f"COPYSIGHT_{name.upper()}" for name in Settings.model_fields} | {"COPYSIGHT_DATA", "COPYSIGHT_GOLDEN"}
-    known |= set(re.findall(r"\$\{(\w+):-", (ROOT / "docker-compose.yml").read_text()))
+    for file in (ROOT / "docker-compose.yml", *(ROOT / "deploy").glob("compose.*.yml")):
+        known |= set(re.findall(r"\$\{(\w+):-", file.read_text()))
     assert set(re.findall(r"COPYSIGHT_[A-Z_]*[A-Z]", page.read_text())) <= known
 
 
