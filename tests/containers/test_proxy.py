@@ -1,6 +1,7 @@
 """The override for an address that others reach: TLS, keys with scopes, and their rotation."""
 
 import os
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,9 +50,8 @@ def outside(system, secrets) -> Iterator[httpx.Client]:
     )
     port = free_port()
     up(system, port)
-    with httpx.Client(
-        base_url=f"https://localhost:{port}", verify=str(secrets / "certificate.pem"), timeout=60
-    ) as http:
+    trust = ssl.create_default_context(cafile=secrets / "certificate.pem")
+    with httpx.Client(base_url=f"https://localhost:{port}", verify=trust, timeout=60) as http:
         until(60, lambda: http.get("/healthz").status_code == 200)
         yield http
 
