@@ -91,7 +91,7 @@ def timed(work: Callable[[], object]) -> Seconds:
 
 
 def bare_loop(entries: list[Entry], bundle: Bundle) -> Seconds:
-    embedder = Embedder(bundle, Runtime())
+    embedder = Embedder(bundle, Runtime(variant=bundle.usual_variant))
 
     def one(entry: Entry) -> None:
         picture = images.decode(entry.file.read_bytes(), at_least=bundle.at_least)
