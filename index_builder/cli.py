@@ -1,6 +1,7 @@
 """The commands ``copysight index …``."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from copysight.errors import InvalidArgument
-from copysight.index import Index, backup, restore, rollback, verify
-from index_builder import publishing
+from copysight.index import Index, backup, export_items, import_items, restore, rollback, verify
+from index_builder import policy, publishing
 from index_builder.build import build
 from index_builder.plan import Plan
 from index_builder.progress import Progress
@@ -135,10 +136,16 @@ def verify_command(directory: Path, as_json: bool) -> None:
 @directory
 @click.option("--clusters", type=click.IntRange(1), default=None, help="How many clusters. Default: by the count.")
 @click.option("--job", type=int, default=None, help="Row of the catalog that hears of the progress.")
+@click.option("--if-due", is_flag=True, help="Only when delta and tombstones have outgrown their share; for cron.")
 @as_json
-def rebuild(directory: Path, clusters: int | None, job: int | None, as_json: bool) -> None:
+def rebuild(directory: Path, clusters: int | None, job: int | None, if_due: bool, as_json: bool) -> None:
     """Publish a new generation of everything in the catalog."""
     with Index.open(directory) as opened:
+        decision = policy.decide(opened.status())
+        if if_due and not decision.due:
+            text = json.dumps({"generation": None, "reason": decision.reason})
+            click.echo(text if as_json else f"not rebuilt: {decision.reason}")
+            return
         if job is None:
             made = publishing.rebuild(opened, clusters, Progress())
         else:
@@ -180,6 +187,34 @@ def restore_command(directory: Path, source: Path, as_json: bool) -> None:
         count = opened.catalog.count()
     text = json.dumps({"index": str(directory), "count": count})
     click.echo(text if as_json else f"{directory}: {count:,} pictures")
+
+
+@index.command("export")
+@directory
+@click.argument("target", type=PATH)
+@click.option("--collection", default=None, help="Only the items of this collection.")
+@as_json
+def export_command(directory: Path, target: Path, collection: str | None, as_json: bool) -> None:
+    """Write keys, vectors (NumPy) and metadata (JSON lines) to the new directory TARGET."""
+    with Index.open(directory) as opened:
+        count = export_items(opened, target, collection)
+    text = json.dumps({"target": str(target), "count": count})
+    click.echo(text if as_json else f"{target}: {count:,} items")
+
+
+@index.command("import")
+@directory
+@click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--replace", is_flag=True, help="Take over keys whose bytes differ.")
+@as_json
+def import_command(directory: Path, source: Path, replace: bool, as_json: bool) -> None:
+    """Add the items of an export, SOURCE. What is there by key and bytes is left as it is."""
+    began = time.monotonic()
+    with Index.open(directory) as opened:
+        found = asdict(import_items(opened, source, replace))
+    rate = round(sum(found.values()) / (time.monotonic() - began), 1)
+    text = ", ".join(f"{count:,} {name}" for name, count in found.items())
+    click.echo(json.dumps({**found, "vectors_per_second": rate}) if as_json else f"{text}; {rate:,} vectors/s")
 
 
 @index.command("fields")

@@ -85,3 +85,27 @@ def test_fields(index):
     assert answer("fields", "--index", index, "--add", "place", "--add", "year") == {"fields": ["place", "year"]}
     assert answer("fields", "--index", index, "--remove", "year") == {"fields": ["place"]}
     assert run("fields", "--index", index).stdout == "place\n"
+
+
+def test_rebuild_if_due_says_why_not(index):
+    found = answer("rebuild", "--index", index, "--if-due")
+    assert found["generation"] is None
+    result = run("rebuild", "--index", index, "--if-due")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("not rebuilt: 0 in the delta and 0 tombstones")
+    assert answer("status", "--index", index)["generation"] == "000001"
+    (index / "generations" / "000001" / "vectors.f32").write_bytes(b"torn")
+    assert answer("rebuild", "--index", index, "--if-due")["generation"] == "000002"
+
+
+def test_export_and_import(index, tiny_bundle, tmp_path):
+    out, other = tmp_path / "out", tmp_path / "other"
+    assert answer("export", out, "--index", index)["count"] == 6
+    with Index.create(other, tiny_bundle.path):
+        pass
+    first = answer("import", out, "--index", other)
+    assert (first["created"], first["unchanged"]) == (6, 0)
+    assert first["vectors_per_second"] > 0
+    assert answer("import", out, "--index", other)["unchanged"] == 6
+    assert answer("status", "--index", other)["count"] == 6
+    assert run("export", out, "--index", index).exit_code == 1
