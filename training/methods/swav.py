@@ -29,7 +29,9 @@ class SwavConfig:
     hidden: int = knob(2048, "Width of the projection head. SwAV: 2048.")
     output: int = knob(128, "Dimension of embeddings and prototypes. SwAV: 128.")
     temperature: float = knob(0.1, "Softmax temperature. SwAV: .1.")
-    epsilon: float = knob(0.05, "Entropy weight of Sinkhorn-Knopp. SwAV: .05.")
+    epsilon: float = knob(
+        0.05, "Entropy weight of Sinkhorn-Knopp. SwAV: .05; for small batches (K 128, batch 64) try .02."
+    )
     sinkhorn_iterations: int = knob(3, "Iterations of Sinkhorn-Knopp. SwAV: 3.")
     freeze_prototypes_steps: int = knob(5005, "Steps without update of prototypes. SwAV: 5005; 313 at batch 4096.")
     queue_length: int = knob(0, "Past embeddings that take part in the assignment. SwAV: 3840 at batch 256, else 0.")
