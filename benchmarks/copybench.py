@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from evaluation.copy import copy
 
-SOURCES = ("default", "colours", "pixels")
+SOURCES = ("default", "pdq", "phash", "colours", "pixels")
 
 
 def main() -> None:
