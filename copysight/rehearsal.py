@@ -1,6 +1,6 @@
 """Rehearsal: edited copies of a collection's own pictures are asked for, to learn what its scores mean."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,8 @@ import numpy.typing as npt
 from numpy.random import Generator
 from PIL import Image
 
-from copysight import edits
+from copysight import edits, scoring
+from copysight.scoring import Calibration
 
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -26,6 +27,26 @@ class Observations:
     scores: Float
     right: npt.NDArray[np.bool_]
     has_copy: npt.NDArray[np.bool_]
+
+
+def calibrate(
+    pictures: Sequence[Image.Image],
+    sources: Ints,
+    vectors: Float,
+    background: Float,
+    embed: Callable[[Sequence[Image.Image]], Float],
+    rng: Generator,
+    share: float = 0.5,
+    source: str = "index",
+) -> Calibration:
+    """Edit M ``pictures``, ask for them among ``vectors`` (N, D), and fit what their scores mean.
+
+    ``sources`` (M,) are the pictures' rows in ``vectors``; ``background`` (K, D) serves normalisation; ``embed`` gives
+    unit rows (M, D). ``share`` and ``source`` as in ``scoring.Calibration``. Raises ``InvalidArgument`` for too few.
+    """
+    queries = embed(copies(pictures, rng))
+    seen = observe(queries, sources, vectors, scoring.offsets(queries, background))
+    return scoring.fit(seen.scores, seen.right, seen.has_copy, share, source=source)
 
 
 def copies(pictures: Sequence[Image.Image], rng: Generator) -> list[Image.Image]:

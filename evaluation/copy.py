@@ -14,7 +14,7 @@ from copysight import rehearsal
 from copysight.errors import InvalidArgument
 from copysight.images import decode
 from copysight.scan import Entry, scan
-from copysight.scoring import Calibration, fit, normalise, offsets
+from copysight.scoring import Calibration, normalise
 from evaluation import metrics, reliability
 from evaluation.extract import Extractor, extract, extractor
 from evaluation.reliability import Reliability
@@ -128,9 +128,9 @@ def _calibration(how: Extractor, references: Path, kept: Described, background: 
     entries = {PurePosixPath(entry.key).stem: entry for entry in scan(references).entries}
     rows = np.sort(rng.choice(len(kept.ids), min(SAMPLE, len(kept.ids)), replace=False))
     pictures = [decode(entries[kept.ids[row]].read()).pixels for row in rows]
-    queries = np.stack([how.of(picture) for picture in rehearsal.copies(pictures, rng)])
-    seen = rehearsal.observe(queries, rows, kept.vectors, offsets(queries, background))
-    return fit(seen.scores, seen.right, seen.has_copy, share)
+    return rehearsal.calibrate(
+        pictures, rows, kept.vectors, background, lambda copies: np.stack([how.of(one) for one in copies]), rng, share
+    )
 
 
 def _reliability(

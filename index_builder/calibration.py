@@ -1,8 +1,9 @@
 """What the scores of an index mean, learned on edited copies of a sample of its own pictures."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from copysight import bundle as bundles
-from copysight import images, rehearsal, scoring
+from copysight import images, rehearsal
 from copysight.embedder import Embedder, Runtime
 from copysight.errors import PictureError
 from copysight.index import Index
@@ -45,10 +46,9 @@ def calibrator(index: Index, sample: int = SAMPLE, share: float = 0.5, seed: int
         if len(pictures) < LEAST:
             return None
         bundle = bundles.load(index.layout.bundles / made.model, verify=False)
-        queries = _embedded(Embedder(bundle, Runtime(variant=made.variant)), rehearsal.copies(pictures, rng))
-        offsets = scoring.Judge.of(bundle).offsets(queries)
-        seen = rehearsal.observe(queries, rows, made.vectors, offsets)
-        return scoring.fit(seen.scores, seen.right, seen.has_copy, share, seed).to_json()
+        embedder, background = Embedder(bundle, Runtime(variant=made.variant)), bundle.background_vectors()
+        embed = partial(_embedded, embedder)
+        return rehearsal.calibrate(pictures, rows, made.vectors, background, embed, rng, share).to_json()
 
     return calibrate
 
@@ -66,6 +66,6 @@ def _picture(index: Index, sha256: str) -> Image.Image | None:
         return None
 
 
-def _embedded(embedder: Embedder, pictures: list[Image.Image]) -> Float:
+def _embedded(embedder: Embedder, pictures: Sequence[Image.Image]) -> Float:
     with ThreadPoolExecutor(cores()) as pool:
         return np.concatenate(list(pool.map(lambda picture: embedder.embed([picture]), pictures)))

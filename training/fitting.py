@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 from torch import nn
 
-from copysight import edits, images, rehearsal, scoring
+from copysight import edits, images, rehearsal
 from copysight.embedder import Embedder
 from copysight.errors import PictureError, TooFewPictures
 from copysight.scan import Entry, scan
@@ -81,11 +82,10 @@ def calibration(
     embedder: Embedder, background: Float, pictures: Sequence[Picture], photographs: Photographs
 ) -> dict[str, Any]:
     """The bundle's own calibration: edited copies of some of the ``pictures`` are asked for among all of them."""
-    vectors = _embedded(embedder, pictures)
-    count = min(REHEARSED, len(pictures))
-    queries = _embedded(embedder, rehearsal.copies(pictures[:count], photographs.generator(1)))
-    seen = rehearsal.observe(queries, np.arange(count), vectors, scoring.offsets(queries, background))
-    return scoring.fit(seen.scores, seen.right, seen.has_copy, source="bundle").to_json()
+    vectors, count = _embedded(embedder, pictures), min(REHEARSED, len(pictures))
+    embed, rng = partial(_embedded, embedder), photographs.generator(1)
+    fitted = rehearsal.calibrate(pictures[:count], np.arange(count), vectors, background, embed, rng, source="bundle")
+    return fitted.to_json()
 
 
 def agreement(one: Embedder, other: Embedder, pictures: Sequence[Picture]) -> float:
