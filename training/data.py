@@ -57,8 +57,7 @@ def pack(
     """
     path = cache / _fingerprint(source, side)
     if not path.is_dir():
-        with new_directory(path) as directory:
-            _write(directory, scan(source).entries, side, report)
+        _make(path, source, side, report)
     found = load(path)
     if len(found) == 0:
         raise NoPictures(f"none of the picture files at {source} can be read: {_reasons(found)}")
@@ -68,6 +67,16 @@ def pack(
             "add pictures or lower --batch"
         )
     return found
+
+
+def _make(path: Path, source: Path, side: int, report: Callable[[int], None]) -> None:
+    """Write the pack; another process that was first with the same pictures has made the same."""
+    try:
+        with new_directory(path) as directory:
+            _write(directory, scan(source).entries, side, report)
+    except OSError:
+        if not path.is_dir():
+            raise
 
 
 def load(path: Path) -> Pack:

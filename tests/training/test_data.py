@@ -53,6 +53,18 @@ def test_a_pack_is_made_once(photos: Path, tmp_path: Path) -> None:
     assert data.pack(photos, tmp_path, side=32).path != first.path
 
 
+def test_two_trainings_may_make_the_same_pack_at_once(photos: Path, tmp_path: Path) -> None:
+    made: list[data.Pack] = []
+
+    def other_is_faster(_done: int) -> None:
+        if not made:
+            made.append(data.pack(photos, tmp_path))
+
+    late = data.pack(photos, tmp_path, report=other_is_faster)
+    assert made and np.array_equal(late.pixels, made[0].pixels)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_unreadable_files_are_counted_by_reason(tmp_path: Path, jpeg: object) -> None:
     folder = tmp_path / "mixed"
     folder.mkdir()
