@@ -89,7 +89,9 @@ def from_checkpoint(saved: Checkpoint, size: int | None, recipe: str | None) -> 
 
 def from_copy(saved: Checkpoint, size: int | None, views: bool) -> Network:
     """A run of the copy objective: its averaged descriptor network, on whole pictures squashed to a square."""
-    descriptor = descriptors.build(saved.backbone, saved.image_size, saved.config["method"]["dimension"])
+    method = saved.config["method"]
+    # Runs from before there was a choice have no word of it.
+    descriptor = descriptors.build(saved.backbone, saved.image_size, method["dimension"], method.get("power", 3.0))
     prefix = saved.backbone_prefix.removesuffix("backbone.")
     descriptor.load_state_dict(
         {name.removeprefix(prefix): value for name, value in saved.state.items() if name.startswith(prefix)}

@@ -9,6 +9,7 @@ from copysight.edits import NAMES, Strength, apply, mild, strong
 from copysight.errors import InvalidArgument
 from training import data, descriptors
 from training.edited import EditRecipe, views
+from training.graphs import gem
 from training.method import Length, Moment
 from training.methods.copy import Copy, CopyConfig
 
@@ -38,6 +39,20 @@ def test_descriptors(backbone, width):
     with torch.inference_mode():
         assert network(torch.randn(2, 3, 64, 64)).shape == (2, 20)
     assert width is None or network.project.in_features == width
+
+
+def test_the_power_of_the_mean():
+    """Power 1 is the plain mean; a larger one leans to the largest values."""
+    maps = torch.tensor([[[1.0], [2.0], [6.0]]])
+    assert gem(maps, 1.0).item() == pytest.approx(3.0)
+    assert gem(maps, 3.0).item() == pytest.approx((225 / 3) ** (1 / 3))
+    torch.manual_seed(0)
+    plain = descriptors.build("test_resnet", 64, 20, power=1.0).eval()
+    leaning = descriptors.build("test_resnet", 64, 20).eval()
+    leaning.load_state_dict(plain.state_dict())
+    pictures = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        assert not torch.allclose(plain(pictures), leaning(pictures))
 
 
 def test_copies_come_together_and_strangers_apart(pack):

@@ -23,6 +23,7 @@ class CopyConfig:
     """Every knob of the copy objective; the defaults are those of our pilot on two CPU cores."""
 
     dimension: int = knob(512, "Length D of the descriptor. SSCD: 512.")
+    power: float = knob(3.0, "Exponent of the generalised mean over positions; 1: the plain mean. SSCD: 3.")
     temperature: float = knob(0.05, "Temperature of InfoNCE. SSCD: .05.")
     entropy: float = knob(3.0, "Weight of the entropy term, which spreads pictures. SSCD: 30; small batches: 3.")
     average: float = knob(0.998, "Momentum of the averaged weights that are exported.")
@@ -45,7 +46,7 @@ class Copy(Method):
     def __init__(self, config: CopyConfig, backbone: str, image_size: int, recipe: EditRecipe) -> None:
         super().__init__(config, recipe)
         self.image_size = image_size
-        self.descriptor = descriptors.build(backbone, image_size, config.dimension)
+        self.descriptor = descriptors.build(backbone, image_size, config.dimension, config.power)
         self.average = deepcopy(self.descriptor).requires_grad_(False)
 
     def schedules(self, length: Length) -> Schedules:
