@@ -8,8 +8,10 @@ import numpy.typing as npt
 from numpy.random import Generator
 from PIL import Image
 
-from copysight import edits, scoring
-from copysight.scoring import Calibration
+from copysight import calibration, edits, scoring
+from copysight import curve as curves
+from copysight.calibration import Calibration
+from copysight.curve import Curve
 
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -28,25 +30,30 @@ class Observations:
     right: npt.NDArray[np.bool_]
     has_copy: npt.NDArray[np.bool_]
 
+    def calibration(self, share: float = 0.5, source: str = "index", curve: Curve | None = None) -> Calibration:
+        """What these scores mean: see ``calibration.fit``. Raises ``InvalidArgument`` for too few."""
+        return calibration.fit(self.scores, self.right, self.has_copy, share, source=source, curve=curve)
 
-def calibrate(
+    def curve(self) -> Curve | None:
+        """The shape of the way from score to odds; None for too few observations."""
+        return curves.fit(self.scores, self.right)
+
+
+def rehearse(
     pictures: Sequence[Image.Image],
     sources: Ints,
     vectors: Float,
     background: Float,
     embed: Callable[[Sequence[Image.Image]], Float],
     rng: Generator,
-    share: float = 0.5,
-    source: str = "index",
-) -> Calibration:
-    """Edit M ``pictures``, ask for them among ``vectors`` (N, D), and fit what their scores mean.
+) -> Observations:
+    """Edit M ``pictures`` and ask for them among ``vectors`` (N, D): 2 M observations, see ``observe``.
 
     ``sources`` (M,) are the pictures' rows in ``vectors``; ``background`` (K, D) serves normalisation; ``embed`` gives
-    unit rows (M, D). ``share`` and ``source`` as in ``scoring.Calibration``. Raises ``InvalidArgument`` for too few.
+    unit rows (M, D).
     """
     queries = embed(copies(pictures, rng))
-    seen = observe(queries, sources, vectors, scoring.offsets(queries, background))
-    return scoring.fit(seen.scores, seen.right, seen.has_copy, share, source=source)
+    return observe(queries, sources, vectors, scoring.offsets(queries, background))
 
 
 def copies(pictures: Sequence[Image.Image], rng: Generator) -> list[Image.Image]:

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from copysight import rehearsal
+from copysight.calibration import Calibration
 from copysight.errors import InvalidArgument
 from copysight.images import decode
 from copysight.scan import Entry, scan
-from copysight.scoring import Calibration, normalise
+from copysight.scoring import normalise
 from evaluation import metrics, reliability
 from evaluation.extract import Extractor, extract, extractor
 from evaluation.reliability import Reliability
@@ -128,9 +129,10 @@ def _calibration(how: Extractor, references: Path, kept: Described, background: 
     entries = {PurePosixPath(entry.key).stem: entry for entry in scan(references).entries}
     rows = np.sort(rng.choice(len(kept.ids), min(SAMPLE, len(kept.ids)), replace=False))
     pictures = [decode(entries[kept.ids[row]].read()).pixels for row in rows]
-    return rehearsal.calibrate(
-        pictures, rows, kept.vectors, background, lambda copies: np.stack([how.of(one) for one in copies]), rng, share
+    seen = rehearsal.rehearse(
+        pictures, rows, kept.vectors, background, lambda copies: np.stack([how.of(one) for one in copies]), rng
     )
+    return seen.calibration(share, curve=how.curve)
 
 
 def _reliability(

@@ -13,6 +13,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from copysight import bundle as bundles
+from copysight import scoring
+from copysight.curve import Curve
 from copysight.embedder import Embedder, Runtime
 from copysight.errors import NoPictures, PictureError
 from copysight.images import decode
@@ -28,13 +30,14 @@ BINS = 8
 class Extractor:
     """``of`` maps an RGB picture to (D,) float32 of length 1; ``at_least``: the shortest side that it needs.
 
-    ``background`` (M, D): what a bundle brings for score normalisation.
+    ``background`` (M, D) and ``curve``: what a bundle brings for score normalisation and for calibrations.
     """
 
     name: str
     at_least: int
     of: Callable[[Image.Image], Float]
     background: Float | None = None
+    curve: Curve | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ def extractor(source: str, variant: str = "fp32") -> Extractor:
     bundle = bundles.load(source)
     embedder = Embedder(bundle, Runtime(variant=variant))
     background = bundle.background_vectors() if bundle.background is not None else None
-    return Extractor(bundle.name, bundle.at_least, lambda picture: embedder.embed([picture])[0], background)
+    curve = scoring.curve_of(bundle)
+    return Extractor(bundle.name, bundle.at_least, lambda picture: embedder.embed([picture])[0], background, curve)
 
 
 def extract(entries: Sequence[Entry], how: Extractor, note: str) -> Features:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from copysight import bundle as bundles
-from copysight import images, rehearsal
+from copysight import images, rehearsal, scoring
 from copysight.embedder import Embedder, Runtime
 from copysight.errors import PictureError
 from copysight.index import Index
@@ -48,7 +48,8 @@ def calibrator(index: Index, sample: int = SAMPLE, share: float = 0.5, seed: int
         bundle = bundles.load(index.layout.bundles / made.model, verify=False)
         embedder, background = Embedder(bundle, Runtime(variant=made.variant)), bundle.background_vectors()
         embed = partial(_embedded, embedder)
-        return rehearsal.calibrate(pictures, rows, made.vectors, background, embed, rng, share).to_json()
+        seen = rehearsal.rehearse(pictures, rows, made.vectors, background, embed, rng)
+        return seen.calibration(share, curve=scoring.curve_of(bundle)).to_json()
 
     return calibrate
 

@@ -20,7 +20,7 @@ from training import whitening
 
 Float = npt.NDArray[np.float32]
 Picture = Image.Image
-PAIRS, BACKGROUND, COLLECTION, REHEARSED, RANGES = 2000, 3000, 2000, 500, 200
+PAIRS, BACKGROUND, COLLECTION, REHEARSED, RANGES = 2000, 3000, 2000, 2000, 200
 """How many pictures fit the whitening, make the background, make the collection of the calibration, are asked for in
 it, and set the ranges of int8; with fewer at hand, each takes its share."""
 LEAST = 100
@@ -84,8 +84,8 @@ def calibration(
     """The bundle's own calibration: edited copies of some of the ``pictures`` are asked for among all of them."""
     vectors, count = _embedded(embedder, pictures), min(REHEARSED, len(pictures))
     embed, rng = partial(_embedded, embedder), photographs.generator(1)
-    fitted = rehearsal.calibrate(pictures[:count], np.arange(count), vectors, background, embed, rng, source="bundle")
-    return fitted.to_json()
+    seen = rehearsal.rehearse(pictures[:count], np.arange(count), vectors, background, embed, rng)
+    return seen.calibration(source="bundle", curve=seen.curve()).to_json()
 
 
 def agreement(one: Embedder, other: Embedder, pictures: Sequence[Picture]) -> float:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from copysight.bundle import Bundle
+from copysight.calibration import Calibration
 from copysight.errors import BundleMismatch, GateFailed, NoGeneration, PublisherBusy
 from copysight.index import Gate, Index, prune, publish, rollback
 from copysight.index.choice import Choice, of_kind
 from copysight.index.lock import publishing
 from copysight.index.writing import Contents
-from copysight.scoring import Calibration
 
 
 def test_a_generation_covers_the_catalog(index: Index, add: Callable) -> None:
