@@ -1,6 +1,7 @@
 """The exported model at work. The only home of ONNX Runtime."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 from PIL import Image
 
+from copysight import processors
 from copysight.bundle import Bundle, Graph
 from copysight.errors import BundleCorrupt, InvalidArgument
 from copysight.preprocess import to_tensor
@@ -64,6 +66,11 @@ class Embedder:
     def embed(self, pictures: Sequence[Image.Image]) -> Float:
         """RGB pictures to (B, D) float32, L2-normalised."""
         return self._only("embedding", pictures)
+
+    def embed_each(self, pictures: Sequence[Image.Image]) -> Float:
+        """As ``embed``, with every processor at work on a picture of its own: for jobs, not for a service's loop."""
+        with ThreadPoolExecutor(processors.available()) as pool:
+            return np.concatenate(list(pool.map(lambda picture: self.embed([picture]), pictures)))
 
     def attend(self, pictures: Sequence[Image.Image]) -> Float:
         """RGB pictures to (B, H, rows, columns): last block's [CLS] attention per head. Raises ``OutputMissing``."""

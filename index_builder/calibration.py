@@ -1,9 +1,7 @@
 """What the scores of an index mean, learned on edited copies of a sample of its own pictures."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,9 +15,7 @@ from copysight.errors import PictureError
 from copysight.index import Index
 from copysight.index.publish import Calibrate
 from copysight.index.writing import Contents
-from index_builder.embedding import cores
 
-Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 SAMPLE = 300
 LEAST = 100
@@ -47,8 +43,7 @@ def calibrator(index: Index, sample: int = SAMPLE, share: float = 0.5, seed: int
             return None
         bundle = bundles.load(index.layout.bundles / made.model, verify=False)
         embedder, background = Embedder(bundle, Runtime(variant=made.variant)), bundle.background_vectors()
-        embed = partial(_embedded, embedder)
-        seen = rehearsal.rehearse(pictures, rows, made.vectors, background, embed, rng)
+        seen = rehearsal.rehearse(pictures, rows, made.vectors, background, embedder.embed_each, rng)
         return seen.calibration(share, curve=scoring.curve_of(bundle)).to_json()
 
     return calibrate
@@ -65,8 +60,3 @@ def _picture(index: Index, sha256: str) -> Image.Image | None:
         return images.decode(data).pixels if data is not None else None
     except PictureError:  # a damaged thumbnail costs the sample one picture; `index verify` reports it
         return None
-
-
-def _embedded(embedder: Embedder, pictures: Sequence[Image.Image]) -> Float:
-    with ThreadPoolExecutor(cores()) as pool:
-        return np.concatenate(list(pool.map(lambda picture: embedder.embed([picture]), pictures)))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ from training import whitening
 
 Float = npt.NDArray[np.float32]
 Picture = Image.Image
-PAIRS, BACKGROUND, COLLECTION, REHEARSED, RANGES = 2000, 3000, 2000, 2000, 200
-"""How many pictures fit the whitening, make the background, make the collection of the calibration, are asked for in
-it, and set the ranges of int8; with fewer at hand, each takes its share."""
+PAIRS, BACKGROUND, COLLECTION, RANGES = 2000, 3000, 2000, 200
+"""How many pictures fit the whitening, make the background, make the collection in which the calibration is rehearsed,
+and set the ranges of int8; with fewer at hand, each takes its share."""
 LEAST = 100
 
 
@@ -70,27 +69,26 @@ def whiten(embedder: Embedder, photographs: Photographs, dimension: int) -> nn.L
     """The whitening layer for embeddings that have none yet, from pictures and one strongly edited copy of each."""
     pictures, rng = photographs.first(PAIRS), photographs.generator(0)
     copies = [edits.strong(picture, rng, _others(pictures, rng)) for picture in pictures]
-    return whitening.fit(_embedded(embedder, pictures), _embedded(embedder, copies), dimension).module()
+    return whitening.fit(embedder.embed_each(pictures), embedder.embed_each(copies), dimension).module()
 
 
 def background(embedder: Embedder, pictures: Sequence[Picture]) -> npt.NDArray[np.float16]:
     """Their embeddings (M, D), float16: what the bundle keeps."""
-    return _embedded(embedder, pictures).astype(np.float16)
+    return embedder.embed_each(pictures).astype(np.float16)
 
 
 def calibration(
     embedder: Embedder, background: Float, pictures: Sequence[Picture], photographs: Photographs
 ) -> dict[str, Any]:
-    """The bundle's own calibration: edited copies of some of the ``pictures`` are asked for among all of them."""
-    vectors, count = _embedded(embedder, pictures), min(REHEARSED, len(pictures))
-    embed, rng = partial(_embedded, embedder), photographs.generator(1)
-    seen = rehearsal.rehearse(pictures[:count], np.arange(count), vectors, background, embed, rng)
+    """The bundle's own calibration and its curve: edited copies of all the ``pictures`` are asked for among them."""
+    vectors, rng = embedder.embed_each(pictures), photographs.generator(1)
+    seen = rehearsal.rehearse(pictures, np.arange(len(pictures)), vectors, background, embedder.embed_each, rng)
     return seen.calibration(source="bundle", curve=seen.curve()).to_json()
 
 
 def agreement(one: Embedder, other: Embedder, pictures: Sequence[Picture]) -> float:
     """The least cosine between the embeddings that two embedders give of the same pictures."""
-    return float((_embedded(one, pictures) * _embedded(other, pictures)).sum(axis=1).min())
+    return float((one.embed_each(pictures) * other.embed_each(pictures)).sum(axis=1).min())
 
 
 def _read(entries: Sequence[Entry]) -> list[Picture]:
@@ -110,8 +108,3 @@ def _decoded(entry: Entry) -> Picture | None:
 
 def _others(pictures: Sequence[Picture], rng: np.random.Generator) -> list[Picture]:
     return [pictures[int(place)] for place in rng.integers(0, len(pictures), 2)]
-
-
-def _embedded(embedder: Embedder, pictures: Sequence[Picture]) -> Float:
-    with ThreadPoolExecutor() as pool:
-        return np.concatenate(list(pool.map(lambda picture: embedder.embed([picture]), pictures)))
