@@ -1,16 +1,13 @@
 """A process that writes to an index and kills itself with SIGKILL at a chosen step; it speaks JSON lines.
 
-A step is a call of any C function (an execute, a write, an fsync, a rename …) that the operation makes: counting them
-makes a kill repeatable, and lets a test spread its kills over the whole operation. Each command runs in a fork, so that
-the libraries are loaded only once; the parent opens no index and runs no FAISS.
+Each command runs in a fork, so that the libraries are loaded only once; the parent opens no index and runs no FAISS.
+What a step is, `tests.faults.killer` says.
 """
 
 import json
 import os
 import signal
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ import sqlalchemy as sa
 from copysight.catalog import Catalog, NewItem, schema
 from copysight.index import Gate, Index, backup, publish, rollback
 from copysight.index.choice import of_kind
+from tests.faults.killer import Killer
 
 D = 16
 
@@ -56,7 +54,7 @@ def delete(index: Index, command: dict[str, Any]) -> None:
 
 def build(index: Index, command: dict[str, Any]) -> None:
     choice = of_kind("sq8", index.catalog.count())
-    publish(index, choice=choice, gate=Gate(recall=0), keep=2, progress=lambda stage, _done, _total: mark(stage))
+    publish(index, choice=choice, gate=Gate(recall=0), keep=2)
     say({"ack": "all"})
 
 
@@ -96,36 +94,6 @@ OPERATIONS: dict[str, Callable[[Index, dict[str, Any]], None]] = {
     "backup": save,
 }
 
-steps = 0
-marks: dict[str, int] = {}
-
-
-def mark(stage: str) -> None:
-    marks.setdefault(stage, steps)
-
-
-def arm(at: int) -> None:
-    """Count C calls from now on, and die at the given one."""
-
-    def count(_frame: object, event: str, _argument: object) -> None:
-        global steps  # noqa: PLW0603 - one operation a process
-        if event == "c_call":
-            steps += 1
-            if steps == at:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.setprofile(count)
-
-
-def die_after(seconds: float) -> None:
-    """Die at a moment of the clock: also in the midst of a C function."""
-
-    def wait() -> None:
-        time.sleep(seconds)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=wait, daemon=True).start()
-
 
 def say(answer: dict[str, Any]) -> None:
     os.write(1, (json.dumps(answer) + "\n").encode())
@@ -134,17 +102,14 @@ def say(answer: dict[str, Any]) -> None:
 def run(command: dict[str, Any]) -> None:
     directory = Path(command["directory"])
     index = Index.open(directory) if command["operation"] != "migrate" else None
-    started = time.perf_counter()
-    if "after" in command:
-        die_after(command["after"])
-    else:
-        arm(command.get("at", 0))
+    killer = Killer(say)
+    killer.arm(command.get("at", 0), command.get("after"))
     if index is None:
         migrate(directory)
     else:
         OPERATIONS[command["operation"]](index, command)
     sys.setprofile(None)
-    say({"steps": steps, "marks": marks, "seconds": time.perf_counter() - started})
+    say(killer.report())
 
 
 def main() -> None:

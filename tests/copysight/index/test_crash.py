@@ -16,7 +16,8 @@ import pytest
 from copysight.catalog import Catalog
 from copysight.index import Index, publish, rollback, verify
 
-WRITER = Path(__file__).with_name("crash_writer.py")
+WRITER = "tests.copysight.index.crash_writer"
+ROOT = Path(__file__).parents[3]
 log = logging.getLogger(__name__)
 
 
@@ -25,7 +26,7 @@ class Writer:
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(WRITER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", WRITER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
         )
 
     def __call__(self, **command: Any) -> tuple[bool, list[dict[str, Any]]]:
@@ -69,20 +70,21 @@ class Kills:
         return self.room / "copy"
 
     def __call__(
-        self, operation: str, within: tuple[str, str] | None = None, **more: Any
+        self, operation: str, within: tuple[str, str] = ("begin", "end"), **more: Any
     ) -> Iterator[tuple[Path, list]]:
         """Yields the directory and the acknowledgements after each kill."""
         command = {"operation": operation, "target": str(self.room / "saved"), **more}
         killed, said = self.writer(directory=str(self.fresh()), **command)
         assert not killed
         whole = said[-1]
-        first, last = (whole["marks"].get(stage, whole["steps"]) for stage in within) if within else (0, whole["steps"])
-        for number, at in enumerate(np.linspace(first + 1, last, self.count).astype(int)):
+        first, last = whole["marks"].get(within[0], 0), whole["marks"].get(within[1], whole["steps"])
+        for number, at in enumerate(np.linspace(first + 1, last, self.count, endpoint=False).astype(int)):
             by = {"at": int(at)} if number % 4 or self.count < 30 else {"after": whole["seconds"] * self.rng.random()}
             directory = self.fresh()
             killed, said = self.writer(directory=str(directory), **command, **by)
-            log.info("%s: kill %d of %d by %s, steps %d to %d", operation, number, self.count, by, first, last)
             assert killed or "after" in by
+            phase = said[-1]["phase"] if killed else "too late"
+            log.info("%s: kill %d of %d, %s: %s", operation, number + 1, self.count, by, phase)
             yield directory, [answer["ack"] for answer in said if "ack" in answer]
 
 
@@ -151,7 +153,9 @@ def test_delete(kills: Kills, nearest: Callable, unit: Callable) -> None:
         assert left in states
 
 
-@pytest.mark.parametrize("within", [("vectors", "gate"), ("gate", "end")], ids=["rebuild", "publish"])
+@pytest.mark.parametrize(
+    "within", [("publish.publish", "gate.check"), ("gate.check", "end")], ids=["rebuild", "publish"]
+)
 def test_rebuild_and_publish(kills: Kills, nearest: Callable, unit: Callable, within: tuple[str, str]) -> None:
     for directory, acknowledged in kills("build", within=within):
         live = (directory / "CURRENT").read_text().strip()
