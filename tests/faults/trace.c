@@ -1,10 +1,12 @@
-// Preloaded into a process: writes down, in order, which files it writes, syncs and renames (see test_durability.py).
+// Preloaded into a process: writes down, in order, which files it writes, syncs and renames, which directories it makes,
+// and what it says on its standard output or in answer to an HTTP request (see tracing.py).
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -35,16 +37,43 @@ static void note(const char *what, int fd) {
     line(what, path, "", s.st_size, s.st_mtim.tv_sec * 1000000000L + s.st_mtim.tv_nsec);
 }
 
+static void said(const void *data, size_t size) {
+    char text[200];
+    size_t n = size < sizeof text ? size : sizeof text - 1;
+    memcpy(text, data, n);
+    text[n] = 0;
+    text[strcspn(text, "\r\n\t")] = 0;
+    if (trace_fd >= 0) line("said", text, "", 0, 0);
+}
+
+static int answers(const void *data, size_t size) { return size > 9 && !memcmp(data, "HTTP/1.1 ", 9); }
+
 ssize_t write(int fd, const void *data, size_t size) {
-    if (fd == 1 && trace_fd >= 0 && size && size < 200) {
-        char text[200];
-        memcpy(text, data, size);
-        text[size - 1] = 0;  // the newline
-        line("said", text, "", 0, 0);
-    }
+    if ((fd == 1 && size) || answers(data, size)) said(data, size);
     ssize_t done = real_write(fd, data, size);
     if (fd > 2) note("write", fd);
     return done;
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count) {
+    ssize_t (*real)(int, const struct iovec *, int) = dlsym(RTLD_NEXT, "writev");
+    if (count && answers(parts[0].iov_base, parts[0].iov_len)) said(parts[0].iov_base, parts[0].iov_len);
+    ssize_t done = real(fd, parts, count);
+    if (fd > 2) note("write", fd);
+    return done;
+}
+
+ssize_t send(int fd, const void *data, size_t size, int flags) {
+    ssize_t (*real)(int, const void *, size_t, int) = dlsym(RTLD_NEXT, "send");
+    if (answers(data, size)) said(data, size);
+    return real(fd, data, size, flags);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+    ssize_t (*real)(int, const struct msghdr *, int) = dlsym(RTLD_NEXT, "sendmsg");
+    if (message->msg_iovlen && answers(message->msg_iov[0].iov_base, message->msg_iov[0].iov_len))
+        said(message->msg_iov[0].iov_base, message->msg_iov[0].iov_len);
+    return real(fd, message, flags);
 }
 
 #define PASS(name, arguments, values)                                 \
@@ -72,4 +101,11 @@ int rename(const char *from, const char *to) {
     int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
     if (trace_fd >= 0) line("rename", from, to, 0, 0);
     return real(from, to);
+}
+
+int mkdir(const char *path, mode_t mode) {
+    int (*real)(const char *, mode_t) = dlsym(RTLD_NEXT, "mkdir");
+    int done = real(path, mode);
+    if (trace_fd >= 0 && !done) line("mkdir", path, "", 0, 0);
+    return done;
 }
