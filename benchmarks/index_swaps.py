@@ -1,10 +1,12 @@
-"""Generations swapped under load: one process adds, deletes and publishes, this one searches all the time.
+"""Generations swapped under load: one process adds, deletes and publishes, this one searches at a steady rate.
 
     OMP_NUM_THREADS=1 python -m benchmarks.index_swaps [--count 100000] [--dimension 384] [--generations 100]
 
-Every answer is checked: a query finds its own item first, at similarity 1; nothing is found whose deletion had been
-acknowledged before the search began; k results come back. Latency while a generation is being loaded is compared with
-latency otherwise, and resident memory after the last ten swaps with that after the first ten.
+The writer adds and deletes while it publishes one generation after the other. Every answer is checked: a query finds
+its own item first, at similarity 1, also one that was added a moment ago; no item is found whose deletion had been
+acknowledged before the search began; k results come back, each with the cosine of its vector. Latency is compared with
+that before the writer started, and resident memory (without the vectors that the check needs) after the last ten swaps
+with that after the first ten.
 """
 
 import argparse
@@ -16,111 +18,217 @@ import sys
 import tempfile
 import threading
 import time
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 import faiss
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.index_million import describe
-from benchmarks.mixture import Floats, mixture
+from benchmarks.mixture import Floats, mixture, unit
 from copysight.catalog import Added, NewItem
-from copysight.index import Index, Snapshot, publish
+from copysight.index import Index, Match, Snapshot, publish
 
 CHUNK = 1000
 K = 10
+BATCH = 20  # items added, and deleted, in one turn of the writer
+NEVER = 2**31 - 1
+SAME = 1e-5
+NICE = 10
+LATEST = 200  # added items that are asked for
+
+Times: TypeAlias = "array[float]"  # seconds
+
+
+@dataclass(frozen=True)
+class Load:
+    """``rate`` searches a second, for ``quiet`` seconds without a writer; ``turns`` of adds and deletes a second."""
+
+    count: int = 100_000
+    dimension: int = 384
+    generations: int = 100
+    rate: float = 100.0
+    quiet: float = 30.0
+    turns: float = 2.0
 
 
 @dataclass
 class Record:
-    """What the reader saw."""
+    """What the reader saw: seconds of each search, megabytes after each swap, and what was wrong.
 
-    quiet: list[float] = field(default_factory=list)
-    loading: list[float] = field(default_factory=list)
+    ``gone`` holds by id how many deletes had been acknowledged when that one was; ``new`` are the latest added items.
+    Of fixed size, because the memory of this very process is measured.
+    """
+
+    gone: npt.NDArray[np.int32]
+    without: Times = field(default_factory=lambda: array("d"))
+    beside: Times = field(default_factory=lambda: array("d"))
+    loading: Times = field(default_factory=lambda: array("d"))
     memory: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    gone: set[int] = field(default_factory=set)
+    new: deque[tuple[int, Floats]] = field(default_factory=lambda: deque(maxlen=LATEST))
+    added: int = 0
+    deleted: int = 0
     ended: bool = False
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--dimension", type=int, default=384)
-    parser.add_argument("--generations", type=int, default=100)
+    for name, value in vars(Load()).items():
+        parser.add_argument(f"--{name}", type=type(value), default=value)
+    parser.add_argument("--directory", help="where the scratch directory goes")
     parser.add_argument("--writer", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = vars(parser.parse_args())
+    scratch, writer = options.pop("directory"), options.pop("writer")
     faiss.omp_set_num_threads(1)
-    if options.writer:
-        write(Path(options.writer), options)
+    if writer:
+        write(Path(writer), Load(**options))
         return
-    with tempfile.TemporaryDirectory() as scratch:
-        record = measured(Path(scratch), options)
+    with tempfile.TemporaryDirectory(dir=scratch) as room:
+        record = measured(Path(room), Load(**options))
     report(record)
     if record.faults:
         sys.exit(f"{len(record.faults)} wrong answers, the first: {record.faults[0]}")
 
 
-def measured(scratch: Path, options: argparse.Namespace) -> Record:
-    """Fill an index, start the writer, search until it ends."""
-    vectors = mixture(options.count, options.dimension, centres=max(1, options.count // 50), planted=1).vectors
-    with Index.create(scratch / "index", describe(scratch / "bundle", options.dimension)) as index:
-        for start in range(0, options.count, CHUNK):
-            add(index, [(f"fixed/{row}", vectors[row]) for row in range(start, min(options.count, start + CHUNK))])
+def measured(scratch: Path, load: Load) -> Record:
+    """Fill an index, search it alone, start the writer, search until it ends."""
+    vectors = mixture(load.count, load.dimension, centres=max(1, load.count // 50), planted=1).vectors
+    record = Record(np.full(load.count + 1_000_000, NEVER, np.int32))
+    with Index.create(scratch / "index", describe(scratch / "bundle", load.dimension)) as index:
+        for start in range(0, load.count, CHUNK):
+            add(index, [(f"fixed/{row}", vectors[row]) for row in range(start, min(load.count, start + CHUNK))])
         publish(index)
-        command = [sys.executable, "-m", "benchmarks.index_swaps", "--writer", str(scratch / "index")]
-        command += [f"--{name}={getattr(options, name)}" for name in ("count", "dimension", "generations")]
-        record = Record()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
-            assert writer.stdout is not None
-            listener = threading.Thread(target=listen, args=(writer.stdout, record))
-            listener.start()
-            search(index, vectors, record)
-            listener.join()
+        reader = Reader(index, vectors, record)
+        end = time.perf_counter() + load.quiet
+        reader.search(load.rate, lambda: record.without, lambda: time.perf_counter() > end)
+        with writing(scratch / "index", load, record):
+            reader.search(load.rate, lambda: record.loading if loads() else record.beside, lambda: record.ended)
     return record
 
 
-def search(index: Index, vectors: Floats, record: Record) -> None:
-    """Ask for stored vectors until the writer ends; the last tenth of them is what the writer deletes from."""
-    rng = np.random.default_rng(1)
-    fixed, name = len(vectors) * 9 // 10, None
-    while not record.ended:
-        row = int(rng.integers(fixed))
-        gone = set(record.gone)
-        loading = any(thread.name == "index-load" for thread in threading.enumerate())
+class Reader:
+    """Asks for stored vectors, and checks every answer. The writer deletes from the last tenth of them."""
+
+    def __init__(self, index: Index, vectors: Floats, record: Record) -> None:
+        self.index, self.vectors, self.record = index, vectors, record
+        self.rng = np.random.default_rng(1)
+        self.name = generation(index.snapshot())
+
+    def search(self, rate: float, kind: Callable[[], Times], ended: Callable[[], bool]) -> None:
+        """Search ``rate`` times a second until ``ended``; ``kind`` says where the time of a search is noted."""
+        due = time.perf_counter()
+        while not ended():
+            due = max(due + 1 / rate, time.perf_counter())
+            self.once(kind())
+            time.sleep(max(0.0, due - time.perf_counter()))
+
+    def once(self, times: Times) -> None:
+        """One search, checked."""
+        own, query = self._query()
+        acknowledged = self.record.deleted
         start = time.perf_counter()
-        snapshot = index.snapshot()
-        (matches,) = snapshot.search(vectors[row : row + 1], K)
-        seconds = time.perf_counter() - start
-        (record.loading if loading else record.quiet).append(seconds)
-        if matches[0].id != row + 1 or matches[0].similarity != 1.0 or len(matches) != K:
-            record.faults.append(f"query {row + 1} found {matches[:2]}, {len(matches)} results")
-        if found := gone & {match.id for match in matches}:
-            record.faults.append(f"deleted items were found: {found}")
-        if name != generation(snapshot):
-            name = generation(snapshot)
-            record.memory.append(resident())
-            print(
-                f"{name}: {record.memory[-1]:.0f} MB, {len(record.quiet) + len(record.loading):,} searches", flush=True
-            )
+        snapshot = self.index.snapshot()
+        (matches,) = snapshot.search(query[None], K)
+        times.append(time.perf_counter() - start)
+        self.record.faults += self._faults(own, query, matches, acknowledged)
+        if self.name != generation(snapshot):
+            self.name = generation(snapshot)
+            self.record.memory.append(resident() - self.vectors.nbytes / 1e6)
+            print(f"{self.name}: {self.record.memory[-1]:.0f} MB, {searches(self.record):,} searches", flush=True)
+
+    def _query(self) -> tuple[int, Floats]:
+        if self.record.new and self.rng.random() < 0.2:
+            return self.record.new[int(self.rng.integers(len(self.record.new)))]
+        row = int(self.rng.integers(len(self.vectors) * 9 // 10))
+        return row + 1, self.vectors[row]
+
+    def _faults(self, own: int, query: Floats, matches: Sequence[Match], acknowledged: int) -> Iterator[str]:
+        gone = self.record.gone
+        deleted = gone[own] != NEVER  # by now: the search may have seen it or not
+        if not deleted and (matches[0].id != own or matches[0].similarity != 1.0):
+            yield f"the query for {own} found {matches[:2]}"
+        if len(matches) != K:
+            yield f"the query for {own} found {len(matches)} results"
+        for match in matches:
+            if gone[match.id] < acknowledged:
+                yield f"the deleted item {match.id} was found"
+            if match.id <= len(self.vectors) and abs(self.vectors[match.id - 1] @ query - match.similarity) > SAME:
+                yield f"the query for {own} found {match}, which is not its cosine"
 
 
-def write(directory: Path, options: argparse.Namespace) -> None:
-    """Balanced adds and deletes, and a generation of differing contents each turn."""
-    rng = np.random.default_rng(2)
-    alive = list(range(options.count * 9 // 10 + 1, options.count + 1))
+@contextmanager
+def writing(directory: Path, load: Load, record: Record) -> Iterator[None]:
+    """A process that writes to the index meanwhile; what it acknowledges goes into the record."""
+    command = [sys.executable, "-m", "benchmarks.index_swaps", "--writer", str(directory)]
+    command += [f"--{name}={value}" for name, value in vars(load).items()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        listener = threading.Thread(target=listen, args=(writer.stdout, load, record))
+        listener.start()
+        yield
+        listener.join()
+    if writer.returncode:
+        record.faults.append(f"the writer ended with {writer.returncode}")
+
+
+def write(directory: Path, load: Load) -> None:
+    """Publish the generations, while a thread adds and deletes as much. Niced, as the service's own worker is."""
+    os.nice(NICE)
+    stop = threading.Event()
     with Index.open(directory) as index:
-        for turn in range(options.generations):
-            for part in range(5):
-                fresh = rng.standard_normal((20, options.dimension), dtype=np.float32)
-                fresh /= np.linalg.norm(fresh, axis=1, keepdims=True)
-                added = add(index, [(f"{turn}/{part}/{i}", vector) for i, vector in enumerate(fresh)])
-                chosen = [alive.pop(int(rng.integers(len(alive)))) for _ in range(20)]
-                index.delete(chosen)
-                print(json.dumps(chosen), flush=True)
-                alive += added
-            publish(index)
+        turning = threading.Thread(target=turn, args=(index, load, stop))
+        turning.start()
+        try:
+            for _ in range(load.generations):
+                publish(index)
+        finally:
+            stop.set()
+            turning.join()
+
+
+def turn(index: Index, load: Load, stop: threading.Event) -> None:
+    """Balanced adds and deletes at a steady rate, each told when it was acknowledged."""
+    rng = np.random.default_rng(2)
+    alive = list(range(load.count * 9 // 10 + 1, load.count + 1))
+    number = 0
+    while not stop.wait(1 / load.turns):
+        added = add(index, [(f"new/{number}/{i}", vector) for i, vector in enumerate(fresh(number, load.dimension))])
+        chosen = [alive.pop(int(rng.integers(len(alive)))) for _ in range(BATCH)]
+        tell({"new": added, "number": number})
+        index.delete(chosen)
+        tell({"gone": chosen})
+        alive += added
+        number += 1
+
+
+def fresh(number: int, dimension: int) -> Floats:
+    """What a turn of the writer adds: ``(BATCH,D)`` random unit vectors."""
+    return unit(np.random.default_rng([2, number]).standard_normal((BATCH, dimension), dtype=np.float32))
+
+
+def tell(what: dict[str, object]) -> None:
+    """Acknowledge to the reader."""
+    print(json.dumps(what), flush=True)
+
+
+def listen(output: IO[str], load: Load, record: Record) -> None:
+    """Take what the writer acknowledges, until it ends."""
+    for line in output:
+        said = json.loads(line)
+        if "gone" in said:
+            record.gone[said["gone"]] = record.deleted
+            record.deleted += 1
+        else:
+            record.new.extend(zip(said["new"], fresh(said["number"], load.dimension), strict=True))
+            record.added += len(said["new"])
+    record.ended = True
 
 
 def add(index: Index, new: list[tuple[str, Floats]]) -> list[int]:
@@ -129,11 +237,9 @@ def add(index: Index, new: list[tuple[str, Floats]]) -> list[int]:
     return [one.item.id for one in index.catalog.add(items, model=index.catalog.model()) if isinstance(one, Added)]
 
 
-def listen(output: IO[str], record: Record) -> None:
-    """Take the writer's acknowledged deletes."""
-    for line in output:
-        record.gone |= set(json.loads(line))
-    record.ended = True
+def loads() -> bool:
+    """Whether a generation is being loaded."""
+    return any(thread.name == "index-load" for thread in threading.enumerate())
 
 
 def generation(snapshot: Snapshot) -> str | None:
@@ -148,15 +254,23 @@ def resident() -> float:
 
 def report(record: Record) -> None:
     """Print the figures."""
-    print(f"{len(record.memory)} generations served, {len(record.quiet) + len(record.loading):,} searches checked")
-    for what, values in (("otherwise", record.quiet), ("while loading", record.loading)):
-        print(f"{what}: p50 {percentile(values, 50):.2f} ms, p99 {percentile(values, 99):.2f} ms")
-    print(f"p99 ratio {slowdown(record):.2f}; memory of the last ten {growth(record):+.1%} above the first ten")
+    print(f"{len(record.memory)} generations served, {searches(record):,} searches, every answer checked")
+    print(f"{record.added:,} items added and {record.deleted * BATCH:,} deleted; {len(record.faults)} faults")
+    for what in ("without", "beside", "loading"):
+        times = getattr(record, what)
+        percentiles = ", ".join(f"p{p} {percentile(times, p):.2f} ms" for p in (50, 99))
+        print(f"{what:8} {len(times):8,} searches: {percentiles}")
+    print(f"p99 while loading is {slowdown(record):.2f} times that without a writer")
+    print(f"memory of the last ten {growth(record):+.1%} above the first ten")
+
+
+def searches(record: Record) -> int:
+    return len(record.without) + len(record.beside) + len(record.loading)
 
 
 def slowdown(record: Record) -> float:
-    """p99 while a generation is being loaded, relative to p99 otherwise."""
-    return percentile(record.loading, 99) / max(percentile(record.quiet, 99), 1e-9)
+    """p99 while a generation is being loaded, relative to p99 without a writer."""
+    return percentile(record.loading, 99) / max(percentile(record.without, 99), 1e-9)
 
 
 def growth(record: Record) -> float:
@@ -165,7 +279,7 @@ def growth(record: Record) -> float:
     return float(np.mean(record.memory[-ten:]) / np.mean(record.memory[:ten])) - 1
 
 
-def percentile(seconds: list[float], percent: float) -> float:
+def percentile(seconds: Times, percent: float) -> float:
     """In milliseconds."""
     return float(np.percentile(seconds or [0.0], percent)) * 1e3
 
