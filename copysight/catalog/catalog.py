@@ -20,6 +20,8 @@ from copysight.catalog.records import Added, Changes, Item, NewItem, Vectors
 from copysight.catalog.schema import items, orphans, state, tombstones, vectors
 from copysight.errors import BundleMismatch, IndexCorrupt, IndexNotFound, InvalidArgument, ItemNotFound, KeyConflict
 
+Supply = Callable[[Sequence[Item]], Mapping[str, npt.NDArray[np.float32]]]
+"""Makes vectors ``(D,)`` by sha256 for items that lack one, as far as it can."""
 POLICIES = ("keep", "reference", "discard")
 MOST_METADATA = 65536
 
@@ -220,14 +222,22 @@ class Catalog:
         with self._database.read() as connection:
             return [item_of(row) for row in connection.execute(placed.without(model, after).limit(limit))]
 
+    def missing_count(self, model: str) -> int:
+        """Number of items without a vector of the model."""
+        lacking = placed.without(model, 0).order_by(None).subquery()
+        with self._database.read() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(lacking)).scalar_one())
+
     def changes(self, since: int, model: str) -> Changes:
         """What has happened after the sequence ``since``, as one transaction sees it."""
         with self._database.read() as connection:
-            now = connection.execute(sa.select(state.c.sequence, state.c.horizon)).one()
+            now = connection.execute(sa.select(state)).one()
             found = placed.since(connection, since, model)
             gone = connection.execute(sa.select(tombstones.c.item).where(tombstones.c.sequence > since)).scalars()
             deleted = np.fromiter(gone, dtype=np.int64)
-        return Changes(now.sequence, now.horizon, found, deleted)
+            # Every item of the live model came with its vector, or was left out when the model went live.
+            complete = now.model == model or not placed.lacks(connection, since, model)
+        return Changes(now.sequence, now.horizon, found, deleted, complete)
 
     def stream(self, model: str, size: int = 4096) -> Iterator[Vectors | int]:
         """First the sequence, then all vectors of the model in order of id, ``size`` at a time, of one transaction."""
@@ -237,27 +247,61 @@ class Catalog:
 
     # What publishers need
 
-    def go_live(self, model: str, variant: str, swap: Callable[[], bool], allow_missing: bool = True) -> None:
-        """Make a model live if ``swap``, called while no other writer can write, returns true.
+    def prepare(self, model: str, variant: str) -> str:
+        """Note that vectors of ``model`` are being made, so that `forget` keeps them until it is live.
 
-        Raises ``BundleMismatch`` when an item has no vector of the model, unless ``allow_missing``.
+        Returns the precision to make them in: that of an earlier call for this model, if it is still coming, so that
+        work which goes on after a kill stays of one kind. The live model is never coming.
         """
         with self._database.write() as connection:
-            lacking = None if allow_missing else connection.execute(placed.without(model, 0).limit(1)).first()
-            if lacking is not None:
+            row = connection.execute(sa.select(state)).one()
+            if model == row.model:
+                connection.execute(state.update().values(coming_model=None, coming_variant=None))
+                return str(row.variant)
+            variant = row.coming_variant if row.coming_model == model else variant
+            connection.execute(state.update().values(coming_model=model, coming_variant=variant))
+            return variant
+
+    def coming(self) -> str | None:
+        """Id of the bundle that a re-embedding under way, or one that was stopped, leads to."""
+        found = self._state("coming_model")
+        return None if found is None else str(found)
+
+    def go_live(
+        self,
+        model: str,
+        variant: str,
+        swap: Callable[[], bool],
+        allow_missing: bool = True,
+        supply: Supply | None = None,
+    ) -> None:
+        """Make a model live if ``swap``, called while no other writer can write, returns true.
+
+        ``supply`` is asked for the vectors of items that lack one. Raises ``BundleMismatch`` when an item has no
+        vector of the model even then, unless ``allow_missing``.
+        """
+        with self._database.write() as connection:
+            if supply is not None:
+                lacking = [item_of(row) for row in connection.execute(placed.without(model, 0))]
+                if given := supply(lacking) if lacking else {}:
+                    additions.put_vectors(connection, given, placed.model_id(connection, model), _next(connection))
+            left = None if allow_missing else connection.execute(placed.without(model, 0).limit(1)).first()
+            if left is not None:
                 raise BundleMismatch(
-                    f"item {lacking.id} ({lacking.key!r}) has no vector of the bundle {model[:12]}…; embed what "
-                    "`missing` lists, or allow missing ones",
-                    id=lacking.id,
+                    f"item {left.id} ({left.key!r}) has no vector of the bundle {model[:12]}…; "
+                    "`copysight index rebuild --bundle` and `copysight index rollback` make what is missing",
+                    id=left.id,
                 )
             if swap():
-                connection.execute(state.update().values(model=model, variant=variant))
+                coming = sa.case((state.c.coming_model == model, None), else_=state.c.coming_model)
+                connection.execute(state.update().values(model=model, variant=variant, coming_model=coming))
 
     def forget(self, horizon: int, keep: Iterable[str]) -> None:
-        """Forget tombstones up to ``horizon``, and vectors of models that are neither live nor in ``keep``."""
+        """Forget tombstones up to ``horizon``, and vectors of models that are neither live, coming nor in ``keep``."""
         with self._database.write() as connection:
-            live = connection.execute(sa.select(state.c.model)).scalar_one()
-            kept = sa.select(schema.models.c.id).where(schema.models.c.name.in_({live, *keep}))
+            row = connection.execute(sa.select(state)).one()
+            names = {row.model, row.coming_model or row.model, *keep}
+            kept = sa.select(schema.models.c.id).where(schema.models.c.name.in_(names))
             connection.execute(tombstones.delete().where(tombstones.c.sequence <= horizon))
             connection.execute(vectors.delete().where(vectors.c.model.not_in(kept)))
             connection.execute(state.update().values(horizon=sa.func.max(state.c.horizon, horizon)))

@@ -52,8 +52,13 @@ def stream(connection: sa.Connection, model: str, size: int) -> Iterator[Vectors
 
 def without(model: str, after: int) -> sa.Select[Any]:
     """Items without a vector of the model, with ids above ``after``."""
-    having = sa.select(vectors.c.sha256).join(models).where(models.c.name == model, vectors.c.sha256 == items.c.sha256)
-    return sa.select(items).where(items.c.id > after, ~having.exists()).order_by(items.c.id)
+    return sa.select(items).where(items.c.id > after, ~_having(model).exists()).order_by(items.c.id)
+
+
+def lacks(connection: sa.Connection, sequence: int, model: str) -> bool:
+    """Whether an item placed after ``sequence`` has no vector of the model."""
+    query = sa.select(items.c.id).where(items.c.placed > sequence, ~_having(model).exists()).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def bad_vectors() -> sa.Select[Any]:
@@ -61,6 +66,10 @@ def bad_vectors() -> sa.Select[Any]:
     size = sa.func.length(vectors.c.vector)
     wanted = models.c.dimension * 4
     return sa.select(vectors.c.id, size.label("size"), wanted.label("wanted")).join(models).where(size != wanted)
+
+
+def _having(model: str) -> sa.Select[Any]:
+    return sa.select(vectors.c.sha256).join(models).where(models.c.name == model, vectors.c.sha256 == items.c.sha256)
 
 
 def _query(model: str) -> sa.Select[Any]:

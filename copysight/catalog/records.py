@@ -67,13 +67,15 @@ class Changes:
     """What happened between two sequences, read in one transaction.
 
     ``placed`` holds new and replaced items, ``deleted (T,)`` int64 the ids that are gone. Tombstones up to ``horizon``
-    are forgotten: whoever stands before it must start from a generation.
+    are forgotten: whoever stands before it must start from a generation. ``complete`` is false when an item of that
+    time has no vector of the model, as happens once another model is live.
     """
 
     sequence: int
     horizon: int
     placed: Vectors
     deleted: npt.NDArray[np.int64]
+    complete: bool
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ import sqlalchemy as sa
 
 from copysight.errors import IndexCorrupt
 
-VERSION = 1
+VERSION = 2
 
 metadata = sa.MetaData()
 
-# One row: the schema's version, the change sequence, how far tombstones are forgotten, and the live model.
+# One row: the schema's version, the change sequence, how far tombstones are forgotten, the live model, and the model
+# that a re-embedding under way leads to (since version 2), whose vectors are kept although no generation is of it yet.
 state = sa.Table(
     "state",
     metadata,
@@ -21,6 +22,8 @@ state = sa.Table(
     sa.Column("model", sa.String(64), nullable=False),
     sa.Column("variant", sa.String(32), nullable=False),
     sa.Column("policy", sa.String(16), nullable=False),
+    sa.Column("coming_model", sa.String(64)),
+    sa.Column("coming_variant", sa.String(32)),
 )
 
 # SQLite gives 64-bit row ids only to INTEGER PRIMARY KEY; AUTOINCREMENT promises that none is used again.
@@ -113,9 +116,16 @@ jobs = sa.Table(
     sqlite_autoincrement=True,
 )
 
-# Step n leads a catalog of version n to version n + 1, inside the transaction that it is handed.
+
+def _remember_the_coming_model(connection: sa.Connection) -> None:
+    connection.execute(sa.text("ALTER TABLE state ADD COLUMN coming_model VARCHAR(64)"))
+    connection.execute(sa.text("ALTER TABLE state ADD COLUMN coming_variant VARCHAR(32)"))
+
+
+# Step n leads a catalog of version n to version n + 1, inside the transaction that it is handed. A step is written in
+# SQL of its own: it must stay what it is when the tables above change again.
 Step = Callable[[sa.Connection], None]
-MIGRATIONS: dict[int, Step] = {}
+MIGRATIONS: dict[int, Step] = {1: _remember_the_coming_model}
 
 
 def create(connection: sa.Connection, model: str, variant: str, policy: str) -> None:

@@ -4,7 +4,7 @@ from copysight.index.backup import backup, restore
 from copysight.index.exchange import Imported, export_items, import_items
 from copysight.index.gate import Gate
 from copysight.index.generation import Generation
-from copysight.index.history import prune, rollback
+from copysight.index.history import Kept, generations, prune, rollback
 from copysight.index.index import Index, Status
 from copysight.index.publish import publish
 from copysight.index.search import Match, Parameters
@@ -17,6 +17,7 @@ __all__ = [
     "Generation",
     "Imported",
     "Index",
+    "Kept",
     "Match",
     "Membership",
     "Parameters",
@@ -24,6 +25,7 @@ __all__ = [
     "Status",
     "backup",
     "export_items",
+    "generations",
     "import_items",
     "prune",
     "publish",

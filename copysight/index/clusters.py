@@ -17,14 +17,16 @@ SAMPLED = 256  # vectors a cluster that k-means learns from, at most
 
 @dataclass(frozen=True)
 class Clusters:
-    """``ids (K,)`` int64, ``centroids (K,D)`` float32 L2-normalised, ``sizes (K,)``.
+    """``ids (K,)`` int64, ``centroids (K,D)`` float32 L2-normalised, ``sizes (K,)``, ``tightness (K,)``.
 
+    ``tightness`` is the mean cosine of members to their centroid, NaN in generations that were made without.
     ``assignment (N,)`` int32 gives each row its position in ``ids``; ``next_id`` has never been given to a cluster.
     """
 
     ids: npt.NDArray[np.int64]
     centroids: npt.NDArray[np.float32]
     sizes: npt.NDArray[np.int64]
+    tightness: npt.NDArray[np.float32]
     assignment: npt.NDArray[np.int32]
     next_id: int
 
@@ -45,14 +47,14 @@ def make(vectors: npt.NDArray[np.float32], count: int, seed: int, before: Cluste
     centroids = clustering.kmeans(np.asarray(vectors[rows]), count, ITERATIONS, seed).centroids
     assignment = nearest(vectors, centroids)
     sizes = np.bincount(assignment, minlength=len(centroids)).astype(np.int64)
-    ids = _stable_ids(centroids, before)
-    return Clusters(ids, centroids, sizes, assignment, max(_next_id(before), int(ids.max()) + 1))
+    ids, tightness = _stable_ids(centroids, before), _tightness(vectors, centroids, assignment, sizes)
+    return Clusters(ids, centroids, sizes, tightness, assignment, max(_next_id(before), int(ids.max()) + 1))
 
 
 def empty(dimension: int, next_id: int = 0) -> Clusters:
     """No clusters."""
-    nothing = np.empty(0, dtype=np.int64)
-    return Clusters(nothing, np.empty((0, dimension), np.float32), nothing, np.empty(0, np.int32), next_id)
+    nothing, none = np.empty(0, np.int64), np.empty(0, np.float32)
+    return Clusters(nothing, np.empty((0, dimension), np.float32), nothing, none, np.empty(0, np.int32), next_id)
 
 
 def nearest(vectors: npt.NDArray[np.float32], centroids: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
@@ -68,6 +70,7 @@ def save(directory: Path, clusters: Clusters) -> None:
         ids=clusters.ids,
         centroids=clusters.centroids,
         sizes=clusters.sizes,
+        tightness=clusters.tightness,
         assignment=clusters.assignment,
         next_id=clusters.next_id,
     )
@@ -76,7 +79,24 @@ def save(directory: Path, clusters: Clusters) -> None:
 def load(directory: Path) -> Clusters:
     """Read ``clusters.npz``, which holds no pickles."""
     with np.load(directory / FILE, allow_pickle=False) as data:
-        return Clusters(data["ids"], data["centroids"], data["sizes"], data["assignment"], int(data["next_id"]))
+        unknown = np.full(len(data["ids"]), np.nan, np.float32)
+        tightness = data.get("tightness", unknown)
+        arrays = (data["ids"], data["centroids"], data["sizes"], tightness, data["assignment"])
+        return Clusters(*arrays, int(data["next_id"]))
+
+
+def _tightness(
+    vectors: npt.NDArray[np.float32],
+    centroids: npt.NDArray[np.float32],
+    assignment: npt.NDArray[np.int32],
+    sizes: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float32]:
+    sums = np.zeros(len(centroids))
+    for start in range(0, len(vectors), 16384):
+        near = assignment[start : start + 16384]
+        cosines = np.einsum("nd,nd->n", vectors[start : start + 16384], centroids[near])
+        sums += np.bincount(near, cosines, minlength=len(centroids))
+    return (sums / np.maximum(sizes, 1)).astype(np.float32)
 
 
 def _stable_ids(centroids: npt.NDArray[np.float32], before: Clusters | None) -> npt.NDArray[np.int64]:

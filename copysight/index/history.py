@@ -1,12 +1,14 @@
 """Generations over time: making one live, going back to an earlier one, letting old ones go."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from copysight import durable
+from copysight.catalog import Supply
 from copysight.errors import IndexCorrupt, NoGeneration
-from copysight.index import manifest
+from copysight.index import backlog, manifest
 from copysight.index.generation import Generation, open_generation
 from copysight.index.index import Index
 from copysight.index.layout import CURRENT, Layout
@@ -14,10 +16,11 @@ from copysight.index.lock import publishing
 from copysight.index.manifest import Manifest
 
 
-def rollback(index: Index, to: str | None = None) -> Generation:
+def rollback(index: Index, to: str | None = None, supplier: Callable[[Manifest], Supply] | None = None) -> Generation:
     """Make an earlier generation live again: ``to``, or the one before the live one.
 
-    What was added or deleted since stays added or deleted. Raises ``PublisherBusy``, ``NoGeneration``, ``IndexCorrupt``
+    What was added or deleted since stays added or deleted. If the generation is of another model, ``supplier`` gives
+    what makes its vectors for the items that came since. Raises ``PublisherBusy``, ``NoGeneration``, ``IndexCorrupt``
     (the generation is damaged), or ``BundleMismatch`` when items lack a vector of its model.
     """
     with publishing(index.layout):
@@ -27,9 +30,31 @@ def rollback(index: Index, to: str | None = None) -> Generation:
         if name is None or name not in there:
             raise NoGeneration(f"there is no generation {to or 'before the live one'}; there are {there or 'none'}")
         generation = open_generation(index.layout.generations / name)
-        go_live(index, generation.path)
+        supply = supplier(generation.manifest) if supplier is not None else None
+        if supply is not None:
+            backlog.work_off(index.catalog, generation.manifest.bundle, supply)
+        go_live(index, generation.path, supply=supply)
     index.reload()
     return generation
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A generation that is kept on disk; times in seconds since the epoch."""
+
+    name: str
+    count: int
+    index_type: str
+    recall: float
+    built_at: float
+
+
+def generations(index: Index) -> list[Kept]:
+    """The generations that can be live, oldest first; one whose manifest cannot be read is left out."""
+    found = ((name, _described(index.layout, name)) for name in index.layout.names())
+    return [
+        Kept(name, made.count, made.choice.kind, made.recall, made.built_at) for name, made in found if made is not None
+    ]
 
 
 def prune(index: Index, keep: int = 3) -> list[str]:
@@ -39,7 +64,7 @@ def prune(index: Index, keep: int = 3) -> list[str]:
         return prune_locked(index, keep)
 
 
-def go_live(index: Index, path: Path, allow_missing: bool = False) -> None:
+def go_live(index: Index, path: Path, allow_missing: bool = False, supply: Supply | None = None) -> None:
     """Swap the pointer to a generation that stands whole on disk; the publisher's lock must be held."""
     made = manifest.read(path)
 
@@ -47,7 +72,7 @@ def go_live(index: Index, path: Path, allow_missing: bool = False) -> None:
         durable.write_file(index.layout.current, f"{path.name}\n".encode())
         return True
 
-    index.catalog.go_live(made.bundle, made.variant, swap, allow_missing)
+    index.catalog.go_live(made.bundle, made.variant, swap, allow_missing, supply)
 
 
 def prune_locked(index: Index, keep: int) -> list[str]:

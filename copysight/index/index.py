@@ -127,15 +127,16 @@ class Index:
     def snapshot(self) -> Snapshot:
         """The index as it is now: every write that was acknowledged before this call is in it.
 
-        A new generation is loaded in the background; until it is there, the old one and a longer delta answer.
+        A new generation is loaded in the background; until it is there, the old one and a longer delta answer. Only
+        when something has been added that the old one's model cannot see, the call waits for the new one.
         """
         current, sequence = self._snapshot, self.catalog.sequence()
         if self.layout.live() not in {_name(current), self._tried}:
             self._load_in_background()
-        if sequence == current.sequence:
-            return current
-        with self._lock:
-            return self._refreshed()
+        if sequence != current.sequence:
+            with self._lock:
+                current = self._refreshed()
+        return current if current.complete else self.reload()
 
     def reload(self) -> Snapshot:
         """Like `snapshot`, but waits until the live generation is loaded."""

@@ -10,11 +10,11 @@ from copysight.index.layout import Layout
 
 
 @contextmanager
-def publishing(layout: Layout) -> Iterator[None]:
-    """Be the only publisher of an index. Raises ``PublisherBusy`` at once if there is another."""
+def publishing(layout: Layout, wait: bool = False) -> Iterator[None]:
+    """Be the only publisher of an index. If there is another: ``wait`` for it, or raise ``PublisherBusy`` at once."""
     handle = os.open(layout.publisher, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError as error:
         os.close(handle)
         raise PublisherBusy(

@@ -6,9 +6,10 @@ from typing import Any
 
 from copysight import bundle as bundles
 from copysight import durable
+from copysight.catalog import Supply
 from copysight.errors import IndexCorrupt
+from copysight.index import backlog, history, manifest, writing
 from copysight.index import gate as gates
-from copysight.index import history, manifest, writing
 from copysight.index.choice import Choice
 from copysight.index.clusters import Clusters
 from copysight.index.clusters import load as load_clusters
@@ -34,6 +35,8 @@ def publish(
     gate: Gate = USUAL,
     keep: int = 3,
     allow_missing: bool = False,
+    supply: Supply | None = None,
+    wait: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
     clock: Callable[[], float] = time.time,
@@ -44,11 +47,14 @@ def publish(
     ids and vectors and gives what becomes ``calibration.json``; ``progress`` is told (stage, done, total). The ``keep``
     latest generations stay. Adds, deletes and searches go on meanwhile.
 
+    Another model than the live one needs vectors of all items: ``supply`` makes those that are missing, also of what is
+    added until the swap; ``allow_missing`` leaves out what it cannot. ``wait`` queues behind another publisher.
+
     Raises ``PublisherBusy``; ``NotWritable``; ``GateFailed`` (the live generation stays); ``BundleMismatch`` when items
     lack a vector of ``model``, unless ``allow_missing``.
     """
     report = progress or _silent
-    with durable.writable(index.directory), publishing(index.layout):
+    with durable.writable(index.directory), publishing(index.layout, wait):
         history.clean(index)
         model = model or index.catalog.model()
         wanted = writing.Wanted(
@@ -67,7 +73,9 @@ def publish(
             made = writing.write(directory, index.catalog, wanted, calibrate or _nothing, report)
             report("gate", 0, 1)
             gates.check(open_generation(directory), gate, made.count, seed)
-        history.go_live(index, path, allow_missing)
+        if supply is not None:
+            backlog.work_off(index.catalog, model, supply)
+        history.go_live(index, path, allow_missing, supply)
         history.prune_locked(index, keep)
         report("publish", 1, 1)
     index.reload()

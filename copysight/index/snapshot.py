@@ -32,15 +32,19 @@ class Membership:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster and its size in the generation."""
+    """A cluster, its size in the generation, and the mean cosine of its members to its centre (None: not known)."""
 
     id: int
     size: int
+    tightness: float | None
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Take one per query and keep it until the query is answered. It never changes; all methods are thread-safe."""
+    """Take one per query and keep it until the query is answered. It never changes; all methods are thread-safe.
+
+    ``complete`` is false when something was added that it cannot see, because another model is live by now.
+    """
 
     generation: Generation | None
     delta: Delta
@@ -50,6 +54,7 @@ class Snapshot:
     variant: str
     catalog: Catalog
     judge: Judge
+    complete: bool = True
     _restrictions: dict[str, Restriction] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -116,8 +121,9 @@ class Snapshot:
         if self.generation is None:
             return []
         made = self.generation.clusters
-        pairs = zip(made.ids.tolist(), made.sizes.tolist(), strict=True)
-        return sorted((Cluster(*pair) for pair in pairs), key=lambda cluster: (-cluster.size, cluster.id))
+        tightness = [None if np.isnan(one) else float(one) for one in made.tightness]
+        rows = zip(made.ids.tolist(), made.sizes.tolist(), tightness, strict=True)
+        return sorted((Cluster(*row) for row in rows), key=lambda cluster: (-cluster.size, cluster.id))
 
     def members(self, cluster: int, limit: int = 100, offset: int = 0) -> list[Match]:
         """Items of a cluster, those nearest to its centroid first. Raises ``ItemNotFound``."""
@@ -135,7 +141,10 @@ class Snapshot:
         rows = self.generation.rows(touched) if self.generation else np.empty(0, np.int64)
         delta = self.delta.after(changes.placed, changes.deleted)
         hidden, restrictions = self.hidden.after(rows), dict[str, Restriction]()
-        return replace(self, delta=delta, hidden=hidden, sequence=changes.sequence, _restrictions=restrictions)
+        complete = self.complete and changes.complete
+        return replace(
+            self, delta=delta, hidden=hidden, sequence=changes.sequence, complete=complete, _restrictions=restrictions
+        )
 
     def _in_generation(
         self, queries: npt.NDArray[np.float32], k: int, restriction: Restriction | None, parameters: Parameters
