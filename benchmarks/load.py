@@ -1,0 +1,119 @@
+"""Load on a server from bare sockets: the client shares the server's processors, so it must cost next to nothing.
+
+Times are in seconds.
+"""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Load:
+    """What came back: the latency of each request, and how many answers had which status."""
+
+    seconds: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+    statuses: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        """Good answers a second."""
+        return self.statuses.get(200, 0) / self.seconds
+
+    def percentile(self, share: float) -> float:
+        """The latency that ``share`` of the requests kept below."""
+        return sorted(self.latencies)[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes
+
+
+def post(path: str, body: bytes, kind: str = "image/jpeg", headers: str = "") -> bytes:
+    """A whole request of HTTP/1.1 that keeps its connection."""
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+    return head.encode() + body
+
+
+def drive(port: int, requests: Sequence[bytes], concurrency: int, seconds: float) -> Load:
+    """Send ``requests`` over ``concurrency`` connections, each waiting for its answer, until ``seconds`` have gone."""
+    load, lock, began = Load(), threading.Lock(), time.perf_counter()
+
+    def work(number: int) -> None:
+        with connected(port) as peer:
+            while time.perf_counter() - began < seconds:
+                sent = time.perf_counter()
+                answer = ask(peer, requests[number % len(requests)])
+                number += concurrency
+                with lock:
+                    load.latencies.append(time.perf_counter() - sent)
+                    load.statuses[answer.status] = load.statuses.get(answer.status, 0) + 1
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(concurrency)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    load.seconds = time.perf_counter() - began
+    return load
+
+
+@contextmanager
+def connected(port: int, timeout: float = 120.0) -> Iterator[socket.socket]:
+    """A connection to a server on this machine."""
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as peer:
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield peer
+
+
+def ask(peer: socket.socket, request: bytes) -> Answer:
+    """Send one request, read one answer. Raises ``ConnectionError`` when the server hangs up."""
+    peer.sendall(request)
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += _received(peer)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+    parts, missing = [body], length - len(body)
+    while missing > 0:
+        parts.append(_received(peer))
+        missing -= len(parts[-1])
+    return Answer(int(head[9:12]), b"".join(parts))
+
+
+def _received(peer: socket.socket) -> bytes:
+    data = peer.recv(1 << 18)
+    if not data:
+        raise ConnectionError("the server closed the connection")
+    return data
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time of a process and of all below it, living or ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / TICK + sum(processor_seconds(child) for child in children(pid))
+
+
+def children(pid: int) -> list[int]:
+    """Processes started by a process."""
+    found: list[int] = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        found += map(int, file.read_text().split())
+    return found
+
+
+def resident(pid: int) -> int:
+    """Resident memory of a process, in bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

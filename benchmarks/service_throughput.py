@@ -1,0 +1,248 @@
+"""The service beside a bare loop (decode, prepare, session: same precision, same processors) and beside peers.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.service_throughput [--models default vit] [--rounds 3] [--seconds 6]
+        [--variants int8 fp32] [--peers]
+
+JPEGs of 500 px, from COPYSIGHT_DATA (a folder of pictures) or drawn. Everything is measured in turns, `--rounds` times;
+medians, and in brackets least and most. `cpu` is processor time a picture, of all the server's processes: beside other
+load it is the figure to trust. The client's own time, some .2 ms a picture, burdens the servers alone.
+"""
+
+import argparse
+import os
+import platform
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from statistics import median
+
+import httpx
+import numpy as np
+from PIL import Image
+
+from benchmarks.load import Load, drive, post, processor_seconds
+from copysight import bundle as bundles
+from copysight import images, processors
+from copysight.bundle import Bundle
+from copysight.embedder import Embedder, Runtime
+from copysight.index import Index
+from copysight.scan import scan
+from training import networks
+from training.export import export
+
+SIDE, PICTURES, QUALITY = 500, 64, 88
+CONCURRENCIES = (1, 8, 32)
+VIT = "vit_small_patch16_224"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One system at one concurrency, once: pictures a second, processor seconds a picture, latencies in seconds."""
+
+    rate: float
+    cpu: float
+    p50: float
+    p99: float
+
+
+System = Callable[[int, float], Turn]
+
+
+def main() -> None:
+    """Print a table a model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", default=["default", "vit"])
+    parser.add_argument("--variants", nargs="+", help="precisions; default: the usual one of each bundle")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--peers", action="store_true", help="with LitServe and two plain FastAPI servers (vit only)")
+    options = parser.parse_args()
+    data = pictures(os.environ.get("COPYSIGHT_DATA"))
+    print(f"{processor()}, {processors.available()} processors; JPEGs of {np.mean([*map(len, data)]) / 1e3:.0f} KB")
+    for name in options.models:
+        with ExitStack() as stack, tempfile.TemporaryDirectory() as scratch:
+            bundle = exported(Path(scratch) / "vit") if name == "vit" else bundles.load(name)
+            systems: dict[str, System] = {}
+            for variant in options.variants or [bundle.usual_variant]:
+                systems[f"bare loop {variant}"] = bare(Embedder(bundle, Runtime(variant=variant)), data)
+                directory = Path(scratch) / variant
+                Index.create(directory, bundle.path, variant=variant).close()
+                command = [sys.executable, "-m", "cli", "serve", "--index", str(directory), "--port"]
+                systems[f"service {variant}"] = served(stack.enter_context(started(command)), data)
+            if options.peers and name == "vit":
+                systems |= {kind: served(one, data) for kind, one in peers(stack, bundle).items()}
+            show(name, measured(systems, options.rounds, options.seconds))
+
+
+def pictures(folder: str | None) -> list[bytes]:
+    """JPEGs whose longest side has 500 pixels: of a folder, or else drawn."""
+    if folder is None:
+        return [_jpeg(_drawn(seed)) for seed in range(PICTURES)]
+    entries = scan(Path(folder)).entries
+    rows = np.random.default_rng(0).permutation(len(entries))[:PICTURES]
+    return [_jpeg(images.decode(entries[int(row)].read()).pixels) for row in rows]
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    scale = SIDE / max(picture.size)
+    out = BytesIO()
+    size = (round(picture.width * scale), round(picture.height * scale))
+    picture.resize(size, Image.Resampling.LANCZOS).save(out, "JPEG", quality=QUALITY)
+    return out.getvalue()
+
+
+def _drawn(seed: int) -> Image.Image:
+    """Soft patches of colour under fine grain: compresses like a photograph."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize(
+        (500, 375), Image.Resampling.BICUBIC
+    )
+    grain = rng.normal(0, 6, (375, 500, 1))
+    return Image.fromarray((np.asarray(coarse) + grain).clip(0, 255).astype(np.uint8))
+
+
+def exported(path: Path) -> Bundle:
+    """ViT-S/16 at 224 px with random weights."""
+    return export([networks.load(f"timm:{VIT}", size=224, random=True)], path)
+
+
+def bare(embedder: Embedder, data: Sequence[bytes]) -> System:
+    """Threads that do nothing but decode, prepare and run the session."""
+
+    def turn(concurrency: int, seconds: float) -> Turn:
+        threads = min(concurrency, processors.available())
+        began, used = time.perf_counter(), time.process_time()
+
+        def work(number: int) -> list[float]:
+            latencies = []
+            while (now := time.perf_counter()) - began < seconds:
+                picture = images.decode(data[number % len(data)], at_least=embedder.bundle.at_least)
+                embedder.run([embedder.prepare(picture.pixels)])
+                latencies.append(time.perf_counter() - now)
+                number += threads
+            return latencies
+
+        with ThreadPoolExecutor(threads) as pool:
+            latencies = [one for found in pool.map(work, range(threads)) for one in found]
+        load = Load(time.perf_counter() - began, latencies, {200: len(latencies)})
+        return _turn(load, time.process_time() - used)
+
+    return turn
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server process."""
+
+    pid: int
+    port: int
+
+
+@contextmanager
+def started(command: Sequence[str]) -> Iterator[Running]:
+    """A server that gets its port as the last argument, once it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([*command, str(port)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        _wait(process, port)
+        yield Running(process.pid, port)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+    for _ in range(1200):
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended with status {process.returncode}")
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError(f"{process.args!r} did not answer within two minutes")
+
+
+def served(server: Running, data: Sequence[bytes]) -> System:
+    """A server asked over HTTP."""
+    requests = [post("/embed", one) for one in data]
+
+    def turn(concurrency: int, seconds: float) -> Turn:
+        used = processor_seconds(server.pid)
+        load = drive(server.port, requests, concurrency, seconds)
+        return _turn(load, processor_seconds(server.pid) - used)
+
+    return turn
+
+
+def peers(stack: ExitStack, bundle: Bundle) -> dict[str, Running]:
+    """The servers of ``benchmarks.peers`` on the same network, in float32."""
+    graph = str(bundle.path / bundle.graphs[bundle.embedding.graph].variants["fp32"].file)
+    asked = {
+        "FastAPI + torch": ("torch", VIT),
+        "FastAPI + ONNX Runtime": ("onnx", graph),
+        "LitServe": ("litserve", graph),
+    }
+    command = [sys.executable, "-m", "benchmarks.peers"]
+    return {name: stack.enter_context(started([*command, *arguments])) for name, arguments in asked.items()}
+
+
+def measured(systems: dict[str, System], rounds: int, seconds: float) -> dict[tuple[str, int], list[Turn]]:
+    """Every system at every concurrency in turns, after a first moment that does not count."""
+    for system in systems.values():
+        system(2, 1.0)
+    found: dict[tuple[str, int], list[Turn]] = {}
+    for _ in range(rounds):
+        for concurrency in CONCURRENCIES:
+            for name, system in systems.items():
+                found.setdefault((name, concurrency), []).append(system(concurrency, seconds))
+    return found
+
+
+def show(model: str, found: dict[tuple[str, int], list[Turn]]) -> None:
+    """A line a system and concurrency; ratios are to the bare loop of the same round."""
+    first = next(iter(found))[0]
+    print(f"\n{model}: in brackets least and most of the rounds; ratios to `{first}` of the same round")
+    heads = f"{'pictures/s':>18} {'ratio':>18} {'cpu ms':>7} {'cpu ratio':>9} {'p50 ms':>7} {'p99 ms':>7}"
+    print(f"{'system':26} {'at':>3} {heads}")
+    for (name, concurrency), turns in found.items():
+        base = found[first, concurrency]
+        ratios = [one.rate / other.rate for one, other in zip(turns, base, strict=True)]
+        spent = median(other.cpu / one.cpu for one, other in zip(turns, base, strict=True))
+        print(
+            f"{name:26} {concurrency:3} {_spread([one.rate for one in turns], 1)} {_spread(ratios, 2)} "
+            f"{median(one.cpu for one in turns) * 1e3:7.1f} {spent:9.2f} "
+            f"{median(one.p50 for one in turns) * 1e3:7.1f} {median(one.p99 for one in turns) * 1e3:7.1f}",
+            flush=True,
+        )
+
+
+def processor() -> str:
+    """Its name."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _turn(load: Load, cpu: float) -> Turn:
+    return Turn(load.rate, cpu / max(1, len(load.latencies)), load.percentile(0.5), load.percentile(0.99))
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    text = f"{median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+    return f"{text:>18}"
+
+
+if __name__ == "__main__":
+    main()
