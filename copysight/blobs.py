@@ -72,6 +72,11 @@ class Blobs:
         data = _read(Path(source))
         return data if data is not None and hashlib.sha256(data).hexdigest() == sha256 else None
 
+    def has_original(self, sha256: str, source: str | None = None) -> bool:
+        """Whether `original` has a file to read; that its bytes are the same is known only by reading them."""
+        elsewhere = source is not None and self.policy == "reference" and Path(source).is_file()
+        return self._path(sha256).exists() or elsewhere
+
     def delete(self, sha256: str) -> None:
         """Remove the original and the thumbnail; what is not there is no fault."""
         for suffix in ("", THUMBNAIL_SUFFIX):

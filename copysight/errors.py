@@ -20,6 +20,7 @@ CopysightError
 │   ├── PublisherBusy            another publisher holds the index
 │   ├── GateFailed               a new generation did not pass its gate; the live one stays
 │   ├── NoGeneration             there is no generation to go to
+│   ├── OriginalsMissing         pictures cannot be embedded again, because their originals are gone
 │   └── NotWritable              the disk is full or read-only; what was acknowledged stays
 ├── RequestError                 a question that cannot be answered as asked
 │   ├── ItemNotFound             no such item, cluster or job
@@ -158,6 +159,12 @@ class NoGeneration(IndexFault):
     """There is no generation to serve or to go back to."""
 
     code = "no_generation"
+
+
+class OriginalsMissing(IndexFault):
+    """Another bundle needs the originals of all pictures; ``items`` lists those without one."""
+
+    code = "originals_missing"
 
 
 class NotWritable(IndexFault):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from copysight.embedder import Embedder, Runtime
-from copysight.errors import ItemNotFound, NoPictures
+from copysight.errors import BundleMismatch, ItemNotFound, NoPictures
 from copysight.index import Index
 from copysight.scan import Entry, scan
 from index_builder import commit, embedding, publishing
@@ -39,11 +39,14 @@ def build(plan: Plan, progress: Progress) -> Summary:
     began = time.monotonic()
     found = scan(plan.source)
     with opened(plan.index, plan.bundle, plan.policy) as index:
-        staging = Staging(index.staging, *identity(plan, index))
+        # One model from here to the end: a re-embedding may make another one live meanwhile.
+        snapshot = index.snapshot()
+        embedder = Embedder(snapshot.bundle, Runtime(variant=snapshot.variant, provider=plan.provider))
+        staging = Staging(index.staging, *identity(plan, embedder))
         with staging.held(), _job(index, staging) as job:
-            work = Work(plan, found, index, staging, job, progress)
+            work = Work(plan, found, index, embedder, staging, job, progress)
             ran = _embed(work)
-            committed = commit.commit(work)
+            committed = _commit(work)
             _check_any(work, committed)
             if plan.publish:
                 publishing.publish_changes(index, plan.clusters, progress)
@@ -53,9 +56,10 @@ def build(plan: Plan, progress: Progress) -> Summary:
     return summary
 
 
-def identity(plan: Plan, index: Index) -> tuple[str, ...]:
+def identity(plan: Plan, embedder: Embedder) -> tuple[str, ...]:
     """What two builds must have in common for one to go on where the other stopped."""
-    return str(plan.source.resolve()), index.bundle.id, index.variant, plan.collection, str(plan.replace)
+    model = embedder.bundle.id, embedder.runtime.variant
+    return str(plan.source.resolve()), *model, plan.collection, str(plan.replace)
 
 
 @contextmanager
@@ -106,9 +110,8 @@ def _records(work: Work, waiting: list[Entry]) -> Iterator[Record]:
     index, plan = work.index, work.plan
     keys = [entry.key for entry in waiting]
     known = {key: item.sha256 for key, item in index.catalog.find_many(plan.collection, keys).items()}
-    embedder = Embedder(index.bundle, Runtime(variant=index.variant, provider=plan.provider))
     keep, threads = index.blobs.policy == "keep", plan.threads or embedding.cores()
-    return embedding.embedded(waiting, Workshop(embedder, known, plan.replace, keep, work.staging.put, threads))
+    return embedding.embedded(waiting, Workshop(work.embedder, known, plan.replace, keep, work.staging.put, threads))
 
 
 def _counted(records: Iterable[Record], step: Callable[[int], None]) -> Iterator[Record]:
@@ -119,6 +122,17 @@ def _counted(records: Iterable[Record], step: Callable[[int], None]) -> Iterator
 
 def _chunks(records: Iterator[Record], size: int) -> Iterator[list[Record]]:
     return iter(lambda: list(islice(records, size)), [])
+
+
+def _commit(work: Work) -> Committed:
+    try:
+        return commit.commit(work)
+    except BundleMismatch as error:
+        work.staging.clear()
+        raise BundleMismatch(
+            f"the index {work.plan.index} went over to another bundle while its pictures were read; run this again, "
+            "and what was not added yet is read with the new one"
+        ) from error
 
 
 def _check_any(work: Work, committed: Committed) -> None:

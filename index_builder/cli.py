@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 import click
 
 from copysight.errors import InvalidArgument
-from copysight.index import Index, backup, export_items, import_items, restore, rollback, verify
-from index_builder import policy, publishing
+from copysight.index import Generation, Index, backup, export_items, import_items, restore, verify
+from index_builder import policy, publishing, reembedding
 from index_builder.build import build
 from index_builder.plan import Plan
 from index_builder.progress import Progress
+from index_builder.reembedding import Wanted
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -134,23 +135,37 @@ def verify_command(directory: Path, as_json: bool) -> None:
 
 @index.command("rebuild")
 @directory
+@click.option("--bundle", default=None, help="Go over to this bundle: embed every picture again from its original.")
+@click.option("--allow-missing", is_flag=True, help="With --bundle: leave out pictures whose originals are gone.")
 @click.option("--clusters", type=click.IntRange(1), default=None, help="How many clusters. Default: by the count.")
+@click.option("--threads", default=0, help="Threads of the model. Default: one for each core.")
+@click.option("--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--job", type=int, default=None, help="Row of the catalog that hears of the progress.")
 @click.option("--if-due", is_flag=True, help="Only when delta and tombstones have outgrown their share; for cron.")
 @as_json
-def rebuild(directory: Path, clusters: int | None, job: int | None, if_due: bool, as_json: bool) -> None:
-    """Publish a new generation of everything in the catalog."""
+def rebuild(
+    directory: Path, bundle: str | None, clusters: int | None, job: int | None, if_due: bool, as_json: bool, **more: Any
+) -> None:
+    """Publish a new generation of everything in the catalog.
+
+    With --bundle all vectors are made anew while the old bundle goes on answering; stopped, it goes on where it was.
+    """
+    if bundle is not None and if_due:
+        raise click.UsageError("--if-due asks for a rebuild of what is there; leave --bundle out")
     with Index.open(directory) as opened:
         decision = policy.decide(opened.status())
         if if_due and not decision.due:
             text = json.dumps({"generation": None, "reason": decision.reason})
             click.echo(text if as_json else f"not rebuilt: {decision.reason}")
             return
-        if job is None:
-            made = publishing.rebuild(opened, clusters, Progress())
-        else:
-            made = publishing.rebuild_as_job(opened, clusters, Progress(), job)
-        _tell(made.path.name, opened, as_json)
+
+        def work(hear: publishing.Hear | None = None) -> Generation:
+            if bundle is None:
+                return publishing.rebuild(opened, clusters, Progress(), hear)
+            return reembedding.reembed(opened, Wanted(bundle, clusters=clusters, **more), Progress(), hear)
+
+        made = work() if job is None else publishing.as_job(opened, job, work)
+        _tell(made.name, opened, as_json)
 
 
 @index.command("rollback")
@@ -158,9 +173,9 @@ def rebuild(directory: Path, clusters: int | None, job: int | None, if_due: bool
 @click.option("--to", default=None, help="Name of the generation. Default: the one before the live one.")
 @as_json
 def rollback_command(directory: Path, to: str | None, as_json: bool) -> None:
-    """Make an earlier generation live again."""
+    """Make an earlier generation live again; of another bundle, after embedding what came since by that one."""
     with Index.open(directory) as opened:
-        _tell(rollback(opened, to).path.name, opened, as_json)
+        _tell(reembedding.go_back(opened, to).name, opened, as_json)
 
 
 @index.command("backup")

@@ -62,7 +62,7 @@ def _add(work: Work, records: list[Embedded], failures: list[Unreadable]) -> Ite
             else:
                 whole.append(record)
         items = [_item(record, work.plan.collection) for record in whole]
-        outcomes = index.catalog.add(items, model=index.bundle.id, replace=work.plan.replace) if items else []
+        outcomes = index.catalog.add(items, model=work.embedder.bundle.id, replace=work.plan.replace) if items else []
     for record, outcome in zip(whole, outcomes, strict=True):
         if isinstance(outcome, KeyConflict):
             failures.append(Unreadable(record.key, record.stamp, outcome.code, outcome.message))

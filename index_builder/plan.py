@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from copysight.embedder import Embedder
 from copysight.index import Index
 from copysight.scan import Scan
 from index_builder.progress import Progress
@@ -32,11 +33,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Work:
-    """A build under way."""
+    """A build under way; all its vectors are made by ``embedder``."""
 
     plan: Plan
     found: Scan
     index: Index
+    embedder: Embedder
     staging: Staging
     job: int
     progress: Progress

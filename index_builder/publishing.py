@@ -1,10 +1,14 @@
 """Publishing with progress: clusters, FAISS, gate and swap are the core's."""
 
 from collections.abc import Callable
+from typing import Any
 
 from copysight.index import Generation, Index, publish
 from index_builder.calibration import calibrator
 from index_builder.progress import Progress
+
+Hear = Callable[[str, int, int], None]
+"""Is told (stage, done, total)."""
 
 
 def publish_changes(index: Index, clusters: int | None, progress: Progress) -> None:
@@ -14,12 +18,12 @@ def publish_changes(index: Index, clusters: int | None, progress: Progress) -> N
         rebuild(index, clusters, progress)
 
 
-def rebuild_as_job(index: Index, clusters: int | None, progress: Progress, job: int) -> Generation:
-    """Like ``rebuild``, with its state and progress in the row ``job`` of the catalog, for whoever asked for it."""
+def as_job(index: Index, job: int, work: Callable[[Hear], Generation]) -> Generation:
+    """``work``, with its state and progress in the row ``job`` of the catalog, for whoever asked for it."""
     jobs = index.catalog.jobs
     jobs.update(job, state="running")
     try:
-        made = rebuild(index, clusters, progress, lambda stage, done, total: _note(index, job, stage, done, total))
+        made = work(lambda stage, done, total: _note(index, job, stage, done, total))
     except BaseException as error:
         jobs.update(job, state="failed", message=str(error) or type(error).__name__)
         raise
@@ -28,9 +32,12 @@ def rebuild_as_job(index: Index, clusters: int | None, progress: Progress, job: 
 
 
 def rebuild(
-    index: Index, clusters: int | None, progress: Progress, hear: Callable[[str, int, int], None] | None = None
+    index: Index, clusters: int | None, progress: Progress, hear: Hear | None = None, **more: Any
 ) -> Generation:
-    """Publish a generation of what the catalog holds. Raises ``PublisherBusy`` or ``GateFailed``."""
+    """Publish a generation of what the catalog holds; ``more`` as ``publish`` has it.
+
+    Raises ``PublisherBusy`` or ``GateFailed``.
+    """
     said: set[str] = set()
 
     def report(stage: str, done: int, total: int) -> None:
@@ -40,7 +47,7 @@ def rebuild(
             said.add(stage)
             progress.say(f"publish: {stage}")
 
-    return publish(index, clusters=clusters, calibrate=calibrator(index), progress=report)
+    return publish(index, clusters=clusters, calibrate=calibrator(index), progress=report, **more)
 
 
 def _note(index: Index, job: int, stage: str, done: int, total: int) -> None:

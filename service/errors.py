@@ -51,6 +51,7 @@ STATUS: dict[type[CopysightError], int] = {
     errors.BundleMismatch: 409,
     errors.NoGeneration: 409,
     errors.GateFailed: 409,
+    errors.OriginalsMissing: 409,
     errors.IndexFault: 503,
     errors.ItemNotFound: 404,
     errors.KeyConflict: 409,

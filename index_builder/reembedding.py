@@ -1,0 +1,148 @@
+"""Another bundle for an index: every picture embedded again from its original, while the old bundle answers."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+from copysight import bundle as bundles
+from copysight.bundle import Bundle
+from copysight.catalog import Item
+from copysight.embedder import Embedder, Runtime
+from copysight.errors import OriginalsMissing, PublisherBusy
+from copysight.index import Generation, Index, backlog, rollback
+from copysight.index.manifest import Manifest
+from index_builder import publishing
+from index_builder.originals import GONE, Originals
+from index_builder.progress import Progress
+from index_builder.publishing import Hear
+
+LISTED = 1000
+SHOWN = 3
+LOCK = "reembedding.lock"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which bundle; ``allow_missing`` leaves out what has no original; ``clusters`` None, ``threads`` 0: as usual."""
+
+    bundle: str
+    allow_missing: bool = False
+    clusters: int | None = None
+    threads: int = 0
+    provider: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Lost:
+    """An item that cannot be embedded again, and why."""
+
+    id: int
+    collection: str
+    key: str
+    reason: str
+
+
+def reembed(index: Index, wanted: Wanted, progress: Progress, hear: Hear | None = None) -> Generation:
+    """Embed, publish, and go over to the new bundle by one swap. A run that was stopped goes on.
+
+    Pictures that are added meanwhile are caught up before the swap; until then everything is of the old bundle. Raises
+    ``OriginalsMissing``, ``PublisherBusy`` (another re-embedding is at work), ``GateFailed``, ….
+    """
+    with _alone(index):
+        bundle = bundles.load(wanted.bundle)
+        # Noted before it is installed: what is coming, no publisher clears away.
+        variant = index.catalog.prepare(bundle.id, bundle.usual_variant)
+        bundle = index.install(bundle.path)
+        if not wanted.allow_missing:
+            _check(bundle, _without_original(index, bundle))
+        embedder = Embedder(bundle, Runtime(variant=variant, provider=wanted.provider))
+        total = index.catalog.count()
+        done = total - index.catalog.missing_count(bundle.id)
+        with progress.stage("embed", total, done) as step:
+            count = _Count(done, total, step, hear)
+            originals = Originals(index.blobs, embedder, wanted.threads, count)
+            backlog.work_off(index.catalog, bundle.id, originals)
+        if not wanted.allow_missing:
+            _check(bundle, _lost(index, bundle, originals))
+        return publishing.rebuild(
+            index,
+            wanted.clusters,
+            progress,
+            hear,
+            model=bundle.id,
+            variant=variant,
+            supply=originals,
+            allow_missing=wanted.allow_missing,
+            wait=True,
+        )
+
+
+def go_back(index: Index, to: str | None, threads: int = 0) -> Generation:
+    """``rollback``; what came since a generation of another bundle is embedded by that one first."""
+
+    def originals(made: Manifest) -> Originals:
+        bundle = bundles.load(index.layout.bundles / made.bundle, verify=False)
+        return Originals(index.blobs, Embedder(bundle, Runtime(variant=made.variant)), threads, lambda _count: None)
+
+    return rollback(index, to, originals)
+
+
+class _Count:
+    """Tells a growing total: pictures are added meanwhile."""
+
+    def __init__(self, done: int, total: int, step: Callable[[int], None], hear: Hear | None) -> None:
+        self._done, self._total, self._step, self._hear = done, total, step, hear
+        self(0)
+
+    def __call__(self, count: int) -> None:
+        self._done += count
+        self._total = max(self._total, self._done)
+        self._step(count)
+        if self._hear is not None:
+            self._hear("embed", self._done, self._total)
+
+
+@contextmanager
+def _alone(index: Index) -> Iterator[None]:
+    """One re-embedding at a time; adds, deletes, searches and rebuilds go on."""
+    handle = os.open(index.staging / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise PublisherBusy(f"another process embeds {index.directory} anew; wait until it is done") from error
+    else:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _without_original(index: Index, bundle: Bundle) -> list[Lost]:
+    """Known before hours of work. Of items that show the same bytes, one with an original is enough."""
+    there: dict[str, bool] = {}
+    lacking = index.catalog.missing(bundle.id)
+    for item in lacking:
+        there[item.sha256] = there.get(item.sha256, False) or index.blobs.has_original(item.sha256, item.source)
+    return [_as_lost(item, GONE) for item in lacking if not there[item.sha256]]
+
+
+def _lost(index: Index, bundle: Bundle, originals: Originals) -> list[Lost]:
+    lacking = index.catalog.missing(bundle.id)
+    return [_as_lost(item, originals.lost[item.id]) for item in lacking if item.id in originals.lost]
+
+
+def _as_lost(item: Item, reason: str) -> Lost:
+    return Lost(item.id, item.collection, item.key, reason)
+
+
+def _check(bundle: Bundle, lost: list[Lost]) -> None:
+    if lost:
+        names = "; ".join(f"{one.key!r}: {one.reason}" for one in lost[:SHOWN]) + "; …" * (len(lost) > SHOWN)
+        raise OriginalsMissing(
+            f"{len(lost):,} pictures cannot be embedded by the bundle {bundle.name!r}, which needs their originals "
+            f"({names}); add them again with --replace, remove them, or leave them out of every search by "
+            "--allow-missing",
+            count=len(lost),
+            items=[asdict(one) for one in lost[:LISTED]],
+        )
