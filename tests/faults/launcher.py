@@ -8,6 +8,7 @@ Forking loads the libraries only once; nothing is opened, and no thread started,
 
 import json
 import os
+import signal
 import sys
 import threading
 from typing import Any
@@ -39,12 +40,13 @@ def heard() -> dict[str, Any] | None:
 
 
 def listen(killer: Killer) -> None:
-    """What the test says to the running command."""
+    """What the test says to the running command, which ends with the test."""
     sys.setprofile(None)
     while command := heard():
         if "arm" in command:
             killer.arm(**command["arm"])
         say(killer.report())
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run(command: dict[str, Any]) -> None:
@@ -54,8 +56,8 @@ def run(command: dict[str, Any]) -> None:
     threading.Thread(target=listen, args=(killer,), daemon=True).start()
     killer.arm(command.get("at", 0), command.get("after"))
     try:
-        copysight.main(command["run"], standalone_mode=False)
-        say({"done": True, **killer.report()})
+        status = copysight.main(command["run"], standalone_mode=False)  # an exit status, or nothing
+        say({"done": not status, **killer.report()})
     except (CopysightError, click.exceptions.Exit, click.ClickException) as error:
         say({"error": repr(error)})
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,13 @@ KILLED = -9
 
 
 class Launcher:
-    """One command at a time."""
+    """One command at a time; ``prefix`` is what the launcher itself is run by."""
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, output: Path, prefix: Sequence[str] = ()) -> None:
         self.output = output
         with output.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.launcher"],
+                [*prefix, sys.executable, "-m", "tests.faults.launcher"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
