@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.copysight.catalog_versions import as_version_1, outline
 from tests.faults.ledger import Ledger
 from tests.faults.process import Launcher, Run
 
@@ -30,6 +31,7 @@ class Campaign:
     ledger: Ledger
     kills: int
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+    look: Callable[[Run], None] = lambda run: None  # at what a run left, before anything else opens it
 
     def __call__(self, first: str, last: str | None, prepare: Callable[[], Command]) -> Iterator[Run]:
         """Give every run, killed or not, for further checks; the first is not killed, and counts the steps."""
@@ -54,6 +56,7 @@ class Campaign:
 
     def _run(self, command: Command, how: dict[str, float]) -> Run:
         run = self.launcher.run("index", *command, "--index", self.index, **how)
+        self.look(run)
         if run.done:
             self.ledger.acknowledged()
         self.ledger.compare(self.index)
@@ -151,3 +154,25 @@ def test_backup(campaign: Campaign, tmp_path: Path) -> None:
         assert saved.exists() or not run.done
         if saved.exists():
             campaign.ledger.compare(saved)
+
+
+def test_migrate(campaign: Campaign) -> None:
+    """The tables of the version before, or those of today; and today's program reads both."""
+    catalog = campaign.index / "catalog.sqlite"
+    today, found = outline(catalog), []
+
+    def prepare() -> Command:
+        as_version_1(catalog)
+        before[:] = [outline(catalog)]
+        return ["status"]
+
+    before: list[object] = []
+
+    def look(run: Run) -> None:
+        found.append(outline(catalog))
+        assert found[-1] == today if run.done else found[-1] in (before[0], today)
+
+    campaign.look = look
+    for run in campaign("schema.migrate", "catalog.Catalog.policy", prepare):
+        assert run.done or run.killed
+    assert today in found
