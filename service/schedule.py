@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from copysight import bundle as bundles
 from copysight.catalog import Job
+from copysight.errors import BundleError, InvalidArgument, PublisherBusy
 from copysight.index import Index, Status
 from service import threads
 
@@ -31,31 +33,48 @@ class Rebuilder:
     _worker: subprocess.Popen[bytes] | None = None
     _job: int = 0
 
-    def start(self) -> Job:
-        """Start a worker and answer its job; while one is at work, answer that one's job instead."""
+    def start(self, bundle: str | None = None, allow_missing: bool = False) -> Job:
+        """Start a worker and answer its job; while one is at work, answer that one's job instead.
+
+        ``bundle`` makes it a re-embedding by that bundle, for which another job is no substitute: ``PublisherBusy``.
+        Raises ``InvalidArgument`` when there is no such bundle.
+        """
+        path = None if bundle is None else _path(bundle)
         with self._lock:
-            if self._worker is not None and self._worker.poll() is None:
+            if self._at_work():
+                if path is not None:
+                    raise PublisherBusy(f"job {self._job} is at work on this index; ask again when it is done")
                 return self.index.catalog.jobs.get(self._job)
-            job = self.index.catalog.jobs.create("rebuild")
+            job = self.index.catalog.jobs.create("rebuild" if path is None else "reembed")
             # A process of its own, niced, so that searches keep their processor; its progress goes into the job's row.
             command = ["nice", "-n", "10", sys.executable, "-m", "cli", "index", "rebuild"]
             arguments = ["--index", str(self.directory), "--job", str(job.id), "--json"]
-            self._worker = subprocess.Popen(  # noqa: S603 - our own command, no text from outside
+            arguments += ["--bundle", path] if path is not None else []
+            arguments += ["--allow-missing"] if allow_missing else []
+            self._worker = subprocess.Popen(  # noqa: S603 - our own command; the path is that of a bundle
                 [*command, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
             )
             self._job = job.id
             return job
 
     def latest(self) -> Job | None:
-        """The last rebuild that was asked for; one whose worker was killed is noted as failed."""
+        """The last rebuild that was asked for; a job whose worker was killed is noted as failed."""
+        jobs = self.index.catalog.jobs
         with self._lock:
-            found = next((job for job in self.index.catalog.jobs.list(200) if job.kind == "rebuild"), None)
-            if found is None or found.id != self._job or self._worker is None or self._worker.poll() is None:
-                return found
-            if found.state in {"queued", "running"}:
+            if self._worker is not None and not self._at_work() and jobs.get(self._job).state in {"queued", "running"}:
                 reason = f"the worker ended with the status {self._worker.returncode} before it was done"
-                return self.index.catalog.jobs.update(found.id, state="failed", message=reason)
-            return found
+                jobs.update(self._job, state="failed", message=reason)
+            return next((job for job in jobs.list(200) if job.kind == "rebuild"), None)
+
+    def _at_work(self) -> bool:
+        return self._worker is not None and self._worker.poll() is None
+
+
+def _path(bundle: str) -> str:
+    try:
+        return str(bundles.load(bundle, verify=False).path.resolve())
+    except BundleError as error:
+        raise InvalidArgument(f"got no bundle of the server's disk: {error.message}") from error
 
 
 def wanted(status: Status, latest: Job | None, every: float, when_due: bool, now: float) -> bool:

@@ -42,9 +42,8 @@ def jpeg() -> Callable[..., bytes]:
     return encoded
 
 
-@pytest.fixture(scope="session")
-def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A real exported ViT: 2 blocks, 32 px, D=32, H=2, 4 x 4 patches, K=16 prototypes, random weights."""
+def exported_vit(directory: Path, name: str, side: int, width: int, depth: int, prototypes: int) -> Bundle:
+    """A real exported ViT of 8-pixel patches with two heads and random weights."""
     import torch
     from timm.models.vision_transformer import VisionTransformer
 
@@ -54,14 +53,27 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
     torch.manual_seed(0)
     backbone = VisionTransformer(
-        img_size=32, patch_size=8, embed_dim=32, depth=2, num_heads=2, num_classes=0, global_pool="token"
+        img_size=side, patch_size=8, embed_dim=width, depth=depth, num_heads=2, num_classes=0, global_pool="token"
     )
     for parameter in backbone.parameters():
         torch.nn.init.normal_(parameter, std=0.2) if parameter.ndim > 1 else None
-    graph = TransformerGraph(backbone, "cls", torch.nn.Linear(32, 16)).eval()
-    preprocess = Preprocess(32, "squash", 32, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    network = Network(graph, preprocess, "tiny", "random", "vit_tiny_test", "cls", 0.1, {"epochs": 0})
-    return export([network], Path(tmp_path_factory.mktemp("bundles")) / "tiny")
+    head = torch.nn.Linear(width, prototypes) if prototypes else None
+    graph = TransformerGraph(backbone, "cls", head).eval()
+    preprocess = Preprocess(side, "squash", side, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    network = Network(graph, preprocess, name, "random", f"vit_{name}_test", "cls", 0.1, {"epochs": 0})
+    return export([network], directory / name)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """2 blocks, 32 px, D=32, H=2, 4 x 4 patches, K=16 prototypes."""
+    return exported_vit(tmp_path_factory.mktemp("bundles"), "tiny", 32, 32, 2, 16)
+
+
+@pytest.fixture(scope="session")
+def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Another one to go over to: 1 block, 24 px, D=24, no prototypes."""
+    return exported_vit(tmp_path_factory.mktemp("bundles"), "other", 24, 24, 1, 0)
 
 
 @pytest.fixture

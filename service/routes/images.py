@@ -9,9 +9,10 @@ from fastapi import APIRouter, Body, Path, Query, Request
 from starlette.responses import Response
 
 from copysight.catalog import Added, NewItem
+from copysight.embedder import Embedder
 from copysight.errors import InvalidArgument, ItemNotFound, KeyConflict
 from copysight.index import Snapshot
-from service import answers, threads, uploads, vision
+from service import answers, following, threads, uploads, vision
 from service.state import State
 from service.vision import Seen
 
@@ -38,10 +39,12 @@ async def add(
     if len(body.pictures) != 1:
         raise InvalidArgument(f"got {len(body.pictures)} pictures; one is added at a time")
     fields = {"key": key, "collection": collection, "metadata": metadata} | dict(body.fields)
-    snapshot = await threads.on(state.searchers, state.index.snapshot)
-    embedder = await threads.on(state.searchers, state.embedder, snapshot)
-    seen = await vision.look_at_one(state, embedder, body.pictures[0], ("embedding",))
-    added = await threads.on(state.searchers, _add, state, snapshot, seen, fields, replace)
+
+    async def embed_and_add(snapshot: Snapshot, embedder: Embedder) -> Added:
+        seen = await vision.look_at_one(state, embedder, body.pictures[0], ("embedding",))
+        return await threads.on(state.searchers, _add, state, snapshot, seen, fields, replace)
+
+    added = await following.live(state, embed_and_add)
     return answers.json(answers.item(added.item), 201 if added.status == "created" else 200)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Request
 from starlette.responses import Response
 
-from copysight.index import rollback
+from copysight.index import generations, rollback
 from service import answers, threads
 from service.state import State
 
@@ -22,10 +22,17 @@ async def status(request: Request) -> Response:
 
 
 @router.post("/index/rebuild", status_code=202)
-async def rebuild(request: Request) -> Response:
-    """Start a process that builds and publishes a new generation; answers its job, or that of the one at work."""
+async def rebuild(
+    request: Request,
+    bundle: Annotated[str | None, Body(description="Go over to this bundle of the server's disk.")] = None,
+    allow_missing: Annotated[bool, Body(description="With `bundle`: leave out what has no original.")] = False,
+) -> Response:
+    """Start a process that builds and publishes a new generation; answers its job, or that of the one at work.
+
+    With `bundle` every picture is embedded again from its original first, while the old bundle goes on answering.
+    """
     state: State = request.app.state.copysight
-    job = await threads.on(state.searchers, state.rebuilder.start)
+    job = await threads.on(state.searchers, state.rebuilder.start, bundle, allow_missing)
     return answers.json(asdict(job), 202, {"Location": f"/jobs/{job.id}"})
 
 
@@ -67,6 +74,7 @@ def _status(state: State) -> dict[str, Any]:
     about = {"name": snapshot.bundle.name, "dimension": snapshot.bundle.dimension}
     about |= {"attention": snapshot.bundle.attention is not None, "prototypes": snapshot.bundle.prototypes is not None}
     return asdict(state.index.status()) | {
+        "generations": [asdict(one) for one in generations(state.index)],
         "bundle": about,
         "collections": state.index.catalog.collections(),
         "calibration": None if found is None else found.to_json(),
