@@ -70,12 +70,14 @@ def _state(settings: Settings, opened: Index, metrics: Metrics) -> State:
     """
     gpu = settings.provider == "cuda"
     runners = settings.runners or (1 if gpu else settings.cores)
+    decoders = settings.decoders or settings.cores
     return State(
         settings=settings,
         index=opened,
         models=Models(settings.provider),
         batcher=Batcher(runners, settings.batch or (64 if gpu else 1), settings.queue, metrics),
-        decoders=ThreadPoolExecutor(settings.decoders or settings.cores, thread_name_prefix="decode"),
+        decoders=ThreadPoolExecutor(decoders, thread_name_prefix="decode"),
+        few=decoders,
         searchers=ThreadPoolExecutor(max(4, settings.cores), thread_name_prefix="search"),
         metrics=metrics,
         rebuilder=Rebuilder(settings.index, opened),

@@ -23,7 +23,7 @@ class Settings(BaseSettings):
     runners: int = Field(0, ge=0, description="Model calls at a time; 0: one for each core.")
     decoders: int = Field(0, ge=0, description="Threads that decode and prepare pictures; 0: one for each core.")
     batch: int = Field(0, ge=0, description="Most pictures of one model call; 0: 1 on a CPU, 64 on a GPU.")
-    queue: int = Field(256, ge=1, description="Most pictures that wait for the model; beyond it requests get 503.")
+    queue: int = Field(256, ge=1, description="Most pictures that wait; beyond it requests get 503.")
     deadline: float = Field(30.0, gt=0, description="Seconds after which a request is given up with 504.")
     max_body: int = Field(64 * 2**20, ge=1024, description="Most bytes of a request.")
     max_bytes: int = Field(32 * 2**20, ge=1024, description="Most bytes of one picture.")

@@ -33,17 +33,31 @@ class Models:
 
 
 @dataclass(frozen=True)
+class Opened:
+    """What a request with pictures works on, from its beginning to its end."""
+
+    snapshot: Snapshot
+    embedder: Embedder
+
+
+@dataclass(frozen=True)
 class State:
-    """Index, models, pools and metrics of one service."""
+    """Index, models, pools and metrics of one service; ``few`` pictures of one request are decoded at a time."""
 
     settings: Settings
     index: Index
     models: Models
     batcher: Batcher
     decoders: ThreadPoolExecutor
+    few: int
     searchers: ThreadPoolExecutor
     metrics: Metrics
     rebuilder: Rebuilder
+
+    def opened(self) -> "Opened":
+        """The index as it is now, and the model to ask it with; blocks."""
+        snapshot = self.index.snapshot()
+        return Opened(snapshot, self.embedder(snapshot))
 
     def embedder(self, snapshot: Snapshot) -> Embedder:
         """The embedder that belongs to a snapshot."""

@@ -14,6 +14,7 @@ from copysight.embedder import Embedder, Features, Inputs
 from copysight.errors import PictureError
 from copysight.images import Picture
 from service import threads
+from service.batching import Turn
 from service.state import State
 
 Float = npt.NDArray[np.float32]
@@ -36,7 +37,6 @@ class Seen:
 
 @dataclass(frozen=True)
 class _Prepared:
-    data: bytes
     sha256: str
     picture: Picture
     inputs: Inputs
@@ -51,18 +51,15 @@ async def look(
     """
     for output in outputs:
         embedder.bundle.graph_of(output)
-    work = (threads.on(state.decoders, _prepare, state, embedder, one, outputs) for one in data)
-    prepared = await asyncio.gather(*work)
-    good = [one for one in prepared if isinstance(one, _Prepared)]
-    features = iter(await state.batcher.run(embedder, [one.inputs for one in good], outputs) if good else [])
-    found: list[Seen | PictureError] = []
-    for one in prepared:
-        if isinstance(one, PictureError):
-            state.metrics.rejections.labels(one.code).inc()
-            found.append(one)
-        else:
-            found.append(Seen(one.data, one.sha256, one.picture, next(features)))
-    return found
+    # A few at a time: the pictures of a bulk caller would else all stand before the next caller's first.
+    few = asyncio.Semaphore(state.few)
+    with state.batcher.accepted(len(data)) as turn:
+        work = [asyncio.ensure_future(_seen(state, embedder, one, outputs, turn, few)) for one in data]
+        try:
+            return list(await asyncio.gather(*work))
+        finally:
+            for one in work:
+                one.cancel()
 
 
 async def look_at_one(state: State, embedder: Embedder, data: bytes, outputs: tuple[str, ...]) -> Seen:
@@ -71,6 +68,17 @@ async def look_at_one(state: State, embedder: Embedder, data: bytes, outputs: tu
     if isinstance(seen, PictureError):
         raise seen
     return seen
+
+
+async def _seen(
+    state: State, embedder: Embedder, data: bytes, outputs: tuple[str, ...], turn: Turn, few: asyncio.Semaphore
+) -> Seen | PictureError:
+    async with few:
+        found = await threads.on(state.decoders, _prepare, state, embedder, data, outputs)
+    if isinstance(found, PictureError):
+        state.metrics.rejections.labels(found.code).inc()
+        return found
+    return Seen(data, found.sha256, found.picture, await state.batcher.run(turn, embedder, found.inputs, outputs))
 
 
 def _prepare(state: State, embedder: Embedder, data: bytes, outputs: tuple[str, ...]) -> _Prepared | PictureError:
@@ -82,4 +90,4 @@ def _prepare(state: State, embedder: Embedder, data: bytes, outputs: tuple[str, 
     inputs = embedder.prepare(picture.pixels, outputs)
     digest = hashlib.sha256(data).hexdigest()
     state.metrics.stage("decode", time.monotonic() - began)
-    return _Prepared(data, digest, picture, inputs)
+    return _Prepared(digest, picture, inputs)

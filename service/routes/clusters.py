@@ -23,10 +23,10 @@ async def assign(request: Request) -> Response:
     """Where pictures belong: their prototypes (a bundle without gives null) and their cluster of the collection."""
     state: State = request.app.state.copysight
     body = await uploads.pictures(request, state.settings)
-    snapshot = await threads.on(state.searchers, state.index.snapshot)
-    embedder = await threads.on(state.searchers, state.embedder, snapshot)
+    opened = await threads.on(state.searchers, state.opened)
+    snapshot = opened.snapshot
     outputs = ("embedding", *(("prototypes",) if snapshot.bundle.prototypes else ()))
-    seen = await vision.look(state, embedder, body.pictures, outputs)
+    seen = await vision.look(state, opened.embedder, body.pictures, outputs)
     items = await threads.on(state.searchers, _assigned, state, snapshot, seen)
     return answers.json({**answers.head(snapshot), "items": items})
 
@@ -79,6 +79,7 @@ def _all(state: State) -> dict[str, Any]:
         {
             "id": cluster.id,
             "size": cluster.size,
+            "tightness": cluster.tightness,
             "name": names.get(cluster.id),
             "representatives": [match.id for match in snapshot.members(cluster.id, REPRESENTATIVES)],
         }

@@ -34,14 +34,17 @@ async def embed(
     state: State = request.app.state.copysight
     wanted = _wanted(include)
     body = await uploads.pictures(request, state.settings)
-    snapshot = await threads.on(state.searchers, state.index.snapshot)
-    embedder = await threads.on(state.searchers, state.embedder, snapshot)
-    seen = await vision.look(state, embedder, body.pictures, _outputs(snapshot, wanted))
+    opened = await threads.on(state.searchers, state.opened)
+    snapshot = opened.snapshot
+    seen = await vision.look(state, opened.embedder, body.pictures, _outputs(snapshot, wanted))
     accept = request.headers.get("accept", "")
     if RAW in accept or NPY in accept:
         return _array(seen, snapshot.bundle.dimension, npy=NPY in accept)
     question = Question(k=min(k, state.settings.max_k))
-    items = await threads.on(state.searchers, _items, state, snapshot, seen, wanted, question)
+    if wanted:
+        items = await threads.on(state.searchers, _items, state, snapshot, seen, wanted, question)
+    else:
+        items = _items(state, snapshot, seen, wanted, question)  # too little work for a thread
     return answers.json({**answers.head(snapshot), "dimension": snapshot.bundle.dimension, "items": items})
 
 

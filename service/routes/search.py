@@ -14,7 +14,7 @@ from copysight.index import Snapshot
 from service import answers, threads, uploads, vision
 from service.answers import Question
 from service.errors import item_error
-from service.state import State
+from service.state import Opened, State
 from service.uploads import Body
 from service.vision import Seen
 
@@ -39,12 +39,13 @@ async def search(
     body = await uploads.read(request, state.settings)
     options = {"k": k, "min_probability": min_probability, "collection": collection}
     question = _question(options | {"filter": answers.parsed_filter(filter)}, body.fields, state.settings.max_k)
-    snapshot = await threads.on(state.searchers, state.index.snapshot)
+    opened = await threads.on(state.searchers, state.opened)
+    snapshot = opened.snapshot
     given = [bool(body.pictures), "ids" in body.fields, "vectors" in body.fields]
     if sum(given) != 1:
         raise InvalidArgument(f"got {sum(given)} of pictures, `ids` and `vectors`; {uploads.FORMS}, or one of the two")
     if body.pictures:
-        items = await _by_picture(state, snapshot, body, question)
+        items = await _by_picture(state, opened, body, question)
     else:
         items = await threads.on(state.searchers, _by_vector, state, snapshot, body.fields, question)
     return answers.json({**answers.head(snapshot), "items": items})
@@ -57,9 +58,9 @@ async def compare(request: Request) -> Response:
     body = await uploads.pictures(request, state.settings)
     if len(body.pictures) != 2:
         raise InvalidArgument(f"got {len(body.pictures)} pictures; a comparison needs exactly two")
-    snapshot = await threads.on(state.searchers, state.index.snapshot)
-    embedder = await threads.on(state.searchers, state.embedder, snapshot)
-    seen = await vision.look(state, embedder, body.pictures, ("embedding",))
+    opened = await threads.on(state.searchers, state.opened)
+    snapshot = opened.snapshot
+    seen = await vision.look(state, opened.embedder, body.pictures, ("embedding",))
     for one in seen:
         if isinstance(one, PictureError):
             raise one
@@ -67,14 +68,13 @@ async def compare(request: Request) -> Response:
     return answers.json(await threads.on(state.searchers, _compared, state, snapshot, both))
 
 
-async def _by_picture(state: State, snapshot: Snapshot, body: Body, question: Question) -> list[dict[str, Any]]:
-    embedder = await threads.on(state.searchers, state.embedder, snapshot)
-    seen = await vision.look(state, embedder, body.pictures, ("embedding",))
+async def _by_picture(state: State, opened: Opened, body: Body, question: Question) -> list[dict[str, Any]]:
+    seen = await vision.look(state, opened.embedder, body.pictures, ("embedding",))
     good = [one for one in seen if isinstance(one, Seen)]
     found: list[list[dict[str, Any]]] = []
     if good:
         vectors = np.stack([one.vector for one in good])
-        found = await threads.on(state.searchers, answers.search, state, snapshot, vectors, question, good)
+        found = await threads.on(state.searchers, answers.search, state, opened.snapshot, vectors, question, good)
     rest = iter(found)
     return [{"matches": next(rest)} if isinstance(one, Seen) else {"error": item_error(one)} for one in seen]
 
