@@ -17,12 +17,12 @@ from service.batching import Batcher
 from service.bounds import Bounds
 from service.journal import Journal
 from service.metrics import Metrics
-from service.routes import attention, clusters, embed, health, images, index, search
+from service.routes import attention, clusters, embed, health, images, index, page, search
 from service.schedule import Rebuilder, keep
 from service.settings import Settings
 from service.state import Models, State
 
-ROUTERS = (embed, search, clusters, attention, images, index, health)
+ROUTERS = (embed, search, clusters, attention, images, index, health, page)
 
 
 def create_app(settings: Settings, opened: Index) -> FastAPI:

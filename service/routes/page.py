@@ -1,0 +1,73 @@
+"""The web page at ``/``: a handful of files, read once, sent compressed, and allowed to load nothing from elsewhere."""
+
+import gzip
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+router = APIRouter(include_in_schema=False)
+FOLDER = Path(__file__).parent.parent / "ui"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-cache",  # ask again, and mostly hear 304: a new version shows at once
+    "Vary": "Accept-Encoding",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file of the page: as it is, compressed, its media type, its ETag."""
+
+    plain: bytes
+    packed: bytes
+    media_type: str
+    etag: str
+
+
+@cache
+def assets() -> dict[str, Asset]:
+    """Every file of the page by name. Only these names exist, so no path leads out of the folder."""
+    return {file.name: _asset(file) for file in sorted(FOLDER.iterdir()) if file.is_file()}
+
+
+@router.get("/")
+async def page(request: Request) -> Response:
+    """The page."""
+    return _sent("index.html", request)
+
+
+@router.get("/ui/{name}")
+async def part(request: Request, name: str) -> Response:
+    """A script, a style or a picture of the page."""
+    return _sent(name, request)
+
+
+def _asset(file: Path) -> Asset:
+    plain = file.read_bytes()
+    kind = "text/javascript" if file.suffix == ".js" else mimetypes.guess_type(file.name)[0]
+    digest = hashlib.sha256(plain).hexdigest()[:32]
+    return Asset(plain, gzip.compress(plain, mtime=0), kind or "application/octet-stream", f'"{digest}"')
+
+
+def _sent(name: str, request: Request) -> Response:
+    found = assets().get(name)
+    if found is None:
+        raise HTTPException(404)
+    headers = HEADERS | {"ETag": found.etag}
+    if request.headers.get("if-none-match") == found.etag:
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(found.packed, headers=headers | {"Content-Encoding": "gzip"}, media_type=found.media_type)
+    return Response(found.plain, headers=headers, media_type=found.media_type)

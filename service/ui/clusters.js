@@ -1,0 +1,90 @@
+// Clusters: the collection as heaps of pictures that belong together; each can be opened and named.
+
+import { ask, may, path, pictures, thumbnail } from "./api.js";
+import { dropzone } from "./dropzone.js";
+import { fill, labelled, make, notice } from "./elements.js";
+import { Pages } from "./pages.js";
+import { Windowed } from "./windowed.js";
+
+const TILE = { width: 200, height: 260 };
+const MEMBER = { width: 150, height: 190 };
+const name = (cluster) => cluster.name ?? `cluster ${cluster.id}`;
+const ORDERS = {
+  size: (one, other) => other.size - one.size || one.id - other.id,
+  tightness: (one, other) => (other.tightness ?? -1) - (one.tightness ?? -1) || one.id - other.id,
+  name: (one, other) => !one.name - !other.name || name(one).localeCompare(name(other), "en", { numeric: true }),
+};
+
+/** Shows all clusters, or with `id` in the `query` one of them. */
+export async function show(view, query) {
+  return query.has("id") ? showOne(view, Number(query.get("id"))) : showAll(view, query.get("by") ?? "size");
+}
+
+async function showAll(view, by) {
+  const { clusters } = await ask("GET", "clusters");
+  const found = make("p", { class: "found", role: "status" });
+  const grid = new Windowed({ ...TILE, tile: (number) => tile(clusters[number]), label: "clusters" });
+  const order = (wanted) => {
+    clusters.sort(ORDERS[wanted] ?? ORDERS.size);
+    history.replaceState(null, "", `#/clusters?by=${wanted}`);
+    grid.show(clusters.length);
+  };
+  const sorting = make("select", { name: "by", onchange: () => order(sorting.value) },
+    Object.keys(ORDERS).map((one) => make("option", { value: one, selected: one === by }, one)));
+  const receive = async (files) => fill(found, await Promise.all(files.map(whereIs)));
+  fill(view, make("h1", {}, "What belongs together?"), dropzone("Find the cluster of a picture", receive), found,
+    clusters.length ? make("div", { class: "controls" }, labelled("Sorted by", sorting)) : empty(), grid.element);
+  order(by);
+  return { receive, close: () => grid.close() };
+}
+
+const empty = () => make("p", { class: "empty" }, "There are no clusters yet: they come with the next rebuild.");
+
+function tile(cluster) {
+  const tight = cluster.tightness === null || cluster.tightness === undefined ? "" : ` · tightness ${cluster.tightness.toFixed(2)}`;
+  return make("a", { class: "card heap", href: `#/clusters?id=${cluster.id}` },
+    make("span", { class: "four" }, cluster.representatives.map((id) => thumbnail(id, "", 84))),
+    make("span", { class: "name" }, name(cluster)),
+    make("span", { class: "hint" }, `${cluster.size} pictures${tight}`));
+}
+
+async function whereIs(file) {
+  try {
+    const [item] = (await ask("POST", "clusters", { form: pictures([file]) })).items;
+    if (item.error) throw new Error(item.error.detail);
+    if (!item.cluster) return `${file.name}: there are no clusters yet. `;
+    return make("a", { href: `#/clusters?id=${item.cluster.id}` }, `${file.name} belongs to ${name(item.cluster)} (similarity ${item.cluster.similarity.toFixed(2)})`);
+  } catch (error) {
+    return make("span", { class: "error", role: "alert" }, `${file.name}: ${error.message}`);
+  }
+}
+
+async function showOne(view, id) {
+  const about = await ask("GET", path(`clusters/${id}`, { limit: 1 }));
+  const grid = new Windowed({ ...MEMBER, tile: (number) => member(pages.row(number)), near: (first, last) => pages.want(first, last), label: "members" });
+  const fetchPage = async (offset, limit) => (await ask("GET", path(`clusters/${id}`, { limit, offset }))).members;
+  const pages = new Pages(fetchPage, (first, last) => { for (let number = first; number < last; number += 1) grid.refresh(number); });
+  const title = make("h1", {}, name(about));
+  fill(view, make("p", {}, make("a", { href: "#/clusters" }, "All clusters")), title,
+    make("p", { class: "hint" }, `${about.size} pictures, those nearest to the middle first`), may("write") ? naming(about, title) : null, grid.element);
+  grid.show(about.size);
+  return { close: () => grid.close() };
+}
+
+function naming(about, title) {
+  const input = make("input", { value: about.name ?? "", maxLength: 200, name: "name" });
+  const save = async (event) => {
+    event.preventDefault();
+    const given = input.value.trim() || null;
+    const changed = await ask("PATCH", `clusters/${about.id}`, { json: { name: given } });
+    title.textContent = name(changed);
+    notice(given ? `It is called ${given} from now on, also after rebuilds.` : "Its name is taken away.");
+  };
+  return make("form", { class: "filter", onsubmit: save }, labelled("Name", input), make("button", {}, "Save"));
+}
+
+function member(item) {
+  if (!item) return make("span", { class: "card waiting" });
+  return make("a", { class: "card", href: `#/search?id=${item.id}` }, thumbnail(item.id, item.key, 120),
+    make("span", { class: "name" }, item.key), make("span", { class: "hint" }, `similarity ${item.similarity.toFixed(2)}`));
+}

@@ -1,0 +1,87 @@
+// The collection: add, look, change, delete; and the index that stands on it.
+
+import { add } from "./adding.js";
+import { ask, may, path, thumbnail } from "./api.js";
+import { dropzone } from "./dropzone.js";
+import { confirmed, dialog, fill, labelled, make, notice } from "./elements.js";
+import { panel } from "./generations.js";
+import { Windowed } from "./windowed.js";
+
+const TILE = { width: 170, height: 230 };
+const PAGE = 200;
+
+/** Shows the view; `query` holds `collection`, optional. */
+export async function show(view, query) {
+  let items = [];
+  let next = 0;
+  let loading = false;
+  const only = query.get("collection") ?? "";
+  const grid = new Windowed({ ...TILE, tile: (number) => tile(number), near: (_, last) => last > items.length - PAGE / 2 && more(), label: "items" });
+  const generations = panel(() => {});
+  const progress = make("div", { class: "progress" });
+  const into = make("input", { name: "into", value: only || "default", maxLength: 200 });
+
+  async function more() {
+    if (loading || next === null) return;
+    loading = true;
+    const page = await ask("GET", path("images", { after: next, limit: PAGE, collection: only })).finally(() => (loading = false));
+    items = items.concat(page.items);
+    next = page.next;
+    grid.show(items.length, false);
+  }
+
+  async function again() {
+    [items, next] = [[], 0];
+    grid.show(0);
+    await Promise.all([more(), generations.refresh()]);
+  }
+
+  async function receive(files) {
+    if (!may("write") || !files.length) return;
+    await add(files, into.value.trim() || "default", progress);
+    await again();
+  }
+
+  function tile(number) {
+    const item = items[number];
+    const write = may("write");
+    return make("div", { class: "card" }, make("a", { href: `#/search?id=${item.id}`, "aria-label": `Search for ${item.key}` }, thumbnail(item.id, item.key, 130)),
+      make("span", { class: "name" }, item.key), make("span", { class: "hint" }, `${item.width} x ${item.height} · ${item.collection}`),
+      write ? make("span", { class: "bar" },
+        make("button", { type: "button", class: "quiet", "aria-label": `Edit ${item.key}`, onclick: () => edit(item) }, "Edit"),
+        make("button", { type: "button", class: "quiet", "aria-label": `Delete ${item.key}`, onclick: () => remove(item) }, "Delete")) : null);
+  }
+
+  async function remove(item) {
+    if (!(await confirmed(`Delete ${item.key}?`, "Delete"))) return;
+    await ask("DELETE", `images/${item.id}`);
+    items = items.filter((one) => one !== item);
+    grid.show(items.length);
+    notice(`${item.key} is deleted.`);
+    await generations.refresh();
+  }
+
+  const writing = may("write")
+    ? make("section", { class: "panel", "aria-label": "Add pictures" }, dropzone("Add pictures", receive), labelled("To the collection", into), progress)
+    : null;
+  fill(view, make("h1", {}, "The collection"), writing, generations.element, grid.element);
+  await again();
+  if (!items.length) fill(grid.element, make("p", { class: "empty" }, "Nothing in it yet."));
+  return { receive, close: () => { grid.close(); generations.close(); } };
+}
+
+function edit(item) {
+  const text = make("textarea", { rows: 8, value: JSON.stringify(item.metadata, null, 2), spellcheck: false });
+  const said = make("p", { class: "error", role: "alert" });
+  const save = async (event) => {
+    event.preventDefault();
+    try {
+      Object.assign(item, await ask("PATCH", `images/${item.id}`, { json: { metadata: JSON.parse(text.value) } }));
+      box.close();
+      notice(`The metadata of ${item.key} is saved.`);
+    } catch (error) {
+      said.textContent = error instanceof SyntaxError ? `This is no JSON: ${error.message}` : error.message;
+    }
+  };
+  const box = dialog(`Metadata of ${item.key}`, make("form", { onsubmit: save }, labelled("A JSON object", text), said, make("p", { class: "bar" }, make("button", { class: "primary" }, "Save"))));
+}

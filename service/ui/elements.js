@@ -1,0 +1,77 @@
+// Elements are made here, and text is only ever text: nothing that came from a user becomes HTML.
+
+/** An element: `make("a", {href: "#", class: "big", onclick: f}, "text", child, …)`; null children are left out. */
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name in element && !/^(list|class|for|role|aria|data|tabindex|width|height)/.test(name)) element[name] = value;
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** Empties `parent` and fills it anew. */
+export function fill(parent, ...children) {
+  parent.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  return parent;
+}
+
+/** A labelled control: the label and the control in one element. */
+export function labelled(text, control, note = null) {
+  return make("label", { class: "field" }, make("span", {}, text, note), control);
+}
+
+/** A slider with its value beside it; `changed(value)` hears every move. */
+export function slider(text, { least = 0, most = 1, step = 0.01, value = 0, show = (number) => number.toFixed(2) }, changed) {
+  const said = make("span", {}, show(value)); // no <output>: a label would belong to it
+  const input = make("input", { type: "range", min: least, max: most, step, value });
+  input.addEventListener("input", () => {
+    said.textContent = show(Number(input.value));
+    changed(Number(input.value));
+  });
+  return labelled(text, input, said);
+}
+
+/** Says something at the foot of the page, and to screen readers. */
+export function notice(text) {
+  const place = document.getElementById("notice");
+  place.textContent = text;
+  clearTimeout(notice.timer);
+  notice.timer = setTimeout(() => (place.textContent = ""), 6000);
+}
+
+/** A dialog with a title and a way out; it is removed when it closes. */
+export function dialog(title, ...children) {
+  const box = make("dialog", { "aria-label": title });
+  box.append(
+    make("div", { class: "bar" }, make("h2", {}, title),
+      make("button", { type: "button", class: "quiet", onclick: () => box.close() }, "Close")),
+    ...children,
+  );
+  box.addEventListener("close", () => box.remove());
+  document.body.append(box);
+  box.showModal();
+  return box;
+}
+
+/** Asks before something that cannot be taken back; resolves to true or false. */
+export function confirmed(question, action) {
+  return new Promise((resolve) => {
+    const answer = (yes) => () => { resolve(yes); box.close(); };
+    const box = dialog(question, make("p", { class: "bar" },
+      make("button", { type: "button", class: "danger", onclick: answer(true) }, action),
+      make("button", { type: "button", onclick: answer(false) }, "Cancel")));
+    box.addEventListener("close", () => resolve(false));
+  });
+}
+
+/** Seconds since the epoch as "3 hours ago". */
+export function ago(seconds) {
+  if (!seconds) return "never";
+  const past = Math.max(0, Date.now() / 1000 - seconds);
+  const [size, unit] = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]].find(([s]) => past >= s) ?? [1, "second"];
+  return new Intl.RelativeTimeFormat("en").format(-Math.floor(past / size), unit);
+}

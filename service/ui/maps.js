@@ -1,0 +1,35 @@
+// Attention maps as arithmetic: pure functions over flat arrays, rows * columns values that sum to about 1.
+
+/** A colour for each head, told apart with any kind of sight as far as six can be. */
+export const COLOURS = [[0, 114, 178], [230, 159, 0], [0, 158, 115], [204, 121, 167], [213, 94, 0], [86, 180, 233], [240, 228, 66], [120, 94, 240]];
+
+/** 1 for the fewest patches that hold `share` of a map's mass together, 0 for the others. */
+export function massMask(map, share) {
+  const order = [...map.keys()].sort((one, other) => map[other] - map[one]);
+  const total = map.reduce((sum, value) => sum + value, 0);
+  const mask = new Float32Array(map.length);
+  let held = 0;
+  for (const patch of order) {
+    if (held >= share * total) break;
+    held += map[patch];
+    mask[patch] = 1;
+  }
+  return mask;
+}
+
+/** A map scaled so that its largest value is 1. */
+export function scaled(map) {
+  const most = Math.max(...map);
+  return Float32Array.from(map, (value) => (most > 0 ? value / most : 0));
+}
+
+/** RGBA bytes of patches: `colour` at `weights`; the head that is strongest wins where several are given. */
+export function layers(weights, colours) {
+  const bytes = new Uint8ClampedArray(weights[0].length * 4);
+  for (let patch = 0; patch < weights[0].length; patch += 1) {
+    let best = 0;
+    for (let head = 1; head < weights.length; head += 1) if (weights[head][patch] > weights[best][patch]) best = head;
+    bytes.set([...colours[best], 255 * weights[best][patch]], patch * 4);
+  }
+  return bytes;
+}

@@ -1,0 +1,36 @@
+// A verdict in words, colour and shape, so that none of the three is needed alone.
+
+import { make } from "./elements.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const KINDS = {
+  exact: { words: "the same picture", shape: "M3 3h10v10H3z M7 7h10v10H7z", filled: true },
+  copy: { words: "a copy", shape: "M3 3h10v10H3z M13 7h4v10H7v-4", filled: false },
+  uncertain: { words: "perhaps a copy", shape: "M10 3 18 17H2z M10 8v4 M10 14.2v.1", filled: false },
+  different: { words: "another picture", shape: "M10 3a7 7 0 1 0 .01 0z", filled: false },
+};
+
+export const words = (verdict) => KINDS[verdict].words;
+
+/** A badge for `exact`, `copy`, `uncertain` or `different`. */
+export function badge(verdict) {
+  const { words: said, shape, filled } = KINDS[verdict];
+  const icon = document.createElementNS(SVG, "svg");
+  icon.setAttribute("viewBox", "0 0 20 20");
+  icon.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", shape);
+  path.setAttribute("class", filled ? "filled" : "line");
+  icon.append(path);
+  return make("span", { class: `badge ${verdict}` }, icon, said);
+}
+
+/** The probability of a copy as a bar; "no calibration" where there is none. */
+export function bar(probability) {
+  if (probability === null) return make("span", { class: "hint" }, "not calibrated");
+  const percent = (100 * probability).toFixed(probability > 0.99 && probability < 1 ? 1 : 0);
+  const fill = make("span", { class: "fill" });
+  fill.style.width = `${100 * probability}%`;
+  return make("span", { class: "probability", role: "img", "aria-label": `probability of a copy ${percent} percent` },
+    make("span", { class: "track" }, fill), make("span", { class: "number" }, `${percent} %`));
+}

@@ -1,0 +1,72 @@
+// A grid of thousands of tiles of which only those near the screen exist.
+
+import { make } from "./elements.js";
+
+const MARGIN = 600; // pixels above and below the screen that are kept filled
+
+/**
+ * A grid in `element`: `tile(number)` makes tile `number` of `count`, `near(first, last)` hears which are in reach.
+ * Tiles are at least `width` pixels wide and exactly `height` high.
+ */
+export class Windowed {
+  constructor({ width, height, tile, near = () => {}, label = "pictures" }) {
+    Object.assign(this, { width, height, tile, near, count: 0, made: new Map(), columns: 1 });
+    this.element = make("div", { class: "windowed", role: "list", "aria-label": label });
+    this.draw = this.draw.bind(this);
+    this.watch = new ResizeObserver(this.draw);
+    this.watch.observe(this.element);
+    addEventListener("scroll", this.draw, { passive: true });
+  }
+
+  /** Shows `count` tiles; those that exist already are made anew when `fresh`. */
+  show(count, fresh = true) {
+    this.count = count;
+    if (fresh) this.clear();
+    this.draw();
+  }
+
+  /** Makes tile `number` anew, if it is there. */
+  refresh(number) {
+    this.made.get(number)?.remove();
+    this.made.delete(number);
+    this.draw();
+  }
+
+  clear() {
+    this.made.forEach((tile) => tile.remove());
+    this.made.clear();
+  }
+
+  close() {
+    removeEventListener("scroll", this.draw);
+    this.watch.disconnect();
+  }
+
+  draw() {
+    const room = this.element.clientWidth;
+    if (!this.element.isConnected || !room) return;
+    const columns = Math.max(1, Math.floor(room / this.width));
+    const rows = Math.ceil(this.count / columns);
+    this.element.style.height = `${rows * this.height}px`;
+    const top = -this.element.getBoundingClientRect().top;
+    const first = Math.max(0, Math.floor((top - MARGIN) / this.height)) * columns;
+    const last = Math.min(this.count, Math.ceil((top + innerHeight + MARGIN) / this.height) * columns);
+    for (const [number, tile] of this.made) {
+      if (number < first || number >= last) { tile.remove(); this.made.delete(number); }
+    }
+    for (let number = first; number < last; number += 1) this.place(number, columns, room / columns);
+    if (last > first) this.near(first, last);
+  }
+
+  place(number, columns, width) {
+    let tile = this.made.get(number);
+    if (!tile) {
+      tile = make("div", { class: "cell", role: "listitem" }, this.tile(number));
+      this.made.set(number, tile);
+      this.element.append(tile);
+    }
+    tile.style.width = `${width}px`;
+    tile.style.height = `${this.height}px`;
+    tile.style.transform = `translate(${(number % columns) * width}px, ${Math.floor(number / columns) * this.height}px)`;
+  }
+}

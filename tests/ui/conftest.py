@@ -1,0 +1,90 @@
+"""A real browser on a real server with a real index of drawn pictures."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from index_builder.build import Plan, build
+from index_builder.progress import Progress
+from tests.service.conftest import Server, serving
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PICTURES = 24
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium. Without one these tests are skipped by name; where CI runs them, they fail."""
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        words = f"no browser: install one of {', '.join(BROWSERS)} (Debian: apt-get install chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(words)
+        pytest.skip(words)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory, drawn, jpeg) -> Path:
+    """Drawn pictures, and copies of two of them to ask for."""
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "known").mkdir()
+    for seed in range(PICTURES):
+        (folder / "known" / f"picture-{seed:02}.jpg").write_bytes(jpeg(drawn(seed, (320, 240))))
+    (folder / "copy.jpg").write_bytes(jpeg(drawn(3, (320, 240)).resize((240, 180)), quality=70))
+    (folder / "new.jpg").write_bytes(jpeg(drawn(900, (320, 240))))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory, folder, tiny_bundle) -> Path:
+    """An index of the pictures, with the field `album`."""
+    directory = tmp_path_factory.mktemp("page-index") / "index"
+    build(Plan(folder / "known", directory, bundle=str(tiny_bundle.path), threads=1), Progress())
+    return directory
+
+
+@pytest.fixture(scope="session")
+def shared(built) -> Iterator[Server]:
+    """One server for all tests that do not change the collection."""
+    with serving(built) as server:
+        yield server
+
+
+@pytest.fixture
+def changing(tmp_path, built) -> Iterator[Server]:
+    """A server whose collection is this test's own."""
+    shutil.copytree(built, tmp_path / "index")
+    with serving(tmp_path / "index") as server:
+        yield server
+
+
+@pytest.fixture
+def open_page(browser) -> Iterator[Open]:
+    """Opens a server's page; fails the test if the page logged an error or loaded anything from elsewhere."""
+    contexts, faults = [], []
+
+    def opened(server: Server, view: str = "search", **options: object) -> Page:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
+        page.on("request", lambda one: one.url.startswith((server.url, "blob:", "data:")) or faults.append(one.url))
+        page.goto(f"{server.url}/#/{view}")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not faults

@@ -1,0 +1,56 @@
+"""Collection: add with an outcome for each file, search, delete; metadata; a rebuild that is watched; the way back."""
+
+import json
+
+from playwright.sync_api import expect
+
+
+def add(page, *files):
+    page.get_by_label("Add pictures").locator("input[type=file]").set_input_files(list(files))
+
+
+def test_add_search_delete(changing, open_page, folder):
+    page = open_page(changing, "collection")
+    add(page, folder / "new.jpg", folder / "broken.jpg", folder / "known" / "picture-01.jpg")
+    expect(page.get_by_text("1 added, 1 were there already, 1 refused; 0 to go")).to_be_visible()
+    expect(page.locator(".outcomes .error")).to_contain_text("broken.jpg")
+    page.goto(f"{changing.url}/#/search")
+    page.locator("input[type=file]").set_input_files(folder / "new.jpg")
+    expect(page.locator(".answer .card").first).to_contain_text("the same picture")
+    page.goto(f"{changing.url}/#/collection")
+    page.locator(".card").first.wait_for()
+    page.keyboard.press("End")
+    page.get_by_role("button", name="Delete new.jpg").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator("#notice")).to_contain_text("new.jpg is deleted")
+    assert changing.http.get("/images", params={"key": "new.jpg"}).json()["items"] == []
+
+
+def test_metadata_is_edited_and_bad_json_explained(changing, open_page):
+    page = open_page(changing, "collection")
+    page.get_by_role("button", name="Edit picture-00.jpg").click()
+    box = page.get_by_role("dialog")
+    box.get_by_role("textbox").fill("{not json")
+    box.get_by_role("button", name="Save").click()
+    expect(box.get_by_role("alert")).to_contain_text("no JSON")
+    box.get_by_role("textbox").fill(json.dumps({"album": "2026"}))
+    box.get_by_role("button", name="Save").click()
+    expect(box).to_have_count(0)
+    [item] = changing.http.get("/images", params={"key": "picture-00.jpg"}).json()["items"]
+    assert item["metadata"] == {"album": "2026"}
+
+
+def test_a_rebuild_is_watched_and_can_be_taken_back(changing, open_page, folder):
+    page = open_page(changing, "collection")
+    panel = page.get_by_label("Index", exact=True)
+    expect(panel.locator("tbody tr")).to_have_count(1)
+    add(page, folder / "new.jpg")
+    panel.get_by_role("button", name="Rebuild, to fold in 1 changes").click()
+    expect(panel.get_by_label("progress of the rebuild")).to_be_visible()
+    expect(panel.locator("tbody tr")).to_have_count(2, timeout=60_000)
+    expect(panel.locator("tbody tr").first).to_contain_text("live")
+    before = changing.http.get("/index").json()["generation"]
+    panel.get_by_role("button", name="Roll back to it").click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    expect(page.locator("#notice")).to_contain_text("live again")
+    assert changing.http.get("/index").json()["generation"] != before
