@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from copysight.errors import InvalidArgument
-from copysight.index import Generation, Index, backup, export_items, import_items, restore, verify
+from copysight.index import Generation, Index, backup, export_items, import_items, prune, remarks, restore, verify
 from index_builder import policy, publishing, reembedding
 from index_builder.build import build
 from index_builder.plan import Plan
@@ -127,8 +127,9 @@ def status(directory: Path, as_json: bool) -> None:
 def verify_command(directory: Path, as_json: bool) -> None:
     """Compare everything with its checksums and counts; exit 1 when something is wrong."""
     with Index.open(directory) as opened:
-        faults = verify(opened)
-    click.echo(json.dumps({"faults": faults}) if as_json else "\n".join(faults) or "all is well")
+        faults, noted = verify(opened), remarks(opened)
+    text = "\n".join([*(faults or ["all is well"]), *noted])
+    click.echo(json.dumps({"faults": faults, "remarks": noted}) if as_json else text)
     if faults:
         raise click.exceptions.Exit(1)
 
@@ -176,6 +177,17 @@ def rollback_command(directory: Path, to: str | None, as_json: bool) -> None:
     """Make an earlier generation live again; of another bundle, after embedding what came since by that one."""
     with Index.open(directory) as opened:
         _tell(reembedding.go_back(opened, to).name, opened, as_json)
+
+
+@index.command("prune")
+@directory
+@click.option("--keep", type=click.IntRange(1), default=3, show_default=True, help="Generations to keep, at least.")
+@as_json
+def prune_command(directory: Path, keep: int, as_json: bool) -> None:
+    """Remove old generations, and what killed writers have left. The live generation always stays."""
+    with Index.open(directory) as opened:
+        gone = prune(opened, keep)
+    click.echo(json.dumps({"removed": gone}) if as_json else f"removed {', '.join(gone) or 'no generation'}")
 
 
 @index.command("backup")

@@ -278,9 +278,10 @@ class Catalog:
         """Make a model live if ``swap``, called while no other writer can write, returns true.
 
         ``supply`` is asked for the vectors of items that lack one. Raises ``BundleMismatch`` when an item has no
-        vector of the model even then, unless ``allow_missing``.
+        vector of the model even then, unless ``allow_missing``, or the model is live already and leaves them out.
         """
         with self._database.write() as connection:
+            allow_missing |= model == connection.execute(sa.select(state.c.model)).scalar_one()
             if supply is not None:
                 lacking = [item_of(row) for row in connection.execute(placed.without(model, 0))]
                 if given := supply(lacking) if lacking else {}:

@@ -1,11 +1,13 @@
 """The catalog's database: connections, transactions, and what is particular to SQLite."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 
@@ -13,25 +15,31 @@ from copysight.errors import IndexCorrupt, NotWritable
 
 STORAGE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")
 DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+WRITABLE = "mode=rwc"
 WAIT = 120.0  # seconds that a writer queues behind others before it gives up
 
 
 class Database:
     """Readers see one state of the database per transaction; writers queue, and a commit is durable when it returns.
 
-    SQLite in WAL mode with ``synchronous=FULL``: the log is fsynced at every commit.
+    SQLite in WAL mode with ``synchronous=FULL``: the log is fsynced at every commit. Where nothing can be written, a
+    backup on a read-only mount say, it is read as it is.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._turn = RLock()
+        mode = _mode(path)
         self._engine = sa.create_engine(
-            f"sqlite:///{path}",
-            connect_args={"timeout": WAIT, "check_same_thread": False},
+            "sqlite://",
+            creator=lambda: sqlite3.connect(
+                f"file:{quote(str(path))}?{mode}", timeout=WAIT, check_same_thread=False, uri=True
+            ),
+            poolclass=sa.QueuePool,
             pool_size=16,
             max_overflow=64,
         )
-        sa.event.listen(self._engine, "connect", _prepare)
+        sa.event.listen(self._engine, "connect", _prepare if mode == WRITABLE else _prepare_reader)
         sa.event.listen(self._engine, "begin", _begin)
 
     @contextmanager
@@ -85,6 +93,19 @@ class Database:
     def close(self) -> None:
         """Close all connections; SQLite folds its log into the file when the last one goes."""
         self._engine.dispose()
+
+
+def _mode(path: Path) -> str:
+    if not path.exists() or os.access(path.parent, os.W_OK):
+        return WRITABLE
+    # SQLite may do without its locks only if nobody at all can write, and nothing waits in a log.
+    frozen = os.statvfs(path).f_flag & os.ST_RDONLY and not Path(f"{path}-wal").exists()
+    return "mode=ro&immutable=1" if frozen else "mode=ro"
+
+
+def _prepare_reader(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA cache_size=-65536")
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

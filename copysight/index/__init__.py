@@ -9,7 +9,7 @@ from copysight.index.index import Index, Status
 from copysight.index.publish import publish
 from copysight.index.search import Match, Parameters
 from copysight.index.snapshot import Cluster, Membership, Snapshot
-from copysight.index.verify import verify
+from copysight.index.verify import remarks, verify
 
 __all__ = [
     "Cluster",
@@ -29,6 +29,7 @@ __all__ = [
     "import_items",
     "prune",
     "publish",
+    "remarks",
     "restore",
     "rollback",
     "verify",

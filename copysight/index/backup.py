@@ -1,12 +1,13 @@
 """Online backup of an index, and its restoration. A backup is itself a whole index."""
 
 import shutil
+import stat
 from pathlib import Path
 
 from copysight import durable
 from copysight.blobs import Blobs
 from copysight.catalog import Catalog
-from copysight.errors import IndexCorrupt, InvalidArgument
+from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument
 from copysight.index.index import Index
 from copysight.index.layout import Layout
 from copysight.index.lock import publishing
@@ -37,22 +38,26 @@ def backup(index: Index, target: Path) -> None:
 
 
 def restore(source: Path, directory: Path) -> None:
-    """Make the index ``directory``, which must be absent or empty, from a backup that is checked first.
+    """Make the index ``directory``, which must be absent or empty, from a backup; the copy is checked before it counts.
 
-    Raises ``IndexNotFound``, ``IndexCorrupt`` or ``InvalidArgument``.
+    Nothing is written to ``source``, which may lie on a read-only mount. Raises ``IndexNotFound``, ``IndexCorrupt`` or
+    ``InvalidArgument``.
     """
     if directory.exists() and any(directory.iterdir()):
         raise InvalidArgument(f"{directory} is not empty; restore into a new directory")
-    with Index.open(source) as saved:
-        faults = verify(saved)
-    if faults:
-        raise IndexCorrupt(f"the backup {source} is damaged: {faults[0]} ({len(faults)} faults); use another one")
+    if not Layout(source).catalog.is_file():
+        raise IndexNotFound(f"there is no index at {source}; name the directory of a backup")
     if directory.exists():
         directory.rmdir()
-    with durable.new_directory(directory) as temporary:
-        shutil.copytree(
-            source, temporary, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", "*.lock", "*-wal", "*-shm")
-        )
+    with durable.writable(directory), durable.new_directory(directory) as copy:
+        # The log goes along, for a backup that somebody has opened and written to; its locks do not.
+        shutil.copytree(source, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", "*.lock", "*-shm"))
+        for path in (copy, *copy.rglob("*")):
+            path.chmod(path.stat().st_mode | stat.S_IRUSR | stat.S_IWUSR)
+        with Index.open(copy) as made:
+            faults = verify(made)
+        if faults:
+            raise IndexCorrupt(f"the backup {source} is damaged: {faults[0]} ({len(faults)} faults); use another one")
 
 
 def _copy_live(layout: Layout, copy: Layout) -> None:

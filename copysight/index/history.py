@@ -8,7 +8,7 @@ from pathlib import Path
 from copysight import durable
 from copysight.catalog import Supply
 from copysight.errors import IndexCorrupt, NoGeneration
-from copysight.index import backlog, manifest
+from copysight.index import backlog, manifest, strays
 from copysight.index.generation import Generation, open_generation
 from copysight.index.index import Index
 from copysight.index.layout import CURRENT, Layout
@@ -30,9 +30,10 @@ def rollback(index: Index, to: str | None = None, supplier: Callable[[Manifest],
         if name is None or name not in there:
             raise NoGeneration(f"there is no generation {to or 'before the live one'}; there are {there or 'none'}")
         generation = open_generation(index.layout.generations / name)
-        supply = supplier(generation.manifest) if supplier is not None else None
-        if supply is not None:
-            backlog.work_off(index.catalog, generation.manifest.bundle, supply)
+        made, supply = generation.manifest, None
+        if supplier is not None and made.bundle != index.catalog.model():
+            supply = supplier(made)
+            backlog.work_off(index.catalog, made.bundle, supply)
         go_live(index, generation.path, supply=supply)
     index.reload()
     return generation
@@ -98,6 +99,7 @@ def clean(index: Index) -> None:
     with index.blobs.sweep():
         _remove(layout.blobs.glob("??/.*.tmp"))
     index.sweep()
+    strays.sweep(index)
 
 
 def _forget(index: Index, names: Iterable[str]) -> None:

@@ -9,6 +9,9 @@ from copysight.catalog import Vectors
 from copysight.errors import IndexCorrupt
 from copysight.index.generation import Generation, open_generation
 from copysight.index.index import Index
+from copysight.index.strays import strays
+
+NAMED = 3
 
 
 def verify(index: Index) -> list[str]:
@@ -16,12 +19,24 @@ def verify(index: Index) -> list[str]:
 
     Raises ``IndexCorrupt`` when the catalog cannot be read at all.
     """
-    return [*index.catalog.faults(), *_items(index), *_generations(index), *_blobs(index)]
+    return [*index.catalog.faults(), *_generations(index), *_blobs(index)]
 
 
-def _items(index: Index) -> Iterator[str]:
-    for item in index.catalog.missing(index.catalog.model()):
-        yield f"item {item.id} ({item.key!r}) has no vector of the live bundle, so no search finds it"
+def remarks(index: Index) -> list[str]:
+    """What is no fault, but good to know: files that nobody needs, items that no search finds."""
+    found = []
+    if stray := strays(index):
+        found.append(
+            f"the files of {len(stray):,} pictures belong to no item (a writer was killed before it could name them); "
+            "the next rebuild or `copysight index prune` removes them"
+        )
+    if lacking := index.catalog.missing(index.catalog.model()):
+        names = ", ".join(repr(item.key) for item in lacking[:NAMED]) + ", …" * (len(lacking) > NAMED)
+        found.append(
+            f"{len(lacking):,} items have no vector of the live bundle, so no search finds them ({names}); they were "
+            "left out by --allow-missing; add their pictures again with --replace, or remove them"
+        )
+    return found
 
 
 def _generations(index: Index) -> Iterator[str]:
@@ -40,6 +55,9 @@ def _generations(index: Index) -> Iterator[str]:
 
 def _against_catalog(index: Index, generation: Generation) -> Iterator[str]:
     """Each vector of the generation that has not been replaced since is the catalog's, bit for bit."""
+    for item in index.catalog.missing(generation.manifest.bundle):
+        if len(generation.rows(np.asarray([item.id]))):
+            yield f"item {item.id} ({item.key!r}) has no vector in the catalog, though the generation has one"
     since = index.catalog.changes(generation.manifest.sequence, generation.manifest.bundle)
     for part in index.catalog.stream(generation.manifest.bundle):
         if not isinstance(part, Vectors):
@@ -54,10 +72,7 @@ def _against_catalog(index: Index, generation: Generation) -> Iterator[str]:
 
 
 def _blobs(index: Index) -> Iterator[str]:
-    named = {*index.catalog.sha256s(), *index.catalog.orphans()}
     for sha256 in index.blobs.names():
         data = index.blobs.original(sha256)
         if data is not None and hashlib.sha256(data).hexdigest() != sha256:
             yield f"the original {sha256} differs from its name"
-        if sha256 not in named:
-            yield f"the blob {sha256} belongs to no item"

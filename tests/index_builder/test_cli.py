@@ -60,7 +60,7 @@ def test_remove_what_is_not_there_removes_nothing(index):
 
 
 def test_verify(index):
-    assert answer("verify", "--index", index) == {"faults": []}
+    assert answer("verify", "--index", index) == {"faults": [], "remarks": []}
     with Index.open(index) as opened:
         sha256 = opened.catalog.get(1).sha256
     (index / "blobs" / sha256[:2] / sha256).write_bytes(b"bit rot")
@@ -73,7 +73,14 @@ def test_backup_and_restore(index, tmp_path):
     copy = tmp_path / "copy"
     assert answer("backup", copy, "--index", index)["count"] == 6
     assert answer("restore", copy, "--index", tmp_path / "again")["count"] == 6
-    assert answer("verify", "--index", tmp_path / "again") == {"faults": []}
+    assert answer("verify", "--index", tmp_path / "again") == {"faults": [], "remarks": []}
+
+
+def test_prune(index):
+    for _ in range(3):
+        answer("rebuild", "--index", index)
+    assert answer("prune", "--index", index, "--keep", 2) == {"removed": ["000002"]}
+    assert "removed no generation" in run("prune", "--index", index, "--keep", 2).stdout
 
 
 def test_json_of_build_is_all_that_goes_to_stdout(folder, tiny_bundle, tmp_path):

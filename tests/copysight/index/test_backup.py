@@ -1,10 +1,16 @@
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument
-from copysight.index import Index, backup, publish, restore, verify
+from copysight.index import Index, backup, prune, publish, remarks, restore, rollback, verify
+
+ROOT = Path(__file__).parents[3]
+UNSHARED = ["unshare", "--user", "--map-root-user", "--mount"]
 
 
 def fill(index: Index, item: Callable, drawn: Callable) -> list[int]:
@@ -87,17 +93,114 @@ def test_verify_names_every_kind_of_fault(index: Index, item: Callable, unit: Ca
     assert verify(index) == []
     original = index.blobs.files(index.catalog.get(ids[4]).sha256)[0]
     original.write_bytes(b"other")
-    index.blobs.put_original(b"stray")
     with index.catalog._database.write() as connection:
         connection.exec_driver_sql("UPDATE vectors SET vector = zeroblob(64) WHERE id = 1")
         connection.exec_driver_sql("DELETE FROM vectors WHERE id = 2")
     faults = " | ".join(verify(index))
     for expected in (
         "differs from its name",
-        "belongs to no item",
         "differs from the catalog",
-        "item 2 ('1') has no vector",
+        "item 2 ('1') has no vector in the catalog",
     ):
         assert expected in faults
     index.layout.current.write_text("000007")
     assert any("'000007' is not there" in fault for fault in verify(index))
+
+
+def test_files_that_belong_to_no_item_are_remarked_on_and_removed(
+    index: Index, item: Callable, drawn: Callable, tmp_path: Path
+) -> None:
+    ids = fill(index, item, drawn)
+    stray = index.blobs.put_original(b"put before its writer was killed")
+    index.blobs.put_thumbnail(stray, drawn(9))
+    assert verify(index) == []
+    assert [line.split(" belong")[0] for line in remarks(index)] == ["the files of 1 pictures"]
+    backup(index, tmp_path / "saved")
+    with Index.open(tmp_path / "saved") as saved:
+        assert remarks(saved) == []
+    prune(index)
+    assert remarks(index) == []
+    assert index.blobs.files(stray) == []
+    assert all(index.blobs.original(index.catalog.get(id_).sha256) for id_ in ids)
+
+
+def test_nothing_is_swept_that_is_just_being_added(
+    index: Index, item: Callable, drawn: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files are there, and its item comes between the first look and the lock."""
+    sha256 = index.blobs.put_original(b"slow")
+    names = index.catalog.sha256s
+    late = iter([lambda: index.catalog.add([item("slow", 1, sha256=sha256)], model=index.bundle.id)])
+
+    def looked() -> list[str]:
+        found = names()
+        for act in late:
+            act()
+        return found
+
+    monkeypatch.setattr(index.catalog, "sha256s", looked)
+    prune(index)
+    assert index.blobs.original(sha256) == b"slow"
+
+
+def test_items_left_out_on_purpose_are_no_fault(
+    index: Index, item: Callable, sha: Callable, unit: Callable, make_bundle: Callable, tmp_path: Path
+) -> None:
+    second = make_bundle(tmp_path / "second", "second", 8)
+    index.catalog.add([item("1", 1), item("2", 2)], model=index.bundle.id)
+    index.install(second.path)
+    index.catalog.add_vectors(second.id, {sha(1): unit(1, 8)})
+    publish(index, model=second.id, allow_missing=True)
+    assert verify(index) == []
+    assert "1 items have no vector of the live bundle, so no search finds them ('2')" in remarks(index)[0]
+    publish(index)  # goes on leaving them out
+    rollback(index)
+    backup(index, tmp_path / "saved")
+    restore(tmp_path / "saved", tmp_path / "again")
+
+
+def test_a_backup_that_was_written_to_and_not_closed_is_restored_with_its_log(
+    index: Index, add: Callable, tmp_path: Path
+) -> None:
+    add(index, 1, 2)
+    backup(index, tmp_path / "saved")
+    with Index.open(tmp_path / "saved") as saved:
+        add(saved, 3)
+        assert (tmp_path / "saved" / "catalog.sqlite-wal").stat().st_size
+        restore(tmp_path / "saved", tmp_path / "again")
+    with Index.open(tmp_path / "again") as again:
+        assert again.catalog.count() == 3
+
+
+READ_ONLY = """
+mount --bind {saved} {saved} && mount -o remount,ro,bind {saved} && ! touch {saved}/x 2> /dev/null || exit 99
+set -e
+for command in "verify --json" "export {room}/out{number}" "restore {saved}"; do
+    at={saved}; [ "${{command%% *}}" = restore ] && at={room}/again{number}
+    {python} -m cli index $command --index $at
+done
+! {python} -m cli index remove --index {saved} --key 1 || exit 98
+"""
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_backup_on_a_read_only_mount(
+    index: Index, add: Callable, unit: Callable, tmp_path: Path, opened: bool
+) -> None:
+    """``opened``: it was looked at where it could be written, which leaves another mark in SQLite's header."""
+    if shutil.which("unshare") is None or subprocess.run([*UNSHARED, "true"], check=False).returncode:
+        pytest.skip("no mount namespace here")
+    add(index, *range(5))
+    publish(index)
+    add(index, 5)
+    backup(index, tmp_path / "saved")
+    if opened:
+        Index.open(tmp_path / "saved").close()
+    script = READ_ONLY.format(saved=tmp_path / "saved", room=tmp_path, number=int(opened), python=sys.executable)
+    done = subprocess.run([*UNSHARED, "sh", "-c", script], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert '{"faults": [], "remarks": []}' in done.stdout
+    assert "cannot be written (SQLITE_READONLY" in done.stderr
+    with Index.open(tmp_path / f"again{int(opened)}") as again:
+        assert again.catalog.count() == 6
+        assert again.snapshot().search(unit(5)[None], 1)[0][0].similarity == 1.0
