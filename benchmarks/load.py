@@ -35,9 +35,10 @@ class Load:
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer."""
+    """An HTTP answer; ``head`` in small letters."""
 
     status: int
+    head: bytes
     body: bytes
 
 
@@ -85,12 +86,13 @@ def ask(peer: socket.socket, request: bytes) -> Answer:
     while b"\r\n\r\n" not in data:
         data += _received(peer)
     head, _, body = data.partition(b"\r\n\r\n")
-    length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+    head = head.lower()
+    length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
     parts, missing = [body], length - len(body)
     while missing > 0:
         parts.append(_received(peer))
         missing -= len(parts[-1])
-    return Answer(int(head[9:12]), b"".join(parts))
+    return Answer(int(head[9:12]), head, b"".join(parts))
 
 
 def _received(peer: socket.socket) -> bytes:
