@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python -m benchmarks.service_soak [--minutes 30] [--bundle default] [--excess 1.5]
 
 Requests arrive at random moments, whether or not the earlier ones were answered, at `excess` times what the service
-answered in the minute before. Of a hundred, five are bad pictures, two clients hang up at once, one sends its body drop
-by drop. Every answer is checked: an embedding must equal, bit for bit, the one that the idle service gave; a search must
+answered in the minute before. Of a hundred, five are bad pictures, two clients hang up at once, one sends its body by
+drops. Every answer is checked: an embedding must equal, bit for bit, the one that the idle service gave; a search must
 find the picture itself first, as `exact`; a bad picture must get the error that it deserves; a refusal must say when to
 come back.
 """
