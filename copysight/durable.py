@@ -72,6 +72,20 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 @contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling to write; on success it is fsynced and renamed to ``path``, else nothing is left."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        yield temporary
+        sync_file(temporary)
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+@contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling to fill; on success everything in it is fsynced and renamed to ``path``.
 

@@ -222,7 +222,7 @@ def restore_command(directory: Path, source: Path, as_json: bool) -> None:
 @click.option("--collection", default=None, help="Only the items of this collection.")
 @as_json
 def export_command(directory: Path, target: Path, collection: str | None, as_json: bool) -> None:
-    """Write keys, vectors (NumPy) and metadata (JSON lines) to the new directory TARGET."""
+    """Write keys, vectors and metadata to TARGET: one file if it ends in .parquet, else a directory for NumPy."""
     with Index.open(directory) as opened:
         count = export_items(opened, target, collection)
     text = json.dumps({"target": str(target), "count": count})
@@ -231,11 +231,11 @@ def export_command(directory: Path, target: Path, collection: str | None, as_jso
 
 @index.command("import")
 @directory
-@click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.option("--replace", is_flag=True, help="Take over keys whose bytes differ.")
 @as_json
 def import_command(directory: Path, source: Path, replace: bool, as_json: bool) -> None:
-    """Add the items of an export, SOURCE. What is there by key and bytes is left as it is."""
+    """Add the items of an export, SOURCE, a directory or .parquet file. What is there by key and bytes stays."""
     began = time.monotonic()
     with Index.open(directory) as opened:
         found = asdict(import_items(opened, source, replace))

@@ -1,31 +1,26 @@
 """Export and import: keys, vectors and metadata as plain files, so that nobody is locked in.
 
-A directory of three files: ``vectors.npy`` (N,D) float32; ``items.jsonl``, a line an item in the same order, with
-``key`` and, where known, ``collection``, ``sha256``, ``width``, ``height``, ``metadata``, ``source``; ``about.json``
-with the id of the bundle that the vectors are of. Files made by others need only vectors and keys.
+A path that ends in ``.parquet`` is one Parquet file, any other a directory of NumPy and JSON lines. Files made by
+others need only vectors and keys.
 """
 
-import hashlib
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from copysight import durable
-from copysight.catalog import Added, Item, NewItem, Vectors
+from copysight.catalog import Added, NewItem, Vectors
 from copysight.errors import BundleMismatch, InvalidArgument
+from copysight.index import numpy_files, portable
 from copysight.index.index import Index
+from copysight.index.portable import Format, Part
 
-VECTORS = "vectors.npy"
-ITEMS = "items.jsonl"
-ABOUT = "about.json"
-CHUNK = 1000
+WRITTEN = 4096  # items read from the catalog at a time, and the row group of a Parquet file
+CHUNK = 1000  # items of a durable transaction
 
 
 @dataclass(frozen=True)
@@ -39,126 +34,73 @@ class Imported:
 
 
 def export_items(index: Index, target: Path, collection: str | None = None) -> int:
-    """Write all items, or those of a collection, to the new directory ``target``; returns how many.
+    """Write all items, or those of a collection, to the new ``target``; returns how many.
 
     Raises ``InvalidArgument`` if it exists, ``NotWritable``.
     """
     if target.exists():
-        raise InvalidArgument(f"{target} exists; choose another directory for the export")
+        raise InvalidArgument(f"{target} exists; choose another path for the export")
     snapshot = index.snapshot()
-    with durable.writable(target), durable.new_directory(target) as directory:
-        with (directory / VECTORS).open("wb") as vectors, (directory / ITEMS).open("w") as lines:
-            _header(vectors, 0, snapshot.bundle.dimension)
-            count = sum(_export(index, part, collection, vectors, lines) for part in _parts(index, snapshot.bundle.id))
-            vectors.seek(0)
-            _header(vectors, count, snapshot.bundle.dimension)
-        about = {
-            "bundle": snapshot.bundle.id,
-            "variant": snapshot.variant,
-            "name": snapshot.bundle.name,
-            "count": count,
-        }
-        (directory / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
-    return count
+    bundle = snapshot.bundle
+    about = {"bundle": bundle.id, "variant": snapshot.variant, "name": bundle.name}
+    with durable.writable(target):
+        return _format(target).write(target, _parts(index, bundle.id, collection), about, bundle.dimension)
 
 
 def import_items(index: Index, source: Path, replace: bool = False) -> Imported:
     """Add the items of an export, durably, 1000 a transaction; what is there already is left as it is.
 
     Vectors are L2-normalised; an item without ``sha256`` gets that of its vector. Raises ``InvalidArgument`` for files
-    that cannot be read, and ``BundleMismatch`` when ``about.json`` names another bundle than the index's.
+    that cannot be read, and ``BundleMismatch`` when they name another bundle than the index's.
     """
-    bundle = index.bundle
-    about = _about(source)
-    if about.get("bundle", bundle.id) != bundle.id:
+    files, bundle = _format(source), index.bundle
+    made_by = files.about(source).get("bundle", bundle.id)
+    if made_by != bundle.id:
         raise BundleMismatch(
-            f"{source} holds vectors of the bundle {str(about['bundle'])[:12]}…, the index is of {bundle.id[:12]}…; "
+            f"{source} holds vectors of the bundle {str(made_by)[:12]}…, the index is of {bundle.id[:12]}…; "
             "import into an index of that bundle, or index the pictures themselves"
         )
-    vectors = _read_vectors(source, bundle.dimension)
     outcomes: Counter[str] = Counter()
-    with (source / ITEMS).open() as lines:
-        for start in range(0, len(vectors), CHUNK):
-            part = np.asarray(vectors[start : start + CHUNK], np.float32)
-            new = [_item(line, row, start + i) for i, (line, row) in enumerate(_pairs(lines, part))]
-            added = index.catalog.add(new, model=bundle.id, replace=replace)
-            outcomes.update(one.status if isinstance(one, Added) else "conflicts" for one in added)
-        if next(lines, None) is not None:
-            raise InvalidArgument(f"{source / ITEMS} has more lines than {VECTORS} has rows ({len(vectors)})")
+    row = 0
+    for part in files.read(source, CHUNK):
+        vectors = _checked(part.vectors, bundle.dimension, source)
+        added = index.catalog.add(_items(part, vectors, row), model=bundle.id, replace=replace)
+        outcomes.update(one.status if isinstance(one, Added) else "conflicts" for one in added)
+        row += len(added)
     return Imported(outcomes["created"], outcomes["unchanged"], outcomes["replaced"], outcomes["conflicts"])
 
 
-def _parts(index: Index, model: str) -> Iterator[Vectors]:
-    return (part for part in index.catalog.stream(model, CHUNK) if isinstance(part, Vectors))
-
-
-def _export(index: Index, part: Vectors, collection: str | None, vectors: IO[bytes], lines: IO[str]) -> int:
-    # An item that was deleted since the stream began is left out.
-    items = index.catalog.get_many(part.ids.tolist())
-    kept = [i for i, id_ in enumerate(part.ids.tolist()) if id_ in items and _of(items[id_], collection)]
-    vectors.write(part.vectors[kept].astype("<f4").tobytes())
-    for i in kept:
-        lines.write(_line(items[int(part.ids[i])]) + "\n")
-    return len(kept)
-
-
-def _of(item: Item, collection: str | None) -> bool:
-    return collection is None or item.collection == collection
-
-
-def _line(item: Item) -> str:
-    names = ("key", "collection", "sha256", "width", "height", "metadata", "source")
-    return json.dumps({name: getattr(item, name) for name in names}, ensure_ascii=False)
-
-
-def _header(file: IO[bytes], count: int, dimension: int) -> None:
-    # NumPy pads the header for a growing first axis, so it can be written again when the count is known.
-    described = {"shape": (count, dimension), "fortran_order": False, "descr": "<f4"}
-    np.lib.format.write_array_header_1_0(file, described)
-
-
-def _about(source: Path) -> Mapping[str, Any]:
+def _format(path: Path) -> Format:
+    if path.suffix != ".parquet":
+        return numpy_files
     try:
-        data = json.loads((source / ABOUT).read_bytes()) if (source / ABOUT).exists() else {}
-    except ValueError as error:
-        raise InvalidArgument(f"{source / ABOUT} is no JSON ({error}); export again") from error
-    return data if isinstance(data, dict) else {}
-
-
-def _read_vectors(source: Path, dimension: int) -> npt.NDArray[np.floating]:
-    try:
-        vectors: npt.NDArray[np.floating] = np.load(source / VECTORS, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InvalidArgument(f"{source / VECTORS} cannot be read ({error}); needed is a (N,D) float array") from error
-    if vectors.ndim != 2 or vectors.shape[1] != dimension or vectors.dtype.kind != "f":
+        from copysight.index import parquet_file  # noqa: PLC0415 - pyarrow is large, and needed by few
+    except ImportError as error:
         raise InvalidArgument(
-            f"{source / VECTORS} holds {vectors.dtype} of shape {vectors.shape}; needed are floats (N, {dimension})"
-        )
-    return vectors
-
-
-def _pairs(lines: IO[str], rows: npt.NDArray[np.float32]) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-    found = list(islice(lines, len(rows)))
-    if len(found) < len(rows):
-        raise InvalidArgument(f"{ITEMS} has fewer lines than {VECTORS} has rows; every vector needs its item")
-    return zip(found, rows, strict=True)
-
-
-def _item(line: str, vector: npt.NDArray[np.float32], row: int) -> NewItem:
-    try:
-        data = json.loads(line)
-        norm = np.linalg.norm(vector)
-        return NewItem(
-            key=data["key"],
-            sha256=data.get("sha256") or hashlib.sha256(vector.tobytes()).hexdigest(),
-            width=int(data.get("width", 0)),
-            height=int(data.get("height", 0)),
-            vector=vector if abs(norm - 1) < 1e-6 or norm == 0 else vector / norm,
-            collection=data.get("collection", "default"),
-            metadata=data.get("metadata") or {},
-            source=data.get("source"),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidArgument(
-            f"line {row + 1} of {ITEMS} is no item ({error!r}); needed is an object with a key"
+            f"{path.name} needs pyarrow ({error}); install copysight[parquet], or name a directory for NumPy files"
         ) from error
+    return parquet_file
+
+
+def _parts(index: Index, model: str, collection: str | None) -> Iterator[Part]:
+    for part in index.catalog.stream(model, WRITTEN):
+        if isinstance(part, Vectors):
+            # An item that was deleted since the stream began is left out.
+            items = index.catalog.get_many(part.ids.tolist())
+            wanted = [id_ in items and collection in {None, items[id_].collection} for id_ in part.ids.tolist()]
+            kept = np.flatnonzero(wanted)
+            yield Part([portable.record(items[int(part.ids[i])]) for i in kept], part.vectors[kept])
+
+
+def _items(part: Part, vectors: npt.NDArray[np.float32], first: int) -> list[NewItem]:
+    pairs = enumerate(zip(part.records, vectors, strict=True), first)
+    return [portable.new_item(record, vector, row) for row, (record, vector) in pairs]
+
+
+def _checked(vectors: npt.NDArray[np.floating], dimension: int, source: Path) -> npt.NDArray[np.float32]:
+    if vectors.shape[1] != dimension or vectors.dtype.kind != "f":
+        raise InvalidArgument(
+            f"{source} holds vectors of {vectors.shape[1]} {vectors.dtype} numbers; needed are {dimension} floats, "
+            "the bundle's dimension"
+        )
+    return np.ascontiguousarray(vectors, np.float32)
