@@ -10,7 +10,6 @@ import numpy.typing as npt
 import orjson
 from starlette.responses import Response
 
-from copysight import images
 from copysight.catalog import Item
 from copysight.embedder import probabilities
 from copysight.errors import InvalidArgument, PictureError
@@ -120,7 +119,7 @@ def _same_pixels(state: State, match: Match, found: Item, seen: Seen) -> bool:
 def same_pixels(one: bytes, other: bytes, state: State) -> bool:
     """Whether two files decode to the very same pixels."""
     try:
-        first, second = (images.decode(data, state.settings.limits).pixels for data in (one, other))
+        first, second = (state.decoding.decode(data).pixels for data in (one, other))
     except PictureError:
         return False
     return np.array_equal(np.asarray(first), np.asarray(second))

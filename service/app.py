@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from copysight.errors import CopysightError
 from copysight.index import Index
-from service import errors
+from service import decoding, errors
 from service.batching import Batcher
 from service.bounds import Bounds
 from service.journal import Journal
@@ -43,6 +43,7 @@ def create_app(settings: Settings, opened: Index) -> FastAPI:
         await state.batcher.close()
         state.decoders.shutdown()
         state.searchers.shutdown()
+        state.decoding.close()
         opened.close()
 
     app = FastAPI(
@@ -76,6 +77,7 @@ def _state(settings: Settings, opened: Index, metrics: Metrics) -> State:
         index=opened,
         models=Models(settings.provider),
         batcher=Batcher(runners, settings.batch or (64 if gpu else 1), settings.queue, metrics),
+        decoding=decoding.of(settings, decoders),
         decoders=ThreadPoolExecutor(decoders, thread_name_prefix="decode"),
         few=decoders,
         searchers=ThreadPoolExecutor(max(4, settings.cores), thread_name_prefix="search"),

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from copysight import errors
-from copysight.errors import CopysightError
+from copysight.errors import CopysightError, PictureError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -30,6 +30,24 @@ class BodyTooLarge(CopysightError):
     """The request has more bytes than it may."""
 
     code: ClassVar[str] = "body_too_large"
+
+
+class DecoderCrashed(PictureError):
+    """The process that decoded the picture ended, or answered nonsense."""
+
+    code: ClassVar[str] = "decoder_crashed"
+
+
+class DecoderTooSlow(PictureError):
+    """The picture took longer to decode than one may."""
+
+    code: ClassVar[str] = "decoder_too_slow"
+
+
+class DecoderOutOfMemory(PictureError):
+    """The picture took more memory to decode than one may."""
+
+    code: ClassVar[str] = "decoder_out_of_memory"
 
 
 class NotReady(CopysightError):
@@ -57,6 +75,9 @@ STATUS: dict[type[CopysightError], int] = {
     errors.KeyConflict: 409,
     errors.InvalidArgument: 400,
     errors.RequestError: 400,
+    DecoderCrashed: 422,
+    DecoderTooSlow: 422,
+    DecoderOutOfMemory: 413,
     BodyTooLarge: 413,
     Overloaded: 503,
     NotReady: 503,

@@ -22,6 +22,13 @@ class Settings(BaseSettings):
     provider: str = Field("cpu", pattern="^(cpu|cuda)$", description="Processor of the model: cpu or cuda.")
     runners: int = Field(0, ge=0, description="Model calls at a time; 0: one for each core.")
     decoders: int = Field(0, ge=0, description="Threads that decode and prepare pictures; 0: one for each core.")
+    decode: str = Field(
+        "thread",
+        pattern="^(thread|process)$",
+        description="Where pictures are decoded: `thread`, or `process`, which a hostile file may break unpunished.",
+    )
+    decode_memory: int = Field(2 * 2**30, ge=64 * 2**20, description="Bytes that a decoding process may take.")
+    decode_seconds: float = Field(10.0, gt=0, description="Seconds that a decoding process may take for one picture.")
     batch: int = Field(0, ge=0, description="Most pictures of one model call; 0: 1 on a CPU, 64 on a GPU.")
     queue: int = Field(256, ge=1, description="Most pictures that wait; beyond it requests get 503.")
     deadline: float = Field(30.0, gt=0, description="Seconds after which a request is given up with 504.")

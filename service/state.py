@@ -8,6 +8,7 @@ from copysight.bundle import Bundle
 from copysight.embedder import Embedder, Runtime
 from copysight.index import Index, Snapshot
 from service.batching import Batcher
+from service.decoding import Decoding
 from service.metrics import Metrics
 from service.schedule import Rebuilder
 from service.settings import Settings
@@ -48,6 +49,7 @@ class State:
     index: Index
     models: Models
     batcher: Batcher
+    decoding: Decoding
     decoders: ThreadPoolExecutor
     few: int
     searchers: ThreadPoolExecutor

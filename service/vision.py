@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from copysight import images
 from copysight.embedder import Embedder, Features, Inputs
 from copysight.errors import PictureError
 from copysight.images import Picture
@@ -84,7 +83,7 @@ async def _seen(
 def _prepare(state: State, embedder: Embedder, data: bytes, outputs: tuple[str, ...]) -> _Prepared | PictureError:
     began = time.monotonic()
     try:
-        picture = images.decode(data, state.settings.limits, embedder.bundle.at_least)
+        picture = state.decoding.decode(data, embedder.bundle.at_least)
     except PictureError as error:
         return error
     inputs = embedder.prepare(picture.pixels, outputs)
