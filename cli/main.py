@@ -13,6 +13,7 @@ COMMANDS = {
     "evaluate": ("evaluation.cli", "Measure a bundle by the papers' yardsticks."),
     "index": ("index_builder.cli", "Make a collection of pictures searchable."),
     "serve": ("service.cli", "Answer over HTTP."),
+    "keys": ("service.keys_cli", "API keys of a service."),
     "embed": ("cli.offline", "Embeddings of local pictures."),
     "search": ("cli.offline", "Find local pictures in an index."),
     "compare": ("cli.offline", "Say whether two local pictures are copies of each other."),

@@ -11,7 +11,7 @@ import orjson
 from starlette.responses import Response
 
 from copysight.catalog import Item
-from copysight.embedder import probabilities
+from copysight.embedder import Embedder, probabilities
 from copysight.errors import InvalidArgument, PictureError
 from copysight.index import Match, Snapshot
 from service.state import State
@@ -39,10 +39,14 @@ def json(content: object, status: int = 200, headers: Mapping[str, str] | None =
     return Response(body, status, dict(headers or {}), media_type="application/json")
 
 
-def head(snapshot: Snapshot) -> dict[str, Any]:
-    """What every answer about the index says: the model, the generation and the sequence that it was made from."""
+def head(snapshot: Snapshot, embedder: Embedder | None = None) -> dict[str, Any]:
+    """What every answer about the index says: the model, the generation and the sequence that it was made from.
+
+    With the ``embedder`` that saw pictures for it: its precision, too.
+    """
     generation = snapshot.generation.name if snapshot.generation else None
-    return {"model": snapshot.bundle.id, "generation": generation, "sequence": snapshot.sequence}
+    about = {"model": snapshot.bundle.id, "generation": generation, "sequence": snapshot.sequence}
+    return about if embedder is None else about | {"variant": embedder.runtime.variant}
 
 
 def parsed_filter(text: str | None) -> object | None:

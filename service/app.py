@@ -8,21 +8,24 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from PIL import Image
 from starlette.exceptions import HTTPException
 
+from copysight.embedder import Embedder
 from copysight.errors import CopysightError
 from copysight.index import Index
-from service import decoding, errors
+from service import access, decoding, errors
 from service.batching import Batcher
 from service.bounds import Bounds
 from service.journal import Journal
 from service.metrics import Metrics
-from service.routes import attention, clusters, embed, health, images, index, page, search
+from service.models import Models
+from service.routes import attention, clusters, embed, health, images, index, page, search, whoami
 from service.schedule import Rebuilder, keep
 from service.settings import Settings
-from service.state import Models, State
+from service.state import State
 
-ROUTERS = (embed, search, clusters, attention, images, index, health, page)
+ROUTERS = (embed, search, clusters, attention, images, index, health, whoami, page)
 
 
 def create_app(settings: Settings, opened: Index) -> FastAPI:
@@ -33,7 +36,8 @@ def create_app(settings: Settings, opened: Index) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state = _state(settings, opened, metrics)
         snapshot = opened.snapshot()
-        state.embedder(snapshot)
+        # Before anybody is answered: the precision is chosen, and the memory of a model call is there.
+        _warm(state.embedder(snapshot))
         app.state.copysight = state
         schedule = asyncio.create_task(
             keep(state.rebuilder, state.searchers, settings.rebuild_every * 3600, settings.rebuild_when_due)
@@ -63,6 +67,10 @@ def create_app(settings: Settings, opened: Index) -> FastAPI:
     return app
 
 
+def _warm(embedder: Embedder) -> None:
+    embedder.embed([Image.new("RGB", (embedder.bundle.at_least, embedder.bundle.at_least))])
+
+
 def _state(settings: Settings, opened: Index, metrics: Metrics) -> State:
     """All pools and threads are sized here, and nowhere else.
 
@@ -75,7 +83,7 @@ def _state(settings: Settings, opened: Index, metrics: Metrics) -> State:
     return State(
         settings=settings,
         index=opened,
-        models=Models(settings.provider),
+        models=Models(settings.provider, settings.variant),
         batcher=Batcher(runners, settings.batch or (64 if gpu else 1), settings.queue, metrics),
         decoding=decoding.of(settings, decoders),
         decoders=ThreadPoolExecutor(decoders, thread_name_prefix="decode"),
@@ -83,4 +91,5 @@ def _state(settings: Settings, opened: Index, metrics: Metrics) -> State:
         searchers=ThreadPoolExecutor(max(4, settings.cores), thread_name_prefix="search"),
         metrics=metrics,
         rebuilder=Rebuilder(settings.index, opened),
+        keys=access.opened(settings),
     )

@@ -1,6 +1,5 @@
 """The command ``serve``."""
 
-import ipaddress
 import logging
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from copysight import bundle as bundles
 from copysight.errors import BundleMismatch, IndexNotFound, InvalidArgument
 from copysight.index import Index
 from copysight.knn import limit_threads
+from service import access
 from service.app import create_app
 from service.journal import JsonFormatter
 from service.settings import Settings
@@ -33,7 +33,6 @@ def options(command: Any) -> Any:
 def serve(**given: str | None) -> None:
     """Answer over HTTP. Every option also comes from COPYSIGHT_ and its name in capitals, COPYSIGHT_PORT say."""
     settings = read_settings({name: value for name, value in given.items() if value is not None})
-    check_address(settings)
     _log_json()
     # FAISS runs in the threads of the pools; threads of its own inside them would only compete.
     limit_threads(1)
@@ -42,6 +41,9 @@ def serve(**given: str | None) -> None:
     click.echo(
         f"Copysight serves {settings.index} on http://{settings.host}:{settings.port} (docs under /docs)", err=True
     )
+    keys = access.opened(settings)
+    if keys is not None and not keys.all():
+        click.echo(f"No key exists yet: copysight keys add NAME --scope admin --index {settings.index}", err=True)
     uvicorn.run(
         app,
         host=settings.host,
@@ -60,22 +62,6 @@ def read_settings(given: dict[str, str]) -> Settings:
     except ValidationError as error:
         parts = [f"{'.'.join(map(str, one['loc']))}: {one['msg']} (got {one['input']!r})" for one in error.errors()]
         raise InvalidArgument(f"a setting is wrong: {'; '.join(parts)}") from error
-
-
-def check_address(settings: Settings) -> None:
-    """Nobody gets an open service by accident: raises ``InvalidArgument`` for an address that others can reach."""
-    if settings.auth != "none" and not _is_loopback(settings.host):
-        raise InvalidArgument(
-            f"got host {settings.host}, which others can reach, and anybody could change the collection; put a proxy "
-            "that checks who asks in front of it and say so by COPYSIGHT_AUTH=none, or listen on 127.0.0.1"
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def open_or_create(settings: Settings) -> Index:

@@ -50,6 +50,24 @@ class DecoderOutOfMemory(PictureError):
     code: ClassVar[str] = "decoder_out_of_memory"
 
 
+class KeyMissing(CopysightError):
+    """A key is needed and none came."""
+
+    code: ClassVar[str] = "key_missing"
+
+
+class KeyUnknown(CopysightError):
+    """The key is not one of ours, or was revoked."""
+
+    code: ClassVar[str] = "key_unknown"
+
+
+class ScopeMissing(CopysightError):
+    """The key may not do this."""
+
+    code: ClassVar[str] = "scope_missing"
+
+
 class NotReady(CopysightError):
     """The service cannot answer searches at the moment."""
 
@@ -78,13 +96,17 @@ STATUS: dict[type[CopysightError], int] = {
     DecoderCrashed: 422,
     DecoderTooSlow: 422,
     DecoderOutOfMemory: 413,
+    KeyMissing: 401,
+    KeyUnknown: 401,
+    ScopeMissing: 403,
     BodyTooLarge: 413,
     Overloaded: 503,
     NotReady: 503,
     DeadlineExceeded: 504,
     CopysightError: 500,
 }
-RETRY_SECONDS = 1
+HEADERS = {503: {"Retry-After": "1"}, 401: {"WWW-Authenticate": "Bearer"}}
+"""What an error of a status says beside its body."""
 UNEXPECTED = "internal_error"
 
 
@@ -110,8 +132,7 @@ async def on_domain_error(request: Request, error: Exception) -> Response:
     known = cast(CopysightError, error)
     request.state.code = known.code
     status = status_of(known)
-    retry = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None
-    return problem(status, known.code, known.message, retry)
+    return problem(status, known.code, known.message, HEADERS.get(status))
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:

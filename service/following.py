@@ -22,4 +22,4 @@ async def live(state: State, work: Callable[[Snapshot, Embedder], Awaitable[T]])
 
 async def _with(state: State, take: Callable[[], Snapshot], work: Callable[[Snapshot, Embedder], Awaitable[T]]) -> T:
     snapshot = await threads.on(state.searchers, take)
-    return await work(snapshot, await threads.on(state.searchers, state.embedder, snapshot))
+    return await work(snapshot, await threads.on(state.searchers, state.writer, snapshot))

@@ -24,6 +24,13 @@ class Metrics:
             "copysight_batch_pictures", "Pictures of one model call", buckets=(1, 2, 4, 8, 16, 32, 64),
             registry=self.registry,
         )  # fmt: skip
+        self.variant = Gauge(
+            "copysight_variant", "1 for the precision that answers queries", ("variant",), registry=self.registry
+        )
+        self.variant_seconds = Gauge(
+            "copysight_variant_seconds", "Processor time of one picture, measured at the start", ("variant",),
+            registry=self.registry,
+        )  # fmt: skip
         self.gauges = {
             name: Gauge(f"copysight_{name}", text, registry=self.registry)
             for name, text in (

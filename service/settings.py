@@ -18,8 +18,13 @@ class Settings(BaseSettings):
     bundle: str = Field("default", description="Bundle of an index that is made: a directory, or `default`.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    auth: str = Field("", pattern="^(none)?$", description="`none` lets it listen on other addresses than loopback.")
+    auth: str = Field(
+        "",
+        pattern="^(none|keys)?$",
+        description="`keys`: every request shows an API key; `none`: nobody is asked. Left out: keys, but on loopback.",
+    )
     provider: str = Field("cpu", pattern="^(cpu|cuda)$", description="Processor of the model: cpu or cuda.")
+    variant: str = Field("auto", description="Precision of queries; auto: the fastest here that is as good.")
     runners: int = Field(0, ge=0, description="Model calls at a time; 0: one for each core.")
     decoders: int = Field(0, ge=0, description="Threads that decode and prepare pictures; 0: one for each core.")
     decode: str = Field(

@@ -1,36 +1,18 @@
 """What a running service holds: complete from the start, passed by argument."""
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from copysight.bundle import Bundle
-from copysight.embedder import Embedder, Runtime
+from copysight.embedder import Embedder
 from copysight.index import Index, Snapshot
 from service.batching import Batcher
 from service.decoding import Decoding
+from service.keys import Keys
 from service.metrics import Metrics
+from service.models import Models
 from service.schedule import Rebuilder
 from service.settings import Settings
-
-
-class Models:
-    """Embedders by bundle and precision; a generation of another bundle brings its own."""
-
-    def __init__(self, provider: str) -> None:
-        self._provider = provider
-        self._lock = threading.Lock()
-        self._loaded: dict[tuple[str, str], Embedder] = {}
-
-    def of(self, bundle: Bundle, variant: str) -> Embedder:
-        """The embedder of a bundle, loaded once; blocks while it loads."""
-        with self._lock:
-            key = (bundle.id, variant)
-            if key not in self._loaded:
-                # A generation swap leaves at most the old model beside the new one.
-                self._loaded = dict(list(self._loaded.items())[-1:])
-                self._loaded[key] = Embedder(bundle, Runtime(variant=variant, provider=self._provider))
-            return self._loaded[key]
+from service.variants import Choice
 
 
 @dataclass(frozen=True)
@@ -43,7 +25,10 @@ class Opened:
 
 @dataclass(frozen=True)
 class State:
-    """Index, models, pools and metrics of one service; ``few`` pictures of one request are decoded at a time."""
+    """Index, models, pools and metrics of one service; ``few`` pictures of one request are decoded at a time.
+
+    ``keys`` is None where nobody is asked for one.
+    """
 
     settings: Settings
     index: Index
@@ -55,6 +40,7 @@ class State:
     searchers: ThreadPoolExecutor
     metrics: Metrics
     rebuilder: Rebuilder
+    keys: Keys | None
 
     def opened(self) -> "Opened":
         """The index as it is now, and the model to ask it with; blocks."""
@@ -62,5 +48,15 @@ class State:
         return Opened(snapshot, self.embedder(snapshot))
 
     def embedder(self, snapshot: Snapshot) -> Embedder:
-        """The embedder that belongs to a snapshot."""
+        """The embedder of queries to a snapshot."""
+        choice = self.models.choice(snapshot.bundle, snapshot.variant)
+        return self.models.of(snapshot.bundle, choice.variant)
+
+    def choice(self) -> Choice:
+        """The precision of queries to the index as it is now; blocks."""
+        snapshot = self.index.snapshot()
+        return self.models.choice(snapshot.bundle, snapshot.variant)
+
+    def writer(self, snapshot: Snapshot) -> Embedder:
+        """The embedder of what is added: of the precision that made the index."""
         return self.models.of(snapshot.bundle, snapshot.variant)

@@ -15,6 +15,7 @@ from copysight.embedder import Embedder
 from copysight.errors import InvalidArgument
 from copysight.preprocess import seen as seen_box
 from service import answers, threads, uploads, vision
+from service.access import READ
 from service.errors import item_error
 from service.state import State
 from service.vision import Seen
@@ -23,7 +24,7 @@ router = APIRouter(tags=["pictures"])
 Float = npt.NDArray[np.float32]
 
 
-@router.post("/attention", openapi_extra=uploads.PICTURES_BODY)
+@router.post("/attention", dependencies=[READ], openapi_extra=uploads.PICTURES_BODY)
 async def attention(
     request: Request,
     head: int | None = Query(None, ge=0, description="One head, from 0; default: all."),

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from copysight.errors import InvalidArgument
 from copysight.index import Match, Snapshot
 from service import answers, threads, uploads, vision
+from service.access import READ, WRITE
 from service.errors import item_error
 from service.state import State
 from service.vision import Seen
@@ -18,7 +19,7 @@ REPRESENTATIVES = 4
 Number = Annotated[int, Path(ge=0, le=2**63 - 1)]
 
 
-@router.post("/clusters", openapi_extra=uploads.PICTURES_BODY)
+@router.post("/clusters", dependencies=[READ], openapi_extra=uploads.PICTURES_BODY)
 async def assign(request: Request) -> Response:
     """Where pictures belong: their prototypes (a bundle without gives null) and their cluster of the collection."""
     state: State = request.app.state.copysight
@@ -28,17 +29,17 @@ async def assign(request: Request) -> Response:
     outputs = ("embedding", *(("prototypes",) if snapshot.bundle.prototypes else ()))
     seen = await vision.look(state, opened.embedder, body.pictures, outputs)
     items = await threads.on(state.searchers, _assigned, state, snapshot, seen)
-    return answers.json({**answers.head(snapshot), "items": items})
+    return answers.json({**answers.head(snapshot, opened.embedder), "items": items})
 
 
-@router.get("/clusters")
+@router.get("/clusters", dependencies=[READ])
 async def listing(request: Request) -> Response:
     """All clusters, the largest first, each with the pictures nearest to its centre."""
     state: State = request.app.state.copysight
     return answers.json(await threads.on(state.searchers, _all, state))
 
 
-@router.get("/clusters/{number}")
+@router.get("/clusters/{number}", dependencies=[READ])
 async def one(
     request: Request,
     number: Number,
@@ -50,7 +51,7 @@ async def one(
     return answers.json(await threads.on(state.searchers, _one, state, number, limit, offset))
 
 
-@router.patch("/clusters/{number}")
+@router.patch("/clusters/{number}", dependencies=[WRITE])
 async def rename(request: Request, number: Number, name: Annotated[Any, Body(embed=True)] = None) -> Response:
     """Name a cluster, `{"name": "beaches"}`, or take its name away by null. Names stay over rebuilds."""
     state: State = request.app.state.copysight

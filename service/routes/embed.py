@@ -10,6 +10,7 @@ from starlette.responses import Response
 from copysight.errors import InvalidArgument, PictureError
 from copysight.index import Snapshot
 from service import answers, threads, uploads, vision
+from service.access import READ
 from service.answers import Question
 from service.errors import item_error
 from service.state import State
@@ -20,7 +21,7 @@ INCLUDE = ("clusters", "attention", "search")
 RAW, NPY = "application/octet-stream", "application/x-npy"
 
 
-@router.post("/embed", openapi_extra=uploads.PICTURES_BODY)
+@router.post("/embed", dependencies=[READ], openapi_extra=uploads.PICTURES_BODY)
 async def embed(
     request: Request,
     include: str = Query("", description="Comma-separated: clusters, attention, search.", examples=["clusters,search"]),
@@ -45,7 +46,9 @@ async def embed(
         items = await threads.on(state.searchers, _items, state, snapshot, seen, wanted, question)
     else:
         items = _items(state, snapshot, seen, wanted, question)  # too little work for a thread
-    return answers.json({**answers.head(snapshot), "dimension": snapshot.bundle.dimension, "items": items})
+    return answers.json(
+        {**answers.head(snapshot, opened.embedder), "dimension": snapshot.bundle.dimension, "items": items}
+    )
 
 
 def _wanted(include: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from copysight.errors import CopysightError
 from service import answers, threads, vision
+from service.access import READ
 from service.errors import NotReady
 from service.state import State
 
@@ -49,7 +50,7 @@ async def readyz(request: Request) -> Response:
     return answers.json(answers.head(snapshot) | found)
 
 
-@router.get("/metrics")
+@router.get("/metrics", dependencies=[READ])
 async def metrics(request: Request) -> Response:
     """Prometheus text."""
     state: State = request.app.state.copysight
@@ -57,6 +58,11 @@ async def metrics(request: Request) -> Response:
     latest = await threads.on(state.searchers, state.rebuilder.latest)
     disk = await threads.on(state.searchers, shutil.disk_usage, state.settings.index)
     gauges = state.metrics.gauges
+    choice = await threads.on(state.searchers, state.choice)
+    for variant in choice.milliseconds.keys() | {choice.variant}:
+        state.metrics.variant.labels(variant).set(variant == choice.variant)
+    for variant, milliseconds in choice.milliseconds.items():
+        state.metrics.variant_seconds.labels(variant).set(milliseconds / 1e3)
     gauges["index_fault"].set(status.fault is not None)
     gauges["index_disk_bytes"].set(disk.total)
     gauges["index_disk_free_bytes"].set(disk.free)

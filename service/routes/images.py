@@ -13,6 +13,7 @@ from copysight.embedder import Embedder
 from copysight.errors import InvalidArgument, ItemNotFound, KeyConflict
 from copysight.index import Snapshot
 from service import answers, following, threads, uploads, vision
+from service.access import READ, WRITE
 from service.state import State
 from service.vision import Seen
 
@@ -21,7 +22,7 @@ Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 LONGEST_KEY = 1024
 
 
-@router.post("", status_code=201, openapi_extra=uploads.PICTURES_BODY)
+@router.post("", dependencies=[WRITE], status_code=201, openapi_extra=uploads.PICTURES_BODY)
 async def add(
     request: Request,
     key: str | None = Query(None, description="Name of the item within its collection; default: its sha256."),
@@ -48,7 +49,7 @@ async def add(
     return answers.json(answers.item(added.item), 201 if added.status == "created" else 200)
 
 
-@router.get("")
+@router.get("", dependencies=[READ])
 async def listing(
     request: Request,
     key: str | None = Query(None, description="Only the items of this key."),
@@ -63,14 +64,14 @@ async def listing(
     return answers.json({"items": [answers.item(one) for one in found], "next": following})
 
 
-@router.get("/{number}")
+@router.get("/{number}", dependencies=[READ])
 async def one(request: Request, number: Number) -> Response:
     """An item."""
     state: State = request.app.state.copysight
     return answers.json(answers.item(await threads.on(state.searchers, state.index.catalog.get, number)))
 
 
-@router.patch("/{number}")
+@router.patch("/{number}", dependencies=[WRITE])
 async def change(request: Request, number: Number, metadata: Annotated[dict[str, Any], Body(embed=True)]) -> Response:
     """Replace an item's metadata."""
     state: State = request.app.state.copysight
@@ -78,7 +79,7 @@ async def change(request: Request, number: Number, metadata: Annotated[dict[str,
     return answers.json(answers.item(changed))
 
 
-@router.delete("/{number}", status_code=204)
+@router.delete("/{number}", dependencies=[WRITE], status_code=204)
 async def delete(request: Request, number: Number) -> Response:
     """Delete an item; it is gone from every answer when this one arrives."""
     state: State = request.app.state.copysight
@@ -87,7 +88,7 @@ async def delete(request: Request, number: Number) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/{number}/thumbnail")
+@router.get("/{number}/thumbnail", dependencies=[READ])
 async def thumbnail(request: Request, number: Number) -> Response:
     """A small JPEG of the picture; it never changes under its ETag."""
     state: State = request.app.state.copysight

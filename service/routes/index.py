@@ -8,20 +8,21 @@ from starlette.responses import Response
 
 from copysight.index import generations, rollback
 from service import answers, threads
+from service.access import ADMIN, READ
 from service.state import State
 
 router = APIRouter(tags=["index"])
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
-@router.get("/index")
+@router.get("/index", dependencies=[READ])
 async def status(request: Request) -> Response:
     """Generation, model, counts, index type, measured recall, calibration."""
     state: State = request.app.state.copysight
     return answers.json(await threads.on(state.searchers, _status, state))
 
 
-@router.post("/index/rebuild", status_code=202)
+@router.post("/index/rebuild", dependencies=[ADMIN], status_code=202)
 async def rebuild(
     request: Request,
     bundle: Annotated[str | None, Body(description="Go over to this bundle of the server's disk.")] = None,
@@ -36,7 +37,7 @@ async def rebuild(
     return answers.json(asdict(job), 202, {"Location": f"/jobs/{job.id}"})
 
 
-@router.post("/index/reload")
+@router.post("/index/reload", dependencies=[ADMIN])
 async def reload(request: Request) -> Response:
     """Load the live generation now. It would be picked up anyway; this waits for it."""
     state: State = request.app.state.copysight
@@ -44,7 +45,7 @@ async def reload(request: Request) -> Response:
     return answers.json(await threads.on(state.searchers, _status, state))
 
 
-@router.post("/index/rollback")
+@router.post("/index/rollback", dependencies=[ADMIN])
 async def back(request: Request, to: Annotated[str | None, Body(embed=True)] = None) -> Response:
     """Make the generation before the live one, or the one named by `{"to": …}`, live again."""
     state: State = request.app.state.copysight
@@ -53,7 +54,7 @@ async def back(request: Request, to: Annotated[str | None, Body(embed=True)] = N
     return answers.json(await threads.on(state.searchers, _status, state))
 
 
-@router.get("/jobs")
+@router.get("/jobs", dependencies=[READ])
 async def jobs(request: Request) -> Response:
     """The latest jobs."""
     state: State = request.app.state.copysight
@@ -61,7 +62,7 @@ async def jobs(request: Request) -> Response:
     return answers.json({"jobs": [asdict(job) for job in found]})
 
 
-@router.get("/jobs/{number}")
+@router.get("/jobs/{number}", dependencies=[READ])
 async def job(request: Request, number: Number) -> Response:
     """A job and its progress."""
     state: State = request.app.state.copysight
@@ -76,6 +77,7 @@ def _status(state: State) -> dict[str, Any]:
     return asdict(state.index.status()) | {
         "generations": [asdict(one) for one in generations(state.index)],
         "bundle": about,
+        "queries": asdict(state.models.choice(snapshot.bundle, snapshot.variant)),
         "collections": state.index.catalog.collections(),
         "calibration": None if found is None else found.to_json(),
     }

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from copysight.errors import InvalidArgument, PictureError
 from copysight.index import Snapshot
 from service import answers, threads, uploads, vision
+from service.access import READ
 from service.answers import Question
 from service.errors import item_error
 from service.state import Opened, State
@@ -22,7 +23,7 @@ router = APIRouter(tags=["search"])
 Float = npt.NDArray[np.float32]
 
 
-@router.post("/search", openapi_extra=uploads.PICTURES_BODY)
+@router.post("/search", dependencies=[READ], openapi_extra=uploads.PICTURES_BODY)
 async def search(
     request: Request,
     k: int = Query(10, ge=1, description="Most matches of each picture."),
@@ -48,10 +49,11 @@ async def search(
         items = await _by_picture(state, opened, body, question)
     else:
         items = await threads.on(state.searchers, _by_vector, state, snapshot, body.fields, question)
-    return answers.json({**answers.head(snapshot), "items": items})
+    head = answers.head(snapshot, opened.embedder if body.pictures else None)
+    return answers.json({**head, "items": items})
 
 
-@router.post("/compare", openapi_extra=uploads.PICTURES_BODY)
+@router.post("/compare", dependencies=[READ], openapi_extra=uploads.PICTURES_BODY)
 async def compare(request: Request) -> Response:
     """Say of two pictures whether one is a copy of the other."""
     state: State = request.app.state.copysight

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from copysight.errors import BundleMismatch, IndexNotFound, InvalidArgument
-from service.cli import check_address, open_or_create, read_settings
+from service.cli import open_or_create, read_settings
 from tests.copysight.test_images import bomb
 from tests.service.conftest import serving
 
@@ -154,18 +154,6 @@ def test_an_index_of_another_bundle_is_refused(index, tmp_path, tiny_bundle):
     with pytest.raises(BundleMismatch, match="made with the bundle 'tiny'"):
         open_or_create(read_settings({"index": str(index), "bundle": str(other)}))
     open_or_create(read_settings({"index": str(index), "bundle": str(tiny_bundle.path)})).close()
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org"])
-def test_an_open_address_must_be_said_in_so_many_words(host):
-    with pytest.raises(InvalidArgument, match="COPYSIGHT_AUTH=none"):
-        check_address(read_settings({"host": host}))
-    check_address(read_settings({"host": host, "auth": "none"}))
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.8.8.8"])
-def test_loopback_is_open(host):
-    check_address(read_settings({"host": host}))
 
 
 def test_settings_that_are_wrong(tmp_path):

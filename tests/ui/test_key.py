@@ -1,0 +1,47 @@
+"""A server that wants keys: the page asks for one, and hides what its scope does not allow."""
+
+import shutil
+
+import pytest
+from playwright.sync_api import expect
+
+from service.keys import Keys
+from tests.service.conftest import serving
+
+
+@pytest.fixture
+def locked(tmp_path, built):
+    shutil.copytree(built, tmp_path / "index")
+    with serving(tmp_path / "index", auth="keys") as server:
+        yield server
+
+
+def give(page, key):
+    page.get_by_label("Key").fill(key)
+    page.get_by_role("button", name="Use this key").click()
+
+
+def test_a_read_only_key_hides_writing(locked, open_page, folder):
+    page = open_page(locked, "collection")
+    expect(page.get_by_role("dialog")).to_contain_text("key")
+    give(page, "cs_00000000_wrong")
+    expect(page.get_by_role("dialog")).to_contain_text("not known")
+    give(page, Keys(locked.index).add("reader", "read"))
+    expect(page.locator("#key")).to_have_text("Key: read")
+    expect(page.locator(".card").first).to_be_visible()
+    assert page.locator(".card img").first.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    for name in ("Rebuild", "Edit", "Delete", "Add pictures", "Roll back"):
+        expect(page.get_by_role("button", name=name)).to_have_count(0)
+    page.goto(f"{locked.url}/#/search")
+    page.locator("input[type=file]").set_input_files(folder / "copy.jpg")
+    expect(page.locator(".answer .card").first).to_contain_text("picture-03.jpg")
+
+
+def test_a_key_that_may_write_shows_it(locked, open_page):
+    page = open_page(locked, "collection")
+    give(page, Keys(locked.index).add("writer", "write"))
+    expect(page.get_by_role("button", name="Delete picture-00.jpg")).to_be_visible()
+    expect(page.get_by_role("button", name="Rebuild")).to_have_count(0)
+    page.get_by_role("button", name="Key: write").click()
+    give(page, Keys(locked.index).add("chief", "admin"))
+    expect(page.get_by_role("button", name="Rebuild")).to_be_visible()
