@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from copysight.errors import InvalidArgument
 from copysight.index import Generation, Index, backup, export_items, import_items, prune, remarks, restore, verify
+from copysight.index.choice import Kind
 from index_builder import policy, publishing, reembedding
 from index_builder.build import build
 from index_builder.plan import Plan
@@ -139,13 +140,21 @@ def verify_command(directory: Path, as_json: bool) -> None:
 @click.option("--bundle", default=None, help="Go over to this bundle: embed every picture again from its original.")
 @click.option("--allow-missing", is_flag=True, help="With --bundle: leave out pictures whose originals are gone.")
 @click.option("--clusters", type=click.IntRange(1), default=None, help="How many clusters. Default: by the count.")
+@click.option("--type", "kind", type=click.Choice(get_args(Kind)), default=None, help="FAISS type. Default: by size.")
 @click.option("--threads", default=0, help="Threads of the model. Default: one for each core.")
 @click.option("--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--job", type=int, default=None, help="Row of the catalog that hears of the progress.")
 @click.option("--if-due", is_flag=True, help="Only when delta and tombstones have outgrown their share; for cron.")
 @as_json
 def rebuild(
-    directory: Path, bundle: str | None, clusters: int | None, job: int | None, if_due: bool, as_json: bool, **more: Any
+    directory: Path,
+    bundle: str | None,
+    clusters: int | None,
+    kind: str | None,
+    job: int | None,
+    if_due: bool,
+    as_json: bool,
+    **more: Any,
 ) -> None:
     """Publish a new generation of everything in the catalog.
 
@@ -162,8 +171,8 @@ def rebuild(
 
         def work(hear: publishing.Hear | None = None) -> Generation:
             if bundle is None:
-                return publishing.rebuild(opened, clusters, Progress(), hear)
-            return reembedding.reembed(opened, Wanted(bundle, clusters=clusters, **more), Progress(), hear)
+                return publishing.rebuild(opened, clusters, Progress(), hear, kind)
+            return reembedding.reembed(opened, Wanted(bundle, clusters=clusters, kind=kind, **more), Progress(), hear)
 
         made = work() if job is None else publishing.as_job(opened, job, work)
         _tell(made.name, opened, as_json)

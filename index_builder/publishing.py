@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from copysight.index import Generation, Index, publish
+from copysight.index.choice import of_kind
 from index_builder.calibration import calibrator
 from index_builder.progress import Progress
 
@@ -32,12 +33,18 @@ def as_job(index: Index, job: int, work: Callable[[Hear], Generation]) -> Genera
 
 
 def rebuild(
-    index: Index, clusters: int | None, progress: Progress, hear: Hear | None = None, **more: Any
+    index: Index,
+    clusters: int | None,
+    progress: Progress,
+    hear: Hear | None = None,
+    kind: str | None = None,
+    **more: Any,
 ) -> Generation:
-    """Publish a generation of what the catalog holds; ``more`` as ``publish`` has it.
+    """Publish a generation of what the catalog holds, of a FAISS type by name; ``more`` as ``publish`` has it.
 
     Raises ``PublisherBusy`` or ``GateFailed``.
     """
+    choice = None if kind is None else of_kind(kind, index.catalog.count())
     said: set[str] = set()
 
     def report(stage: str, done: int, total: int) -> None:
@@ -47,7 +54,7 @@ def rebuild(
             said.add(stage)
             progress.say(f"publish: {stage}")
 
-    return publish(index, clusters=clusters, calibrate=calibrator(index), progress=report, **more)
+    return publish(index, choice=choice, clusters=clusters, calibrate=calibrator(index), progress=report, **more)
 
 
 def _note(index: Index, job: int, stage: str, done: int, total: int) -> None:

@@ -25,11 +25,15 @@ LOCK = "reembedding.lock"
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which bundle; ``allow_missing`` leaves out what has no original; ``clusters`` None, ``threads`` 0: as usual."""
+    """Which bundle; ``allow_missing`` leaves out what has no original.
+
+    ``kind`` is a FAISS type by name; None for it and for ``clusters``, and 0 for ``threads``: as usual.
+    """
 
     bundle: str
     allow_missing: bool = False
     clusters: int | None = None
+    kind: str | None = None
     threads: int = 0
     provider: str = "cpu"
 
@@ -71,6 +75,7 @@ def reembed(index: Index, wanted: Wanted, progress: Progress, hear: Hear | None 
             wanted.clusters,
             progress,
             hear,
+            wanted.kind,
             model=bundle.id,
             variant=variant,
             supply=originals,

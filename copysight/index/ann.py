@@ -19,13 +19,7 @@ def build(choice: Choice, vectors: Floats, seed: int = 0) -> Any:
     if choice.factory is None or not len(vectors):
         return None
     index = faiss.index_factory(vectors.shape[1], choice.factory, faiss.METRIC_INNER_PRODUCT)
-    if choice.lists:
-        inner = faiss.extract_index_ivf(index)
-        inner.cp.seed = seed
-        inner.cp.niter = 10
-        inner.cp.min_points_per_centroid = 1
-        inner.cp.max_points_per_centroid = TRAINED_ON
-    index.train(_sample(vectors, max(choice.lists * TRAINED_ON, CHUNK), seed))
+    _train(index, choice, _sample(vectors, max(choice.lists * TRAINED_ON, CHUNK), seed), seed)
     for start in range(0, len(vectors), CHUNK):
         index.add(np.ascontiguousarray(vectors[start : start + CHUNK]))
     return index
@@ -60,6 +54,28 @@ def write(index: Any, path: str) -> None:
 def read(path: str) -> Any:
     """Read a FAISS index whose checksum has been verified."""
     return faiss.read_index(path)
+
+
+def _train(index: Any, choice: Choice, sample: Floats, seed: int) -> None:
+    if not choice.lists:
+        index.train(sample)
+        return
+    inner = faiss.extract_index_ivf(index)
+    inner.cp.seed = seed
+    inner.cp.niter = 10
+    inner.cp.min_points_per_centroid = 1
+    inner.cp.max_points_per_centroid = TRAINED_ON
+    clusterer = _on_gpus(sample.shape[1])  # FAISS holds no more than a pointer to it
+    inner.clustering_index = clusterer
+    index.train(sample)
+    inner.clustering_index = None
+
+
+def _on_gpus(dimension: int) -> Any:
+    """What k-means finds its centroids with, where FAISS's GPU wheel and a GPU are there; None: the index itself."""
+    if not getattr(faiss, "get_num_gpus", int)():
+        return None
+    return faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(dimension))
 
 
 def _sample(vectors: Floats, most: int, seed: int) -> Floats:

@@ -76,6 +76,12 @@ def test_backup_and_restore(index, tmp_path):
     assert answer("verify", "--index", tmp_path / "again") == {"faults": [], "remarks": []}
 
 
+def test_the_type_of_a_rebuild_can_be_chosen(index):
+    answer("rebuild", "--index", index, "--type", "sq8")
+    assert answer("status", "--index", index)["index_type"] == "sq8"
+    assert run("rebuild", "--index", index, "--type", "tree").exit_code == 2
+
+
 def test_prune(index):
     for _ in range(3):
         answer("rebuild", "--index", index)

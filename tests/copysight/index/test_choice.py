@@ -1,6 +1,9 @@
+import faiss
+import numpy as np
 import pytest
 
 from copysight.errors import InvalidArgument
+from copysight.index import ann
 from copysight.index.choice import choose, of_kind, widened
 
 
@@ -43,3 +46,16 @@ def test_widening_ends(kind: str) -> None:
 def test_an_unknown_type_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="flat, sq8"):
         of_kind("annoy", 10)
+
+
+@pytest.mark.parametrize("kind", ["ivf_sq8", "ivf_rabitq"])
+def test_lists_are_trained_alike_by_another_index_as_on_a_gpu(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wheel for CPUs stands in for the one for GPUs: the same k-means, in an index of its own."""
+    vectors = np.random.default_rng(0).normal(size=(2000, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    plain = faiss.serialize_index(ann.build(of_kind(kind, 2000), vectors))
+    asked = []
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", lambda index: asked.append(index) or index, raising=False)
+    assert np.array_equal(faiss.serialize_index(ann.build(of_kind(kind, 2000), vectors)), plain)
+    assert [index.ntotal for index in asked] == [of_kind(kind, 2000).lists]
