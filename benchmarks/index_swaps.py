@@ -34,13 +34,13 @@ from benchmarks.index_million import describe
 from benchmarks.mixture import Floats, mixture, unit
 from copysight.catalog import Added, NewItem
 from copysight.index import Index, Match, Snapshot, publish
+from copysight.index.choice import Choice
 
 CHUNK = 1000
 K = 10
 BATCH = 20  # items added, and deleted, in one turn of the writer
 NEVER = 2**31 - 1
 SAME = 1e-5
-NICE = 10
 LATEST = 200  # added items that are asked for
 
 Times: TypeAlias = "array[float]"  # seconds
@@ -48,7 +48,11 @@ Times: TypeAlias = "array[float]"  # seconds
 
 @dataclass(frozen=True)
 class Load:
-    """``rate`` searches a second, for ``quiet`` seconds without a writer; ``turns`` of adds and deletes a second."""
+    """``rate`` searches a second, for ``quiet`` seconds without a writer; ``turns`` of adds and deletes a second.
+
+    The writer is niced by ``nice``, as the service's own worker is. ``lists`` of the FAISS index and ``clusters`` are
+    fewer than usual, because it is the swaps that are measured and not the builds.
+    """
 
     count: int = 100_000
     dimension: int = 384
@@ -56,6 +60,14 @@ class Load:
     rate: float = 100.0
     quiet: float = 30.0
     turns: float = 2.0
+    nice: int = 10
+    lists: int = 128
+    clusters: int = 16
+
+    @property
+    def choice(self) -> Choice:
+        """Probes as many as an eighth of the lists, 8 at least."""
+        return Choice("ivf_sq8", lists=self.lists, probes=min(self.lists, max(8, self.lists // 8)))
 
 
 @dataclass
@@ -104,7 +116,7 @@ def measured(scratch: Path, load: Load) -> Record:
     with Index.create(scratch / "index", describe(scratch / "bundle", load.dimension)) as index:
         for start in range(0, load.count, CHUNK):
             add(index, [(f"fixed/{row}", vectors[row]) for row in range(start, min(load.count, start + CHUNK))])
-        publish(index)
+        publish(index, choice=load.choice, clusters=load.clusters)
         reader = Reader(index, vectors, record)
         end = time.perf_counter() + load.quiet
         reader.search(load.rate, lambda: record.without, lambda: time.perf_counter() > end)
@@ -179,15 +191,15 @@ def writing(directory: Path, load: Load, record: Record) -> Iterator[None]:
 
 
 def write(directory: Path, load: Load) -> None:
-    """Publish the generations, while a thread adds and deletes as much. Niced, as the service's own worker is."""
-    os.nice(NICE)
+    """Publish the generations, while a thread adds and deletes as much."""
+    os.nice(load.nice)
     stop = threading.Event()
     with Index.open(directory) as index:
         turning = threading.Thread(target=turn, args=(index, load, stop))
         turning.start()
         try:
             for _ in range(load.generations):
-                publish(index)
+                publish(index, choice=load.choice, clusters=load.clusters)
         finally:
             stop.set()
             turning.join()

@@ -29,20 +29,23 @@ def say(answer: dict[str, Any]) -> None:
 
 
 def heard() -> dict[str, Any] | None:
-    """The next command; read byte by byte, because the fork reads on from here."""
+    """The next command; read byte by byte, because the fork reads on from here. None at the end."""
     line = b""
     while not line.endswith(b"\n"):
         byte = os.read(0, 1)
         if not byte:
             return None
         line += byte
-    return dict(json.loads(line))
+    try:
+        return dict(json.loads(line))
+    except ValueError:  # a command that died has taken its beginning along
+        return {}
 
 
 def listen(killer: Killer) -> None:
     """What the test says to the running command, which ends with the test."""
     sys.setprofile(None)
-    while command := heard():
+    while (command := heard()) is not None:
         if "arm" in command:
             killer.arm(**command["arm"])
         say(killer.report())
@@ -64,7 +67,7 @@ def run(command: dict[str, Any]) -> None:
 
 def main() -> None:
     os.dup2(2, 1)  # what commands print goes to the log
-    while command := heard():
+    while (command := heard()) is not None:
         if "run" not in command:  # meant for a command that has died meanwhile
             continue
         child = os.fork()

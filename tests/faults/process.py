@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 
 from tests.faults.killer import ROOT
 
@@ -70,6 +71,13 @@ class Run:
         self.phase = said.get("phase", "")
         self.steps, self.marks, self.seconds = (said.get(key) for key in ("steps", "marks", "seconds"))
         assert self.killed or said["ended"] == 0, said
+
+
+def moment(rng: np.random.Generator, marks: dict[str, int], begin: int, end: int) -> int:
+    """A step between two: as likely within one function of ours as within another, however long they take."""
+    bounds = [*sorted({begin, *(mark for mark in marks.values() if begin < mark < end)}), end]
+    number = int(rng.integers(len(bounds) - 1))
+    return int(bounds[number] + (bounds[number + 1] - bounds[number]) * rng.random()) + 1
 
 
 class Server:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.copysight.catalog_versions import as_version_1, outline
 from tests.faults.ledger import Ledger
-from tests.faults.process import Launcher, Run
+from tests.faults.process import Launcher, Run, moment
 
 log = logging.getLogger(__name__)
 TRIES = 3
@@ -44,7 +44,7 @@ class Campaign:
             if hits == self.kills:
                 return
             assert number < TRIES * self.kills, f"only {hits} of {number} kills hit"
-            at = int(begin + (end - begin) * self.rng.random()) + 1
+            at = moment(self.rng, whole.marks, begin, end)
             by_clock = number % 4 == 3 and last is None
             share = (begin + (end - begin) * self.rng.random()) / whole.steps
             run = self._run(prepare(), {"after": whole.seconds * share} if by_clock else {"at": at})

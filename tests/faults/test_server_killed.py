@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
 from tests.faults.ledger import Ledger
-from tests.faults.process import Launcher, Server
+from tests.faults.process import Launcher, Server, moment
 
 log = logging.getLogger(__name__)
 TRIES = 3  # for a kill that shall hit: one by the clock may come too late
@@ -34,16 +35,16 @@ class Campaign:
 
     def __call__(self, function: str, prepare: Prepare) -> None:
         """Let a server act, die within ``function``, and do so until as many kills as wanted have hit."""
-        first, last, seconds = self._measured(function, prepare)
+        counted = self._measured(prepare)
         for number in count():
             if len(self.phases) == self.kills:
                 return
             assert number < TRIES * self.kills, f"only {len(self.phases)} of {number} kills hit"
-            at = int(first + (last - first) * self.rng.random()) + 1
-            how = {"after": seconds * self.rng.random()} if number % 4 == 3 else {"at": at}
+            at = moment(self.rng, counted["marks"], counted["marks"][function], counted["steps"])
+            how = {"after": counted["seconds"] * self.rng.random()} if number % 4 == 3 else {"at": at}
             self._once(function, prepare, how)
 
-    def _measured(self, function: str, prepare: Prepare) -> tuple[int, int, float]:
+    def _measured(self, prepare: Prepare) -> dict[str, Any]:
         server = self._served()
         act = prepare(server)
         server.arm()
@@ -53,7 +54,7 @@ class Campaign:
         self.ledger.acknowledged()
         counted = server.report()
         server.kill()
-        return counted["marks"][function], counted["steps"], counted["seconds"]
+        return counted
 
     def _once(self, function: str, prepare: Prepare, how: dict[str, float]) -> None:
         server = self._served()

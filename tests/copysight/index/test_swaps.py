@@ -9,7 +9,7 @@ from benchmarks.index_swaps import Load
 
 
 def test_no_answer_is_wrong_while_generations_are_swapped(tmp_path: Path) -> None:
-    record = index_swaps.measured(tmp_path, Load(1000, 32, generations=4, rate=500, quiet=0.2, turns=20))
+    record = index_swaps.measured(tmp_path, Load(1000, 32, generations=4, rate=500, quiet=0.2, turns=20, lists=8))
     assert record.faults == []
     assert record.memory
     assert min(record.added, record.deleted, index_swaps.searches(record)) > 0
