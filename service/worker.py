@@ -56,7 +56,16 @@ def main() -> None:
 
 def arguments(limits: Limits, memory: int, seconds: float) -> list[str]:
     """The command line of a worker."""
-    return [sys.executable, "-m", "service.worker", json.dumps(asdict(limits)), str(memory), str(seconds)]
+    return [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "service.worker",
+        json.dumps(asdict(limits)),
+        str(memory),
+        str(seconds),
+    ]
 
 
 def send(channel: socket.socket, message: Message) -> None:
