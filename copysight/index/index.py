@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 class Status:
     """How an index stands; ``delta`` and ``tombstones`` are what a rebuild would fold in.
 
-    ``fault`` says why the generation that should be live is not; ``bytes`` is the size of the generation's files.
+    ``fault`` says why the generation that should be live is not; ``bytes`` is the size of the generation's files;
+    ``coming`` is the bundle that a re-embedding leads to, under way or stopped.
     """
 
     generation: str | None
@@ -44,6 +45,7 @@ class Status:
     sequence: int
     fault: str | None
     bytes: int
+    coming: str | None = None
 
     def rebuild_due(self, share: float = 0.1, least: int = 1000) -> bool:
         """Whether delta and tombstones have outgrown a share of the items, so that a rebuild pays."""
@@ -190,6 +192,7 @@ class Index:
             sequence=now.sequence,
             fault=self._fault,
             bytes=sum(file.stat().st_size for file in files),
+            coming=self.catalog.coming(),
         )
 
     def _refreshed(self) -> Snapshot:
