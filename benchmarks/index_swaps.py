@@ -41,6 +41,7 @@ K = 10
 BATCH = 20  # items added, and deleted, in one turn of the writer
 NEVER = 2**31 - 1
 SAME = 1e-5
+PATIENCE = 2.0  # seconds
 LATEST = 200  # added items that are asked for
 
 Times: TypeAlias = "array[float]"  # seconds
@@ -74,11 +75,12 @@ class Load:
 class Record:
     """What the reader saw: seconds of each search, megabytes after each swap, and what was wrong.
 
-    ``gone`` holds by id how many deletes had been acknowledged when that one was; ``new`` are the latest added items.
-    Of fixed size, because the memory of this very process is measured.
+    ``gone`` holds by id how many deletes had been acknowledged when that one was; an item that is ``going`` may be
+    found or not; ``new`` are the latest added items. Of fixed size, because the memory of this very process is measured.
     """
 
     gone: npt.NDArray[np.int32]
+    going: npt.NDArray[np.bool_]
     without: Times = field(default_factory=lambda: array("d"))
     beside: Times = field(default_factory=lambda: array("d"))
     loading: Times = field(default_factory=lambda: array("d"))
@@ -112,7 +114,8 @@ def main() -> None:
 def measured(scratch: Path, load: Load) -> Record:
     """Fill an index, search it alone, start the writer, search until it ends."""
     vectors = mixture(load.count, load.dimension, centres=max(1, load.count // 50), planted=1).vectors
-    record = Record(np.full(load.count + 1_000_000, NEVER, np.int32))
+    room = load.count + 1_000_000
+    record = Record(np.full(room, NEVER, np.int32), np.zeros(room, np.bool_))
     with Index.create(scratch / "index", describe(scratch / "bundle", load.dimension)) as index:
         for start in range(0, load.count, CHUNK):
             add(index, [(f"fixed/{row}", vectors[row]) for row in range(start, min(load.count, start + CHUNK))])
@@ -163,8 +166,7 @@ class Reader:
 
     def _faults(self, own: int, query: Floats, matches: Sequence[Match], acknowledged: int) -> Iterator[str]:
         gone = self.record.gone
-        deleted = gone[own] != NEVER  # by now: the search may have seen it or not
-        if not deleted and (matches[0].id != own or matches[0].similarity != 1.0):
+        if (matches[0].id != own or matches[0].similarity != 1.0) and not self._is_going(own):
             yield f"the query for {own} found {matches[:2]}"
         if len(matches) != K:
             yield f"the query for {own} found {len(matches)} results"
@@ -173,6 +175,13 @@ class Reader:
                 yield f"the deleted item {match.id} was found"
             if match.id <= len(self.vectors) and abs(self.vectors[match.id - 1] @ query - match.similarity) > SAME:
                 yield f"the query for {own} found {match}, which is not its cosine"
+
+    def _is_going(self, id_: int) -> bool:
+        """Whether the writer had said so before it deleted the item; its word may still be on the way."""
+        end = time.perf_counter() + PATIENCE
+        while not self.record.going[id_] and time.perf_counter() < end:
+            time.sleep(0.01)
+        return bool(self.record.going[id_])
 
 
 @contextmanager
@@ -214,6 +223,7 @@ def turn(index: Index, load: Load, stop: threading.Event) -> None:
         added = add(index, [(f"new/{number}/{i}", vector) for i, vector in enumerate(fresh(number, load.dimension))])
         chosen = [alive.pop(int(rng.integers(len(alive)))) for _ in range(BATCH)]
         tell({"new": added, "number": number})
+        tell({"going": chosen})
         index.delete(chosen)
         tell({"gone": chosen})
         alive += added
@@ -234,7 +244,9 @@ def listen(output: IO[str], load: Load, record: Record) -> None:
     """Take what the writer acknowledges, until it ends."""
     for line in output:
         said = json.loads(line)
-        if "gone" in said:
+        if "going" in said:
+            record.going[said["going"]] = True
+        elif "gone" in said:
             record.gone[said["gone"]] = record.deleted
             record.deleted += 1
         else:
