@@ -76,7 +76,7 @@ class Record:
     """What the reader saw: seconds of each search, megabytes after each swap, and what was wrong.
 
     ``gone`` holds by id how many deletes had been acknowledged when that one was; an item that is ``going`` may be
-    found or not; ``new`` are the latest added items. Of fixed size, because the memory of this very process is measured.
+    found or not; ``new`` are the latest added items. Of fixed size: the memory of this very process is measured.
     """
 
     gone: npt.NDArray[np.int32]
