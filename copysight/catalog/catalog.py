@@ -272,7 +272,7 @@ class Catalog:
         model: str,
         variant: str,
         swap: Callable[[], bool],
-        allow_missing: bool = True,
+        allow_missing: bool = False,
         supply: Supply | None = None,
     ) -> None:
         """Make a model live if ``swap``, called while no other writer can write, returns true.

@@ -14,7 +14,7 @@ from copysight import durable
 from copysight.blobs import Blobs
 from copysight.bundle import Bundle
 from copysight.catalog import Catalog
-from copysight.errors import IndexCorrupt, InvalidArgument
+from copysight.errors import BundleMismatch, IndexCorrupt, InvalidArgument
 from copysight.index.delta import Delta
 from copysight.index.generation import Generation, open_generation
 from copysight.index.hidden import Hidden
@@ -239,8 +239,7 @@ class Index:
         """A warm snapshot; None when the generation's model is not live, or its tombstones are forgotten."""
         made = generation.manifest
         if live and made.bundle != self.catalog.model():
-            # A publisher died between the swap of the pointer and its commit.
-            self.catalog.go_live(made.bundle, made.variant, lambda: self.layout.live() == generation.name)
+            self._complete(generation)
         if made.bundle != self.catalog.model():
             return None
         bundle = bundles.load(self.layout.bundles / made.bundle)
@@ -261,6 +260,22 @@ class Index:
         if len(generation):
             snapshot.search(generation.vectors[:1], 1)  # touches the pages that every search touches
         return snapshot
+
+    def _complete(self, generation: Generation) -> None:
+        """Finish for a publisher that died between the swap of the pointer and its commit.
+
+        Its last vectors may have gone with the commit: then the model before stays, and the next rebuild of it repairs
+        the pointer. Raises ``IndexCorrupt``.
+        """
+        made = generation.manifest
+        try:
+            swapped = lambda: self.layout.live() == generation.name  # noqa: E731 - by the time that it is our turn
+            self.catalog.go_live(made.bundle, made.variant, swapped, allow_missing=False)
+        except BundleMismatch as error:
+            raise IndexCorrupt(
+                f"{generation.path} was about to go live when its publisher was stopped, and {error.message}",
+                generation=generation.name,
+            ) from error
 
     def _without_generation(self) -> Snapshot:
         model = self.catalog.model()

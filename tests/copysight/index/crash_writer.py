@@ -8,14 +8,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
-from copysight.catalog import Catalog, NewItem, schema
+from copysight.catalog import Catalog, Item, NewItem, schema
 from copysight.index import Gate, Index, backup, publish, rollback
 from copysight.index.choice import of_kind
 from tests.faults.killer import Killer
@@ -23,8 +23,8 @@ from tests.faults.killer import Killer
 D = 16
 
 
-def vector(seed: int) -> np.ndarray:
-    drawn = np.random.default_rng(seed).normal(size=D)
+def vector(seed: int, dimension: int = D) -> np.ndarray:
+    drawn = np.random.default_rng(seed).normal(size=dimension)
     return (drawn / np.linalg.norm(drawn)).astype(np.float32)
 
 
@@ -68,6 +68,24 @@ def save(index: Index, command: dict[str, Any]) -> None:
     say({"ack": "all"})
 
 
+def switch(index: Index, command: dict[str, Any]) -> None:
+    """Go over to another bundle of 8 numbers, while somebody adds at the last moment."""
+    second = index.install(command["bundle"])
+    index.catalog.prepare(second.id, "fp32")
+
+    def supply(lacking: Sequence[Item]) -> dict[str, np.ndarray]:
+        return {item.sha256: vector(int(item.key), 8) for item in lacking}
+
+    def one_more(*given: Any) -> None:
+        index.catalog.add(items(1000, 1), model=index.catalog.model())
+        go_live(*given)
+
+    go_live = index.catalog.go_live
+    index.catalog.go_live = one_more  # type: ignore[method-assign] - after the last look at what is missing
+    publish(index, model=second.id, supply=supply, keep=2)
+    say({"ack": "all"})
+
+
 def migrate(directory: Path) -> None:
     """A later program opens the catalog: its step makes a column, fills it, and makes an index."""
 
@@ -92,6 +110,7 @@ OPERATIONS: dict[str, Callable[[Index, dict[str, Any]], None]] = {
     "build": build,
     "rollback": back,
     "backup": save,
+    "switch": switch,
 }
 
 

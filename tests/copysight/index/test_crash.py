@@ -103,18 +103,21 @@ def kills(request: pytest.FixtureRequest, writer: Writer, index: Index, add: Cal
 START = {id_: id_ - 1 for id_ in range(1, 46) if id_ not in {1, 31, 41}}
 
 
-def check(directory: Path, nearest: Callable, unit: Callable) -> dict[str, int]:
+def check(directory: Path, nearest: Callable, unit: Callable, fault: str | None = None) -> dict[str, int]:
     """The index opens, is sound, and answers like brute force over its catalog; returns ids by key."""
     with Index.open(directory) as index:
-        assert index.status().fault is None
+        found = index.status().fault
+        assert found is None or (fault is not None and fault in found)
         assert verify_but_strays(index) == []
         items = index.catalog.page(limit=1000)
         seeds = {item.id: int(item.key) for item in items}
-        vectors = {id_: unit(seed) for id_, seed in seeds.items()}
+        dimension = index.bundle.dimension
+        vectors = {id_: unit(seed, dimension) for id_, seed in seeds.items()}
         for seed in (2, 35, 43, 100, 5000):
-            (matches,) = index.snapshot().search(unit(seed)[None], 7)
-            assert [(match.id, match.similarity) for match in matches] == nearest(vectors, unit(seed), 7)
+            (matches,) = index.snapshot().search(unit(seed, dimension)[None], 7)
+            assert [(match.id, match.similarity) for match in matches] == nearest(vectors, unit(seed, dimension), 7)
         publish(index)
+        assert index.status().fault is None
         assert not list(directory.rglob(".*.tmp"))
         return {item.key: item.id for item in items}
 
@@ -178,6 +181,25 @@ def test_backup(kills: Kills, nearest: Callable, unit: Callable) -> None:
         if saved.exists():
             assert kept(check(saved, nearest, unit))
         assert kept(check(directory, nearest, unit))
+
+
+@pytest.mark.parametrize(
+    "within", [("publish.publish", "gate.check"), ("history.go_live", "end")], ids=["embed", "swap"]
+)
+def test_another_bundle(
+    kills: Kills, nearest: Callable, unit: Callable, within: tuple[str, str], make_bundle: Callable, tmp_path: Path
+) -> None:
+    second = make_bundle(tmp_path / "second", "second", 8)
+    lives = set()
+    for directory, acknowledged in kills("switch", within=within, bundle=str(second.path)):
+        # Killed between pointer and commit, with a picture that came at the last moment: the old bundle stays.
+        found = check(directory, nearest, unit, fault="was about to go live")
+        assert kept({key: id_ for key, id_ in found.items() if int(key) < 1000})
+        with Index.open(directory) as index:
+            lives.add(index.bundle.id)
+            assert index.bundle.id == second.id or not acknowledged
+            assert index.bundle.id == second.id or index.catalog.coming() == second.id
+    assert len(lives) == (1 if within[1] != "end" else 2)
 
 
 def test_migrate(kills: Kills, nearest: Callable, unit: Callable) -> None:
