@@ -17,24 +17,26 @@ from copysight.index import Index
 from service import access, decoding, errors
 from service.batching import Batcher
 from service.bounds import Bounds
+from service.fetching import Allowed, Fetcher
+from service.headers import SecurityHeaders, cors
 from service.journal import Journal
 from service.metrics import Metrics
 from service.models import Models
-from service.routes import attention, clusters, embed, health, images, index, page, search, whoami
+from service.routes import attention, clusters, docs, embed, health, images, index, page, search, whoami
 from service.schedule import Rebuilder, keep
 from service.settings import Settings
 from service.state import State
 
-ROUTERS = (embed, search, clusters, attention, images, index, health, whoami, page)
+ROUTERS = (embed, search, clusters, attention, images, index, health, whoami, docs, page)
 
 
 def create_app(settings: Settings, opened: Index) -> FastAPI:
     """An application that serves one opened index, which it closes when it ends."""
-    metrics = Metrics()
+    metrics, allowed = Metrics(), Allowed.of(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        state = _state(settings, opened, metrics)
+        state = _state(settings, opened, metrics, allowed)
         snapshot = opened.snapshot()
         # Before anybody is answered: the precision is chosen, and the memory of a model call is there.
         _warm(state.embedder(snapshot))
@@ -48,6 +50,7 @@ def create_app(settings: Settings, opened: Index) -> FastAPI:
         state.decoders.shutdown()
         state.searchers.shutdown()
         state.decoding.close()
+        await state.fetcher.close()
         opened.close()
 
     app = FastAPI(
@@ -55,6 +58,8 @@ def create_app(settings: Settings, opened: Index) -> FastAPI:
         version=version("copysight"),
         description="Have we seen this picture before, where in it, and how sure are we?",
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
     )
     for module in ROUTERS:
         app.include_router(module.router)
@@ -64,6 +69,9 @@ def create_app(settings: Settings, opened: Index) -> FastAPI:
     app.add_exception_handler(Exception, errors.on_unexpected)
     app.add_middleware(Bounds, settings=settings)
     app.add_middleware(Journal, metrics=metrics)
+    if settings.origins:
+        app.add_middleware(cors, origins=settings.origins)
+    app.add_middleware(SecurityHeaders, others=bool(settings.origins))
     return app
 
 
@@ -71,7 +79,7 @@ def _warm(embedder: Embedder) -> None:
     embedder.embed([Image.new("RGB", (embedder.bundle.at_least, embedder.bundle.at_least))])
 
 
-def _state(settings: Settings, opened: Index, metrics: Metrics) -> State:
+def _state(settings: Settings, opened: Index, metrics: Metrics, allowed: Allowed) -> State:
     """All pools and threads are sized here, and nowhere else.
 
     A model call uses one thread; as many run at a time as there are processors. On a CPU a batch buys no throughput, so
@@ -85,6 +93,7 @@ def _state(settings: Settings, opened: Index, metrics: Metrics) -> State:
         index=opened,
         models=Models(settings.provider, settings.variant),
         batcher=Batcher(runners, settings.batch or (64 if gpu else 1), settings.queue, metrics),
+        fetcher=Fetcher(allowed, settings.max_bytes, settings.max_body, settings.fetch_seconds),
         decoding=decoding.of(settings, decoders),
         decoders=ThreadPoolExecutor(decoders, thread_name_prefix="decode"),
         few=decoders,

@@ -68,6 +68,18 @@ class ScopeMissing(CopysightError):
     code: ClassVar[str] = "scope_missing"
 
 
+class UrlRefused(PictureError):
+    """The address may not be fetched from."""
+
+    code: ClassVar[str] = "url_refused"
+
+
+class FetchFailed(PictureError):
+    """The address gave no picture."""
+
+    code: ClassVar[str] = "fetch_failed"
+
+
 class NotReady(CopysightError):
     """The service cannot answer searches at the moment."""
 
@@ -99,6 +111,8 @@ STATUS: dict[type[CopysightError], int] = {
     KeyMissing: 401,
     KeyUnknown: 401,
     ScopeMissing: 403,
+    UrlRefused: 403,
+    FetchFailed: 502,
     BodyTooLarge: 413,
     Overloaded: 503,
     NotReady: 503,

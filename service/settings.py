@@ -23,6 +23,11 @@ class Settings(BaseSettings):
         pattern="^(none|keys)?$",
         description="`keys`: every request shows an API key; `none`: nobody is asked. Left out: keys, but on loopback.",
     )
+    cors_origins: str = Field(
+        "",
+        pattern=r"^(\*|https?://[^/,\s]+(,https?://[^/,\s]+)*)?$",
+        description="Sites whose pages may ask: `https://photos.example`, by commas; `*`: all. Empty: none else.",
+    )
     provider: str = Field("cpu", pattern="^(cpu|cuda)$", description="Processor of the model: cpu or cuda.")
     variant: str = Field("auto", description="Precision of queries; auto: the fastest here that is as good.")
     runners: int = Field(0, ge=0, description="Model calls at a time; 0: one for each core.")
@@ -34,6 +39,14 @@ class Settings(BaseSettings):
     )
     decode_memory: int = Field(2 * 2**30, ge=64 * 2**20, description="Bytes that a decoding process may take.")
     decode_seconds: float = Field(10.0, gt=0, description="Seconds that a decoding process may take for one picture.")
+    fetch_hosts: str = Field(
+        "",
+        description="Hosts to fetch pictures from by URL, by commas: `name`, `name:port`, `*.name`, `*`. Empty: none.",
+    )
+    fetch_networks: str = Field(
+        "", description="Private networks that may be fetched from all the same, `10.1.0.0/16` say; by commas."
+    )
+    fetch_seconds: float = Field(10.0, gt=0, description="Seconds that a fetch may take, with its redirects.")
     batch: int = Field(0, ge=0, description="Most pictures of one model call; 0: 1 on a CPU, 64 on a GPU.")
     queue: int = Field(256, ge=1, description="Most pictures that wait; beyond it requests get 503.")
     deadline: float = Field(30.0, gt=0, description="Seconds after which a request is given up with 504.")
@@ -49,6 +62,11 @@ class Settings(BaseSettings):
     rebuild_when_due: bool = Field(
         True, description="Rebuild when what is newer than the generation outgrows a tenth of it."
     )
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Sites whose pages may ask."""
+        return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
 
     @property
     def limits(self) -> Limits:

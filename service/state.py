@@ -7,6 +7,7 @@ from copysight.embedder import Embedder
 from copysight.index import Index, Snapshot
 from service.batching import Batcher
 from service.decoding import Decoding
+from service.fetching import Fetcher
 from service.keys import Keys
 from service.metrics import Metrics
 from service.models import Models
@@ -34,6 +35,7 @@ class State:
     index: Index
     models: Models
     batcher: Batcher
+    fetcher: Fetcher
     decoding: Decoding
     decoders: ThreadPoolExecutor
     few: int

@@ -11,6 +11,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from copysight.errors import InvalidArgument
+from service.fetching import Url, is_url
 from service.settings import Settings
 
 FORMS = (
@@ -44,9 +45,9 @@ PICTURES_BODY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Body:
-    """A request's pictures as bytes, in order, and its other fields."""
+    """A request's pictures as bytes or where to fetch them, in order, and its other fields."""
 
-    pictures: Sequence[bytes]
+    pictures: Sequence[bytes | Url]
     fields: Mapping[str, Any]
 
 
@@ -104,7 +105,9 @@ def _json(data: bytes) -> Body:
     return Body([_decoded(image) for image in images], fields)
 
 
-def _decoded(text: str) -> bytes:
+def _decoded(text: str) -> bytes | Url:
+    if is_url(text):
+        return Url(text)
     if text.startswith("data:"):
         head, _, text = text.partition(",")
         if not head.endswith(";base64"):

@@ -14,6 +14,7 @@ from copysight.errors import PictureError
 from copysight.images import Picture
 from service import threads
 from service.batching import Turn
+from service.fetching import Url
 from service.state import State
 
 Float = npt.NDArray[np.float32]
@@ -42,7 +43,7 @@ class _Prepared:
 
 
 async def look(
-    state: State, embedder: Embedder, data: Sequence[bytes], outputs: tuple[str, ...]
+    state: State, embedder: Embedder, data: Sequence[bytes | Url], outputs: tuple[str, ...]
 ) -> list[Seen | PictureError]:
     """Outputs of the model for each picture, or the error that one picture has: neighbours are unharmed.
 
@@ -50,10 +51,11 @@ async def look(
     """
     for output in outputs:
         embedder.bundle.graph_of(output)
+    fetched = await state.fetcher.all(data)
     # A few at a time: the pictures of a bulk caller would else all stand before the next caller's first.
     few = asyncio.Semaphore(state.few)
-    with state.batcher.accepted(len(data)) as turn:
-        work = [asyncio.ensure_future(_seen(state, embedder, one, outputs, turn, few)) for one in data]
+    with state.batcher.accepted(len(fetched)) as turn:
+        work = [asyncio.ensure_future(_seen(state, embedder, one, outputs, turn, few)) for one in fetched]
         try:
             return list(await asyncio.gather(*work))
         finally:
@@ -61,7 +63,7 @@ async def look(
                 one.cancel()
 
 
-async def look_at_one(state: State, embedder: Embedder, data: bytes, outputs: tuple[str, ...]) -> Seen:
+async def look_at_one(state: State, embedder: Embedder, data: bytes | Url, outputs: tuple[str, ...]) -> Seen:
     """The same for a single picture, whose error is the request's."""
     [seen] = await look(state, embedder, [data], outputs)
     if isinstance(seen, PictureError):
@@ -70,14 +72,25 @@ async def look_at_one(state: State, embedder: Embedder, data: bytes, outputs: tu
 
 
 async def _seen(
-    state: State, embedder: Embedder, data: bytes, outputs: tuple[str, ...], turn: Turn, few: asyncio.Semaphore
+    state: State,
+    embedder: Embedder,
+    data: bytes | PictureError,
+    outputs: tuple[str, ...],
+    turn: Turn,
+    few: asyncio.Semaphore,
 ) -> Seen | PictureError:
+    if isinstance(data, PictureError):  # it could not be fetched
+        return _rejected(state, data)
     async with few:
         found = await threads.on(state.decoders, _prepare, state, embedder, data, outputs)
     if isinstance(found, PictureError):
-        state.metrics.rejections.labels(found.code).inc()
-        return found
+        return _rejected(state, found)
     return Seen(data, found.sha256, found.picture, await state.batcher.run(turn, embedder, found.inputs, outputs))
+
+
+def _rejected(state: State, error: PictureError) -> PictureError:
+    state.metrics.rejections.labels(error.code).inc()
+    return error
 
 
 def _prepare(state: State, embedder: Embedder, data: bytes, outputs: tuple[str, ...]) -> _Prepared | PictureError:
