@@ -1,0 +1,67 @@
+"""What browsers are told, and which other sites may ask."""
+
+import base64
+import hashlib
+import re
+
+import pytest
+
+from copysight.errors import InvalidArgument
+from service.cli import read_settings
+from tests.service.conftest import serving
+
+ELSEWHERE = "https://photos.example"
+
+
+@pytest.mark.parametrize("path", ["/index", "/images", "/nowhere", "/healthz", "/"])
+def test_nothing_is_loaded_framed_or_guessed(http, path):
+    headers = http.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+
+
+def test_answers_are_not_stored_but_thumbnails_are(http):
+    assert http.get("/index").headers["cache-control"] == "no-store"
+    assert "max-age" in http.get("/images/1/thumbnail").headers["cache-control"]
+
+
+def test_the_docs_run_only_their_own_script(http):
+    answer = http.get("/docs")
+    [script] = re.findall(r"<script>(.*?)</script>", answer.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    rule = next(part for part in answer.headers["content-security-policy"].split(";") if "script-src" in part)
+    assert rule.split() == ["script-src", "https://cdn.jsdelivr.net", f"'sha256-{digest}'"]
+
+
+def test_other_sites_may_not_ask(http):
+    answer = http.get("/index", headers={"origin": ELSEWHERE})
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert "access-control-allow-origin" not in answer.headers
+    asked = {"origin": ELSEWHERE, "access-control-request-method": "POST"}
+    assert "access-control-allow-origin" not in http.options("/search", headers=asked).headers
+
+
+def test_a_named_site_may_ask_before_it_shows_a_key(index):
+    with serving(index, cors_origins=f"{ELSEWHERE},http://localhost:3000", auth="keys") as server:
+        asked = {"origin": ELSEWHERE, "access-control-request-method": "POST"}
+        asked |= {"access-control-request-headers": "authorization"}
+        before = server.http.options("/search", headers=asked)
+        assert before.status_code == 200
+        assert before.headers["access-control-allow-origin"] == ELSEWHERE
+        refused = server.http.get("/index", headers={"origin": ELSEWHERE})
+        assert refused.status_code == 401
+        assert refused.headers["access-control-allow-origin"] == ELSEWHERE
+        assert "access-control-allow-credentials" not in refused.headers
+        other = server.http.get("/index", headers={"origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.parametrize(
+    "origins", ["photos.example", "https://a.example/path", "https://a.example, https://b.example"]
+)
+def test_an_origin_that_is_none_is_refused_at_the_start(origins):
+    with pytest.raises(InvalidArgument, match="cors_origins"):
+        read_settings({"cors_origins": origins})
