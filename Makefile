@@ -2,8 +2,9 @@
 #   make serve      example index, server on 127.0.0.1:8000 (serving dependencies only)
 #   make install    everything: serving, training, tests     make lint    ruff and mypy
 #   make test       all tests but the long ones              make check   lint and test
-#   make test-long  the long ones                            make lock    refresh the lock files
+#   make test-long  the long ones (log: var/test-long.log)   make lock    refresh the lock files
 #   make test-containers  builds the image, runs it, kills it; needs a container engine
+#   make screenshots  the page's views, in var/screenshots (needs chromium)
 #   make bench      speed and cost tables; COPYSIGHT_DATA names a folder of pictures
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-versio
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade
 PHOTOGRAPHS := $(shell cat requirements/photographs.txt)
 
-.PHONY: serve example install test test-long test-containers lint check lock bench
+.PHONY: serve example install test test-long test-containers lint check lock bench screenshots
 .DELETE_ON_ERROR:
 
 serve: $(SERVING) $(EXAMPLE)
@@ -32,7 +33,8 @@ test: $(EVERYTHING)
 	$(BIN)/python -m pytest -m "not long"
 
 test-long: $(EVERYTHING)
-	$(BIN)/python -m pytest -m long
+	mkdir -p var
+	$(BIN)/python -m pytest -m long --log-file var/test-long.log --log-file-level INFO
 
 test-containers: $(EVERYTHING)
 	COPYSIGHT_CONTAINERS=1 $(BIN)/python -m pytest tests/containers
@@ -47,6 +49,11 @@ check: lint test
 bench: $(EVERYTHING)
 	set -e; for table in benchmarks/[a-z]*.py; do \
 		echo "== $$table"; $(BIN)/python -m benchmarks.$$(basename $$table .py); done
+
+screenshots: $(EVERYTHING) $(EXAMPLE)
+	$(BIN)/python -c "from PIL import Image; Image.open('var/pictures/coffee.png').convert('RGB').crop((40, 30, 560, 380)) \
+		.resize((400, 270)).save('var/edited.jpg', quality=50)"
+	$(BIN)/python -m benchmarks.screenshots var/example var/edited.jpg var/screenshots
 
 lock: $(EVERYTHING)
 	$(COMPILE) pyproject.toml --extra cpu --output-file requirements/cpu.txt
