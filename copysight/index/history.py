@@ -82,11 +82,7 @@ def prune_locked(index: Index, keep: int) -> list[str]:
     kept = {*names[-max(1, keep) :], index.layout.live()}
     gone = [name for name in names if name not in kept]
     for name in gone:
-        # Renamed first, so that a killed removal leaves nothing that looks like a generation.
-        hidden = index.layout.generations / f".{name}.gone"
-        (index.layout.generations / name).rename(hidden)
-        durable.sync_directory(index.layout.generations)
-        shutil.rmtree(hidden)
+        _let_go(index.layout.generations / name)
     _forget(index, sorted(set(names) - set(gone)))
     return gone
 
@@ -95,6 +91,7 @@ def clean(index: Index) -> None:
     """Remove what killed publishers and writers have left half done; the publisher's lock must be held."""
     layout = index.layout
     _remove(layout.generations.glob(".*"))
+    _remove(layout.bundles.glob(".*"))
     _remove(layout.root.glob(f".{CURRENT}.*.tmp"))
     with index.blobs.sweep():
         _remove(layout.blobs.glob("??/.*.tmp"))
@@ -104,10 +101,20 @@ def clean(index: Index) -> None:
 
 def _forget(index: Index, names: Iterable[str]) -> None:
     made = [described for name in names if (described := _described(index.layout, name)) is not None]
-    index.catalog.forget(
-        horizon=min((described.sequence for described in made), default=0),
-        keep={described.bundle for described in made},
-    )
+    needed = {described.bundle for described in made}
+    index.catalog.forget(horizon=min((described.sequence for described in made), default=0), keep=needed)
+    needed |= {index.catalog.model(), index.catalog.coming() or ""}
+    for path in index.layout.bundles.glob("[!.]*"):
+        if path.name not in needed:
+            _let_go(path)
+
+
+def _let_go(directory: Path) -> None:
+    # Renamed first, so that a killed removal leaves nothing that looks whole.
+    hidden = directory.with_name(f".{directory.name}.gone")
+    directory.rename(hidden)
+    durable.sync_directory(directory.parent)
+    shutil.rmtree(hidden)
 
 
 def _described(layout: Layout, name: str) -> Manifest | None:

@@ -19,6 +19,7 @@ from copysight.index.delta import Delta
 from copysight.index.generation import Generation, open_generation
 from copysight.index.hidden import Hidden
 from copysight.index.layout import Layout
+from copysight.index.lock import publishing
 from copysight.index.snapshot import Snapshot
 from copysight.scoring import Judge
 
@@ -150,8 +151,12 @@ class Index:
                 return self._refreshed()
 
     def install(self, bundle: str | Path) -> Bundle:
-        """Copy another bundle into the index, for re-embedding; it becomes live when a generation of it does."""
-        return _install(self.layout, bundles.load(bundle))
+        """Copy another bundle into the index, for re-embedding; it becomes live when a generation of it does.
+
+        Waits for a publisher that is at work: each clears away bundles that nobody needs, and copies that were stopped.
+        """
+        with publishing(self.layout, wait=True):
+            return _install(self.layout, bundles.load(bundle))
 
     def delete(self, ids: Iterable[int]) -> int:
         """Delete items, and the blobs that no item shows any more; returns how many items were there."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from copysight import bundle as bundles
 from copysight.catalog import Catalog, Item, NewItem, schema
 from copysight.index import Gate, Index, backup, publish, rollback
 from copysight.index.choice import of_kind
@@ -70,8 +71,9 @@ def save(index: Index, command: dict[str, Any]) -> None:
 
 def switch(index: Index, command: dict[str, Any]) -> None:
     """Go over to another bundle of 8 numbers, while somebody adds at the last moment."""
-    second = index.install(command["bundle"])
+    second = bundles.load(command["bundle"])
     index.catalog.prepare(second.id, "fp32")
+    index.install(second.path)
 
     def supply(lacking: Sequence[Item]) -> dict[str, np.ndarray]:
         return {item.sha256: vector(int(item.key), 8) for item in lacking}

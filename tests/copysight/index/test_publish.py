@@ -223,6 +223,25 @@ class TestAnotherBundle:
         assert index.bundle.id == first.id
         assert index.snapshot().search(unit(9)[None], 1)[0][0].similarity == 1.0
 
+    def test_bundles_that_nobody_needs_are_removed_and_one_that_is_coming_is_kept(
+        self, index: Index, add: Callable, second: Bundle, unit: Callable, make_bundle: Callable, tmp_path: Path
+    ) -> None:
+        add(index, *range(5))
+        publish(index)
+        first, third = index.bundle, make_bundle(tmp_path / "third", "third", 8)
+        index.catalog.prepare(second.id, "fp32")
+        for bundle in (second, third):
+            index.install(bundle.path)
+        (index.layout.bundles / ".stopped.tmp").mkdir()
+        prune(index, keep=1)
+        assert {path.name for path in index.layout.bundles.iterdir()} == {first.id, second.id}
+        self.embed(index, second, unit)
+        publish(index, model=second.id, keep=2)
+        assert {path.name for path in index.layout.bundles.iterdir()} == {first.id, second.id}  # to go back to
+        prune(index, keep=1)
+        assert {path.name for path in index.layout.bundles.iterdir()} == {second.id}
+        assert index.catalog.missing_count(first.id) == 5
+
     def test_left_out_items_appear_when_their_vector_comes(
         self, index: Index, add: Callable, second: Bundle, unit: Callable, sha: Callable
     ) -> None:
