@@ -7,7 +7,7 @@ import { fill, labelled, make, notice, slider } from "./elements.js";
 import { badge, bar, words } from "./verdict.js";
 import { Windowed } from "./windowed.js";
 
-const CARD = { width: 190, height: 300 };
+const CARD = { width: 170, height: 300 };
 
 /** Shows the view; `query` holds `id`, `least`, `k`, `collection`, `field`, `value`, all optional. */
 export async function show(view, query) {

@@ -25,10 +25,17 @@ export function badge(verdict) {
   return make("span", { class: `badge ${verdict}` }, icon, said);
 }
 
+/** Percent without false certainty: what is not quite 0 or 100 does not say so. */
+function inWords(percent) {
+  if (percent > 99.9 && percent < 100) return "> 99.9";
+  if (percent > 0 && percent < 0.1) return "< 0.1";
+  return percent.toFixed(percent > 99 || percent < 1 ? 1 : 0).replace(".0", "");
+}
+
 /** The probability of a copy as a bar; "no calibration" where there is none. */
 export function bar(probability) {
   if (probability === null) return make("span", { class: "hint" }, "not calibrated");
-  const percent = (100 * probability).toFixed(probability > 0.99 && probability < 1 ? 1 : 0);
+  const percent = inWords(100 * probability);
   const fill = make("span", { class: "fill" });
   fill.style.width = `${100 * probability}%`;
   return make("span", { class: "probability", role: "img", "aria-label": `probability of a copy ${percent} percent` },

@@ -17,7 +17,7 @@ def locked(tmp_path, built):
 
 
 def give(page, key):
-    page.get_by_label("Key").fill(key)
+    page.locator("#key-value").fill(key)
     page.get_by_role("button", name="Use this key").click()
 
 

@@ -1,0 +1,88 @@
+"""Screenshots of every view of the page: `python -m benchmarks.screenshots INDEX PICTURE OUT`, or `make screenshots`.
+
+INDEX is an index (that of `make example`, say), PICTURE an edited copy of one of its pictures; PNG files go to OUT.
+"""
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+from playwright.sync_api import Page, sync_playwright
+
+VIEWS = {
+    "search": ("search", ".answer .card"),
+    "attention": ("attention", "canvas"),
+    "clusters": ("clusters", ".heap"),
+    "collection": ("collection", ".card img"),
+}
+LOOKS: dict[str, Any] = {
+    "": {"viewport": {"width": 1180, "height": 820}},
+    "-dark": {"viewport": {"width": 1180, "height": 820}, "color_scheme": "dark"},
+    "-phone": {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2},
+}
+
+
+def main(index: Path, picture: Path, out: Path) -> None:
+    """Start a server, look at everything, stop it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([sys.executable, "-m", "cli", "serve", "--index", str(index), "--port", str(port)])
+    try:
+        wait(f"http://127.0.0.1:{port}/healthz")
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+            for suffix, look in LOOKS.items():
+                page = browser.new_context(**look).new_page()
+                for name, (view, ready) in VIEWS.items():
+                    shoot(page, f"http://127.0.0.1:{port}/#/{view}", ready, picture, out / f"{name}{suffix}.png")
+                compare(page, f"http://127.0.0.1:{port}/#/search", picture, out / f"compare{suffix}.png")
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wait(address: str) -> None:
+    """Until the server answers, half a minute at most."""
+    for _ in range(300):
+        try:
+            httpx.get(address)
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    sys.exit("the server did not start within 30 s")
+
+
+def shoot(page: Page, address: str, ready: str, picture: Path, file: Path) -> None:
+    """One view, with the picture given to those that ask for one."""
+    page.goto(address)
+    page.locator("h1").wait_for()
+    if ready in (".answer .card", "canvas"):
+        page.locator("input[type=file]").set_input_files(picture)
+    page.locator(ready).first.wait_for()
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=file)
+
+
+def compare(page: Page, address: str, picture: Path, file: Path) -> None:
+    """The best match beside the query."""
+    page.goto(address)
+    page.reload()
+    page.locator("input[type=file]").set_input_files(picture)
+    page.locator(".answer .card").first.click()
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=file)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    target = Path(sys.argv[3])
+    target.mkdir(parents=True, exist_ok=True)
+    main(Path(sys.argv[1]), Path(sys.argv[2]), target)

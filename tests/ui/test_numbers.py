@@ -1,0 +1,34 @@
+"""What the page computes by itself: masks of attention, and percentages that claim no more than they know."""
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from copysight import attention
+
+
+def test_masks_are_those_of_the_library(shared, open_page):
+    maps = np.random.default_rng(0).dirichlet(np.ones(16), size=3).reshape(3, 4, 4).astype(np.float32)
+    page = open_page(shared)
+    for share in (0.3, 0.6, 0.9):
+        masks = page.evaluate(
+            "async ([maps, share]) => { const { massMask } = await import('/ui/maps.js');"
+            " return maps.map((map) => Array.from(massMask(map.flat(), share))); }",
+            [maps.tolist(), share],
+        )
+        assert np.array_equal(np.array(masks).reshape(3, 4, 4) > 0, attention.mass_masks(maps, share) > 0)
+
+
+@pytest.mark.parametrize(
+    ("probability", "words"),
+    [(1, "100 %"), (0.9997, "> 99.9 %"), (0.995, "99.5 %"), (0.42, "42 %"), (0.0003, "< 0.1 %"), (0, "0 %")],
+)
+def test_percentages(shared, open_page, probability, words):
+    page = open_page(shared)
+    page.locator(".dropzone").wait_for()
+    page.evaluate(
+        "async (p) => { const { bar } = await import('/ui/verdict.js');"
+        " document.getElementById('view').replaceChildren(bar(p)); }",
+        probability,
+    )
+    expect(page.locator(".probability .number")).to_have_text(words)
