@@ -57,6 +57,50 @@ def test_equal_vectors_come_by_id(index: Index, item: Callable, unit: Callable, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_more_equal_vectors_than_candidates_crowd_nothing_out(
+    index: Index, item: Callable, unit: Callable, kind: str
+) -> None:
+    equal = [item(f"{i}", i, vector=unit(1)) for i in range(300)]
+    index.catalog.add([*equal, *(item(f"{i}", i) for i in range(300, 500))], model=index.bundle.id)
+    publish(index, choice=replace(of_kind(kind, 500), few=0), gate=Gate(recall=0.5))
+    matches = found(index, unit(1), 20)
+    assert [score for _, score in matches] == [1.0] * 20
+    assert matches == sorted(matches, key=lambda match: match[0])
+    index.delete([id_ for id_, _ in matches])
+    left = found(index, unit(1), 20)
+    assert [score for _, score in left] == [1.0] * 20
+    assert not dict(left).keys() & dict(matches).keys()
+    assert found(index, unit(400), 1) == [(401, 1.0)]
+    index.delete(range(1, 301))
+    assert all(score < 1 and id_ > 300 for id_, score in found(index, unit(1), 20))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_tenants_with_the_same_keys_see_their_own(index: Index, item: Callable, unit: Callable, kind: str) -> None:
+    """The same keys, of which half show the same bytes; one replaces and deletes, the other notices nothing."""
+    own = {"a": 0, "b": 1000}
+    for tenant, first in own.items():
+        new = [item(f"{i}", i if i % 2 else first + i, collection=tenant) for i in range(200)]
+        index.catalog.add(new[:150], model=index.bundle.id)
+    publish(index, choice=replace(of_kind(kind, 300), few=0), gate=Gate(recall=0.5))
+    for tenant, first in own.items():
+        new = [item(f"{i}", i if i % 2 else first + i, collection=tenant) for i in range(150, 200)]
+        index.catalog.add(new, model=index.bundle.id)
+    keys = [f"{i}" for i in (1, 2, 3, 4, 151, 152)]
+    index.delete(one.id for one in index.catalog.find_many("a", keys[:2] + keys[4:]).values())
+    index.catalog.add([item("3", 5000, collection="a")], model=index.bundle.id, replace=True)
+    wide = Parameters(probes=1000, effort=500, candidates=200)
+    there = index.catalog.find_many("b", keys)
+    for key in keys:
+        seed = int(key) if int(key) % 2 else 1000 + int(key)
+        assert found(index, unit(seed), 1, collection="b", parameters=wide) == [(there[key].id, 1.0)]
+        mine = [index.catalog.get(id_) for id_, _ in found(index, unit(seed), 300, collection="a", parameters=wide)]
+        assert len(mine) == 196
+        assert {one.collection for one in mine} == {"a"}
+    assert found(index, unit(5000), 1, parameters=wide) == [(index.catalog.find("a", "3").id, 1.0)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_type_with_delta_deletes_and_replacement(
     index: Index, add: Callable, unit: Callable, nearest: Callable, kind: str
 ) -> None:
