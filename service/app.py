@@ -58,6 +58,7 @@ def create_app(settings: Settings, opened: Index) -> FastAPI:
         version=version("copysight"),
         description="Have we seen this picture before, where in it, and how sure are we?",
         lifespan=lifespan,
+        responses=errors.PROBLEMS,
         docs_url=None,
         redoc_url=None,
     )

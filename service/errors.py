@@ -1,6 +1,6 @@
 """From an error to an answer: the one table, and the form of RFC 9457."""
 
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import orjson
 from fastapi.exceptions import RequestValidationError
@@ -119,6 +119,17 @@ STATUS: dict[type[CopysightError], int] = {
     DeadlineExceeded: 504,
     CopysightError: 500,
 }
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {name: {"type": "string"} for name in ("type", "title", "code", "detail")}
+    | {"status": {"type": "integer"}},
+}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": description, "content": {MEDIA_TYPE: {"schema": PROBLEM}}}
+    for status, description in (("4XX", "It cannot be answered as asked."), ("5XX", "The service cannot answer."))
+}
+"""What the OpenAPI text says of the errors of every call."""
 HEADERS = {503: {"Retry-After": "1"}, 401: {"WWW-Authenticate": "Bearer"}}
 """What an error of a status says beside its body."""
 UNEXPECTED = "internal_error"

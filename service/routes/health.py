@@ -50,7 +50,7 @@ async def readyz(request: Request) -> Response:
     return answers.json(answers.head(snapshot) | found)
 
 
-@router.get("/metrics", dependencies=[READ])
+@router.get("/metrics", dependencies=[READ], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request) -> Response:
     """Prometheus text."""
     state: State = request.app.state.copysight

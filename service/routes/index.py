@@ -26,7 +26,9 @@ async def status(request: Request) -> Response:
 async def rebuild(
     request: Request,
     bundle: Annotated[str | None, Body(description="Go over to this bundle of the server's disk.")] = None,
-    allow_missing: Annotated[bool, Body(description="With `bundle`: leave out what has no original.")] = False,
+    allow_missing: Annotated[
+        bool, Body(strict=True, description="With `bundle`: leave out what has no original.")
+    ] = False,
 ) -> Response:
     """Start a process that builds and publishes a new generation; answers its job, or that of the one at work.
 

@@ -1,0 +1,52 @@
+"""The OpenAPI text against a real server: schemathesis makes requests, right and wrong ones, and checks each answer."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.service.conftest import serving
+
+LEFT_OUT = {
+    "positive_data_acceptance": "no schema can say which bytes are a picture, nor which items and jobs there are",
+    "allow_header_conformance": "Starlette's 405 names the methods of the first route of a path, not of all",
+}
+"""Checks that cannot hold here, and why; every other one is on."""
+
+
+def run(server, tmp_path, examples):
+    """Test cases that were sent; fails with what schemathesis says."""
+    program = Path(sys.executable).with_name("schemathesis")
+    phases = ["--phases", "examples,coverage,fuzzing", "--max-examples", str(examples), "--seed", "1"]
+    checks = ["--checks", "all", "--exclude-checks", ",".join(LEFT_OUT)]
+    hooks = {"SCHEMATHESIS_HOOKS": "tests.service.contract_hooks", "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [program, "run", f"{server.url}/openapi.json", *phases, *checks, "--no-color", "--continue-on-failure"],
+        cwd=tmp_path,
+        env=os.environ | hooks,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    found = re.search(r"([\d,]+) generated", done.stdout)
+    assert found is not None, done.stdout
+    cases = int(found[1].replace(",", ""))
+    print(f"{cases:,} cases")
+    assert server.http.get("/readyz").status_code == 200
+    assert 'status="500"' not in server.http.get("/metrics").text
+    return cases
+
+
+def test_answers_are_as_the_openapi_text_says(index, tmp_path):
+    with serving(index, decode="process") as server:
+        assert run(server, tmp_path, 2) > 100
+
+
+@pytest.mark.long
+def test_ten_thousand_cases(index, tmp_path):
+    with serving(index, decode="process") as server:
+        assert run(server, tmp_path, 500) >= 10_000
