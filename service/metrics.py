@@ -1,6 +1,6 @@
 """Prometheus metrics of one application."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
@@ -10,6 +10,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # memory, processor time, open files: process_*
         self.requests = Counter("copysight_requests", "Answered requests", ("route", "status"), registry=self.registry)
         self.rejections = Counter(
             "copysight_rejections", "Pictures and requests that were refused", ("code",), registry=self.registry

@@ -74,4 +74,5 @@ def test_a_running_service_says_which(tmp_path, tiny_bundle, pictures):
         metrics = server.http.get("/metrics").text
         assert re.search(rf'copysight_variant{{variant="{about["queries"]["variant"]}"}} 1\.0', metrics)
         assert 'copysight_variant_seconds{variant="fp32"}' in metrics
+        assert "process_resident_memory_bytes" in metrics
         assert "precision of queries" in server.log.read_text()
