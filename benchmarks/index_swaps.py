@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -52,7 +53,8 @@ class Load:
     """``rate`` searches a second, for ``quiet`` seconds without a writer; ``turns`` of adds and deletes a second.
 
     The writer is niced by ``nice``, as the service's own worker is. ``lists`` of the FAISS index and ``clusters`` are
-    fewer than usual, because it is the swaps that are measured and not the builds.
+    fewer than usual, because it is the swaps that are measured and not the builds. After ``limit`` seconds no further
+    generation is begun.
     """
 
     count: int = 100_000
@@ -64,6 +66,7 @@ class Load:
     nice: int = 10
     lists: int = 128
     clusters: int = 16
+    limit: float = 7200.0
 
     @property
     def choice(self) -> Choice:
@@ -207,7 +210,8 @@ def write(directory: Path, load: Load) -> None:
         turning = threading.Thread(target=turn, args=(index, load, stop))
         turning.start()
         try:
-            for _ in range(load.generations):
+            end = time.perf_counter() + load.limit
+            for _ in takewhile(lambda _: time.perf_counter() < end, range(load.generations)):
                 publish(index, choice=load.choice, clusters=load.clusters)
         finally:
             stop.set()
