@@ -49,6 +49,12 @@ def head(snapshot: Snapshot, embedder: Embedder | None = None) -> dict[str, Any]
     return about if embedder is None else about | {"variant": embedder.runtime.variant}
 
 
+def stamp(snapshot: Snapshot) -> dict[str, str]:
+    """The same as headers, for answers that are no JSON."""
+    generation = snapshot.generation.name if snapshot.generation else ""
+    return {"X-Copysight-Model": snapshot.bundle.id, "X-Copysight-Generation": generation}
+
+
 def parsed_filter(text: str | None) -> object | None:
     """A filter that came as text. Raises ``InvalidArgument``."""
     if text is None:

@@ -22,12 +22,12 @@ from service.headers import SecurityHeaders, cors
 from service.journal import Journal
 from service.metrics import Metrics
 from service.models import Models
-from service.routes import attention, clusters, docs, embed, health, images, index, page, search, whoami
+from service.routes import attention, clusters, docs, embed, health, images, index, openai, page, search, whoami
 from service.schedule import Rebuilder, keep
 from service.settings import Settings
 from service.state import State
 
-ROUTERS = (embed, search, clusters, attention, images, index, health, whoami, docs, page)
+ROUTERS = (embed, search, clusters, attention, images, index, health, whoami, openai, docs, page)
 
 
 def create_app(settings: Settings, opened: Index) -> FastAPI:

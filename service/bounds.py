@@ -1,8 +1,10 @@
 """What a request may cost: bytes and time; and an end to its work when the client has gone."""
 
 import asyncio
+import math
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import BodyTooLarge, DeadlineExceeded, problem, status_of
@@ -20,10 +22,12 @@ class Bounds:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        bounded = _Bounded(receive, send, self.settings.max_body)
+        # A body of lines may be endless: its route bounds each line, and the wait for it.
+        bulk = _is_bulk(scope)
+        bounded = _Bounded(receive, send, math.inf if bulk else self.settings.max_body)
         bounded.work = asyncio.ensure_future(self.app(scope, bounded.receive, bounded.send))
         try:
-            async with asyncio.timeout(self.settings.deadline):
+            async with asyncio.timeout(None if bulk else self.settings.deadline):
                 await bounded.work
         except TimeoutError:
             await self._give_up(scope, bounded)
@@ -42,10 +46,15 @@ class Bounds:
             await problem(status_of(error), error.code, error.message)(scope, bounded.receive, bounded.send)
 
 
+def _is_bulk(scope: Scope) -> bool:
+    kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+    return bool(scope["method"] == "POST" and scope["path"] == "/images" and kind == "application/x-ndjson")
+
+
 class _Bounded:
     """The two ends of one request, watched."""
 
-    def __init__(self, receive: Receive, send: Send, most: int) -> None:
+    def __init__(self, receive: Receive, send: Send, most: float) -> None:
         self._receive, self._send, self._most = receive, send, most
         self._bytes = 0
         self._ended = asyncio.Event()

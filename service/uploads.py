@@ -1,7 +1,6 @@
 """Pictures out of requests: multipart, raw bodies, or base64 in JSON."""
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,11 @@ FORMS = (
     "send pictures as multipart `file` (repeatable), as a raw body with a content type of image/*, or as JSON "
     '{"images": ["<base64 or data URI>"]}'
 )
+EXAMPLE = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEElEQVR42mNsYIAAJgaKGAAmCACQtTEKkQAAAABJRU5Erk"
+    "Jggg=="
+)
+"""The smallest picture that is taken: 8 x 8 pixels of grey."""
 PICTURES_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -35,7 +39,7 @@ PICTURES_BODY: dict[str, Any] = {
                     "type": "object",
                     "properties": {"images": {"type": "array", "items": {"type": "string"}}},
                 },
-                "example": {"images": ["data:image/jpeg;base64,/9j/4AAQSkZJRg…"]},
+                "example": {"images": [EXAMPLE]},
             },
         },
     }
@@ -102,10 +106,11 @@ def _json(data: bytes) -> Body:
     images = fields.pop("images", [])
     if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
         raise InvalidArgument("got `images` that is no list of texts; needed are base64 texts or data URIs")
-    return Body([_decoded(image) for image in images], fields)
+    return Body([decoded(image) for image in images], fields)
 
 
-def _decoded(text: str) -> bytes | Url:
+def decoded(text: str) -> bytes | Url:
+    """A picture that came as base64, as a data URI, or as an address. Raises ``InvalidArgument``."""
     if is_url(text):
         return Url(text)
     if text.startswith("data:"):
@@ -114,5 +119,5 @@ def _decoded(text: str) -> bytes | Url:
             raise InvalidArgument("got a data URI that is not base64; write data:image/jpeg;base64,…")
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error, and what letters outside ASCII raise
         raise InvalidArgument(f"got a picture that is no base64 ({error})") from error

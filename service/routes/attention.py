@@ -24,7 +24,12 @@ router = APIRouter(tags=["pictures"])
 Float = npt.NDArray[np.float32]
 
 
-@router.post("/attention", dependencies=[READ], openapi_extra=uploads.PICTURES_BODY)
+@router.post(
+    "/attention",
+    dependencies=[READ],
+    openapi_extra=uploads.PICTURES_BODY,
+    responses={200: {"content": {"application/json": {}, "application/x-npy": {}, "image/png": {}}}},
+)
 async def attention(
     request: Request,
     head: int | None = Query(None, ge=0, description="One head, from 0; default: all."),
@@ -53,7 +58,9 @@ async def attention(
         raise InvalidArgument(f"got {len(body.pictures)} pictures; {format} answers about one")
     only = await vision.look_at_one(state, embedder, body.pictures[0], ("attention",))
     draw = _npy if format == "npy" else _png
-    return await threads.on(state.searchers, draw, embedder, only, head, threshold)
+    drawn: Response = await threads.on(state.searchers, draw, embedder, only, head, threshold)
+    drawn.headers.update(answers.stamp(snapshot))
+    return drawn
 
 
 def _maps(seen: Seen, head: int | None) -> Float:

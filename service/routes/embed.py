@@ -21,7 +21,12 @@ INCLUDE = ("clusters", "attention", "search")
 RAW, NPY = "application/octet-stream", "application/x-npy"
 
 
-@router.post("/embed", dependencies=[READ], openapi_extra=uploads.PICTURES_BODY)
+@router.post(
+    "/embed",
+    dependencies=[READ],
+    openapi_extra=uploads.PICTURES_BODY,
+    responses={200: {"content": {"application/json": {}, RAW: {}, NPY: {}}}},
+)
 async def embed(
     request: Request,
     include: str = Query("", description="Comma-separated: clusters, attention, search.", examples=["clusters,search"]),
@@ -40,7 +45,7 @@ async def embed(
     seen = await vision.look(state, opened.embedder, body.pictures, _outputs(snapshot, wanted))
     accept = request.headers.get("accept", "")
     if RAW in accept or NPY in accept:
-        return _array(seen, snapshot.bundle.dimension, npy=NPY in accept)
+        return _array(snapshot, seen, npy=NPY in accept)
     question = Question(k=min(k, state.settings.max_k))
     if wanted:
         items = await threads.on(state.searchers, _items, state, snapshot, seen, wanted, question)
@@ -88,13 +93,14 @@ def _items(
     return [next(rest) if isinstance(one, Seen) else {"error": item_error(one)} for one in seen]
 
 
-def _array(seen: list[Seen | PictureError], dimension: int, npy: bool) -> Response:
-    rows = np.full((len(seen), dimension), np.nan, np.float32)
+def _array(snapshot: Snapshot, seen: list[Seen | PictureError], npy: bool) -> Response:
+    rows = np.full((len(seen), snapshot.bundle.dimension), np.nan, np.float32)
+    headers = answers.stamp(snapshot)
     for row, one in zip(rows, seen, strict=True):
         if isinstance(one, Seen):
             row[:] = one.features.embedding
     if not npy:
-        return Response(rows.tobytes(), media_type=RAW)
+        return Response(rows.tobytes(), headers=headers, media_type=RAW)
     out = BytesIO()
     np.save(out, rows)
-    return Response(out.getvalue(), media_type=NPY)
+    return Response(out.getvalue(), headers=headers, media_type=NPY)

@@ -1,28 +1,39 @@
 """The live collection: add, list, change, delete; thumbnails."""
 
-from collections.abc import Mapping
+from copy import deepcopy
 from typing import Annotated, Any
 
-import numpy as np
-import orjson
 from fastapi import APIRouter, Body, Path, Query, Request
 from starlette.responses import Response
 
-from copysight.catalog import Added, NewItem
+from copysight.catalog import Added, Item
 from copysight.embedder import Embedder
 from copysight.errors import InvalidArgument, ItemNotFound, KeyConflict
 from copysight.index import Snapshot
-from service import answers, following, threads, uploads, vision
+from service import adding, answers, bulk, following, threads, uploads, vision
 from service.access import READ, WRITE
+from service.adding import Wish
+from service.bulk import Plan
 from service.state import State
-from service.vision import Seen
 
 router = APIRouter(prefix="/images", tags=["collection"])
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
-LONGEST_KEY = 1024
+ADD_BODY = deepcopy(uploads.PICTURES_BODY)
+ADD_BODY["requestBody"]["content"][bulk.MEDIA_TYPE] = {
+    "schema": {"description": "One JSON object a line: `image`, `key`, `collection`, `metadata`."},
+    "example": f'{{"image": "{uploads.EXAMPLE}", "key": "a/b.jpg"}}\n',
+}
 
 
-@router.post("", dependencies=[WRITE], status_code=201, openapi_extra=uploads.PICTURES_BODY)
+@router.post(
+    "",
+    dependencies=[WRITE],
+    status_code=201,
+    openapi_extra=ADD_BODY,
+    responses={
+        200: {"description": "It was there; or NDJSON.", "content": {"application/json": {}, bulk.MEDIA_TYPE: {}}}
+    },
+)
 async def add(
     request: Request,
     key: str | None = Query(None, description="Name of the item within its collection; default: its sha256."),
@@ -34,19 +45,28 @@ async def add(
 
     `key`, `collection` and `metadata` may also be fields of the form. 201 for a new item, 200 when the same key holds
     the same bytes already, 409 when it holds others.
+
+    Many at once as `application/x-ndjson`: a line `{"image": …, "key": …}` for each picture, of any number; the answer
+    (200) has a line `{"line", "status", "item"}` or `{"line", "error"}` for each, in order, while the body comes in.
     """
     state: State = request.app.state.copysight
+    if bulk.asked(request):
+        return bulk.answer(state, request, Plan(collection, replace))
     body = await uploads.pictures(request, state.settings)
     if len(body.pictures) != 1:
         raise InvalidArgument(f"got {len(body.pictures)} pictures; one is added at a time")
     fields = {"key": key, "collection": collection, "metadata": metadata} | dict(body.fields)
+    wish = Wish.of(body.pictures[0], fields)
 
     async def embed_and_add(snapshot: Snapshot, embedder: Embedder) -> Added:
-        seen = await vision.look_at_one(state, embedder, body.pictures[0], ("embedding",))
-        return await threads.on(state.searchers, _add, state, snapshot, seen, fields, replace)
+        seen = await vision.look_at_one(state, embedder, wish.picture, ("embedding",))
+        [added] = await threads.on(state.searchers, adding.store, state, snapshot, [seen], [wish], replace)
+        if isinstance(added, KeyConflict):
+            raise added
+        return added
 
     added = await following.live(state, embed_and_add)
-    return answers.json(answers.item(added.item), 201 if added.status == "created" else 200)
+    return await _answer(state, added.item, 201 if added.status == "created" else 200)
 
 
 @router.get("", dependencies=[READ])
@@ -60,15 +80,16 @@ async def listing(
     """Items in the order of their ids, a page at a time; `next` is null on the last one."""
     state: State = request.app.state.copysight
     found = await threads.on(state.searchers, state.index.catalog.page, collection, after, limit, key)
+    snapshot = await threads.on(state.searchers, state.index.snapshot)
     following = found[-1].id if len(found) == limit else None
-    return answers.json({"items": [answers.item(one) for one in found], "next": following})
+    return answers.json({**answers.head(snapshot), "items": [answers.item(one) for one in found], "next": following})
 
 
 @router.get("/{number}", dependencies=[READ])
 async def one(request: Request, number: Number) -> Response:
     """An item."""
     state: State = request.app.state.copysight
-    return answers.json(answers.item(await threads.on(state.searchers, state.index.catalog.get, number)))
+    return await _answer(state, await threads.on(state.searchers, state.index.catalog.get, number))
 
 
 @router.patch("/{number}", dependencies=[WRITE])
@@ -76,7 +97,7 @@ async def change(request: Request, number: Number, metadata: Annotated[dict[str,
     """Replace an item's metadata."""
     state: State = request.app.state.copysight
     changed = await threads.on(state.searchers, state.index.catalog.set_metadata, number, metadata)
-    return answers.json(answers.item(changed))
+    return await _answer(state, changed)
 
 
 @router.delete("/{number}", dependencies=[WRITE], status_code=204)
@@ -88,7 +109,12 @@ async def delete(request: Request, number: Number) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/{number}/thumbnail", dependencies=[READ])
+@router.get(
+    "/{number}/thumbnail",
+    dependencies=[READ],
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}, 304: {"description": "The ETag is still that of the picture."}},
+)
 async def thumbnail(request: Request, number: Number) -> Response:
     """A small JPEG of the picture; it never changes under its ETag."""
     state: State = request.app.state.copysight
@@ -102,41 +128,7 @@ async def thumbnail(request: Request, number: Number) -> Response:
     return Response(data, headers=headers, media_type="image/jpeg")
 
 
-def _add(state: State, snapshot: Snapshot, seen: Seen, fields: Mapping[str, Any], replace: bool) -> Added:
-    blobs, picture = state.index.blobs, seen.picture
-    new = NewItem(
-        key=_key(fields["key"] or seen.sha256),
-        sha256=seen.sha256,
-        width=picture.width,
-        height=picture.height,
-        vector=np.asarray(seen.features.embedding),
-        collection=str(fields["collection"]),
-        metadata=_metadata(fields["metadata"]),
-    )
-    # Blobs are durable before the catalog names them, and held against a delete of the same bytes meanwhile.
-    with blobs.hold():
-        blobs.put_original(seen.data)
-        blobs.put_thumbnail(seen.sha256, picture.pixels)
-        [added] = state.index.catalog.add([new], model=snapshot.bundle.id, replace=replace)
-    if isinstance(added, KeyConflict):
-        raise added
-    return added
-
-
-def _key(given: object) -> str:
-    key = str(given)
-    if not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
-        raise InvalidArgument(f"got a key of {len(key)} letters; needed are 1 to {LONGEST_KEY} printable ones")
-    return key
-
-
-def _metadata(given: object) -> dict[str, Any]:
-    if given is None:
-        return {}
-    try:
-        found = orjson.loads(given) if isinstance(given, str) else given
-    except orjson.JSONDecodeError as error:
-        raise InvalidArgument(f"got metadata that is no JSON ({error}); write a JSON object") from error
-    if not isinstance(found, dict):
-        raise InvalidArgument('got metadata that is no JSON object; write for example {"album": "2026"}')
-    return found
+async def _answer(state: State, item: Item, status: int = 200) -> Response:
+    """An item, with the model and the generation; its ``sequence`` is its own."""
+    snapshot = await threads.on(state.searchers, state.index.snapshot)
+    return answers.json(answers.head(snapshot) | answers.item(item), status)

@@ -1,0 +1,72 @@
+"""``POST /v1/embeddings``: embeddings in the shape that clients of OpenAI's API read, of pictures."""
+
+import base64
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from copysight.bundle import Bundle
+from copysight.errors import InvalidArgument, PictureError
+from service import answers, threads, uploads, vision
+from service.access import READ
+from service.state import State
+from service.vision import Seen
+
+router = APIRouter(prefix="/v1", tags=["pictures"])
+ANY = "copysight"
+OUTPUTS = ("embedding",)
+
+
+class Wanted(BaseModel):
+    """The body, as OpenAI names its fields; others are left aside."""
+
+    input: str | list[str] = Field(
+        description="A picture, or several, as data URIs.", examples=["data:image/jpeg;base64,/9j/4AAQSkZJRg…"]
+    )
+    model: str = Field(ANY, description="`copysight`, or the name or id of the bundle that must answer.")
+    encoding_format: Literal["float", "base64"] = Field("float", description="base64: of raw float32, little-endian.")
+    dimensions: int | None = Field(None, description="If given, the dimension that the bundle has.")
+
+
+@router.post("/embeddings", dependencies=[READ])
+async def embeddings(request: Request, wanted: Wanted) -> Response:
+    """Embeddings of pictures in OpenAI's shape, which knows no error of one item: a bad picture fails the request."""
+    state: State = request.app.state.copysight
+    texts = [wanted.input] if isinstance(wanted.input, str) else wanted.input
+    most = state.settings.max_items
+    if not 0 < len(texts) <= most:
+        raise InvalidArgument(f"got {len(texts)} pictures in `input`; needed are 1 to {most}")
+    opened = await threads.on(state.searchers, state.opened)
+    _check(wanted, opened.snapshot.bundle)
+    pictures = await threads.on(state.searchers, _decoded, texts)
+    rows = [_good(one, place) for place, one in enumerate(await vision.look(state, opened.embedder, pictures, OUTPUTS))]
+    data = [
+        {"object": "embedding", "index": place, "embedding": _encoded(one, wanted)} for place, one in enumerate(rows)
+    ]
+    about = {**answers.head(opened.snapshot, opened.embedder), "usage": {"prompt_tokens": 0, "total_tokens": 0}}
+    return answers.json({"object": "list", "data": data, **about})
+
+
+def _check(wanted: Wanted, bundle: Bundle) -> None:
+    if wanted.model not in {ANY, bundle.name, bundle.id}:
+        raise InvalidArgument(f"got the model {wanted.model[:80]!r}; here answers {bundle.name!r}, or write {ANY!r}")
+    if wanted.dimensions not in {None, bundle.dimension}:
+        raise InvalidArgument(f"got dimensions = {wanted.dimensions}; this model has {bundle.dimension}, and no others")
+
+
+def _decoded(texts: list[str]) -> list[Any]:
+    return [uploads.decoded(text) for text in texts]
+
+
+def _good(seen: Seen | PictureError, place: int) -> Seen:
+    if isinstance(seen, PictureError):
+        raise type(seen)(f"input[{place}]: {seen.message}", **seen.data) from seen
+    return seen
+
+
+def _encoded(seen: Seen, wanted: Wanted) -> Any:
+    if wanted.encoding_format == "float":
+        return seen.vector
+    return base64.b64encode(seen.vector.astype("<f4", copy=False).tobytes()).decode()
