@@ -1,6 +1,6 @@
 """Originals of items that are in the index already, embedded by another bundle."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
@@ -18,12 +18,12 @@ GONE = "the original is gone"
 class Originals:
     """A ``Supply`` of vectors. ``lost`` gives, by item id, the reason why a picture cannot be embedded any more.
 
-    What was lost once is not tried again; ``step`` hears how many items have been dealt with.
+    What was lost once is not tried again.
     """
 
-    def __init__(self, blobs: Blobs, embedder: Embedder, threads: int, step: Callable[[int], None]) -> None:
+    def __init__(self, blobs: Blobs, embedder: Embedder, threads: int) -> None:
         self.lost: dict[int, str] = {}
-        self._blobs, self._embedder, self._step = blobs, embedder, step
+        self._blobs, self._embedder = blobs, embedder
         self._threads = threads or embedding.cores()
 
     def __call__(self, items: Sequence[Item]) -> Mapping[str, Float]:
@@ -38,9 +38,7 @@ class Originals:
             found = ((sha256, inputs) for sha256, inputs in zip(showing, prepared, strict=True) if inputs is not None)
             batches = iter(lambda: list(islice(found, size)), [])
             parts = embedding.ordered(run, self._embed, batches, self._threads + 1)
-            vectors = {sha256: vector for part in parts for sha256, vector in part.items()}
-        self._step(sum(len(showing[sha256]) for sha256 in vectors))
-        return vectors
+            return {sha256: vector for part in parts for sha256, vector in part.items()}
 
     def _prepare(self, items: Sequence[Item]) -> Inputs | None:
         """Of items that show the same bytes, which any of their sources may still have."""

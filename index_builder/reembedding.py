@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -17,6 +17,7 @@ from index_builder import publishing
 from index_builder.originals import GONE, Originals
 from index_builder.progress import Progress
 from index_builder.publishing import Hear
+from index_builder.records import Float
 
 LISTED = 1000
 SHOWN = 3
@@ -56,18 +57,14 @@ def reembed(index: Index, wanted: Wanted, progress: Progress, hear: Hear | None 
     """
     with _alone(index):
         bundle = bundles.load(wanted.bundle)
+        if not wanted.allow_missing:
+            _check(bundle, _without_original(index, bundle))
         # Noted before it is installed: what is coming, no publisher clears away.
         variant = index.catalog.prepare(bundle.id, bundle.usual_variant)
         bundle = index.install(bundle.path)
-        if not wanted.allow_missing:
-            _check(bundle, _without_original(index, bundle))
         embedder = Embedder(bundle, Runtime(variant=variant, provider=wanted.provider))
-        total = index.catalog.count()
-        done = total - index.catalog.missing_count(bundle.id)
-        with progress.stage("embed", total, done) as step:
-            count = _Count(done, total, step, hear)
-            originals = Originals(index.blobs, embedder, wanted.threads, count)
-            backlog.work_off(index.catalog, bundle.id, originals)
+        originals = Originals(index.blobs, embedder, wanted.threads)
+        _embed(index, bundle, originals, progress, hear or _silent)
         if not wanted.allow_missing:
             _check(bundle, _lost(index, bundle, originals))
         return publishing.rebuild(
@@ -89,24 +86,32 @@ def go_back(index: Index, to: str | None, threads: int = 0) -> Generation:
 
     def originals(made: Manifest) -> Originals:
         bundle = bundles.load(index.layout.bundles / made.bundle, verify=False)
-        return Originals(index.blobs, Embedder(bundle, Runtime(variant=made.variant)), threads, lambda _count: None)
+        return Originals(index.blobs, Embedder(bundle, Runtime(variant=made.variant)), threads)
 
     return rollback(index, to, originals)
 
 
-class _Count:
-    """Tells a growing total: pictures are added meanwhile."""
+def _embed(index: Index, bundle: Bundle, originals: Originals, progress: Progress, hear: Hear) -> None:
+    """The bulk of the work; what comes later is the publisher's to catch up, and told to nobody."""
+    total = index.catalog.count()
+    done = total - index.catalog.missing_count(bundle.id)
+    hear("embed", done, total)
+    with progress.stage("embed", total, done) as step:
 
-    def __init__(self, done: int, total: int, step: Callable[[int], None], hear: Hear | None) -> None:
-        self._done, self._total, self._step, self._hear = done, total, step, hear
-        self(0)
+        def counted(items: Sequence[Item]) -> Mapping[str, Float]:
+            nonlocal done
+            vectors = originals(items)
+            made = sum(item.sha256 in vectors for item in items)
+            done += made
+            step(made)
+            hear("embed", done, max(done, total))  # more than at the beginning: pictures are added meanwhile
+            return vectors
 
-    def __call__(self, count: int) -> None:
-        self._done += count
-        self._total = max(self._total, self._done)
-        self._step(count)
-        if self._hear is not None:
-            self._hear("embed", self._done, self._total)
+        backlog.work_off(index.catalog, bundle.id, counted)
+
+
+def _silent(_stage: str, _done: int, _total: int) -> None:
+    return None
 
 
 @contextmanager
@@ -125,16 +130,24 @@ def _alone(index: Index) -> Iterator[None]:
 
 def _without_original(index: Index, bundle: Bundle) -> list[Lost]:
     """Known before hours of work. Of items that show the same bytes, one with an original is enough."""
-    there: dict[str, bool] = {}
-    lacking = index.catalog.missing(bundle.id)
-    for item in lacking:
-        there[item.sha256] = there.get(item.sha256, False) or index.blobs.has_original(item.sha256, item.source)
-    return [_as_lost(item, GONE) for item in lacking if not there[item.sha256]]
+
+    def there(item: Item) -> bool:
+        return index.blobs.has_original(item.sha256, item.source)
+
+    gone = [item for item in _lacking(index, bundle) if not there(item)]
+    return [_as_lost(item, GONE) for item in gone if not any(map(there, index.catalog.by_sha256(item.sha256)))]
 
 
 def _lost(index: Index, bundle: Bundle, originals: Originals) -> list[Lost]:
-    lacking = index.catalog.missing(bundle.id)
+    lacking = _lacking(index, bundle)
     return [_as_lost(item, originals.lost[item.id]) for item in lacking if item.id in originals.lost]
+
+
+def _lacking(index: Index, bundle: Bundle) -> Iterator[Item]:
+    after = 0
+    while items := index.catalog.missing(bundle.id, LISTED, after):
+        yield from items
+        after = items[-1].id
 
 
 def _as_lost(item: Item, reason: str) -> Lost:

@@ -30,10 +30,11 @@ def remarks(index: Index) -> list[str]:
             f"the files of {len(stray):,} pictures belong to no item (a writer was killed before it could name them); "
             "the next rebuild or `copysight index prune` removes them"
         )
-    if lacking := index.catalog.missing(index.catalog.model()):
-        names = ", ".join(repr(item.key) for item in lacking[:NAMED]) + ", …" * (len(lacking) > NAMED)
+    if count := index.catalog.missing_count(index.catalog.model()):
+        named = index.catalog.missing(index.catalog.model(), NAMED)
+        names = ", ".join(repr(item.key) for item in named) + ", …" * (count > NAMED)
         found.append(
-            f"{len(lacking):,} items have no vector of the live bundle, so no search finds them ({names}); they were "
+            f"{count:,} items have no vector of the live bundle, so no search finds them ({names}); they were "
             "left out by --allow-missing; add their pictures again with --replace, or remove them"
         )
     return found

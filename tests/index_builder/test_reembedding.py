@@ -17,7 +17,7 @@ from copysight.catalog import NewItem
 from copysight.embedder import Embedder
 from copysight.errors import BundleMismatch, OriginalsMissing, PublisherBusy
 from copysight.index import Index, prune, publish, verify
-from index_builder import reembedding
+from index_builder import publishing, reembedding
 from index_builder.build import build
 from index_builder.plan import Plan
 from index_builder.progress import Progress
@@ -105,7 +105,16 @@ def test_what_is_added_and_deleted_meanwhile(indexed, other_bundle, folder, draw
                 assert index.delete([1]) == 1
                 add(indexed, folder / "1.jpg", collection="elsewhere")  # bytes that are there already
 
-        reembed(index, Wanted(str(other_bundle.path), threads=1), QUIET, hear)
+        def work(note):
+            def told(*progress):
+                note(*progress)  # writes to the catalog, which must not be while the swap holds it
+                hear(*progress)
+
+            return reembed(index, Wanted(str(other_bundle.path), threads=1), QUIET, told)
+
+        job = index.catalog.jobs.create("reembed").id
+        publishing.as_job(index, job, work)
+        assert index.catalog.jobs.get(job).state == "done"
     with Index.open(indexed) as index:
         keys = sorted((item.collection, item.key) for item in index.catalog.page())
         assert ("elsewhere", "1.jpg") in keys
