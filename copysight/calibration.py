@@ -19,7 +19,7 @@ DECISIVE = 0.95
 """Precision at which an answer is called a copy; below probability 1 - .95 it is called different."""
 RESAMPLES = 200
 LEAST_SAMPLES = 20
-PRIOR = 5.0
+PRIOR = 30.0
 """What a curve that is given counts for beside the samples, in samples."""
 
 
