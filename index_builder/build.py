@@ -108,8 +108,10 @@ def _embed(work: Work) -> Ran:
 
 def _records(work: Work, waiting: list[Entry]) -> Iterator[Record]:
     index, plan = work.index, work.plan
-    keys = [entry.key for entry in waiting]
-    known = {key: item.sha256 for key, item in index.catalog.find_many(plan.collection, keys).items()}
+    items = index.catalog.find_many(plan.collection, [entry.key for entry in waiting])
+    # What another bundle left out, for lack of its original, is embedded like something new.
+    left_out = {item.id for item in index.catalog.missing(work.embedder.bundle.id)}
+    known = {key: item.sha256 for key, item in items.items() if item.id not in left_out}
     keep, threads = index.blobs.policy == "keep", plan.threads or embedding.cores()
     return embedding.embedded(waiting, Workshop(work.embedder, known, plan.replace, keep, work.staging.put, threads))
 

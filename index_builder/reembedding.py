@@ -159,7 +159,7 @@ def _check(bundle: Bundle, lost: list[Lost]) -> None:
         names = "; ".join(f"{one.key!r}: {one.reason}" for one in lost[:SHOWN]) + "; …" * (len(lost) > SHOWN)
         raise OriginalsMissing(
             f"{len(lost):,} pictures cannot be embedded by the bundle {bundle.name!r}, which needs their originals "
-            f"({names}); add them again with --replace, remove them, or leave them out of every search by "
+            f"({names}); put these back, remove the items, or leave them out of every search by "
             "--allow-missing",
             count=len(lost),
             items=[asdict(one) for one in lost[:LISTED]],

@@ -155,7 +155,9 @@ def _decide(new: NewItem, there: Mapping[Place, Item], replace: bool) -> Step | 
 def _given(steps: Sequence[Step]) -> dict[str, npt.NDArray[np.float32] | None]:
     given: dict[str, npt.NDArray[np.float32] | None] = {}
     for step in steps:
-        if step.status != "unchanged" and given.get(step.new.sha256) is None:
+        # An unchanged item needs no vector, but one that was left out by another bundle comes back by its own.
+        wanted = step.status != "unchanged" or step.new.vector is not None
+        if wanted and given.get(step.new.sha256) is None:
             given[step.new.sha256] = step.new.vector
     return given
 

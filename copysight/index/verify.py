@@ -35,7 +35,7 @@ def remarks(index: Index) -> list[str]:
         names = ", ".join(repr(item.key) for item in named) + ", …" * (count > NAMED)
         found.append(
             f"{count:,} items have no vector of the live bundle, so no search finds them ({names}); they were "
-            "left out by --allow-missing; add their pictures again with --replace, or remove them"
+            "left out by --allow-missing; add their pictures again, or remove them"
         )
     return found
 

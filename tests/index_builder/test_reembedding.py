@@ -122,7 +122,7 @@ def test_what_is_added_and_deleted_meanwhile(indexed, other_bundle, folder, draw
     check(indexed, other_bundle)
 
 
-def test_originals_that_are_gone_are_listed_and_may_be_left_out(indexed, other_bundle, tiny_bundle):
+def test_originals_that_are_gone_are_listed_and_may_be_left_out(indexed, other_bundle, tiny_bundle, folder):
     with Index.open(indexed) as index:
         first, second, *_ = index.catalog.page()
         index.blobs.files(first.sha256)[0].unlink()
@@ -141,8 +141,11 @@ def test_originals_that_are_gone_are_listed_and_may_be_left_out(indexed, other_b
         reembed(index, Wanted(str(other_bundle.path), allow_missing=True, threads=1), QUIET)
         assert index.catalog.count() == 5
         assert index.snapshot().count == 4
-        # Its picture comes back by adding it again.
-        index.blobs.files(second.sha256)[0].unlink()
+        for file in index.blobs.files(second.sha256):
+            file.unlink()
+    # Its picture comes back by adding it again.
+    assert build(Plan(folder, indexed, threads=1), QUIET).unchanged == 5
+    check(indexed, other_bundle)
 
 
 def test_reference_reads_the_source_if_it_is_unchanged(folder, tiny_bundle, other_bundle, tmp_path):
