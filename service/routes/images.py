@@ -66,7 +66,7 @@ async def add(
         return added
 
     added = await following.live(state, embed_and_add)
-    return await _answer(state, added.item, 201 if added.status == "created" else 200)
+    return await _answer(state, added.item, 201 if added.status == "created" else 200, status=added.status)
 
 
 @router.get("", dependencies=[READ])
@@ -128,7 +128,7 @@ async def thumbnail(request: Request, number: Number) -> Response:
     return Response(data, headers=headers, media_type="image/jpeg")
 
 
-async def _answer(state: State, item: Item, status: int = 200) -> Response:
+async def _answer(state: State, item: Item, code: int = 200, **more: str) -> Response:
     """An item, with the model and the generation; its ``sequence`` is its own."""
     snapshot = await threads.on(state.searchers, state.index.snapshot)
-    return answers.json(answers.head(snapshot) | answers.item(item), status)
+    return answers.json(answers.head(snapshot) | answers.item(item) | more, code)

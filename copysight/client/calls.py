@@ -1,0 +1,228 @@
+"""Every call of the API as data: what is sent, and how the answer is read. Nothing here touches the network."""
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Generic, Literal, TypeVar
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from copysight.client import answers
+from copysight.client.answers import (
+    Added,
+    Caller,
+    Comparison,
+    Embeddings,
+    Fault,
+    Found,
+    Index,
+    Item,
+    Job,
+    Maps,
+    Membership,
+    Page,
+)
+from copysight.client.errors import Refused
+from copysight.client.pictures import Source, encoded
+
+T = TypeVar("T")
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One request; ``again``: whether it may be sent again when it is not known whether it arrived."""
+
+    method: Method
+    path: str
+    read: Callable[[httpx.Response], T]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    files: Sequence[tuple[str, bytes]] = ()
+    content: bytes | None = None
+    kind: str = "application/json"
+    again: bool = True
+
+
+@dataclass(frozen=True)
+class New:
+    """A picture to be added; without a ``key`` it goes by its sha256."""
+
+    picture: Source
+    key: str | None = None
+    collection: str = "default"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of a search."""
+
+    k: int = 10
+    min_probability: float | None = None
+    collection: str | None = None
+    filter: Mapping[str, Any] | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Those that say anything."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+def embed(pictures: Sequence[Source]) -> Call[Embeddings]:
+    """``POST /embed``."""
+    return Call("POST", "/embed", _json(answers.embeddings), files=_files(pictures))
+
+
+def search(pictures: Sequence[Source], options: Options) -> Call[Found]:
+    """``POST /search`` by pictures."""
+    params = options.given()
+    if options.filter is not None:
+        params["filter"] = orjson.dumps(options.filter).decode()
+    return Call("POST", "/search", _json(answers.found), params, _files(pictures))
+
+
+def search_ids(ids: Sequence[int], options: Options) -> Call[Found]:
+    """``POST /search`` by items."""
+    return Call("POST", "/search", _json(answers.found), content=orjson.dumps({"ids": list(ids)} | options.given()))
+
+
+def search_vectors(vectors: npt.NDArray[np.float32], options: Options) -> Call[Found]:
+    """``POST /search`` by vectors (N, D)."""
+    body = {"vectors": np.ascontiguousarray(vectors, np.float32)} | options.given()
+    content = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Call("POST", "/search", _json(answers.found), content=content)
+
+
+def compare(one: Source, other: Source) -> Call[Comparison]:
+    """``POST /compare``."""
+    return Call("POST", "/compare", _one(Comparison), files=_files([one, other]))
+
+
+def assign(pictures: Sequence[Source]) -> Call[list[Membership | Fault]]:
+    """``POST /clusters``."""
+    return Call("POST", "/clusters", _json(answers.memberships), files=_files(pictures))
+
+
+def attention(
+    pictures: Sequence[Source], head: int | None = None, threshold: float | None = None
+) -> Call[list[Maps | Fault]]:
+    """``POST /attention`` as numbers."""
+    return Call("POST", "/attention", _json(answers.maps), _known(head=head, threshold=threshold), _files(pictures))
+
+
+def attention_png(picture: Source, head: int | None = None, threshold: float | None = None) -> Call[bytes]:
+    """``POST /attention`` as a drawing."""
+    params = _known(head=head, threshold=threshold, format="png")
+    return Call("POST", "/attention", _content, params, _files([picture]))
+
+
+def add(new: New, replace: bool = False) -> Call[Added]:
+    """``POST /images`` with one picture."""
+    params = _known(key=new.key, collection=new.collection, metadata=orjson.dumps(dict(new.metadata)).decode())
+    return Call("POST", "/images", _added, params | _flag("replace", replace), _files([new.picture]))
+
+
+def add_lines(lines: bytes, replace: bool = False) -> Call[list[Added | Fault]]:
+    """``POST /images`` with many, as ``line`` writes them."""
+    return Call("POST", "/images", _lines, _flag("replace", replace), content=lines, kind="application/x-ndjson")
+
+
+def line(new: New) -> bytes:
+    """One picture as a line of JSON."""
+    about = _known(key=new.key, collection=new.collection, metadata=dict(new.metadata))
+    return orjson.dumps(about | {"image": base64.b64encode(encoded(new.picture)).decode()}) + b"\n"
+
+
+def page(collection: str | None = None, key: str | None = None, after: int = 0, limit: int = 100) -> Call[Page]:
+    """``GET /images``."""
+    params = _known(collection=collection, key=key, after=after, limit=limit)
+    return Call("GET", "/images", _json(answers.page), params)
+
+
+def item(number: int) -> Call[Item]:
+    """``GET /images/{number}``."""
+    return Call("GET", f"/images/{number}", _one(Item))
+
+
+def set_metadata(number: int, metadata: Mapping[str, Any]) -> Call[Item]:
+    """``PATCH /images/{number}``."""
+    return Call("PATCH", f"/images/{number}", _one(Item), content=orjson.dumps({"metadata": dict(metadata)}))
+
+
+def delete(number: int) -> Call[None]:
+    """``DELETE /images/{number}``."""
+    return Call("DELETE", f"/images/{number}", _nothing, again=False)
+
+
+def thumbnail(number: int) -> Call[bytes]:
+    """``GET /images/{number}/thumbnail``."""
+    return Call("GET", f"/images/{number}/thumbnail", _content)
+
+
+def index() -> Call[Index]:
+    """``GET /index``."""
+    return Call("GET", "/index", _json(answers.index))
+
+
+def rebuild() -> Call[Job]:
+    """``POST /index/rebuild``."""
+    return Call("POST", "/index/rebuild", _one(Job))
+
+
+def rollback(to: str | None = None) -> Call[Index]:
+    """``POST /index/rollback``."""
+    return Call("POST", "/index/rollback", _json(answers.index), content=orjson.dumps({"to": to}), again=False)
+
+
+def job(number: int) -> Call[Job]:
+    """``GET /jobs/{number}``."""
+    return Call("GET", f"/jobs/{number}", _one(Job))
+
+
+def whoami() -> Call[Caller]:
+    """``GET /whoami``."""
+    return Call("GET", "/whoami", _one(Caller))
+
+
+def _files(pictures: Sequence[Source]) -> list[tuple[str, bytes]]:
+    return [("file", encoded(picture)) for picture in pictures]
+
+
+def _known(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _flag(name: str, value: bool) -> dict[str, str]:
+    return {name: "true"} if value else {}
+
+
+def _json(read: Callable[[Mapping[str, Any]], T]) -> Callable[[httpx.Response], T]:
+    return lambda response: read(orjson.loads(response.content))
+
+
+def _one(kind: type[T]) -> Callable[[httpx.Response], T]:
+    return _json(partial(answers.of, kind))
+
+
+def _content(response: httpx.Response) -> bytes:
+    return response.content
+
+
+def _nothing(response: httpx.Response) -> None:  # noqa: ARG001 - the form of a reader
+    return None
+
+
+def _added(response: httpx.Response) -> Added:
+    given = orjson.loads(response.content)
+    return Added(given["status"], answers.of(Item, given))
+
+
+def _lines(response: httpx.Response) -> list[Added | Fault]:
+    given = [orjson.loads(one) for one in response.content.splitlines()]
+    for one in given:
+        if "line" not in one:  # the server gave up on the request, not on a picture
+            raise Refused(response.status_code, one["error"]["code"], one["error"]["detail"])
+    return [answers.added(one) for one in given]
