@@ -1,7 +1,7 @@
 """The service beside a bare loop (decode, prepare, session: same precision, same processors) and beside peers.
 
     OMP_NUM_THREADS=1 python -m benchmarks.service_throughput [--models default vit] [--rounds 3] [--seconds 6]
-        [--variants int8 fp32] [--peers]
+        [--callers 1 8 32] [--variants int8 fp32] [--peers]
 
 JPEGs of 500 px, from COPYSIGHT_DATA (a folder of pictures) or drawn. Everything is measured in turns, `--rounds` times;
 medians, and in brackets least and most. `cpu` is processor time a picture, of all the server's processes: beside other
@@ -41,7 +41,6 @@ from training.export import export
 from training.quantization import quantize
 
 SIDE, PICTURES, QUALITY = 500, 64, 88
-CONCURRENCIES = (1, 8, 32)
 VIT = "vit_small_patch16_224"
 
 
@@ -65,6 +64,7 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", help="precisions; default: the usual one of each bundle")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--callers", type=int, nargs="+", default=[1, 8, 32], help="requests at a time")
     parser.add_argument("--peers", action="store_true", help="with LitServe and two plain FastAPI servers (vit only)")
     options = parser.parse_args()
     data = pictures(os.environ.get("COPYSIGHT_DATA"))
@@ -82,7 +82,7 @@ def main() -> None:
                 systems[f"service {variant}"] = served(stack.enter_context(started(command)), data)
             if options.peers and name == "vit":
                 systems |= {kind: served(one, data) for kind, one in peers(stack, bundle).items()}
-            show(name, measured(systems, options.rounds, options.seconds))
+            show(name, measured(systems, options.callers, options.rounds, options.seconds))
 
 
 def pictures(folder: str | None) -> list[bytes]:
@@ -216,13 +216,15 @@ def peers(stack: ExitStack, bundle: Bundle) -> dict[str, Running]:
     return {name: stack.enter_context(started([*command, *arguments])) for name, arguments in asked.items()}
 
 
-def measured(systems: dict[str, System], rounds: int, seconds: float) -> dict[tuple[str, int], list[Turn]]:
+def measured(
+    systems: dict[str, System], callers: Sequence[int], rounds: int, seconds: float
+) -> dict[tuple[str, int], list[Turn]]:
     """Every system at every concurrency in turns, after a first moment that does not count."""
     for system in systems.values():
         system(2, 1.0)
     found: dict[tuple[str, int], list[Turn]] = {}
     for _ in range(rounds):
-        for concurrency in CONCURRENCIES:
+        for concurrency in callers:
             for name, system in systems.items():
                 found.setdefault((name, concurrency), []).append(system(concurrency, seconds))
     return found
