@@ -11,6 +11,7 @@ COMMANDS = {
     "retrieval": ("evaluation.retrieval", "Mean average precision: revisited Oxford and Paris, or a labelled folder."),
     "copy": ("evaluation.copy", "Copies among strangers: micro average precision, recall at 90 % precision."),
     "video": ("evaluation.video", "An object followed through a video from its first mask (DAVIS)."),
+    "all": ("evaluation.everything", "All that the given data allow, as one HTML report."),
 }
 """Name of a yardstick -> the module that holds its command under that name, and one line about it."""
 
@@ -26,7 +27,8 @@ class Yardsticks(click.Group):
         """The command of a name, imported now."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        module = COMMANDS[cmd_name][0]
+        command: click.Command = getattr(importlib.import_module(module), module.rpartition(".")[2])
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

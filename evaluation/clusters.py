@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from copysight import bundle as bundles
 from copysight.clustering import Clustering, kmeans
@@ -22,6 +23,7 @@ from evaluation.report import show
 
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+HEADER = ("set", "kind", "clusters", "NMI", "ARI", "purity", "smallest", "largest", "stability")
 SHOWN = 24
 RUNS = 3
 
@@ -50,18 +52,48 @@ class Agreement:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def clusters(source: str, data: Sequence[Path], k: int | None, seed: int, html: Path | None, as_json: bool) -> None:
     """Cluster all pictures of DATA (folders or tar files of <split>/<class>/<picture>), compare with their classes."""
-    how, prototypes = extractor(source), _prototypes(source)
+    how, prototypes = extractor(source), prototypes_of(source)
     results = [result for path in data for result in measure(labelled.load(path), how, prototypes, k, seed, html)]
     report = {"source": how.name, "seed": seed, "results": [asdict(result) for result in results]}
-    header = ("set", "kind", "clusters", "NMI", "ARI", "purity", "smallest", "largest", "stability")
     rows = [["-" if value is None else value for value in asdict(result).values()] for result in results]
-    show(report, header, rows, as_json)
+    show(report, HEADER, rows, as_json)
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """Agreement with the labels, and the clusters of the first run with the ``entries`` that they are of."""
+
+    results: list[Agreement]
+    found: Clustering
+    entries: list[Entry]
+
+    def sheets(self) -> list[tuple[str, list[Image.Image]]]:
+        """Every cluster's pictures that are nearest its centroid, largest cluster first."""
+        sheets = []
+        for cluster in np.argsort(-self.found.sizes, kind="stable"):
+            members = np.flatnonzero(self.found.assignment == cluster)
+            near = members[np.argsort(-self.found.similarity[members], kind="stable")][:SHOWN]
+            pictures = [decode(self.entries[row].read(), at_least=64).pixels for row in near]
+            mean = self.found.similarity[members].mean()
+            sheets.append((f"Cluster {cluster}: {len(members)} pictures, mean similarity {mean:.2f}", pictures))
+        return sheets
 
 
 def measure(
     data: Labelled, how: Extractor, prototypes: Extractor | None, k: int | None, seed: int, html: Path | None
 ) -> list[Agreement]:
     """Agreement of k-means, and of prototypes if there are some; writes a page into ``html``."""
+    grouped = group(data, how, prototypes, k, seed)
+    if html is not None:
+        html.mkdir(parents=True, exist_ok=True)
+        sheets = grouped.sheets()
+        title = f"{data.name}: {len(sheets)} clusters of {len(grouped.entries)} pictures by {how.name}"
+        (html / f"{data.name}.html").write_text(page(title, sheets))
+    return grouped.results
+
+
+def group(data: Labelled, how: Extractor, prototypes: Extractor | None, k: int | None, seed: int) -> Grouped:
+    """Clusters of all pictures, train and val, by k-means of several seeds and by prototypes."""
     entries: list[Entry] = [*data.train.entries, *data.val.entries]
     labels = np.concatenate([data.train.labels, data.val.labels])
     features = extract(entries, how, data.name)
@@ -72,11 +104,8 @@ def measure(
     if prototypes is not None:
         chosen = extract(entries, prototypes, f"{data.name} prototypes").rows.argmax(axis=1)
         results.append(compare(data.name, "prototypes", chosen, labels, None))
-    if html is not None:
-        html.mkdir(parents=True, exist_ok=True)
-        readable = [entry for entry, kept in zip(entries, features.kept, strict=True) if kept]
-        (html / f"{data.name}.html").write_text(_page(data.name, how, runs[0], readable))
-    return results
+    readable = [entry for entry, kept in zip(entries, features.kept, strict=True) if kept]
+    return Grouped(results, runs[0], readable)
 
 
 def compare(name: str, kind: str, assignment: Ints, labels: Ints, stability: float | None) -> Agreement:
@@ -95,7 +124,8 @@ def compare(name: str, kind: str, assignment: Ints, labels: Ints, stability: flo
     )
 
 
-def _prototypes(source: str) -> Extractor | None:
+def prototypes_of(source: str) -> Extractor | None:
+    """Probabilities of a bundle's prototypes; None if it has none."""
     if source in {"pixels", "colours"}:
         return None
     bundle = bundles.load(source)
@@ -103,15 +133,3 @@ def _prototypes(source: str) -> Extractor | None:
         return None
     embedder = Embedder(bundle)
     return Extractor(bundle.name, bundle.at_least, lambda picture: embedder.assign([picture])[0])
-
-
-def _page(name: str, how: Extractor, found: Clustering, entries: Sequence[Entry]) -> str:
-    """Every cluster's pictures that are nearest its centroid, largest cluster first."""
-    sheets = []
-    for cluster in np.argsort(-found.sizes, kind="stable"):
-        members = np.flatnonzero(found.assignment == cluster)
-        near = members[np.argsort(-found.similarity[members], kind="stable")][:SHOWN]
-        pictures = [decode(entries[row].read(), at_least=64).pixels for row in near]
-        mean = found.similarity[members].mean()
-        sheets.append((f"Cluster {cluster}: {len(members)} pictures, mean similarity {mean:.2f}", pictures))
-    return page(f"{name}: {len(sheets)} clusters of {len(entries)} pictures by {how.name}", sheets)

@@ -9,20 +9,42 @@ from PIL import Image
 
 SIDE = 112
 STYLE = (
-    "body{font:15px system-ui;margin:2rem;background:#fff;color:#222}h2{font-size:1rem;margin:1.5rem 0 .4rem}"
+    "body{font:15px system-ui;margin:2rem;background:#fff;color:#222}h3{font-size:1rem;margin:1.5rem 0 .4rem}"
+    "td,th{padding:.1rem .8rem .1rem 0;text-align:left}"
     "img{height:112px;margin:2px}@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}}"
 )
 
 
-def page(title: str, sheets: Sequence[tuple[str, Sequence[Image.Image]]]) -> str:
-    """A page of ``sheets``: a heading each, and its pictures."""
-    body = "".join(
-        f"<h2>{html.escape(name)}</h2><div>{''.join(map(_image, pictures))}</div>" for name, pictures in sheets
-    )
+def page(title: str, parts: Sequence[tuple[str, Sequence[Image.Image]]]) -> str:
+    """A page of sheets: a heading each, and its pictures."""
+    return document(title, sheets(parts))
+
+
+def document(title: str, body: str) -> str:
+    """An HTML page of ``body``, which is HTML already."""
     head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
     return (
         f'<!doctype html><html lang="en"><head>{head}</head><body><h1>{html.escape(title)}</h1>{body}</body></html>\n'
     )
+
+
+def sheets(parts: Sequence[tuple[str, Sequence[Image.Image]]]) -> str:
+    """Headings, and the pictures of each."""
+    return "".join(
+        f"<h3>{html.escape(name)}</h3><div>{''.join(map(_image, pictures))}</div>" for name, pictures in parts
+    )
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """``rows`` below ``header``, fractions with four digits; nothing without a header."""
+    if not header:
+        return ""
+    body = "".join(f"<tr>{''.join(f'<td>{_text(value)}</td>' for value in row)}</tr>" for row in rows)
+    return f"<table><tr>{''.join(f'<th>{html.escape(name)}</th>' for name in header)}</tr>{body}</table>"
+
+
+def _text(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else html.escape(str(value))
 
 
 def _image(picture: Image.Image) -> str:

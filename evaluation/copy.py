@@ -16,7 +16,7 @@ from copysight.errors import InvalidArgument
 from copysight.images import decode
 from copysight.scan import Entry, scan
 from copysight.scoring import normalise
-from evaluation import metrics, reliability
+from evaluation import copydays_folder, metrics, reliability
 from evaluation.extract import Extractor, extract, extractor
 from evaluation.reliability import Reliability
 from evaluation.report import show
@@ -59,9 +59,13 @@ class Figures:
 
 @click.command()
 @click.argument("source")
-@click.option("--references", required=True, type=EXISTING, help="Folder or tar file of the collection.")
-@click.option("--queries", required=True, type=EXISTING, help="Folder or tar file of the queries.")
-@click.option("--ground-truth", required=True, type=EXISTING, help="CSV: query_id, reference_id (or empty), level.")
+@click.option("--references", type=EXISTING, help="Folder or tar file of the collection.")
+@click.option("--queries", type=EXISTING, help="Folder or tar file of the queries.")
+@click.option("--ground-truth", type=EXISTING, help="CSV: query_id, reference_id (or empty), level.")
+@click.option("--copydays", "folder", type=EXISTING, help="Instead of these three: a folder in Copydays's layout.")
+@click.option("--distractors", type=EXISTING, help="Copydays: pictures beside the originals.")
+@click.option("--whitening", type=EXISTING, help="Copydays: pictures, neither of these, that a whitening learns from.")
+@click.option("--centred", is_flag=True, help="Copydays: directions of the whitening from the covariance.")
 @click.option("--background", type=EXISTING, help="Pictures like none of these. Default: the bundle's background.")
 @click.option("--variant", default="fp32", show_default=True, help="Precision of the bundle's embedding.")
 @click.option("--share", default=0.5, show_default=True, help="Assumed share of queries with a copy (calibration).")
@@ -69,9 +73,13 @@ class Figures:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def copy(
     source: str,
-    references: Path,
-    queries: Path,
-    ground_truth: Path,
+    references: Path | None,
+    queries: Path | None,
+    ground_truth: Path | None,
+    folder: Path | None,
+    distractors: Path | None,
+    whitening: Path | None,
+    centred: bool,
     background: Path | None,
     variant: str,
     share: float,
@@ -83,8 +91,41 @@ def copy(
     Candidates are the best pairs over all queries, ten a query on average, not ten of each query; of equal scores the
     wrong pair counts first. The calibration is that of an index of the references, fitted on edited copies of its own
     pictures; its error is measured on the queries' top answers.
+
+    With --copydays: mean average precision of each block of edits, each query among the originals and distractors.
     """
-    truth, how = read_truth(ground_truth), extractor(source, variant)
+    how = extractor(source, variant)
+    if folder is not None:
+        found = _copydays(folder, how, distractors, whitening, centred)
+        rows = [[name, value] for name, value in [*found.blocks.items(), ("all pooled", found.overall)]]
+        show({"source": source, "variant": variant, **asdict(found)}, ("block", "mAP"), rows, as_json)
+        return
+    if references is None or queries is None or ground_truth is None:
+        raise click.UsageError("name --references, --queries and --ground-truth, or a --copydays folder")
+    isc(source, how, references, queries, read_truth(ground_truth), background, share, diagram, variant, as_json)
+
+
+def _copydays(
+    folder: Path, how: Extractor, distractors: Path | None, whitening: Path | None, centred: bool
+) -> copydays_folder.Figures:
+    pictures = copydays_folder.load(folder)
+    learned = copydays_folder.learn(scan(whitening).entries, how, centred) if whitening is not None else None
+    return copydays_folder.measure(pictures, how, scan(distractors).entries if distractors is not None else (), learned)
+
+
+def isc(
+    source: str,
+    how: Extractor,
+    references: Path,
+    queries: Path,
+    truth: Truth,
+    background: Path | None,
+    share: float,
+    diagram: Path | None,
+    variant: str,
+    as_json: bool,
+) -> None:
+    """Figures in the manner of ISC2021, printed."""
     asked, kept = describe(how, queries, "queries"), describe(how, references, "references")
     _check(truth, asked, kept)
     similarities = asked.vectors @ kept.vectors.T

@@ -19,6 +19,9 @@ Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 
+TEMPERATURE = 0.07
+
+
 @dataclass(frozen=True)
 class Result:
     """Shares of right answers with ``k`` neighbours."""
@@ -33,7 +36,9 @@ class Result:
 @click.argument("source")
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--k", "ks", multiple=True, type=click.IntRange(1), default=(5, 10, 20, 100), show_default=True)
-@click.option("--temperature", default=0.07, show_default=True, help="A neighbour counts exp(cosine / temperature).")
+@click.option(
+    "--temperature", default=TEMPERATURE, show_default=True, help="A neighbour counts exp(cosine / temperature)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def knn(source: str, data: Sequence[Path], ks: Sequence[int], temperature: float, as_json: bool) -> None:
     """Tell the classes of DATA/val by the neighbours in DATA/train.

@@ -25,6 +25,7 @@ from evaluation.report import show
 
 Float = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
+HEADER = ("sequence", "J", "F", "J&F")
 MILLISECONDS = 80
 WIDE = 480
 
@@ -57,10 +58,36 @@ def video(
     A bundle has a fixed input size, so a frame is cut into tiles of it. Beside each result stands what the first mask
     gives when it is simply copied. Propagation and its defaults are those of DINO's evaluation.
     """
-    model = bundles.load(bundle)
-    if model.patches is None:
-        raise model.missing("patches")
-    embedder, how = Embedder(model), Propagation(frames, topk, radius)
+    embedder = Embedder(bundles.load(bundle))
+    found = measure(data, embedder, tiles, Propagation(frames, topk, radius), pictures)
+    rows = [[name, quality.j, quality.f, quality.jf] for name, quality in found.lines()]
+    show(found.to_json(), HEADER, rows, as_json)
+
+
+@dataclass(frozen=True)
+class Followed:
+    """Quality of each sequence by name, and what the first mask gives there when it is copied."""
+
+    sequences: dict[str, Quality]
+    copied: dict[str, Quality]
+
+    def lines(self) -> list[tuple[str, Quality]]:
+        """Each sequence, the mean, and the mean of the copied masks."""
+        return [*self.sequences.items(), ("mean", _mean(self.sequences)), ("first mask copied", _mean(self.copied))]
+
+    def to_json(self) -> dict[str, object]:
+        """The means, and each sequence."""
+        return {
+            "mean": asdict(_mean(self.sequences)),
+            "first_mask_copied": asdict(_mean(self.copied)),
+            "sequences": {name: asdict(quality) for name, quality in self.sequences.items()},
+        }
+
+
+def measure(data: Path, embedder: Embedder, tiles: int, how: Propagation, pictures: Path | None = None) -> Followed:
+    """Follow every sequence of ``data``; draws each into the folder ``pictures``. Raises ``OutputMissing``."""
+    if embedder.bundle.patches is None:
+        raise embedder.bundle.missing("patches")
     found: dict[str, Quality] = {}
     copied: dict[str, Quality] = {}
     for sequence in davis.load(data):
@@ -71,14 +98,7 @@ def video(
         if pictures is not None:
             pictures.mkdir(parents=True, exist_ok=True)
             _animate(sequence, masks, pictures / f"{sequence.name}.webp")
-    report = {
-        "mean": asdict(_mean(found)),
-        "first_mask_copied": asdict(_mean(copied)),
-        "sequences": {name: asdict(quality) for name, quality in found.items()},
-    }
-    lines = [*found.items(), ("mean", _mean(found)), ("first mask copied", _mean(copied))]
-    rows = [[name, quality.j, quality.f, quality.jf] for name, quality in lines]
-    show(report, ("sequence", "J", "F", "J&F"), rows, as_json)
+    return Followed(found, copied)
 
 
 def follow(sequence: Sequence, embedder: Embedder, tiles: int, how: Propagation) -> list[Pixels]:

@@ -21,7 +21,7 @@ from copysight.embedder import Embedder, Runtime
 from copysight.errors import ExportFailed
 from copysight.preprocess import Preprocess, to_batch
 from training import fitting as fits
-from training import quantization
+from training import frameworks, quantization
 from training.fitting import RANGES, Fitting, Photographs
 from training.halving import halve
 
@@ -61,20 +61,23 @@ def export(
     name: str | None = None,
     fitting: Fitting | None = None,
     half: bool = False,
+    weights: str | None = None,
 ) -> Bundle:
     """Write a bundle at ``out``: the embedding from the first network, each other output from the first that has it.
 
     ``half`` stores weights in half precision (they are computed with in float32), which must keep the cosine to torch
     above .9999. ``fitting`` adds what is learned from pictures: whitening, background, calibration, int8.
+    ``weights`` (``timm`` or ``torchvision``) adds the first network's tensors under the names of that framework.
 
     Raises ``ExportFailed`` if the graphs differ from torch by more than 1e-4 or below cosine .99999 (fp32), and
     ``InvalidArgument`` if ``out`` exists.
     """
     photographs = Photographs(fitting) if fitting is not None else None
+    plain = {} if weights is None else {frameworks.FILE: _weights(networks[0], weights)}
     with tempfile.TemporaryDirectory() as scratch:
         if photographs is not None and fitting is not None and fitting.whiten:
-            plain = _graphs(networks[:1], Path(scratch), "plain")
-            networks[0].graph.whitening = fits.whiten(Embedder(plain.bundle), photographs, fitting.whiten)
+            before = _graphs(networks[:1], Path(scratch), "plain")
+            networks[0].graph.whitening = fits.whiten(Embedder(before.bundle), photographs, fitting.whiten)
         made = _graphs(networks, Path(scratch), "exact", name)
         manifest, files, trial = made.manifest, made.files, made.bundle
         manifest["numerics"] = _checked(compare(trial, made.networks), LARGEST_DIFFERENCE, LEAST_COSINE)
@@ -84,7 +87,12 @@ def export(
         if photographs is not None and fitting is not None:
             _fit(manifest, files, trial, photographs, fitting.int8)
         files["MODEL_CARD.md"] = (card or _card(manifest)).encode()
-        return bundles.write(out, manifest, files)
+        return bundles.write(out, manifest, {**files, **plain})
+
+
+def _weights(network: Network, framework: str) -> bytes:
+    body = frameworks.backbone_of(network.graph)
+    return frameworks.weights(network.backbone, body, framework, network.preprocess.to_json())
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from training import networks
+from training import frameworks, networks
 from training.export import export as write_bundle
 from training.fitting import Fitting
 
@@ -35,6 +35,12 @@ from training.fitting import Fitting
 @click.option("--whiten", type=int, default=0, help="Fit a whitening to so many dimensions (needs --pictures).")
 @click.option("--int8", is_flag=True, help="Add the embedding in 8 bits, for convolutional networks (--pictures).")
 @click.option("--half", is_flag=True, help="Store weights in half precision: half the size, the same speed.")
+@click.option(
+    "--weights",
+    type=click.Choice(frameworks.FRAMEWORKS),
+    default=None,
+    help="Add weights.safetensors: SOURCE's backbone under the names of a framework, to detect or segment with.",
+)
 @click.option("--name", default=None, help="Name of the bundle. Default: method and backbone.")
 @click.option("--card", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Text of MODEL_CARD.md.")
 @click.option("--random", is_flag=True, help="Leave timm:NAME untrained: a baseline.")
@@ -51,6 +57,7 @@ def export(
     whiten: int,
     int8: bool,
     half: bool,
+    weights: str | None,
     name: str | None,
     card: Path | None,
     random: bool,
@@ -66,7 +73,7 @@ def export(
     if beside is not None:
         found.append(networks.load(beside, beside_size, None, random))
     fitting = Fitting(pictures, whiten, int8) if pictures is not None else None
-    bundle = write_bundle(found, out, card.read_text() if card else None, name, fitting, half)
+    bundle = write_bundle(found, out, card.read_text() if card else None, name, fitting, half, weights)
     outputs = [output for graph in bundle.graphs.values() for output in graph.outputs]
     report = {
         "path": str(bundle.path),
