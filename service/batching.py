@@ -36,7 +36,7 @@ class Batcher:
 
     ``runners`` threads make model calls. A free one takes the pictures that wait, up to ``most``, one from each request
     in turn, so that a bulk caller cannot shut out the others. Nobody waits for a timer, and a runner goes from one call
-    to the next without asking the event loop: its detour cost 1 to 3 ms a picture on a busy machine.
+    to the next without asking the event loop, which may be at something else while the model idles.
     """
 
     def __init__(self, runners: int, most: int, capacity: int, metrics: Metrics) -> None:
