@@ -1,16 +1,18 @@
-"""``embed``, ``search`` and ``compare``: the answers of the service, on local files."""
+"""``embed``, ``search`` and ``compare``: the answers of the service, on local files; or asked of one."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 
-from cli import local
+from cli import local, remote
 from cli.local import Local
 from copysight import bundle as bundles
+from copysight.client import Client, Options
 from copysight.embedder import Embedder, Runtime
 from copysight.errors import InvalidArgument
 from copysight.index import Index
@@ -23,40 +25,97 @@ BATCH = 16
 @click.command()
 @click.argument("pictures", nargs=-1, required=True, type=FILE)
 @click.option("--bundle", default="default", show_default=True, help="A bundle's directory, or `default`.")
+@remote.options
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Write the (N, D) array as .npy here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def embed(pictures: tuple[Path, ...], bundle: str, out: Path | None, as_json: bool) -> None:
+def embed(
+    pictures: tuple[Path, ...], bundle: str, server: str | None, key: str | None, out: Path | None, as_json: bool
+) -> None:
     """Embeddings of PICTURES (files or folders), L2-normalised."""
-    model = bundles.load(bundle)
     files = local.files(pictures)
-    vectors = np.concatenate(list(_vectors(files, Embedder(model))))
+    if server is None:
+        answer = _embedded(files, bundle)
+    else:
+        with Client(server, key) as client:
+            answer = remote.embed(client, files)
     if out is not None:
         with out.open("wb") as file:
-            np.save(file, vectors)
+            np.save(file, np.asarray([item["embedding"] for item in answer["items"]], np.float32))
     if as_json:
-        items = [{"path": str(path), "embedding": row.tolist()} for path, row in zip(files, vectors, strict=True)]
-        click.echo(json.dumps({"model": model.id, "dimension": model.dimension, "items": items}))
-    else:
-        for path, row in zip(files, vectors, strict=True):
-            click.echo(f"{path}: {' '.join(f'{value:+.4f}' for value in row[:6])} … ({len(row)} numbers)")
+        click.echo(json.dumps(answer))
+        return
+    for item in answer["items"]:
+        row = item["embedding"]
+        click.echo(f"{item['path']}: {' '.join(f'{value:+.4f}' for value in row[:6])} … ({len(row)} numbers)")
 
 
 @click.command()
 @click.argument("picture", type=FILE)
-@click.option("--index", "directory", required=True, type=FILE, help="Directory of the index.")
+@click.option("--index", "directory", default=None, type=FILE, help="Directory of the index; or --server.")
+@remote.options
 @click.option("-k", "k", default=10, show_default=True, type=click.IntRange(1), help="How many matches.")
 @click.option("--collection", default=None, help="Only this collection. Default: all.")
 @click.option("--filter", "condition", default=None, help='JSON, for example {"eq": ["field", "value"]}.')
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def search(
-    picture: Path, directory: Path, k: int, collection: str | None, condition: str | None, as_json: bool
+    picture: Path,
+    directory: Path | None,
+    server: str | None,
+    key: str | None,
+    k: int,
+    collection: str | None,
+    condition: str | None,
+    as_json: bool,
 ) -> None:
     """Find PICTURE, or what it was made from, in an index."""
+    asked = Options(k=k, collection=collection, filter=_json(condition))
+    if server is not None and directory is None:
+        with Client(server, key) as client:
+            answer = remote.search(client, picture, asked)
+    elif directory is not None and server is None:
+        answer = _found(picture, directory, asked)
+    else:
+        raise click.UsageError("name an --index or a --server, one of the two")
+    if as_json:
+        click.echo(json.dumps(answer))
+        return
+    for match in answer["matches"]:
+        click.echo(f"{match['similarity']:.4f}  {match['verdict']:9}  {match['id']:>8}  {match['key']}")
+
+
+@click.command()
+@click.argument("one", type=FILE)
+@click.argument("other", type=FILE)
+@click.option("--bundle", default="default", show_default=True, help="A bundle's directory, or `default`.")
+@remote.options
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def compare(one: Path, other: Path, bundle: str, server: str | None, key: str | None, as_json: bool) -> None:
+    """Say how alike two pictures are, and whether one is a copy of the other."""
+    if server is None:
+        answer = _compared(one, other, bundle)
+    else:
+        with Client(server, key) as client:
+            answer = remote.compare(client, one, other)
+    if as_json:
+        click.echo(json.dumps(answer))
+        return
+    chance = "" if answer["probability"] is None else f", probability {answer['probability']:.3f}"
+    click.echo(f"{answer['verdict']}: similarity {answer['similarity']:.4f}{chance}")
+
+
+def _embedded(files: list[Path], bundle: str) -> dict[str, Any]:
+    model = bundles.load(bundle)
+    vectors = np.concatenate(list(_vectors(files, Embedder(model))))
+    items = [{"path": str(path), "embedding": row.tolist()} for path, row in zip(files, vectors, strict=True)]
+    return {"model": model.id, "dimension": model.dimension, "items": items}
+
+
+def _found(picture: Path, directory: Path, asked: Options) -> dict[str, Any]:
     with Index.open(directory) as index:
         snapshot = index.snapshot()
         query = local.read(picture, snapshot.bundle)
         vector = Embedder(snapshot.bundle, Runtime(variant=snapshot.variant)).embed([query.pixels])
-        [found] = snapshot.search(vector, k, collection=collection, filter=_json(condition))
+        [found] = snapshot.search(vector, asked.k, collection=asked.collection, filter=asked.filter)
         [offset] = snapshot.offsets(vector).tolist()
         items = index.catalog.get_many([match.id for match in found])
         matches = [
@@ -71,31 +130,17 @@ def search(
             if match.id in items
         ]
         name = snapshot.generation.name if snapshot.generation else None
-    if as_json:
-        click.echo(json.dumps({"model": snapshot.bundle.id, "generation": name, "matches": matches}))
-    else:
-        for match in matches:
-            click.echo(f"{match['similarity']:.4f}  {match['verdict']:9}  {match['id']:>8}  {match['key']}")
+    return {"model": snapshot.bundle.id, "generation": name, "matches": matches}
 
 
-@click.command()
-@click.argument("one", type=FILE)
-@click.argument("other", type=FILE)
-@click.option("--bundle", default="default", show_default=True, help="A bundle's directory, or `default`.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def compare(one: Path, other: Path, bundle: str, as_json: bool) -> None:
-    """Say how alike two pictures are, and whether one is a copy of the other."""
+def _compared(one: Path, other: Path, bundle: str) -> dict[str, Any]:
     model = bundles.load(bundle)
     first, second = local.read(one, model), local.read(other, model)
     vectors = Embedder(model).embed([first.pixels, second.pixels])
     judge = Judge.of(model)
     [offset] = judge.offsets(vectors[:1]).tolist()
-    answer = asdict(judge.judge(float(vectors[0] @ vectors[1]), offset, local.equal_pixels(first, second)))
-    if as_json:
-        click.echo(json.dumps({"model": model.id, **answer}))
-        return
-    chance = "" if answer["probability"] is None else f", probability {answer['probability']:.3f}"
-    click.echo(f"{answer['verdict']}: similarity {answer['similarity']:.4f}{chance}")
+    verdict = judge.judge(float(vectors[0] @ vectors[1]), offset, local.equal_pixels(first, second))
+    return {"model": model.id, **asdict(verdict)}
 
 
 def _vectors(files: list[Path], embedder: Embedder) -> Iterator[np.ndarray]:
@@ -104,11 +149,10 @@ def _vectors(files: list[Path], embedder: Embedder) -> Iterator[np.ndarray]:
         yield embedder.embed([picture.pixels for picture in batch])
 
 
-def _json(text: str | None) -> object | None:
+def _json(text: str | None) -> Any:
     if text is None:
         return None
     try:
-        parsed: object = json.loads(text)
+        return json.loads(text)
     except ValueError as error:
         raise InvalidArgument(f"got the filter {text!r}, which is no JSON ({error})") from error
-    return parsed

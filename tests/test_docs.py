@@ -84,7 +84,8 @@ def test_links_lead_somewhere(page):
 def test_settings_exist(page):
     from service.settings import Settings
 
-    known = {f"COPYSIGHT_{name.upper()}" for name in Settings.model_fields} | {"COPYSIGHT_DATA", "COPYSIGHT_GOLDEN"}
+    known = {f"COPYSIGHT_{name.upper()}" for name in Settings.model_fields}
+    known |= {"COPYSIGHT_DATA", "COPYSIGHT_GOLDEN", "COPYSIGHT_KEY"}
     for file in (ROOT / "docker-compose.yml", *(ROOT / "deploy").glob("compose.*.yml")):
         known |= set(re.findall(r"\$\{(\w+):-", file.read_text()))
     assert set(re.findall(r"COPYSIGHT_[A-Z_]*[A-Z]", page.read_text())) <= known
