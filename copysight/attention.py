@@ -85,6 +85,19 @@ def grid(
     return out
 
 
+def stack(pictures: Sequence[Image.Image], names: Sequence[str]) -> Image.Image:
+    """Pictures of any sizes one below the other, each under its name."""
+    bar = 18
+    height = sum(picture.height + bar for picture in pictures)
+    out = Image.new("RGB", (max(picture.width for picture in pictures), height), (24, 24, 28))
+    draw, y = ImageDraw.Draw(out), 0
+    for picture, name in zip(pictures, names, strict=True):
+        draw.text((GAP, y + 3), name, fill="white")
+        out.paste(picture, (0, y + bar))
+        y += picture.height + bar
+    return out
+
+
 def _smooth(scaled: Float, size: tuple[int, int]) -> Float:
     grown = Image.fromarray((scaled * 255).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
     values: Float = np.asarray(grown, np.float32) / np.float32(255)

@@ -16,7 +16,7 @@ from copysight.errors import InvalidArgument
 from copysight.images import decode
 from copysight.scan import Entry, scan
 from copysight.scoring import normalise
-from evaluation import copydays_folder, metrics, reliability
+from evaluation import backbone, copydays_folder, metrics, reliability
 from evaluation.extract import Extractor, extract, extractor
 from evaluation.reliability import Reliability
 from evaluation.report import show
@@ -66,6 +66,7 @@ class Figures:
 @click.option("--distractors", type=EXISTING, help="Copydays: pictures beside the originals.")
 @click.option("--whitening", type=EXISTING, help="Copydays: pictures, neither of these, that a whitening learns from.")
 @click.option("--centred", is_flag=True, help="Copydays: directions of the whitening from the covariance.")
+@click.option("--size", type=click.IntRange(32), help="Copydays: [CLS; GeM] at this size by weights; DINO: 320.")
 @click.option("--background", type=EXISTING, help="Pictures like none of these. Default: the bundle's background.")
 @click.option("--variant", default="fp32", show_default=True, help="Precision of the bundle's embedding.")
 @click.option("--share", default=0.5, show_default=True, help="Assumed share of queries with a copy (calibration).")
@@ -80,6 +81,7 @@ def copy(
     distractors: Path | None,
     whitening: Path | None,
     centred: bool,
+    size: int | None,
     background: Path | None,
     variant: str,
     share: float,
@@ -94,11 +96,11 @@ def copy(
 
     With --copydays: mean average precision of each block of edits, each query among the originals and distractors.
     """
-    how = extractor(source, variant)
+    how = extractor(source, variant) if size is None else backbone.load(source).copies(size)
     if folder is not None:
         found = _copydays(folder, how, distractors, whitening, centred)
         rows = [[name, value] for name, value in [*found.blocks.items(), ("all pooled", found.overall)]]
-        show({"source": source, "variant": variant, **asdict(found)}, ("block", "mAP"), rows, as_json)
+        show({"source": how.name, "variant": variant, **asdict(found)}, ("block", "mAP"), rows, as_json)
         return
     if references is None or queries is None or ground_truth is None:
         raise click.UsageError("name --references, --queries and --ground-truth, or a --copydays folder")

@@ -93,7 +93,9 @@ def _whole(entries: Sequence[Entry], how: Extractor, note: str, whitening: copyd
 
 
 def _applied(rows: Float, whitening: copydays.Whitening | None) -> Float:
-    return rows if whitening is None else whitening.apply(rows)
+    if whitening is not None:
+        return whitening.apply(rows)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)
 
 
 def _block(entry: Entry) -> str | None:

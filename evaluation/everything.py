@@ -60,7 +60,7 @@ def everything(
     if sets and bundle.attention is not None:
         sections.append(attention(labelled.load(sets[0]), embedder))
     if davis is not None:
-        followed = video.measure(davis, embedder, 2, Propagation())
+        followed = video.measure(davis, video.tiled(source, 2), Propagation())
         rows = [[name, *astuple(quality)] for name, quality in followed.lines()]
         sections.append(Section("Video: objects followed from their first mask", video.HEADER, rows))
     if copydays is not None:

@@ -13,8 +13,9 @@ import numpy as np
 from copysight.errors import InvalidArgument
 from copysight.knn import exact
 from copysight.scan import Entry, scan
-from evaluation import labelled, retrieval_map
+from evaluation import backbone, labelled, retrieval_map
 from evaluation.extract import Extractor, extract, extractor
+from evaluation.features import SCALES
 from evaluation.report import show
 from evaluation.retrieval_map import Scores, Truth
 
@@ -44,15 +45,20 @@ class GroundTruth:
 @click.argument("source")
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
 @click.option("--truth", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="gnd_roxford5k.pkl, say.")
+@click.option("--size", type=click.IntRange(32), help="[CLS] at this longest side, by the bundle's weights.")
+@click.option("--multiscale", is_flag=True, help="With --size: the mean over scales 1, .71 and .5.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def retrieval(source: str, data: Path, truth: Path | None, as_json: bool) -> None:
+def retrieval(source: str, data: Path, truth: Path | None, size: int | None, multiscale: bool, as_json: bool) -> None:
     """Rank the pictures of DATA for each query.
 
     With --truth DATA is the folder of revisited Oxford's or Paris's pictures, and the protocols are easy, medium and
     hard. Without, it is a folder or tar file of <split>/<class>/<picture>: val asks, train answers, a picture of the
     same class is right. Whole pictures are compared: the query's box is not cut out, as in DINO's evaluation.
     """
-    how = extractor(source)
+    if multiscale and size is None:
+        raise click.UsageError("--multiscale works on a network that takes any size: name --size (DINO: 512 for Paris)")
+    scales = SCALES if multiscale else (1.0,)
+    how = extractor(source) if size is None else backbone.load(source).retrieval(size, scales)
     scores = official(read_truth(truth), data, how) if truth else by_class(data, how)
     results = {
         name: {"map": found.map, **{f"mp{k}": mean for k, mean in zip(KAPPAS, found.mean_precision, strict=True)}}

@@ -1,6 +1,6 @@
 """``evaluate video``: objects followed through a video from their first mask (DAVIS 2017, semi-supervised)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from copysight.attention import colours
 from copysight.bundle import Bundle
 from copysight.embedder import Embedder
 from copysight.preprocess import to_tensor
-from evaluation import davis, propagation
+from evaluation import backbone, davis, propagation
 from evaluation.davis import Sequence
 from evaluation.frames import shrink_mask
 from evaluation.propagation import Labelled, Propagation
@@ -25,6 +25,8 @@ from evaluation.report import show
 
 Float = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
+Look = Callable[[Image.Image], Float]
+"""A frame to patch features (rows, columns, D)."""
 HEADER = ("sequence", "J", "F", "J&F")
 MILLISECONDS = 80
 WIDE = 480
@@ -43,6 +45,9 @@ class Quality:
 @click.argument("bundle")
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
 @click.option("--tiles", default=2, show_default=True, type=click.IntRange(1), help="Tiles along the shortest side.")
+@click.option(
+    "--lines", type=click.IntRange(64), help="Whole frames of so many lines, by the bundle's weights; DINO: 480."
+)
 @click.option("--frames", default=7, show_default=True, type=click.IntRange(0), help="Past frames besides the first.")
 @click.option("--topk", default=5, show_default=True, type=click.IntRange(1), help="Patches that vote for one.")
 @click.option(
@@ -51,15 +56,24 @@ class Quality:
 @click.option("--pictures", type=click.Path(path_type=Path), help="Folder for an animated WebP a sequence.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def video(
-    bundle: str, data: Path, tiles: int, frames: int, topk: int, radius: int, pictures: Path | None, as_json: bool
+    bundle: str,
+    data: Path,
+    tiles: int,
+    lines: int | None,
+    frames: int,
+    topk: int,
+    radius: int,
+    pictures: Path | None,
+    as_json: bool,
 ) -> None:
     """Follow the objects of every sequence in DATA (DAVIS's layout, a folder or a tar) by the patches of BUNDLE.
 
-    A bundle has a fixed input size, so a frame is cut into tiles of it. Beside each result stands what the first mask
-    gives when it is simply copied. Propagation and its defaults are those of DINO's evaluation.
+    A bundle has a fixed input size, so a frame is cut into tiles of it; with --lines whole frames go through its
+    weights.safetensors (`export --weights timm`), as in the released evaluation. Beside each result stands
+    what the first mask gives when it is simply copied. Propagation and its defaults are those of DINO's evaluation.
     """
-    embedder = Embedder(bundles.load(bundle))
-    found = measure(data, embedder, tiles, Propagation(frames, topk, radius), pictures)
+    look = tiled(bundle, tiles) if lines is None else whole(bundle, lines)
+    found = measure(data, look, Propagation(frames, topk, radius), pictures)
     rows = [[name, quality.j, quality.f, quality.jf] for name, quality in found.lines()]
     show(found.to_json(), HEADER, rows, as_json)
 
@@ -84,14 +98,26 @@ class Followed:
         }
 
 
-def measure(data: Path, embedder: Embedder, tiles: int, how: Propagation, pictures: Path | None = None) -> Followed:
-    """Follow every sequence of ``data``; draws each into the folder ``pictures``. Raises ``OutputMissing``."""
+def tiled(source: str, tiles: int) -> Look:
+    """Patches of frames cut into tiles, by the bundle itself. Raises ``OutputMissing`` if it gives none."""
+    embedder = Embedder(bundles.load(source))
     if embedder.bundle.patches is None:
         raise embedder.bundle.missing("patches")
+    return lambda frame: patches(frame, embedder, tiles)
+
+
+def whole(source: str, lines: int) -> Look:
+    """Patches of whole frames of ``lines`` lines, by the bundle's weights. Raises ``InvalidArgument`` without them."""
+    network = backbone.load(source)
+    return lambda frame: network.patches(frame, lines)
+
+
+def measure(data: Path, look: Look, how: Propagation, pictures: Path | None = None) -> Followed:
+    """Follow every sequence of ``data`` by the patches that ``look`` sees; draws each into the folder ``pictures``."""
     found: dict[str, Quality] = {}
     copied: dict[str, Quality] = {}
     for sequence in davis.load(data):
-        masks = follow(sequence, embedder, tiles, how)
+        masks = follow(sequence, look, how)
         truth = [sequence.mask(number) for number in range(len(sequence.frames))]
         found[sequence.name] = judge(masks, truth)
         copied[sequence.name] = judge([truth[0]] * len(truth), truth)
@@ -101,10 +127,10 @@ def measure(data: Path, embedder: Embedder, tiles: int, how: Propagation, pictur
     return Followed(found, copied)
 
 
-def follow(sequence: Sequence, embedder: Embedder, tiles: int, how: Propagation) -> list[Pixels]:
+def follow(sequence: Sequence, look: Look, how: Propagation) -> list[Pixels]:
     """The mask of every frame at its own size; the first is the given one."""
     given = sequence.mask(0)
-    grids = (patches(sequence.frame(number), embedder, tiles) for number in range(len(sequence.frames)))
+    grids = (look(sequence.frame(number)) for number in range(len(sequence.frames)))
     first = next(grids)
     rows, columns = first.shape[:2]
     small = propagation.one_hot(torch.from_numpy(np.array(shrink_mask(given, rows, columns))))

@@ -96,6 +96,18 @@ def test_attention_of_a_picture_and_one_head(folder, tiny_bundle, tmp_path):
     assert "counted from 0" in wrong.stderr
 
 
+def test_attention_of_two_bundles_on_one_sheet(folder, tiny_bundle, tmp_path):
+    one, both = tmp_path / "one.png", tmp_path / "both.png"
+    words = ("attention", folder / "0.jpg", "--bundle", tiny_bundle.path)
+    answer(*words, "--out", one)
+    found = answer(*words, "--bundle", tiny_bundle.path, "--out", both)
+    assert found["bundles"] == [tiny_bundle.name, tiny_bundle.name]
+    with Image.open(one) as single, Image.open(both) as double:
+        assert double.width == single.width
+        assert double.height == 2 * (single.height + 18)
+        assert double.crop((0, 18, single.width, 18 + single.height)).tobytes() == single.tobytes()
+
+
 @pytest.mark.parametrize("kind", ["folder", "animation"])
 def test_attention_of_a_video(folder, tiny_bundle, tmp_path, kind, drawn):
     source = folder

@@ -1,0 +1,94 @@
+"""A bundle's backbone from its ``weights.safetensors``, at any size of picture: as the released evaluations feed it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor
+
+from copysight import bundle as bundles
+from copysight.errors import InvalidArgument
+from copysight.preprocess import Preprocess, to_tensor
+from evaluation import copydays, frames
+from evaluation.extract import Extractor
+from evaluation.features import last_blocks, multi_scale
+from training import backbones
+
+Float = npt.NDArray[np.float32]
+FILE = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A ViT in eval mode, and the preprocessing of its bundle (only its mean and deviation hold at other sizes)."""
+
+    name: str
+    network: VisionTransformer
+    preprocess: Preprocess
+
+    @property
+    def patch(self) -> int:
+        """Side of a patch in pixels."""
+        return int(self.network.patch_embed.patch_size[0])
+
+    def patches(self, frame: Image.Image, shortest: int) -> Float:
+        """Patches (rows, columns, D) of a whole frame whose shortest side becomes ``shortest`` (DINO's DAVIS)."""
+        pixels = frames.prepare(np.asarray(frame), shortest)
+        tokens = last_blocks(self.network, torch.from_numpy(pixels)[None])[0][0, 1:]
+        rows, columns = (side // self.patch for side in pixels.shape[1:])
+        return tokens.reshape(rows, columns, -1).numpy()
+
+    def copies(self, size: int) -> Extractor:
+        """[CLS] beside the generalised mean of the patches, of a picture squashed to a square (DINO's Copydays)."""
+        squash = Preprocess(size, "squash", size, "bicubic", self.preprocess.mean, self.preprocess.std)
+
+        def of(picture: Image.Image) -> Float:
+            tokens = last_blocks(self.network, torch.from_numpy(to_tensor(picture, squash))[None])[0]
+            return np.asarray(copydays.descriptor(tokens)[0].numpy(), np.float32)
+
+        return Extractor(f"{self.name} at {size} px", size, of)
+
+    def retrieval(self, size: int, scales: Sequence[float]) -> Extractor:
+        """[CLS] of a picture whose longest side is at most ``size``, mean over ``scales``, of length 1."""
+
+        def of(picture: Image.Image) -> Float:
+            return np.asarray(multi_scale(self._cls, self._whole(picture, size), scales)[0].numpy(), np.float32)
+
+        return Extractor(f"{self.name} at {size} px, {len(scales)} scale(s)", self.patch, of)
+
+    def _cls(self, pictures: Tensor) -> Tensor:
+        return last_blocks(self.network, pictures)[0][:, 0]
+
+    def _whole(self, picture: Image.Image, size: int) -> Tensor:
+        small = picture.copy()
+        small.thumbnail((size, size), Image.Resampling.LANCZOS)
+        mean, std = (np.asarray(part, np.float32) for part in (self.preprocess.mean, self.preprocess.std))
+        pixels = (np.asarray(small, np.float32) / 255 - mean) / std
+        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32))[None]
+
+
+def load(source: str) -> Backbone:
+    """The backbone of a bundle. Raises ``InvalidArgument`` without the weights of a vision transformer."""
+    bundle = bundles.load(source)
+    file = bundle.path / FILE
+    if not file.exists():
+        raise InvalidArgument(
+            f"the bundle {bundle.name} has no {FILE}, which other sizes of picture need; export it with --weights timm"
+        )
+    with safe_open(file, "pt") as opened:
+        about = opened.metadata()
+    preprocess = Preprocess.from_json(json.loads(about["preprocess"]))
+    network = backbones.build(about["backbone"], preprocess.size)
+    if not isinstance(network, VisionTransformer):
+        raise InvalidArgument(
+            f"{bundle.name} is a {about['backbone']}; this protocol reads a vision transformer's tokens"
+        )
+    network.load_state_dict(load_file(file))
+    return Backbone(bundle.name, network.eval().requires_grad_(False), preprocess)

@@ -1,0 +1,54 @@
+"""Yardsticks on a bundle's weights, at sizes other than the bundle's own."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from copysight.embedder import Embedder
+from evaluation import backbone
+from training import networks
+from training.export import export
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    torch.manual_seed(0)
+    return export(
+        [networks.load("timm:test_vit", size=96, random=True)], tmp_path_factory.mktemp("b") / "vit", weights="timm"
+    )
+
+
+def test_the_weights_are_the_graphs(exported, drawn):
+    """At the bundle's own size both give the same [CLS]."""
+    picture = drawn(0).resize((96, 96))
+    found = backbone.load(str(exported.path)).retrieval(96, (1.0,)).of(picture)
+    graph = exported.graphs["graph0"].preprocess
+    assert graph.size == 96
+    direct = backbone.load(str(exported.path))
+    pixels = torch.from_numpy(Embedder(exported).prepare(picture)["graph0"])[None]
+    with torch.no_grad():
+        expected = torch.nn.functional.normalize(direct.network(pixels), dim=1)[0].numpy()
+    assert Embedder(exported).embed([picture])[0] == pytest.approx(expected, abs=1e-4)
+    assert np.linalg.norm(found) == pytest.approx(1, abs=1e-5)
+
+
+def test_whole_frames(copysight, exported, davis_folder):
+    result = copysight("evaluate", "video", exported.path, davis_folder, "--lines", 128, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["mean"]["j"] > found["first_mask_copied"]["j"]
+
+
+def test_several_scales(copysight, exported, labelled_set):
+    command = ("evaluate", "retrieval", exported.path, labelled_set, "--json", "--size", 48)
+    one, many = (json.loads(copysight(*command, *extra).stdout) for extra in ((), ("--multiscale",)))
+    assert one["results"] != many["results"]
+    assert copysight("evaluate", "retrieval", exported.path, labelled_set, "--multiscale").exit_code == 2
+
+
+def test_a_bundle_without_weights(copysight, tiny_bundle, davis_folder):
+    result = copysight("evaluate", "video", tiny_bundle.path, davis_folder, "--lines", 128)
+    assert result.exit_code == 1
+    assert "export it with --weights timm" in result.output
