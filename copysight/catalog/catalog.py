@@ -24,6 +24,8 @@ Supply = Callable[[Sequence[Item]], Mapping[str, npt.NDArray[np.float32]]]
 """Makes vectors ``(D,)`` by sha256 for items that lack one, as far as it can."""
 POLICIES = ("keep", "reference", "discard")
 MOST_METADATA = 65536
+MOST_DEPTH = 32
+"""Of lists and objects within metadata: what is deeper can be stored, but not be written into an answer."""
 
 
 class Catalog:
@@ -392,7 +394,16 @@ def _check(item: NewItem) -> None:
 def _check_metadata(metadata: Mapping[str, Any]) -> None:
     try:
         size = len(json.dumps(dict(metadata), allow_nan=False).encode())
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidArgument(f"the metadata is no JSON object ({error}); send texts, numbers, lists") from error
     if size > MOST_METADATA or not all(isinstance(name, str) for name in metadata):
         raise InvalidArgument(f"got {size} bytes of metadata; at most {MOST_METADATA} are allowed, with names as text")
+    if _deeper(metadata, MOST_DEPTH):
+        raise InvalidArgument(f"got metadata nested deeper than {MOST_DEPTH}; flatten it")
+
+
+def _deeper(value: object, most: int) -> bool:
+    if not isinstance(value, Mapping | list | tuple):
+        return False
+    parts = value.values() if isinstance(value, Mapping) else value
+    return most == 0 or any(_deeper(part, most - 1) for part in parts)

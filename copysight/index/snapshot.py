@@ -166,7 +166,10 @@ class Snapshot:
     def _restriction(self, collection: str | None, filter: object | None) -> Restriction | None:  # noqa: A002
         if collection is None and filter is None:
             return None
-        key = json.dumps([collection, filter], sort_keys=True, default=repr)
+        try:
+            key = json.dumps([collection, filter], sort_keys=True, default=repr)
+        except RecursionError as error:
+            raise InvalidArgument("got a filter nested too deep to be read; flatten it") from error
         found = self._restrictions.get(key)
         if found is None:
             found = self._by_collection(collection) if filter is None else self._by_filter(filter, collection)

@@ -113,8 +113,9 @@ def _vectors(given: object, dimension: int) -> Float:
 def _question(options: dict[str, Any], fields: Mapping[str, Any], most: int) -> Question:
     given = options | {name: fields[name] for name in options if name in fields}
     k, least, collection = given["k"], given["min_probability"], given["collection"]
-    if not str(k).isdecimal() or not 1 <= int(k) <= most:
-        raise InvalidArgument(f"got k = {k!r}; needed is a number from 1 to {most}")
+    # Its length first: Python refuses to read a number of more than 4,300 digits.
+    if not str(k).isdecimal() or len(str(k)) > 9 or not 1 <= int(k) <= most:
+        raise InvalidArgument(f"got k = {str(k)[:80]}; needed is a number from 1 to {most}")
     try:
         least = None if least is None else float(least)
     except (TypeError, ValueError) as error:

@@ -1,0 +1,151 @@
+"""Names that try to be paths, SQL or headers stay names."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+from copysight.index import Index
+from tests.service.conftest import serving
+
+NAMES = [
+    "../../../../etc/passwd",
+    "..\\..\\windows\\win.ini",
+    "/etc/passwd",
+    "%2e%2e%2fetc%2fpasswd",
+    "a/../../b",
+    "x'; DROP TABLE items; --",
+    '" OR "1"="1',
+    "1) UNION SELECT key FROM items --",
+    "%",
+    "_",
+    "{{7*7}}${7*7}",
+    "<script>alert(1)</script>",
+    "ключ-鍵-🔑",
+    "a" * 1024,
+]
+INVISIBLE = ["null\0byte", "line\nbreak", "return\r\nSet-Cookie: a=b", "\u202egnp.exe", "tab\there", "", "a" * 1025]
+TARGETS = ["../../etc", "/etc/passwd", "..", ".", "000001/../..", "CURRENT", "000001\n", "%2e%2e", ""]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, pictures, tiny_bundle):
+    """A server with a declared field, whose collection these tests may change."""
+    from index_builder.build import Plan, build
+    from index_builder.progress import Progress
+
+    directory = tmp_path_factory.mktemp("names") / "index"
+    build(Plan(pictures, directory, bundle=str(tiny_bundle.path), threads=1), Progress())
+    opened = Index.open(directory)
+    opened.catalog.fields.declare("album")
+    opened.close()
+    with serving(directory) as server:
+        yield server
+
+
+@pytest.fixture
+def picture(pictures):
+    return (pictures / "0.jpg").read_bytes()
+
+
+def tree(directory):
+    """Every file beside and above the index that a name could have made."""
+    return {path for path in directory.parent.rglob("*") if not path.is_relative_to(directory / "blobs")}
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_a_name_is_only_a_name(name, server, picture):
+    """As key, as collection and as metadata: it comes back as it went in, is found by itself, and makes no file."""
+    before = tree(server.index)
+    short = name[:200]
+    form = {"key": name, "collection": short, "metadata": json.dumps({"album": name})}
+    added = server.http.post("/images", files={"file": picture}, data=form)
+    assert added.status_code == 201, added.text
+    item = added.json()
+    assert (item["key"], item["collection"], item["metadata"]) == (name, short, {"album": name})
+    found = server.http.get("/images", params={"key": name, "collection": short}).json()["items"]
+    assert [one["id"] for one in found] == [item["id"]]
+    fitting = {"filter": json.dumps({"eq": ["album", name]}), "k": 100}
+    [answer] = server.http.post("/search", params=fitting, files={"file": picture}).json()["items"]
+    assert [match["id"] for match in answer["matches"]] == [item["id"]], "a pattern or a quote widened the filter"
+    assert server.http.get(f"/images/{item['id']}/thumbnail").headers["content-type"] == "image/jpeg"
+    assert server.http.delete(f"/images/{item['id']}").status_code == 204
+    assert server.http.get("/images").json()["items"], "the collection is still there"
+    assert {path.name for path in tree(server.index) - before} <= {"catalog.sqlite-wal", "catalog.sqlite-shm"}
+
+
+@pytest.mark.parametrize("key", INVISIBLE, ids=ascii)
+def test_a_key_that_hides_something_is_refused(key, server, picture):
+    """But the empty one, which stands for the sha256."""
+    answer = server.http.post("/images", files={"file": picture}, data={"key": key, "collection": "hidden"})
+    assert answer.status_code == (201 if key == "" else 400), answer.text
+
+
+@pytest.mark.parametrize(
+    "filter_",
+    [
+        {"eq": ["album'; DROP TABLE items; --", 1]},
+        {"eq": ["sqlite_master", "x"]},
+        {"eq": ["key", "0.jpg"]},
+        {"eq": ["album", {"$ne": None}]},
+        {"eq": ["album", ["a"]]},
+        {"raw": "1=1"},
+        {"range": ["album", {"a": 1}, None]},
+        {"and": [{"or": []}]},
+        {"in": ["album", ["x"] * 100_000]},
+        "1=1",
+        [],
+    ],
+    ids=lambda one: json.dumps(one)[:40],
+)
+def test_a_filter_is_not_a_program(filter_, server, picture):
+    """Over GET parameters where it fits, and as JSON."""
+    ids = [server.http.get("/images").json()["items"][0]["id"]]
+    answer = server.http.post("/search", json={"ids": ids, "filter": filter_})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
+    assert server.http.get("/readyz").status_code == 200
+
+
+def test_a_deep_filter(server):
+    deep = b'{"ids": [1], "filter": ' + b'{"and": [' * 500 + b'{"eq": ["album", 1]}' + b"]}" * 500 + b"}"
+    answer = server.http.post("/search", content=deep, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
+    bottomless = b'{"ids": [1], "filter": ' + b"[" * 200_000 + b"}"
+    answer = server.http.post("/search", content=bottomless, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
+
+
+DEEP = b"[" * 900 + b"]" * 900
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/search", b'{"ids": [1], "collection": %b}' % DEEP),
+        ("POST", "/search", b'{"ids": %b}' % DEEP),
+        ("POST", "/search", b'{"vectors": %b}' % DEEP),
+        ("POST", "/search", b'{"ids": [1], "k": %b}' % DEEP),
+        ("POST", "/search", b'{"ids": [1], "k": "%b"}' % (b"9" * 9000)),
+        ("POST", "/search", b'{"ids": [1], "filter": %b}' % DEEP),
+        ("POST", "/search", b'{"vectors": [[1e39, 1]]}'),
+        ("PATCH", "/images/1", b'{"metadata": {"a": %b}}' % DEEP),
+        ("PATCH", "/images/1", b'{"metadata": {"a": %b%b}}' % (b"[" * 200, b"]" * 200)),
+        ("PATCH", "/clusters/0", b'{"name": %b}' % DEEP),
+        ("POST", "/index/rollback", b'{"to": %b}' % DEEP),
+    ],
+)
+def test_values_that_are_too_much(method, path, body, server):
+    """Nested deeper than a reader can follow, more digits than a number can have: refused, and nothing is stored."""
+    answer = server.http.request(method, path, content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
+    assert server.http.get("/images").status_code == 200
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=ascii)
+def test_no_way_to_another_directory(target, server):
+    """By a generation's name, a bundle's path, a file of the page, an item's number."""
+    answer = server.http.post("/index/rollback", json={"to": target})
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_generation")
+    for path in (f"/ui/x{quote('/' + target, safe='')}", f"/images/x{quote('/' + target, safe='')}/thumbnail"):
+        assert server.http.get(path).status_code in {307, 400, 404}
+    assert server.http.get("/readyz").json()["generation"] == "000001"
