@@ -1,5 +1,6 @@
 """What the network is fed: which pictures come when, and their views. All of it follows from seed and step alone."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,17 +29,33 @@ class Views:
 
 
 class Feed:
-    """Pictures of one process. A resumed training sees the same views, and so does one with more processes."""
+    """Pictures of one process. A resumed training sees the same views, and so does one with more processes.
+
+    With ``plan.prefetch`` a thread makes the next views while a step runs: torch releases the GIL for the most of it.
+    """
 
     def __init__(self, pack: Pack, method: Method, plan: Plan, length: Length, device: torch.device) -> None:
         self.pack, self.method, self.plan, self.length, self.device = pack, method, plan, length, device
         self.batch = plan.local_batch
         self._order = (-1, np.empty(0, np.int64))
+        self._thread = ThreadPoolExecutor(1, "views") if plan.prefetch else None
+        self._ahead: tuple[tuple[int, int], Future[Views]] | None = None
 
     @property
     def pictures(self) -> int:
         """Number N of training pictures."""
         return len(self.pack)
+
+    def take(self, step: int, part: int = 0) -> Views:
+        """``views``, made ahead if they were foreseen; those that come after them are begun."""
+        ahead, self._ahead = self._ahead, None
+        foreseen = ahead[1] if ahead is not None and ahead[0] == (step, part) else None
+        taken = foreseen.result() if foreseen else self.views(step, part)
+        following = divmod(step * self.plan.accumulate + part + 1, self.plan.accumulate)
+        # Not beyond the epoch: what the next one shows may follow from a pass at its beginning.
+        if self._thread is not None and (following[0] % self.length.per_epoch or following[1]):
+            self._ahead = (following, self._thread.submit(self.views, *following))
+        return taken
 
     def views(self, step: int, part: int = 0) -> Views:
         """Views of micro-batch ``part`` of a step.

@@ -93,7 +93,7 @@ def step(run: Run, forward: nn.Module, meter: Meter, watch: Watch) -> None:
     method.begin_step(moment)
     run.optimizer.zero_grad(set_to_none=True)
     for part in range(plan.accumulate):
-        views = run.feed.views(run.step, part)
+        views = run.feed.take(run.step, part)
         with _no_sync(forward, part == plan.accumulate - 1):
             with torch.autocast(run.device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
                 outcome = forward(views.crops, views.numbers)

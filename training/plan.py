@@ -29,6 +29,9 @@ class Plan:
     stop_after_minutes: float = knob(
         0.0, "Stop with a checkpoint after so many minutes; the same command goes on. 0: never.", flag="--stop-after"
     )
+    prefetch: bool = knob(
+        True, "Make the next step's views in a thread while this one runs; the same views either way."
+    )
     collapse_steps: int = knob(2000, "Stop when the targets have said nothing for so many steps; 0: never.")
 
     def length(self, pictures: int) -> Length:

@@ -47,6 +47,23 @@ def test_an_interrupted_training_goes_on_bit_for_bit(name: str, new_run: New, tm
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_views_made_ahead_change_no_loss(name: str, new_run: New, tmp_path: Path) -> None:
+    ahead = steps(new_run(name, tmp_path / "ahead", prefetch=True, accumulate=2), 6)
+    assert steps(new_run(name, tmp_path / "then", prefetch=False, accumulate=2), 6) == ahead
+
+
+def test_views_are_made_ahead_within_an_epoch_and_only_those_asked_for_are_taken(new_run: New) -> None:
+    feed = new_run("dino").feed
+    feed.take(0)
+    assert feed._ahead is not None
+    assert feed._ahead[0] == (1, 0)
+    for ours, right in zip(feed.take(4).crops, feed.views(4).crops, strict=True):  # not what was foreseen
+        assert torch.equal(ours, right)
+    feed.take(2)  # the last of the first epoch: the second may be ordered by a pass over all pictures
+    assert feed._ahead is None
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_train_runs_to_the_end_and_describes_itself(name: str, new_run: New, tmp_path: Path) -> None:
     run = new_run(name)
     assert loop.train(run)
