@@ -8,6 +8,7 @@ import torch
 
 from copysight.embedder import Embedder
 from evaluation import backbone
+from evaluation.features import SCALES
 from training import networks
 from training.export import export
 
@@ -41,11 +42,14 @@ def test_whole_frames(copysight, exported, davis_folder):
     assert found["mean"]["j"] > found["first_mask_copied"]["j"]
 
 
-def test_several_scales(copysight, exported, labelled_set):
-    command = ("evaluate", "retrieval", exported.path, labelled_set, "--json", "--size", 48)
-    one, many = (json.loads(copysight(*command, *extra).stdout) for extra in ((), ("--multiscale",)))
-    assert one["results"] != many["results"]
-    assert copysight("evaluate", "retrieval", exported.path, labelled_set, "--multiscale").exit_code == 2
+def test_several_scales(copysight, exported, labelled_set, drawn):
+    network = backbone.load(str(exported.path))
+    one, many = (network.retrieval(64, scales).of(drawn(0)) for scales in ((1.0,), SCALES))
+    assert abs(one - many).max() > 1e-3
+    assert np.linalg.norm(many) == pytest.approx(1, abs=1e-5)
+    command = ("evaluate", "retrieval", exported.path, labelled_set, "--multiscale")
+    assert copysight(*command, "--size", 48).exit_code == 0
+    assert copysight(*command).exit_code == 2
 
 
 def test_a_bundle_without_weights(copysight, tiny_bundle, davis_folder):
