@@ -2,8 +2,8 @@
 
 python -m benchmarks.peers torch|onnx|litserve GRAPH PORT      (torch: GRAPH is a timm name)
 
-They take a JPEG as the raw body (LitServe, which reads JSON and forms alone, as base64 in JSON) and answer its embedding
-as JSON. One thread a model call, as many calls at a time as there are processors, no spinning threads.
+They take a JPEG as the raw body (LitServe, which reads JSON and forms, as base64 in JSON) and answer its embedding as
+JSON. One thread a model call, as many calls at a time as there are processors, no spinning threads.
 """
 
 import base64
