@@ -14,7 +14,7 @@ from service.cli import read_settings
 from service.keys import SCOPES, Keys
 from tests.service.conftest import serving
 
-OPEN = {"/healthz", "/readyz", "/", "/ui/{name}"}
+OPEN = {"/healthz", "/readyz", "/docs", "/", "/ui/{name}"}
 
 
 def scope_of(route):
