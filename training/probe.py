@@ -65,6 +65,11 @@ def measure(backbone: nn.Module, probe: Probe, recipe_mean: Iterable[float], rec
     backbone.eval()
     train, val = (_features(backbone, split.pictures, mean, std) for split in (probe.train, probe.val))
     backbone.train(was_training)
+    return vote(train, val, probe)
+
+
+def vote(train: Tensor, val: Tensor, probe: Probe) -> float:
+    """The same from features of length 1, (N, D) of the neighbours and (Q, D) of the questions."""
     similarity, index = (val @ train.t()).topk(min(max(NEIGHBOURS), len(train)))
     labels = probe.train.labels[index]
     weights = (similarity / TEMPERATURE).exp()
