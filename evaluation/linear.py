@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from copysight.knn import accuracy
-from evaluation import labelled
+from evaluation import backbone, labelled
 from evaluation.extract import Extractor, extract, extractor
 from evaluation.labelled import Labelled
 from evaluation.report import show
@@ -38,23 +38,54 @@ class Result:
 @click.option("--views", default=4, show_default=True, type=click.IntRange(1), help="Augmented views of each picture.")
 @click.option("--epochs", default=100, show_default=True, type=click.IntRange(1), help="Passes; each sees other views.")
 @click.option("--seed", default=0, show_default=True, help="Seed of views, order and weights.")
+@click.option(
+    "--recipe",
+    type=click.Choice(list(backbone.RECIPES)),
+    help="The released recipe of such a network, by the bundle's weights. Default: the embedding.",
+)
+@click.option("--size", default=224, show_default=True, type=click.IntRange(32), help="Input of a recipe.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def linear(source: str, data: Sequence[Path], views: int, epochs: int, seed: int, as_json: bool) -> None:
+def linear(
+    source: str,
+    data: Sequence[Path],
+    views: int,
+    epochs: int,
+    seed: int,
+    recipe: str | None,
+    size: int,
+    as_json: bool,
+) -> None:
     """Train a linear classifier on DATA/train, ask it about DATA/val.
 
     SGD with momentum .9, no decay, cosine to 0; views are random resized crops and flips, as in the released code.
     """
-    how = extractor(source)
-    results = [measure(labelled.load(path), how, views, epochs, seed) for path in data]
+    if recipe is None:
+        how = extractor(source)
+        results = [measure(labelled.load(path), how, views, epochs, seed) for path in data]
+    else:
+        network, chosen = backbone.load(source), backbone.RECIPES[recipe]
+        how, whole = (network.linear(chosen, size, squash) for squash in (False, True))
+        results = [measure(labelled.load(path), how, views, epochs, seed, whole, (chosen.rate,)) for path in data]
     report = {"source": how.name, "views": views, "epochs": epochs, "results": [asdict(result) for result in results]}
     rows = [[result.set, result.top1, result.top5, result.rate] for result in results]
     show(report, ("set", "top-1", "top-5", "lr"), rows, as_json)
 
 
-def measure(data: Labelled, how: Extractor, views: int, epochs: int, seed: int) -> Result:
-    """Choose the learning rate on held-out training pictures, train on all, ask about the rest."""
+def measure(
+    data: Labelled,
+    how: Extractor,
+    views: int,
+    epochs: int,
+    seed: int,
+    crops: Extractor | None = None,
+    rates: Sequence[float] = RATES,
+) -> Result:
+    """Choose the learning rate on held-out training pictures, train on all, ask about the rest.
+
+    ``crops`` describes the training views; by default ``how`` does.
+    """
     seen = [
-        extract(data.train.entries, augmented(how, seed + number), f"{data.name} view {number + 1} of {views}")
+        extract(data.train.entries, augmented(crops or how, seed + number), f"{data.name} view {number + 1} of {views}")
         for number in range(views)
     ]
     val = extract(data.val.entries, how, f"{data.name} val")
@@ -62,9 +93,9 @@ def measure(data: Labelled, how: Extractor, views: int, epochs: int, seed: int) 
     rows, labels = np.stack([view.rows for view in seen]), data.train.labels[kept]
     rng = np.random.default_rng(seed)
     held = rng.random(len(labels)) < HELD_OUT
-    rate = RATES[0]
-    if held.any() and not held.all():
-        tried = {r: fit(rows[:, ~held], labels[~held], len(data.classes), r, epochs, seed) for r in RATES}
+    rate = rates[0]
+    if len(rates) > 1 and held.any() and not held.all():
+        tried = {r: fit(rows[:, ~held], labels[~held], len(data.classes), r, epochs, seed) for r in rates}
         rate = max(tried, key=lambda r: accuracy(_scores(tried[r], rows[0, held]), labels[held]))
     scores = _scores(fit(rows, labels, len(data.classes), rate, epochs, seed), val.rows)
     truth = data.val.labels[val.kept]

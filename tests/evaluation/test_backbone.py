@@ -8,7 +8,7 @@ import torch
 
 from copysight.embedder import Embedder
 from evaluation import backbone
-from evaluation.features import SCALES
+from evaluation.features import SCALES, last_blocks
 from training import networks
 from training.export import export
 
@@ -56,3 +56,24 @@ def test_a_bundle_without_weights(copysight, tiny_bundle, davis_folder):
     result = copysight("evaluate", "video", tiny_bundle.path, davis_folder, "--lines", 128)
     assert result.exit_code == 1
     assert "export it with --weights timm" in result.output
+
+
+def test_recipes(exported):
+    """Against the tokens, written out."""
+    network = backbone.load(str(exported.path))
+    pictures = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    tokens = last_blocks(network.transformer, pictures, 4)
+    several = network.features(pictures, backbone.RECIPES["vit-s"])
+    width = tokens[0].shape[2]
+    for place, part in enumerate(tokens):
+        assert torch.equal(several[:, place * width : (place + 1) * width], part[:, 0])
+    mixed = network.features(pictures, backbone.RECIPES["vit-b"])
+    assert torch.equal(mixed[:, 0::2], tokens[-1][:, 0])
+    assert torch.equal(mixed[:, 1::2], tokens[-1][:, 1:].mean(dim=1))
+
+
+def test_linear_by_a_recipe(copysight, exported, labelled_set):
+    words = ("--recipe", "vit-b", "--size", 48, "--views", 2, "--epochs", 4, "--json")
+    result = copysight("evaluate", "linear", exported.path, labelled_set, *words)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["results"][0]["rate"] == 0.001
