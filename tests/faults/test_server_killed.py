@@ -99,7 +99,7 @@ def test_add(campaign: Campaign, ledger: Ledger, seeds: Iterator[int]) -> None:
         ledger.wavering = [{f"new {seed}": picture}]
         return partial(server.request, "POST", f"/images?key=new {seed}", files={"file": picture.data})
 
-    campaign("images._add", prepare)
+    campaign("blobs.Blobs.hold", prepare)
 
 
 def test_replace(campaign: Campaign, ledger: Ledger, seeds: Iterator[int]) -> None:
@@ -108,7 +108,7 @@ def test_replace(campaign: Campaign, ledger: Ledger, seeds: Iterator[int]) -> No
         ledger.wavering = [{"5.jpg": picture}]
         return partial(server.request, "POST", "/images?key=5.jpg&replace=true", files={"file": picture.data})
 
-    campaign("images._add", prepare)
+    campaign("blobs.Blobs.hold", prepare)
 
 
 def test_delete(campaign: Campaign, ledger: Ledger, seeds: Iterator[int]) -> None:
