@@ -65,7 +65,7 @@ def read(name: str, run: Path) -> Curve:
 
 
 def table(curves: Sequence[Curve], plain: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Rows of Markdown: what was not trained, then each run untrained, at its end and at its best."""
+    """Rows of Markdown: what was not trained, then each run untrained and at its end."""
     lines = ["| | pictures seen | imagenette10 | caltech100 |", "|---|---|---|---|"]
     lines += [f"| {name} | – | {_pair(plain[key][name] for key in SETS)} |" for name in plain[SETS[0]]]
     for curve in curves:
