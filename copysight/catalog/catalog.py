@@ -1,6 +1,5 @@
 """The catalog: items, their metadata and vectors, tombstones, jobs. All else is derived from it."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -10,7 +9,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from copysight import durable
-from copysight.catalog import additions, fields, filters, placed, schema
+from copysight.catalog import additions, fields, filters, limits, placed, schema
 from copysight.catalog.additions import chunks, item_of
 from copysight.catalog.database import Database
 from copysight.catalog.fields import Fields
@@ -23,9 +22,6 @@ from copysight.errors import BundleMismatch, IndexCorrupt, IndexNotFound, Invali
 Supply = Callable[[Sequence[Item]], Mapping[str, npt.NDArray[np.float32]]]
 """Makes vectors ``(D,)`` by sha256 for items that lack one, as far as it can."""
 POLICIES = ("keep", "reference", "discard")
-MOST_METADATA = 65536
-MOST_DEPTH = 32
-"""Of lists and objects within metadata: what is deeper can be stored, but not be written into an answer."""
 
 
 class Catalog:
@@ -93,7 +89,7 @@ class Catalog:
         """
         new = list(new)
         for item in new:
-            _check(item)
+            limits.check(item)
         with self._database.write() as connection:
             self._check_live(connection, model)
             return additions.add(connection, new, placed.model_id(connection, model), _next(connection), replace)
@@ -107,7 +103,7 @@ class Catalog:
 
     def set_metadata(self, id: int, metadata: Mapping[str, Any]) -> Item:  # noqa: A002 - the API's word
         """Replace an item's metadata. Raises ``ItemNotFound`` or ``InvalidArgument``."""
-        _check_metadata(metadata)
+        limits.check_metadata(metadata)
         with self._database.write() as connection:
             changed = {"metadata": dict(metadata), "changed": _next(connection)}
             connection.execute(items.update().where(items.c.id == id).values(**changed))
@@ -380,30 +376,3 @@ def _delete(connection: sa.Connection, ids: Sequence[int], sequence: int) -> int
         connection.execute(tombstones.insert(), [{"item": row.id, "sequence": sequence} for row in found])
         additions.drop_unused(connection, {row.sha256 for row in found})
     return len(found)
-
-
-def _check(item: NewItem) -> None:
-    for name, text, most in (("collection", item.collection, 255), ("key", item.key, 4096)):
-        if not 0 < len(text) <= most or not text.isprintable():
-            raise InvalidArgument(f"got the {name} {text[:80]!r}; needed are 1 to {most} printable characters")
-    if len(item.sha256) != 64 or item.sha256.strip("0123456789abcdef"):
-        raise InvalidArgument(f"got the sha256 {item.sha256[:80]!r}; needed are 64 hexadecimal digits")
-    _check_metadata(item.metadata)
-
-
-def _check_metadata(metadata: Mapping[str, Any]) -> None:
-    try:
-        size = len(json.dumps(dict(metadata), allow_nan=False).encode())
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgument(f"the metadata is no JSON object ({error}); send texts, numbers, lists") from error
-    if size > MOST_METADATA or not all(isinstance(name, str) for name in metadata):
-        raise InvalidArgument(f"got {size} bytes of metadata; at most {MOST_METADATA} are allowed, with names as text")
-    if _deeper(metadata, MOST_DEPTH):
-        raise InvalidArgument(f"got metadata nested deeper than {MOST_DEPTH}; flatten it")
-
-
-def _deeper(value: object, most: int) -> bool:
-    if not isinstance(value, Mapping | list | tuple):
-        return False
-    parts = value.values() if isinstance(value, Mapping) else value
-    return most == 0 or any(_deeper(part, most - 1) for part in parts)
