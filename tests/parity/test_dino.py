@@ -224,7 +224,7 @@ def _run(method, crops, plan, per_epoch, clip):
         schedules=plan,
         optimizer=method.optimizer(),
         device=torch.device("cpu"),
-        feed=SimpleNamespace(views=lambda step, part: Views(crops[step], torch.arange(batch))),
+        feed=SimpleNamespace(take=lambda step, part: Views(crops[step], torch.arange(batch))),
         journal=None,
         step=0,
     )
