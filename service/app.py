@@ -8,13 +8,11 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from PIL import Image
 from starlette.exceptions import HTTPException
 
-from copysight.embedder import Embedder
 from copysight.errors import CopysightError
 from copysight.index import Index
-from service import access, decoding, errors
+from service import access, decoding, errors, vision
 from service.batching import Batcher
 from service.bounds import Bounds
 from service.fetching import Allowed, Fetcher
@@ -27,6 +25,8 @@ from service.schedule import Rebuilder, keep
 from service.settings import Settings
 from service.state import State
 
+IN_TIME = 0.5
+"""Share of the deadline within which the queue must be expected to be answered; the rest is for the error of that."""
 ROUTERS = (embed, search, clusters, attention, images, index, health, whoami, openai, docs, page)
 
 
@@ -38,8 +38,8 @@ def create_app(settings: Settings, opened: Index) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state = _state(settings, opened, metrics, allowed)
         snapshot = opened.snapshot()
-        # Before anybody is answered: the precision is chosen, and the memory of a model call is there.
-        _warm(state.embedder(snapshot))
+        # Before anybody is answered: the precision is chosen, the memory of a call is there, and a pace is known.
+        await vision.look_at_one(state, state.embedder(snapshot), health.picture(), ("embedding",))
         app.state.copysight = state
         schedule = asyncio.create_task(
             keep(state.rebuilder, state.searchers, settings.rebuild_every * 3600, settings.rebuild_when_due)
@@ -47,7 +47,8 @@ def create_app(settings: Settings, opened: Index) -> FastAPI:
         yield
         schedule.cancel()
         await state.batcher.close()
-        state.decoders.shutdown()
+        if state.decoders is not None:
+            state.decoders.shutdown()
         state.searchers.shutdown()
         state.decoding.close()
         await state.fetcher.close()
@@ -76,27 +77,26 @@ def create_app(settings: Settings, opened: Index) -> FastAPI:
     return app
 
 
-def _warm(embedder: Embedder) -> None:
-    embedder.embed([Image.new("RGB", (embedder.bundle.at_least, embedder.bundle.at_least))])
-
-
 def _state(settings: Settings, opened: Index, metrics: Metrics, allowed: Allowed) -> State:
     """All pools and threads are sized here, and nowhere else.
 
     A model call uses one thread; as many run at a time as there are processors. On a CPU a batch buys no throughput, so
-    a runner takes one picture and leaves the others to the other runners; a GPU wants large batches and one caller.
+    a runner takes one picture, decodes it and runs the model while it is warm in the caches, and leaves the others to
+    the other runners; a GPU wants large batches, one caller, and threads that decode beside it.
     """
     gpu = settings.provider == "cuda"
     runners = settings.runners or (1 if gpu else settings.cores)
-    decoders = settings.decoders or settings.cores
+    decoders = settings.decoders or (settings.cores if gpu else 0)
     return State(
         settings=settings,
         index=opened,
         models=Models(settings.provider, settings.variant),
-        batcher=Batcher(runners, settings.batch or (64 if gpu else 1), settings.queue, metrics),
+        batcher=Batcher(
+            runners, settings.batch or (64 if gpu else 1), settings.queue, metrics, settings.deadline * IN_TIME
+        ),
         fetcher=Fetcher(allowed, settings.max_bytes, settings.max_body, settings.fetch_seconds),
-        decoding=decoding.of(settings, decoders),
-        decoders=ThreadPoolExecutor(decoders, thread_name_prefix="decode"),
+        decoding=decoding.of(settings, decoders or runners),
+        decoders=ThreadPoolExecutor(decoders, thread_name_prefix="decode") if decoders else None,
         few=decoders,
         searchers=ThreadPoolExecutor(max(4, settings.cores), thread_name_prefix="search"),
         metrics=metrics,

@@ -1,29 +1,51 @@
 """Pictures on their way through the model: whoever is free takes what waits, in turns between requests."""
 
 import asyncio
+import math
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from copysight.embedder import Embedder, Features, Inputs
+from copysight.images import Picture
 from service import threads
 from service.errors import NotReady, Overloaded
 from service.metrics import Metrics
 
+LATEST = 0.1
+"""Share of the latest request in the pace that is expected of the next ones."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A decoded picture with the input that the model takes of it."""
+
+    sha256: str
+    picture: Picture
+    inputs: Inputs
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A picture that the model has seen. ``features`` hold one row each: (D,), (H, rows, columns), (K,)."""
+
+    prepared: Prepared
+    features: Features
+
 
 @dataclass(eq=False)
 class Waiting:
-    """One prepared picture in the queue."""
+    """One picture in the queue; ``prepare`` gives its input, or raises what is wrong with it."""
 
     embedder: Embedder
-    inputs: Inputs
+    prepare: Callable[[], Prepared]
     outputs: tuple[str, ...]
-    answer: asyncio.Future[Features]
+    answer: asyncio.Future[Looked]
     since: float
 
 
@@ -37,13 +59,16 @@ class Batcher:
     ``runners`` threads make model calls. A free one takes the pictures that wait, up to ``most``, one from each request
     in turn, so that a bulk caller cannot shut out the others. Nobody waits for a timer, and a runner goes from one call
     to the next without asking the event loop, which may be at something else while the model idles.
+
+    At most ``capacity`` pictures are accepted at a time, and no more than are expected to be answered in ``patience``
+    seconds, by the pace of the latest requests: who would not get an answer in time hears so at once.
     """
 
-    def __init__(self, runners: int, most: int, capacity: int, metrics: Metrics) -> None:
-        self.most, self.capacity, self.metrics = most, capacity, metrics
+    def __init__(self, runners: int, most: int, capacity: int, metrics: Metrics, patience: float = math.inf) -> None:
+        self.most, self.capacity, self.patience, self.metrics = most, capacity, patience, metrics
         self._loop = asyncio.get_running_loop()
         self._queues: OrderedDict[Turn, deque[Waiting]] = OrderedDict()
-        self._accepted = 0
+        self._accepted, self._pace = 0, 0.0
         self._work = threading.Condition()
         self._closing = self._closed = False
         self._runners = [threading.Thread(target=self._run, name=f"model-{n}", daemon=True) for n in range(runners)]
@@ -60,21 +85,45 @@ class Batcher:
         """A turn for a request of ``count`` pictures, refused before anything is decoded: raises ``Overloaded``."""
         if self._closing:
             raise NotReady("the service is shutting down; ask another one, or again in a moment")
-        # A request larger than the whole queue is let in when nobody waits, else it could never be answered.
-        if self._accepted and self._accepted + count > self.capacity:
-            raise Overloaded(
-                f"{self._accepted} pictures wait for the model and {count} more do not fit (at most "
-                f"{self.capacity}); ask again after a moment, or send fewer at a time"
-            )
+        # When nobody waits every request is let in: else a large one, or one after a slow one, could never be answered.
+        if self._accepted:
+            self._check_room(count)
         self._accepted += count
+        ahead, began, whole = max(self._accepted, len(self._runners)), self._loop.time(), False
         try:
             yield Turn()
+            whole = True
         finally:
             self._accepted -= count
+            self._learn((self._loop.time() - began) / ahead, whole)
 
-    async def run(self, turn: Turn, embedder: Embedder, inputs: Inputs, outputs: tuple[str, ...]) -> Features:
-        """Features of one prepared picture, without a batch axis. When the caller is cancelled, it leaves the queue."""
-        one = Waiting(embedder, inputs, outputs, self._loop.create_future(), time.monotonic())
+    def _check_room(self, count: int) -> None:
+        wait = self._pace * (self._accepted + count)
+        if self._accepted + count > self.capacity:
+            reason = f"do not fit (at most {self.capacity})"
+        elif wait > self.patience:
+            reason = f"would be answered after {wait:.0f} s, too late"
+        else:
+            return
+        raise Overloaded(
+            f"{self._accepted} pictures wait for the model and {count} more {reason}; ask again after a moment, or "
+            "send fewer at a time",
+            after=max(1, math.ceil(wait - self.patience)) if wait > self.patience else 1,
+        )
+
+    def _learn(self, pace: float, whole: bool) -> None:
+        """``pace``: seconds that a request took for each picture before it and in it, at least, if it was given up."""
+        if whole or pace > self._pace:
+            self._pace += (LATEST if self._pace else 1.0) * (pace - self._pace)
+
+    async def run(
+        self, turn: Turn, embedder: Embedder, prepare: Callable[[], Prepared], outputs: tuple[str, ...]
+    ) -> Looked:
+        """What the model sees in one picture, or what ``prepare``, which a runner calls, raises of it.
+
+        When the caller is cancelled, the picture leaves the queue.
+        """
+        one = Waiting(embedder, prepare, outputs, self._loop.create_future(), time.monotonic())
         with self._work:
             self._queues.setdefault(turn, deque()).append(one)
             self._work.notify()
@@ -108,12 +157,18 @@ class Batcher:
             self.metrics.batch.observe(len(batch))
             for one in batch:
                 self.metrics.stage("queue", began - one.since)
-            try:
-                answers: list[Features] | Exception = _features(batch)
-            except Exception as error:  # noqa: BLE001 - handed to the callers, whose outermost door logs it
-                answers = error
-            self.metrics.stage("model", time.monotonic() - began)
-            threads.back(self._loop, _deliver, batch, answers)
+            threads.back(self._loop, _deliver, [one.answer for one in batch], self._answers(batch))
+
+    def _answers(self, batch: Sequence[Waiting]) -> list[Looked | Exception]:
+        prepared = [_prepared(one) for one in batch]
+        good = [one for one in prepared if isinstance(one, Prepared)]
+        began = time.monotonic()
+        try:
+            rows = iter(_features(batch[0], [one.inputs for one in good]) if good else [])
+        except Exception as error:  # noqa: BLE001 - handed to the callers, whose outermost door logs it
+            return [error if isinstance(one, Prepared) else one for one in prepared]
+        self.metrics.stage("model", time.monotonic() - began)
+        return [Looked(one, next(rows)) if isinstance(one, Prepared) else one for one in prepared]
 
     def _next(self) -> list[Waiting]:
         """The next batch: of one kind, so that one model call answers it. Empty when closed."""
@@ -144,9 +199,16 @@ def _alike(one: Waiting, other: Waiting) -> bool:
     return one.embedder is other.embedder and one.outputs == other.outputs
 
 
-def _features(batch: Sequence[Waiting]) -> list[Features]:
-    found = batch[0].embedder.run([one.inputs for one in batch], batch[0].outputs)
-    return [_row(found, number) for number in range(len(batch))]
+def _prepared(one: Waiting) -> Prepared | Exception:
+    try:
+        return one.prepare()
+    except Exception as error:  # noqa: BLE001 - handed to its caller alone: the neighbours are unharmed
+        return error
+
+
+def _features(first: Waiting, inputs: Sequence[Inputs]) -> list[Features]:
+    found = first.embedder.run(inputs, first.outputs)
+    return [_row(found, number) for number in range(len(inputs))]
 
 
 def _row(found: Features, number: int) -> Features:
@@ -154,11 +216,11 @@ def _row(found: Features, number: int) -> Features:
     return Features(**{name: None if array is None else np.asarray(array[number]) for name, array in arrays.items()})
 
 
-def _deliver(batch: Sequence[Waiting], answers: list[Features] | Exception) -> None:
-    for number, one in enumerate(batch):
-        if one.answer.done():  # its caller has gone
+def _deliver(futures: Sequence[asyncio.Future[Looked]], answers: Sequence[Looked | Exception]) -> None:
+    for future, answer in zip(futures, answers, strict=True):
+        if future.done():  # its caller has gone
             continue
-        if isinstance(answers, Exception):
-            one.answer.set_exception(answers)
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
         else:
-            one.answer.set_result(answers[number])
+            future.set_result(answer)

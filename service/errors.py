@@ -15,7 +15,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Overloaded(CopysightError):
-    """The queue before the model is full."""
+    """The queue before the model is full, or too long for an answer in time; ``after`` tells when to come back."""
 
     code: ClassVar[str] = "overloaded"
 
@@ -130,8 +130,6 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     for status, description in (("4XX", "It cannot be answered as asked."), ("5XX", "The service cannot answer."))
 }
 """What the OpenAPI text says of the errors of every call."""
-HEADERS = {503: {"Retry-After": "1"}, 401: {"WWW-Authenticate": "Bearer"}}
-"""What an error of a status says beside its body."""
 UNEXPECTED = "internal_error"
 
 
@@ -157,7 +155,14 @@ async def on_domain_error(request: Request, error: Exception) -> Response:
     known = cast(CopysightError, error)
     request.state.code = known.code
     status = status_of(known)
-    return problem(status, known.code, known.message, HEADERS.get(status))
+    return problem(status, known.code, known.message, _headers(status, known))
+
+
+def _headers(status: int, error: CopysightError) -> dict[str, str] | None:
+    """What an error of a status says beside its body."""
+    if status == 503:
+        return {"Retry-After": str(error.data.get("after", 1))}
+    return {"WWW-Authenticate": "Bearer"} if status == 401 else None
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:

@@ -31,7 +31,9 @@ class Settings(BaseSettings):
     provider: str = Field("cpu", pattern="^(cpu|cuda)$", description="Processor of the model: cpu or cuda.")
     variant: str = Field("auto", description="Precision of queries; auto: the fastest here that is as good.")
     runners: int = Field(0, ge=0, description="Model calls at a time; 0: one for each core.")
-    decoders: int = Field(0, ge=0, description="Threads that decode and prepare pictures; 0: one for each core.")
+    decoders: int = Field(
+        0, ge=0, description="Threads that decode pictures; 0: on a CPU the model's own, on a GPU one for each core."
+    )
     decode: str = Field(
         "thread",
         pattern="^(thread|process)$",

@@ -26,9 +26,10 @@ class Opened:
 
 @dataclass(frozen=True)
 class State:
-    """Index, models, pools and metrics of one service; ``few`` pictures of one request are decoded at a time.
+    """Index, models, pools and metrics of one service.
 
-    ``keys`` is None where nobody is asked for one.
+    Where there are ``decoders``, they prepare the pictures, ``few`` of a request at a time; else the batcher's runners
+    do. ``keys`` is None where nobody is asked for one.
     """
 
     settings: Settings
@@ -37,7 +38,7 @@ class State:
     batcher: Batcher
     fetcher: Fetcher
     decoding: Decoding
-    decoders: ThreadPoolExecutor
+    decoders: ThreadPoolExecutor | None
     few: int
     searchers: ThreadPoolExecutor
     metrics: Metrics

@@ -1,19 +1,20 @@
-"""One request's pictures: decoded and prepared in threads, through the model, back in order."""
+"""One request's pictures: decoded and prepared off the loop, through the model, back in order."""
 
 import asyncio
 import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from copysight.embedder import Embedder, Features, Inputs
+from copysight.embedder import Embedder, Features
 from copysight.errors import PictureError
 from copysight.images import Picture
 from service import threads
-from service.batching import Turn
+from service.batching import Prepared, Turn
 from service.fetching import Url
 from service.state import State
 
@@ -33,13 +34,6 @@ class Seen:
     def vector(self) -> Float:
         """The embedding (D,)."""
         return np.asarray(self.features.embedding, np.float32)
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    sha256: str
-    picture: Picture
-    inputs: Inputs
 
 
 async def look(
@@ -81,11 +75,16 @@ async def _seen(
 ) -> Seen | PictureError:
     if isinstance(data, PictureError):  # it could not be fetched
         return _rejected(state, data)
-    async with few:
-        found = await threads.on(state.decoders, _prepare, state, embedder, data, outputs)
-    if isinstance(found, PictureError):
-        return _rejected(state, found)
-    return Seen(data, found.sha256, found.picture, await state.batcher.run(turn, embedder, found.inputs, outputs))
+    prepare = partial(_prepare, state, embedder, data, outputs)
+    try:
+        if state.decoders is not None:
+            async with few:
+                ready = await threads.on(state.decoders, prepare)
+            prepare = partial(_given, ready)
+        found = await state.batcher.run(turn, embedder, prepare, outputs)
+    except PictureError as error:
+        return _rejected(state, error)
+    return Seen(data, found.prepared.sha256, found.prepared.picture, found.features)
 
 
 def _rejected(state: State, error: PictureError) -> PictureError:
@@ -93,13 +92,14 @@ def _rejected(state: State, error: PictureError) -> PictureError:
     return error
 
 
-def _prepare(state: State, embedder: Embedder, data: bytes, outputs: tuple[str, ...]) -> _Prepared | PictureError:
+def _prepare(state: State, embedder: Embedder, data: bytes, outputs: tuple[str, ...]) -> Prepared:
     began = time.monotonic()
-    try:
-        picture = state.decoding.decode(data, embedder.bundle.at_least)
-    except PictureError as error:
-        return error
+    picture = state.decoding.decode(data, embedder.bundle.at_least)
     inputs = embedder.prepare(picture.pixels, outputs)
     digest = hashlib.sha256(data).hexdigest()
     state.metrics.stage("decode", time.monotonic() - began)
-    return _Prepared(digest, picture, inputs)
+    return Prepared(digest, picture, inputs)
+
+
+def _given(ready: Prepared) -> Prepared:
+    return ready

@@ -174,8 +174,7 @@ class Catalog:
 
     def sequence(self) -> int:
         """The change sequence: grows with every change of items, vectors or fields."""
-        with self._database.read() as connection:
-            return int(connection.execute(_SEQUENCE).scalar_one())
+        return self._database.number("SELECT sequence FROM state")
 
     def count(self, collection: str | None = None) -> int:
         """Number of items."""

@@ -48,6 +48,16 @@ class Database:
         with self._sound(), self._engine.connect() as connection, connection.begin():
             yield connection
 
+    def number(self, query: str) -> int:
+        """The one number that ``query`` finds, without a transaction's ceremony: 15 us where `read` takes 90."""
+        with self._sound():
+            connection = self._engine.raw_connection()
+            try:
+                [number] = connection.driver_connection.execute(query).fetchone()  # type: ignore[union-attr]
+            finally:
+                connection.close()
+        return int(number)
+
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that changes: alone among writers, all or nothing, durable when the block has ended."""
@@ -60,15 +70,16 @@ class Database:
     def _sound(self) -> Iterator[None]:
         try:
             yield
-        except sa.exc.DatabaseError as error:
-            name = getattr(error.orig, "sqlite_errorname", "")
+        except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
+            cause = error.orig if isinstance(error, sa.exc.DatabaseError) else error
+            name = getattr(cause, "sqlite_errorname", "")
             if name.startswith(STORAGE):
                 raise NotWritable(
-                    f"{self.path} cannot be written ({name}: {error.orig}); free some space, or grant write access"
+                    f"{self.path} cannot be written ({name}: {cause}); free some space, or grant write access"
                 ) from error
             if not name.startswith(DAMAGE):
                 raise
-            raise IndexCorrupt(f"{self.path} is damaged ({error.orig}); restore the index from a backup") from error
+            raise IndexCorrupt(f"{self.path} is damaged ({cause}); restore the index from a backup") from error
 
     def faults(self) -> list[str]:
         """What SQLite's own integrity and foreign-key checks find; empty for a sound file."""

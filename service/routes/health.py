@@ -38,7 +38,7 @@ async def readyz(request: Request) -> Response:
         async with asyncio.timeout(SECONDS):
             snapshot = await threads.on(state.searchers, state.index.snapshot)
             embedder = await threads.on(state.searchers, state.embedder, snapshot)
-            seen = await vision.look_at_one(state, embedder, _picture(), ("embedding",))
+            seen = await vision.look_at_one(state, embedder, picture(), ("embedding",))
             await threads.on(state.searchers, snapshot.search, np.asarray(seen.features.embedding)[None], 1)
             status = await threads.on(state.searchers, state.index.status)
     except TimeoutError as error:
@@ -79,8 +79,8 @@ async def metrics(request: Request) -> Response:
     return Response(state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _picture() -> bytes:
-    """A small real JPEG."""
+def picture() -> bytes:
+    """A small real JPEG, to be sent through all of it."""
     ramp = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
     out = BytesIO()
     Image.fromarray(ramp).save(out, "JPEG")

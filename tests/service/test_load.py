@@ -12,24 +12,31 @@ from benchmarks.load import ask, connected, post
 from benchmarks.service_soak import Plan, questions, soak
 from benchmarks.service_throughput import Running
 from copysight.embedder import Embedder
+from copysight.images import Picture
 from copysight.index import Index
-from service.batching import Batcher
+from service.batching import Batcher, Prepared
+from service.errors import Overloaded
 from service.metrics import Metrics
 from tests.service.conftest import serving
 
 EMBEDDING = ("embedding",)
 
 
+def ready(embedder, picture):
+    """A picture as a decoder hands it on."""
+    return Prepared("", Picture(picture, *picture.size, "JPEG"), embedder.prepare(picture))
+
+
 def test_a_single_picture_does_not_wait_for_a_bulk_caller(tiny_bundle, drawn):
     embedder = Embedder(tiny_bundle)
-    prepared = [embedder.prepare(drawn(seed)) for seed in range(4)]
-    expected = embedder.run(prepared).embedding
+    prepared = [ready(embedder, drawn(seed)) for seed in range(4)]
+    expected = embedder.run([one.inputs for one in prepared]).embedding
     order: list[str] = []
 
     async def one(batcher, turn, name, number):
-        found = await batcher.run(turn, embedder, prepared[number % 4], EMBEDDING)
+        found = await batcher.run(turn, embedder, lambda: prepared[number % 4], EMBEDDING)
         order.append(name)
-        assert np.array_equal(found.embedding, expected[number % 4])
+        assert np.array_equal(found.features.embedding, expected[number % 4])
 
     async def both():
         batcher = Batcher(runners=1, most=1, capacity=100, metrics=Metrics())
@@ -46,12 +53,12 @@ def test_a_single_picture_does_not_wait_for_a_bulk_caller(tiny_bundle, drawn):
 
 def test_who_goes_away_takes_his_pictures_along(tiny_bundle, drawn):
     embedder = Embedder(tiny_bundle)
-    prepared, metrics = embedder.prepare(drawn(0)), Metrics()
+    prepared, metrics = ready(embedder, drawn(0)), Metrics()
 
     async def leave():
         batcher = Batcher(runners=1, most=1, capacity=1000, metrics=metrics)
         with batcher.accepted(500) as turn:
-            work = [asyncio.ensure_future(batcher.run(turn, embedder, prepared, EMBEDDING)) for _ in range(500)]
+            work = [asyncio.ensure_future(batcher.run(turn, embedder, lambda: prepared, EMBEDDING)) for _ in range(500)]
             await work[0]
             for task in work:
                 task.cancel()
@@ -60,6 +67,39 @@ def test_who_goes_away_takes_his_pictures_along(tiny_bundle, drawn):
 
     asyncio.run(leave())
     assert metrics.registry.get_sample_value("copysight_batch_pictures_count") < 400
+
+
+def test_who_would_wait_too_long_is_refused_at_once(tiny_bundle, drawn):
+    """Pictures of 50 ms each, answers within .3 s: five or so are let in, the others hear when to come back."""
+    embedder = Embedder(tiny_bundle)
+    prepared = ready(embedder, drawn(0))
+
+    def slowly():
+        time.sleep(0.05)
+        return prepared
+
+    async def flood():
+        batcher = Batcher(runners=1, most=1, capacity=1000, metrics=Metrics(), patience=0.3)
+
+        async def one():
+            with batcher.accepted(1) as turn:
+                await batcher.run(turn, embedder, slowly, EMBEDDING)
+
+        await one()  # alone: the pace is known
+        began = time.monotonic()
+        found = await asyncio.gather(*(one() for _ in range(20)), return_exceptions=True)
+        took = time.monotonic() - began
+        with batcher.accepted(500):  # nobody waits
+            pass
+        await batcher.close()
+        return found, took
+
+    found, took = asyncio.run(flood())
+    refused = [one for one in found if one is not None]
+    assert 14 <= len(refused) <= 18
+    assert all(isinstance(one, Overloaded) and "too late" in one.message for one in refused)
+    assert {one.data["after"] for one in refused} == {1}
+    assert took < 1.0
 
 
 def test_what_was_accepted_is_finished_before_the_end(index, jpeg, drawn):
