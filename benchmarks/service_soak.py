@@ -6,7 +6,8 @@ Requests arrive at random moments, whether or not the earlier ones were answered
 answered in the minute before. Of a hundred, five are bad pictures, two clients hang up at once, one sends its body by
 drops. Every answer is checked: an embedding must equal, bit for bit, the one that the idle service gave; a search must
 find the picture itself first, as `exact`; a bad picture must get the error that it deserves; a refusal must say when to
-come back.
+come back. A good request's time runs from the moment before it connects to the last byte of its answer; slow and rude
+clients are none. Resident memory is looked at every second.
 """
 
 import argparse
@@ -56,7 +57,7 @@ class Ask:
 
 @dataclass
 class Report:
-    """What came of it: counts by kind and status, faults, latencies of good requests, memory after every period."""
+    """What came of it: counts by kind and status, faults, latencies of good requests, memory second by second."""
 
     counts: Counter[tuple[str, int]] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
@@ -111,24 +112,30 @@ def questions(port: int, data: Sequence[bytes]) -> list[Ask]:
 
 def soak(server: Running, asks: Sequence[Ask], rate: float, plan: Plan) -> Report:
     """Send at ``rate * plan.excess`` requests a second, then at ``plan.excess`` times what was answered."""
-    report, rng = Report(), random.Random(plan.seed)
+    report, rng, over = Report(), random.Random(plan.seed), threading.Event()
     work: queue.Queue[tuple[Ask, str] | None] = queue.Queue()
     clients = [threading.Thread(target=_client, args=(server.port, work, report)) for _ in range(plan.clients)]
-    for client in clients:
-        client.start()
+    watch = threading.Thread(target=_watch, args=(server.pid, report, over))
+    for thread in (*clients, watch):
+        thread.start()
     ends = time.monotonic() + plan.seconds
     while time.monotonic() < ends:
         offered, before, began = rate * plan.excess, report.of(200, 400, 415, 422), time.monotonic()
         _send(work, asks, offered, min(began + plan.period, ends), rng)
         rate = max(1.0, (report.of(200, 400, 415, 422) - before) / (time.monotonic() - began))
         report.offered.append(offered)
-        report.resident.append(resident(server.pid))
         print(_progress(report, rate), flush=True)
+    over.set()
     for _ in clients:
         work.put(None)
-    for client in clients:
-        client.join()
+    for thread in (*clients, watch):
+        thread.join()
     return report
+
+
+def _watch(pid: int, report: Report, over: threading.Event) -> None:
+    while not over.wait(1.0):
+        report.resident.append(resident(pid))
 
 
 def _send(work: "queue.Queue[tuple[Ask, str] | None]", asks: Sequence[Ask], rate: float, until: float,
@@ -141,10 +148,12 @@ def _send(work: "queue.Queue[tuple[Ask, str] | None]", asks: Sequence[Ask], rate
         kind = rng.choices(("bad", "search", "embed"), (BAD, SEARCH, 1 - BAD - SEARCH))[0]
         if work.qsize() < CLIENTS:  # a caller that finds no free connection goes away
             work.put((rng.choice(by_kind[kind]), manner))
+    time.sleep(max(0.0, until - time.monotonic()))
 
 
 def _client(port: int, work: "queue.Queue[tuple[Ask, str] | None]", report: Report) -> None:
     while (item := work.get()) is not None:
+        began = time.perf_counter()
         try:
             with connected(port) as peer:
                 if item[1] == "rude":
@@ -154,7 +163,6 @@ def _client(port: int, work: "queue.Queue[tuple[Ask, str] | None]", report: Repo
                     _dribble(peer.sendall, item[0].request)
                     _note(report, item[0], ask(peer, item[0].request[-100:]), None)
                     continue
-                began = time.perf_counter()
                 _note(report, item[0], ask(peer, item[0].request), time.perf_counter() - began)
         except OSError as error:
             with report.lock:
@@ -164,8 +172,8 @@ def _client(port: int, work: "queue.Queue[tuple[Ask, str] | None]", report: Repo
 def _progress(report: Report, rate: float) -> str:
     good = report.counts["embed", 200] + report.counts["search", 200]
     counts = f"{good} good in all, {report.of(503)} refused, {report.of(504)} too late, {len(report.faults)} faults"
-    memory = report.resident[-1] / 1e6
-    return f"offered {report.offered[-1]:.1f}/s, answered {rate:.1f}/s; {counts}; {memory:.0f} MB"
+    memory = f"{report.resident[-1] / 1e6:.0f} MB" if report.resident else "not seen"
+    return f"offered {report.offered[-1]:.1f}/s, answered {rate:.1f}/s; {counts}; {memory}"
 
 
 def _dribble(send: Callable[[bytes], None], request: bytes) -> None:
@@ -220,11 +228,13 @@ def show(report: Report, deadline: float, spent: float) -> None:
     """The whole, after its end."""
     print("answers:", ", ".join(f"{kind} {status}: {count}" for (kind, status), count in sorted(report.counts.items())))
     print(f"faults: {len(report.faults)} {report.faults[:5]}; processor {spent:.0f} s")
-    times = f"p50 {report.percentile(0.5):.2f} s, p99 {report.percentile(0.99):.2f} s"
-    print(f"good requests: {times}; deadline {deadline:g} s")
-    if len(report.resident) >= 15:
-        early, late = median(report.resident[5:10]), median(report.resident[-5:])
-        print(f"resident: minutes 5-10 {early / 1e6:.1f} MB, last five {late / 1e6:.1f} MB ({late / early - 1:+.1%})")
+    times = f"p50 {report.percentile(0.5):.2f} s, p99 {report.percentile(0.99):.2f} s, the longest"
+    print(f"good requests: {times} {report.percentile(1.0):.2f} s; deadline {deadline:g} s")
+    # Minutes 5 to 10 of thirty, and the last five; of a shorter run the same shares.
+    sixth = len(report.resident) // 6
+    early, late = median(report.resident[sixth : 2 * sixth]), median(report.resident[-sixth:])
+    span = f"{min(report.resident[sixth:]) / 1e6:.1f} to {max(report.resident[sixth:]) / 1e6:.1f} MB since then"
+    print(f"resident, second sixth {early / 1e6:.1f} MB, last {late / 1e6:.1f} MB ({late / early - 1:+.1%}); {span}")
 
 
 if __name__ == "__main__":

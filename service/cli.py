@@ -12,7 +12,7 @@ from copysight import bundle as bundles
 from copysight.errors import BundleMismatch, IndexNotFound, InvalidArgument
 from copysight.index import Index
 from copysight.knn import limit_threads
-from service import access
+from service import access, memory
 from service.app import create_app
 from service.journal import JsonFormatter
 from service.settings import Settings
@@ -34,6 +34,7 @@ def serve(**given: str | None) -> None:
     """Answer over HTTP. Every option also comes from COPYSIGHT_ and its name in capitals, COPYSIGHT_PORT say."""
     settings = read_settings({name: value for name, value in given.items() if value is not None})
     _log_json()
+    memory.limit_arenas()
     # FAISS runs in the threads of the pools; threads of its own inside them would only compete.
     limit_threads(1)
     opened = open_or_create(settings)
