@@ -16,6 +16,7 @@ from copysight.client import Client, Options
 from copysight.embedder import Embedder, Runtime
 from copysight.errors import InvalidArgument
 from copysight.index import Index
+from copysight.looks import EFFORTS, USUAL, Effort, effort_of, looks
 from copysight.scoring import Judge
 
 FILE = click.Path(exists=True, path_type=Path)
@@ -56,6 +57,7 @@ def embed(
 @click.option("-k", "k", default=10, show_default=True, type=click.IntRange(1), help="How many matches.")
 @click.option("--collection", default=None, help="Only this collection. Default: all.")
 @click.option("--filter", "condition", default=None, help='JSON, for example {"eq": ["field", "value"]}.')
+@click.option("--effort", type=click.Choice(EFFORTS), default=None, help="How hard to look. Default: normal.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def search(
     picture: Path,
@@ -65,10 +67,11 @@ def search(
     k: int,
     collection: str | None,
     condition: str | None,
+    effort: str | None,
     as_json: bool,
 ) -> None:
     """Find PICTURE, or what it was made from, in an index."""
-    asked = Options(k=k, collection=collection, filter=_json(condition))
+    asked = Options(k=k, collection=collection, filter=_json(condition), effort=effort)
     if server is not None and directory is None:
         with Client(server, key) as client:
             answer = remote.search(client, picture, asked)
@@ -80,7 +83,9 @@ def search(
         click.echo(json.dumps(answer))
         return
     for match in answer["matches"]:
-        click.echo(f"{match['similarity']:.4f}  {match['verdict']:9}  {match['id']:>8}  {match['key']}")
+        click.echo(
+            f"{match['similarity']:.4f}  {match['verdict']:9}  {match['id']:>8}  {match['key']}{_place(match['where'])}"
+        )
 
 
 @click.command()
@@ -88,14 +93,17 @@ def search(
 @click.argument("other", type=FILE)
 @click.option("--bundle", default="default", show_default=True, help="A bundle's directory, or `default`.")
 @remote.options
+@click.option("--effort", type=click.Choice(EFFORTS), default=USUAL, show_default=True, help="How hard to look.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def compare(one: Path, other: Path, bundle: str, server: str | None, key: str | None, as_json: bool) -> None:
+def compare(
+    one: Path, other: Path, bundle: str, server: str | None, key: str | None, effort: Effort, as_json: bool
+) -> None:
     """Say how alike two pictures are, and whether one is a copy of the other."""
     if server is None:
-        answer = _compared(one, other, bundle)
+        answer = _compared(one, other, bundle, effort)
     else:
         with Client(server, key) as client:
-            answer = remote.compare(client, one, other)
+            answer = remote.compare(client, one, other, effort)
     if as_json:
         click.echo(json.dumps(answer))
         return
@@ -114,33 +122,48 @@ def _found(picture: Path, directory: Path, asked: Options) -> dict[str, Any]:
     with Index.open(directory) as index:
         snapshot = index.snapshot()
         query = local.read(picture, snapshot.bundle)
-        vector = Embedder(snapshot.bundle, Runtime(variant=snapshot.variant)).embed([query.pixels])
-        [found] = snapshot.search(vector, asked.k, collection=asked.collection, filter=asked.filter)
-        [offset] = snapshot.offsets(vector).tolist()
-        items = index.catalog.get_many([match.id for match in found])
+        effort = effort_of(asked.effort or USUAL)
+        seen = looks(query.pixels, effort)
+        vectors = Embedder(snapshot.bundle, Runtime(variant=snapshot.variant)).embed([look.pixels for look in seen])
+        handicaps = [look.handicap for look in seen]
+        found = snapshot.ask(vectors, asked.k, handicaps, collection=asked.collection, filter=asked.filter)
+        items = index.catalog.get_many([hit.id for hit in found])
         matches = [
             {
-                "id": match.id,
-                "key": items[match.id].key,
-                "collection": items[match.id].collection,
-                **asdict(snapshot.judge.judge(match.similarity, offset, items[match.id].sha256 == query.sha256)),
-                "metadata": dict(items[match.id].metadata),
+                "id": hit.id,
+                "key": items[hit.id].key,
+                "collection": items[hit.id].collection,
+                **asdict(
+                    snapshot.judge.judge(hit.similarity, hit.handicap, items[hit.id].sha256 == query.sha256, effort)
+                ),
+                "where": seen[hit.look].where(),
+                "metadata": dict(items[hit.id].metadata),
             }
-            for match in found
-            if match.id in items
+            for hit in found
+            if hit.id in items
         ]
         name = snapshot.generation.name if snapshot.generation else None
     return {"model": snapshot.bundle.id, "generation": name, "matches": matches}
 
 
-def _compared(one: Path, other: Path, bundle: str) -> dict[str, Any]:
+def _compared(one: Path, other: Path, bundle: str, effort: Effort) -> dict[str, Any]:
     model = bundles.load(bundle)
     first, second = local.read(one, model), local.read(other, model)
-    vectors = Embedder(model).embed([first.pixels, second.pixels])
-    judge = Judge.of(model)
-    [offset] = judge.offsets(vectors[:1]).tolist()
-    verdict = judge.judge(float(vectors[0] @ vectors[1]), offset, local.equal_pixels(first, second))
-    return {"model": model.id, **asdict(verdict)}
+    judge, embedder = Judge.of(model), Embedder(model)
+    seen = [looks(picture.pixels, effort) for picture in (first, second)]
+    vectors = [embedder.embed([look.pixels for look in some]) for some in seen]
+    a, b = ([look.handicap for look in some] for some in seen)
+    found = judge.compare(vectors[0], vectors[1], (a, b), local.equal_pixels(first, second), effort)
+    where = seen[found.picture - 1][found.look].where()
+    return {"model": model.id, **asdict(found.judgement), "where": where and {"picture": found.picture, **where}}
+
+
+def _place(where: dict[str, Any] | None) -> str:
+    """Where in the query a match was found, in words."""
+    if where is None:
+        return ""
+    within = " ".join(f"{side:.2f}" for side in where["region"] or ())
+    return (f"  within {within}" if within else "") + (f"  turned {where['turn']}" if where["turn"] else "")
 
 
 def _vectors(files: list[Path], embedder: Embedder) -> Iterator[np.ndarray]:

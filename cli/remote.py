@@ -50,6 +50,6 @@ def search(client: Client, picture: Path, asked: Options) -> dict[str, Any]:
     return {"model": found.model, "generation": found.generation, "matches": [asdict(match) for match in matches]}
 
 
-def compare(client: Client, one: Path, other: Path) -> dict[str, Any]:
+def compare(client: Client, one: Path, other: Path, effort: str) -> dict[str, Any]:
     """How alike two files are."""
-    return asdict(client.compare(one, other))
+    return asdict(client.compare(one, other, effort))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from copysight.curve import Curve
 from copysight.errors import InvalidArgument
+from copysight.looks import EFFORTS, Effort
 
 Floats = npt.NDArray[np.float64]
 Verdict = Literal["exact", "copy", "uncertain", "different"]
@@ -85,6 +86,13 @@ class Calibration:
         names = ("slope", "intercept", "share", "samples", "source")
         curve = Curve.from_json(data["curve"]) if data.get("curve") else None
         return cls(**{name: data[name] for name in names}, thresholds=thresholds, curve=curve)
+
+
+def by_effort(data: Mapping[str, Any]) -> dict[Effort, Calibration]:
+    """A calibration for each effort, from the JSON of a bundle or an index; older ones hold a single one for all."""
+    if "slope" in data:
+        return dict.fromkeys(EFFORTS, Calibration.from_json(data))
+    return {effort: Calibration.from_json(data[effort]) for effort in EFFORTS}
 
 
 def fit(

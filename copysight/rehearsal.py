@@ -1,7 +1,8 @@
 """Rehearsal: edited copies of a collection's own pictures are asked for, to learn what its scores mean."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +11,10 @@ from PIL import Image
 
 from copysight import calibration, edits, scoring
 from copysight import curve as curves
+from copysight import looks as looking
 from copysight.calibration import Calibration
 from copysight.curve import Curve
+from copysight.looks import EFFORTS, Effort, Look
 
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -46,14 +49,32 @@ def rehearse(
     background: Float,
     embed: Callable[[Sequence[Image.Image]], Float],
     rng: Generator,
-) -> Observations:
-    """Edit M ``pictures`` and ask for them among ``vectors`` (N, D): 2 M observations, see ``observe``.
+) -> dict[Effort, Observations]:
+    """Edit M ``pictures`` and ask for them among ``vectors`` (N, D), with each effort: 2 M observations, see below.
 
     ``sources`` (M,) are the pictures' rows in ``vectors``; ``background`` (K, D) serves normalisation; ``embed`` gives
-    unit rows (M, D).
+    unit rows (L, D).
     """
-    queries = embed(copies(pictures, rng))
-    return observe(queries, sources, vectors, scoring.offsets(queries, background))
+    seen = [looking.looks(copy, "high") for copy in copies(pictures, rng)]
+    owners = np.repeat(np.arange(len(seen)), [len(some) for some in seen])
+    flat = [look for some in seen for look in some]
+    queries = embed([look.pixels for look in flat])
+    handicaps = scoring.offsets(queries, background) + np.array([look.handicap for look in flat], np.float32)
+    rows = {effort: _rows(flat, effort) for effort in EFFORTS}
+    return {
+        effort: observe(queries[chosen], owners[chosen], sources, vectors, handicaps[chosen])
+        for effort, chosen in rows.items()
+    }
+
+
+def calibrations(
+    seen: Mapping[Effort, Observations],
+    curves: Mapping[Effort, Curve | None],
+    share: float = 0.5,
+    source: str = "index",
+) -> dict[str, Any]:
+    """What becomes of a rehearsal: a calibration for each effort, as JSON. Raises ``InvalidArgument`` for too few."""
+    return {effort: one.calibration(share, source, curves.get(effort)).to_json() for effort, one in seen.items()}
 
 
 def copies(pictures: Sequence[Image.Image], rng: Generator) -> list[Image.Image]:
@@ -61,26 +82,33 @@ def copies(pictures: Sequence[Image.Image], rng: Generator) -> list[Image.Image]
     return [_copy(pictures, number, rng) for number in range(len(pictures))]
 
 
-def observe(queries: Float, sources: Ints, vectors: Float, offsets: Float) -> Observations:
+def observe(queries: Float, owners: Ints, sources: Ints, vectors: Float, handicaps: Float) -> Observations:
     """Ask twice for each of M copies, in the collection as it is and in the collection without their source.
 
-    ``queries`` (M, D) are the copies' embeddings, ``sources`` (M,) the rows in ``vectors`` (N, D) that they were made
-    from, ``offsets`` (M,) what normalisation takes. Pictures that the collection holds more than once are left out of
-    both. Gives 2 M observations; a tie of source and stranger counts as wrong.
+    ``queries`` (L, D) are the embeddings of looks at the copies numbered ``owners`` (L,), ``sources`` (M,) the rows in
+    ``vectors`` (N, D) that the copies were made from, ``handicaps`` (L,) what is taken from a look's similarities.
+    Pictures that the collection holds more than once are left out of both. Gives 2 M observations; a tie of source and
+    stranger counts as wrong.
     """
+    originals = vectors[sources]
     strangers = np.full(len(queries), -1.0, np.float32)
     for start in range(0, len(vectors), BLOCK):
         block = vectors[start : start + BLOCK]
         similarities = queries @ block.T
-        similarities[vectors[sources] @ block.T >= ALIKE] = -1.0
+        similarities[(originals @ block.T >= ALIKE)[owners]] = -1.0
         np.maximum(strangers, similarities.max(axis=1), out=strangers)
-    own = np.einsum("md,md->m", queries, vectors[sources])
-    nobody = np.zeros(len(queries), np.bool_)
+    own = looking.best(np.einsum("ld,ld->l", queries, originals[owners]) - handicaps, owners, len(sources))
+    other = looking.best(strangers - handicaps, owners, len(sources))
+    nobody = np.zeros(len(sources), np.bool_)
     return Observations(
-        scores=np.concatenate([np.maximum(own, strangers) - offsets, strangers - offsets]).astype(np.float32),
-        right=np.concatenate([own > strangers, nobody]),
+        scores=np.concatenate([np.maximum(own, other), other]),
+        right=np.concatenate([own > other, nobody]),
         has_copy=np.concatenate([~nobody, nobody]),
     )
+
+
+def _rows(flat: Sequence[Look], effort: Effort) -> Ints:
+    return np.flatnonzero([looking.within(look, effort) for look in flat])
 
 
 def _copy(pictures: Sequence[Image.Image], number: int, rng: Generator) -> Image.Image:

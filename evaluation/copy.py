@@ -9,15 +9,17 @@ from typing import Any
 import click
 import numpy as np
 import numpy.typing as npt
+from PIL.Image import Image as Picture
 
 from copysight import rehearsal
 from copysight.calibration import Calibration
 from copysight.errors import InvalidArgument
 from copysight.images import decode
+from copysight.looks import EFFORTS, USUAL, Effort, best, looks
 from copysight.scan import Entry, scan
 from copysight.scoring import normalise
 from evaluation import backbone, copydays_folder, metrics, reliability
-from evaluation.extract import Extractor, extract, extractor
+from evaluation.extract import Extractor, each, extract, extractor
 from evaluation.reliability import Reliability
 from evaluation.report import show
 
@@ -48,6 +50,16 @@ class Described:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Queries by their ids: vectors (L, D) of looks at them, the queries' numbers (L,), the looks' handicaps (L,)."""
+
+    ids: tuple[str, ...]
+    vectors: Float
+    owners: Ints
+    handicaps: Float
+
+
+@dataclass(frozen=True)
 class Figures:
     """Micro average precision, recall at 90 % precision with its threshold, recall at rank 1 by level."""
 
@@ -69,6 +81,7 @@ class Figures:
 @click.option("--size", type=click.IntRange(32), help="Copydays: [CLS; GeM] at this size by weights; DINO: 320.")
 @click.option("--background", type=EXISTING, help="Pictures like none of these. Default: the bundle's background.")
 @click.option("--variant", default="fp32", show_default=True, help="Precision of the bundle's embedding.")
+@click.option("--effort", type=click.Choice(EFFORTS), help="How hard to look. Default: normal; low without a bundle.")
 @click.option("--share", default=0.5, show_default=True, help="Assumed share of queries with a copy (calibration).")
 @click.option("--diagram", type=click.Path(path_type=Path), help="Draw the reliability diagram into this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -84,6 +97,7 @@ def copy(
     size: int | None,
     background: Path | None,
     variant: str,
+    effort: Effort | None,
     share: float,
     diagram: Path | None,
     as_json: bool,
@@ -104,7 +118,10 @@ def copy(
         return
     if references is None or queries is None or ground_truth is None:
         raise click.UsageError("name --references, --queries and --ground-truth, or a --copydays folder")
-    isc(source, how, references, queries, read_truth(ground_truth), background, share, diagram, variant, as_json)
+    chosen: Effort = effort or (USUAL if how.background is not None else "low")
+    isc(
+        source, how, references, queries, read_truth(ground_truth), background, chosen, share, diagram, variant, as_json
+    )
 
 
 def _copydays(
@@ -122,23 +139,24 @@ def isc(
     queries: Path,
     truth: Truth,
     background: Path | None,
+    effort: Effort,
     share: float,
     diagram: Path | None,
     variant: str,
     as_json: bool,
 ) -> None:
     """Figures in the manner of ISC2021, printed."""
-    asked, kept = describe(how, queries, "queries"), describe(how, references, "references")
-    _check(truth, asked, kept)
-    similarities = asked.vectors @ kept.vectors.T
-    found = {"raw": measure(similarities, asked.ids, kept.ids, truth)}
+    asked, kept = look(how, queries, effort), describe(how, references, "references")
+    _check(truth, asked.ids, kept.ids)
+    count, similarities = len(asked.ids), asked.vectors @ kept.vectors.T - asked.handicaps[:, None]
+    found = {"raw": measure(best(similarities, asked.owners, count), asked.ids, kept.ids, truth)}
     around = how.background if background is None else describe(how, background, "background", BACKGROUND).vectors
-    report: dict[str, Any] = {"source": source, "variant": variant}
+    report: dict[str, Any] = {"source": source, "variant": variant, "effort": effort}
     if around is not None:
-        scores = normalise(similarities, asked.vectors, around)
+        scores = best(normalise(similarities, asked.vectors, around), asked.owners, count)
         found["normalized"] = measure(scores, asked.ids, kept.ids, truth)
         if len(kept.ids) >= LEAST:
-            calibration = _calibration(how, references, kept, around, share)
+            calibration = _calibration(how, references, kept, around, effort, share)
             reliable = _reliability(calibration, scores, asked.ids, kept.ids, truth)
             report["calibration"] = asdict(reliable) | {"fitted": calibration.to_json()}
             if diagram is not None:
@@ -166,7 +184,24 @@ def describe(how: Extractor, pictures: Path, note: str, most: int | None = None)
     return Described(tuple(names), found.rows)
 
 
-def _calibration(how: Extractor, references: Path, kept: Described, background: Float, share: float) -> Calibration:
+def look(how: Extractor, pictures: Path, effort: Effort) -> Asked:
+    """The queries of a folder or tar file, looked at with an effort."""
+
+    def seen(picture: Picture) -> tuple[Float, list[float]]:
+        found = looks(picture, effort)
+        return np.stack([how.of(one.pixels) for one in found]), [one.handicap for one in found]
+
+    entries: Sequence[Entry] = scan(pictures).entries
+    rows, kept = each(entries, how.at_least, seen, "queries")
+    owners = np.repeat(np.arange(len(rows)), [len(vectors) for vectors, _ in rows])
+    names = [PurePosixPath(entry.key).stem for entry, good in zip(entries, kept, strict=True) if good]
+    handicaps = np.concatenate([np.asarray(some, np.float32) for _, some in rows])
+    return Asked(tuple(names), np.concatenate([vectors for vectors, _ in rows]), owners, handicaps)
+
+
+def _calibration(
+    how: Extractor, references: Path, kept: Described, background: Float, effort: Effort, share: float
+) -> Calibration:
     """As the batch job fits it: a sample of the references is edited, and asked for among the references."""
     rng = np.random.default_rng(0)
     entries = {PurePosixPath(entry.key).stem: entry for entry in scan(references).entries}
@@ -175,7 +210,7 @@ def _calibration(how: Extractor, references: Path, kept: Described, background: 
     seen = rehearsal.rehearse(
         pictures, rows, kept.vectors, background, lambda copies: np.stack([how.of(one) for one in copies]), rng
     )
-    return seen.calibration(share, curve=how.curve)
+    return seen[effort].calibration(share, curve=how.curves.get(effort))
 
 
 def _reliability(
@@ -234,14 +269,14 @@ def _recall_at_1(scores: Float, wanted: Ints, levels: Sequence[str]) -> dict[str
     return {level: float(np.mean(hits)) for level, hits in found.items()}
 
 
-def _check(truth: Truth, queries: Described, references: Described) -> None:
-    if unknown := set(queries.ids) - truth.references.keys():
+def _check(truth: Truth, queries: Sequence[str], references: Sequence[str]) -> None:
+    if unknown := set(queries) - truth.references.keys():
         raise InvalidArgument(
-            f"the ground truth has no line for {len(unknown)} of {len(queries.ids)} queries ({min(unknown)}, say); "
+            f"the ground truth has no line for {len(unknown)} of {len(queries)} queries ({min(unknown)}, say); "
             "give the file that belongs to these pictures"
         )
-    named = {truth.references[name] for name in queries.ids} - {""}
-    if absent := named - set(references.ids):
+    named = {truth.references[name] for name in queries} - {""}
+    if absent := named - set(references):
         raise InvalidArgument(
             f"{len(absent)} references of the ground truth are not among the pictures ({min(absent)}, say); give all"
         )

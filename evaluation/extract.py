@@ -2,9 +2,10 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import click
 import numpy as np
@@ -18,10 +19,12 @@ from copysight.curve import Curve
 from copysight.embedder import Embedder, Runtime
 from copysight.errors import NoPictures, PictureError
 from copysight.images import decode
+from copysight.looks import Effort
 from copysight.scan import Entry
 from evaluation import hashes
 
 Float = npt.NDArray[np.float32]
+T = TypeVar("T")
 SIDE = 32
 BINS = 8
 
@@ -30,14 +33,14 @@ BINS = 8
 class Extractor:
     """``of`` maps an RGB picture to (D,) float32 of length 1; ``at_least``: the shortest side that it needs.
 
-    ``background`` (M, D) and ``curve``: what a bundle brings for score normalisation and for calibrations.
+    ``background`` (M, D) and ``curves``: what a bundle brings for score normalisation and for calibrations.
     """
 
     name: str
     at_least: int
     of: Callable[[Image.Image], Float]
     background: Float | None = None
-    curve: Curve | None = None
+    curves: Mapping[Effort, Curve | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,19 +65,27 @@ def extractor(source: str, variant: str = "fp32") -> Extractor:
     bundle = bundles.load(source)
     embedder = Embedder(bundle, Runtime(variant=variant))
     background = bundle.background_vectors() if bundle.background is not None else None
-    curve = scoring.curve_of(bundle)
-    return Extractor(bundle.name, bundle.at_least, lambda picture: embedder.embed([picture])[0], background, curve)
+    curves = scoring.curves_of(bundle)
+    return Extractor(bundle.name, bundle.at_least, lambda picture: embedder.embed([picture])[0], background, curves)
 
 
 def extract(entries: Sequence[Entry], how: Extractor, note: str) -> Features:
-    """Features of all pictures, several at a time; one that cannot be read is named on stderr and left out.
+    """Features of all pictures; see ``each``. Raises ``NoPictures``."""
+    rows, kept = each(entries, how.at_least, how.of, note)
+    return Features(np.stack(rows), kept)
 
-    Raises ``NoPictures`` if none can be read.
+
+def each(
+    entries: Sequence[Entry], at_least: int, of: Callable[[Image.Image], T], note: str
+) -> tuple[list[T], npt.NDArray[np.bool_]]:
+    """What ``of`` makes of the pictures that can be read, several at a time, and which (N,) of them these are.
+
+    One that cannot be read is named on stderr and left out. Raises ``NoPictures`` if none can be read.
     """
 
-    def one(entry: Entry) -> Float | None:
+    def one(entry: Entry) -> T | None:
         try:
-            return how.of(decode(entry.read(), at_least=how.at_least).pixels)
+            return of(decode(entry.read(), at_least=at_least).pixels)
         except PictureError as error:
             click.echo(f"left out {entry.key}: {error.message}", err=True)
             return None
@@ -82,10 +93,10 @@ def extract(entries: Sequence[Entry], how: Extractor, note: str) -> Features:
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         bar = tqdm(pool.map(one, entries), total=len(entries), desc=note, disable=not sys.stderr.isatty())
         found = list(bar)
-    rows = [row for row in found if row is not None]
-    if not rows:
+    made = [one for one in found if one is not None]
+    if not made:
         raise NoPictures(f"none of the {len(entries)} pictures of {note} can be read; see the lines above")
-    return Features(np.stack(rows), np.array([row is not None for row in found]))
+    return made, np.array([one is not None for one in found])
 
 
 def pixels(picture: Image.Image) -> Float:

@@ -44,7 +44,7 @@ def calibrator(index: Index, sample: int = SAMPLE, share: float = 0.5, seed: int
         bundle = bundles.load(index.layout.bundles / made.model, verify=False)
         embedder, background = Embedder(bundle, Runtime(variant=made.variant)), bundle.background_vectors()
         seen = rehearsal.rehearse(pictures, rows, made.vectors, background, embedder.embed_each, rng)
-        return seen.calibration(share, curve=scoring.curve_of(bundle)).to_json()
+        return rehearsal.calibrations(seen, scoring.curves_of(bundle), share)
 
     return calibrate
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +13,14 @@ from starlette.responses import Response
 from copysight.catalog import Item
 from copysight.embedder import Embedder, probabilities
 from copysight.errors import InvalidArgument, PictureError
-from copysight.index import Match, Snapshot
+from copysight.index import Hit, Snapshot
+from copysight.looks import Effort, Look
+from copysight.scoring import SAME
 from service.state import State
 from service.vision import Seen
 
 Float = npt.NDArray[np.float32]
 PROTOTYPES = 5
-SAME = 0.999
-"""Least cosine at which the pixels of two pictures are compared."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,30 @@ class Question:
     min_probability: float | None = None
     collection: str | None = None
     filter: object | None = None
+    effort: Effort = "low"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query: vectors (L, D) of ``looks`` (L,) at a picture that was ``seen``; or a vector (1, D) of no picture."""
+
+    vectors: Float
+    looks: Sequence[Look] = ()
+    seen: Seen | None = None
+
+    @classmethod
+    def of(cls, seen: Seen) -> Self:
+        """A picture, with all looks at it."""
+        return cls(seen.vectors, seen.looks, seen)
+
+    @property
+    def handicaps(self) -> list[float]:
+        """What is taken from the scores of each look."""
+        return [look.handicap for look in self.looks] or [0.0]
+
+    def where(self, look: int) -> dict[str, Any] | None:
+        """What look number ``look`` was at."""
+        return self.looks[look].where() if self.looks else None
 
 
 def json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -69,17 +93,18 @@ def parsed_filter(text: str | None) -> object | None:
 
 
 def search(
-    state: State, snapshot: Snapshot, queries: Float, question: Question, seen: Sequence[Seen | None]
+    state: State, snapshot: Snapshot, queries: Sequence[Asked], question: Question
 ) -> list[list[dict[str, Any]]]:
-    """Matches of each of ``queries`` (B, D), judged; ``seen`` (B,) are the pictures they come from, where there are."""
+    """Matches of each query, judged."""
     began = time.monotonic()
-    found = snapshot.search(queries, question.k, collection=question.collection, filter=question.filter)
-    items = state.index.catalog.get_many({match.id for matches in found for match in matches})
+    kept: dict[str, Any] = {"collection": question.collection, "filter": question.filter}
+    found = [snapshot.ask(asked.vectors, question.k, asked.handicaps, **kept) for asked in queries]
+    items = state.index.catalog.get_many({hit.id for hits in found for hit in hits})
     answers = []
-    for matches, picture, offset in zip(found, seen, snapshot.offsets(queries).tolist(), strict=True):
+    for hits, asked in zip(found, queries, strict=True):
         # An item deleted since the snapshot was taken is gone from the catalog, and so from the answer.
         judged = [
-            _match(state, snapshot, match, offset, items[match.id], picture) for match in matches if match.id in items
+            _match(state, snapshot, hit, asked, items[hit.id], question.effort) for hit in hits if hit.id in items
         ]
         least = question.min_probability
         answers.append([one for one in judged if least is None or (one["probability"] or 0.0) >= least])
@@ -109,18 +134,17 @@ def item(found: Item) -> dict[str, Any]:
     return {name: getattr(found, name) for name in names} | {"metadata": dict(found.metadata)}
 
 
-def _match(
-    state: State, snapshot: Snapshot, match: Match, offset: float, found: Item, seen: Seen | None
-) -> dict[str, Any]:
-    equal = seen is not None and (seen.sha256 == found.sha256 or _same_pixels(state, match, found, seen))
-    judgement = asdict(snapshot.judge.judge(match.similarity, offset, equal))
+def _match(state: State, snapshot: Snapshot, hit: Hit, asked: Asked, found: Item, effort: Effort) -> dict[str, Any]:
+    seen = asked.seen
+    equal = seen is not None and (seen.sha256 == found.sha256 or _same_pixels(state, hit, found, seen))
+    judgement = asdict(snapshot.judge.judge(hit.similarity, hit.handicap, equal, effort))
     names = {"id": found.id, "key": found.key, "collection": found.collection}
-    return names | judgement | {"metadata": dict(found.metadata)}
+    return names | judgement | {"where": asked.where(hit.look), "metadata": dict(found.metadata)}
 
 
-def _same_pixels(state: State, match: Match, found: Item, seen: Seen) -> bool:
+def _same_pixels(state: State, hit: Hit, found: Item, seen: Seen) -> bool:
     size = (seen.picture.width, seen.picture.height)
-    if match.similarity < SAME or size != (found.width, found.height):
+    if hit.similarity < SAME or hit.look or size != (found.width, found.height):
         return False
     original = state.index.blobs.original(found.sha256, found.source)
     return original is not None and same_pixels(seen.data, original, state)

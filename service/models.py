@@ -40,6 +40,11 @@ class Models:
                 self._keep((bundle.id, self._choices[key].variant), embedder)
             return self._choices[key]
 
+    def at_hand(self, bundle: Bundle, made_with: str) -> Embedder | None:
+        """The embedder of queries against vectors of ``made_with``, if it is chosen and loaded; never waits."""
+        choice = self._choices.get((bundle.id, made_with))
+        return None if choice is None else self._loaded.get((bundle.id, choice.variant))
+
     def _made(self, bundle: Bundle, variant: str) -> Embedder:
         return Embedder(bundle, Runtime(variant=variant, provider=self._provider))
 

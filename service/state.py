@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from copysight.embedder import Embedder
 from copysight.index import Index, Snapshot
+from service import threads
 from service.batching import Batcher
 from service.decoding import Decoding
 from service.fetching import Fetcher
@@ -45,8 +46,17 @@ class State:
     rebuilder: Rebuilder
     keys: Keys | None
 
-    def opened(self) -> "Opened":
-        """The index as it is now, and the model to ask it with; blocks."""
+    async def opened(self) -> Opened:
+        """The index as it is now, and the model to ask it with; a thread is troubled only where something is new."""
+        found = self._at_hand()
+        return found if found is not None else await threads.on(self.searchers, self._open)
+
+    def _at_hand(self) -> Opened | None:
+        snapshot = self.index.unchanged()
+        embedder = snapshot and self.models.at_hand(snapshot.bundle, snapshot.variant)
+        return Opened(snapshot, embedder) if snapshot and embedder else None
+
+    def _open(self) -> Opened:
         snapshot = self.index.snapshot()
         return Opened(snapshot, self.embedder(snapshot))
 

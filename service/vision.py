@@ -13,6 +13,7 @@ import numpy.typing as npt
 from copysight.embedder import Embedder, Features
 from copysight.errors import PictureError
 from copysight.images import Picture
+from copysight.looks import TYPICAL, Effort, Look, looks
 from service import threads
 from service.batching import Prepared, Turn
 from service.fetching import Url
@@ -23,23 +24,39 @@ Float = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture that went through the model. ``features`` hold one row each: (D,), (H, rows, columns), (K,)."""
+    """A picture that went through the model. ``features`` hold one row each: (D,), (H, rows, columns), (K,).
+
+    ``more`` are the looks at it beside the whole, with their features.
+    """
 
     data: bytes
     sha256: str
     picture: Picture
     features: Features
+    more: tuple[tuple[Look, Features], ...] = ()
 
     @property
     def vector(self) -> Float:
         """The embedding (D,)."""
         return np.asarray(self.features.embedding, np.float32)
 
+    @property
+    def vectors(self) -> Float:
+        """The embeddings (L, D) of all looks, the whole picture first."""
+        return np.stack([self.vector, *(np.asarray(features.embedding, np.float32) for _, features in self.more)])
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """The looks (L,) that ``vectors`` belong to."""
+        return (Look(self.picture.pixels), *(look for look, _ in self.more))
+
 
 async def look(
-    state: State, embedder: Embedder, data: Sequence[bytes | Url], outputs: tuple[str, ...]
+    state: State, embedder: Embedder, data: Sequence[bytes | Url], outputs: tuple[str, ...], effort: Effort = "low"
 ) -> list[Seen | PictureError]:
     """Outputs of the model for each picture, or the error that one picture has: neighbours are unharmed.
+
+    ``effort``: how hard to look at each.
 
     Raises ``OutputMissing`` before any work, and what the queue raises.
     """
@@ -48,8 +65,8 @@ async def look(
     fetched = await state.fetcher.all(data)
     # A few at a time: the pictures of a bulk caller would else all stand before the next caller's first.
     few = asyncio.Semaphore(state.few)
-    with state.batcher.accepted(len(fetched)) as turn:
-        work = [asyncio.ensure_future(_seen(state, embedder, one, outputs, turn, few)) for one in fetched]
+    with state.batcher.accepted(len(fetched) * TYPICAL[effort]) as turn:
+        work = [asyncio.ensure_future(_seen(state, embedder, one, outputs, effort, turn, few)) for one in fetched]
         try:
             return list(await asyncio.gather(*work))
         finally:
@@ -70,6 +87,7 @@ async def _seen(
     embedder: Embedder,
     data: bytes | PictureError,
     outputs: tuple[str, ...],
+    effort: Effort,
     turn: Turn,
     few: asyncio.Semaphore,
 ) -> Seen | PictureError:
@@ -84,7 +102,20 @@ async def _seen(
         found = await state.batcher.run(turn, embedder, prepare, outputs)
     except PictureError as error:
         return _rejected(state, error)
-    return Seen(data, found.prepared.sha256, found.prepared.picture, found.features)
+    more = () if effort == "low" else await _more(state, embedder, found.prepared, outputs, effort, turn)
+    return Seen(data, found.prepared.sha256, found.prepared.picture, found.features, more)
+
+
+async def _more(
+    state: State, embedder: Embedder, whole: Prepared, outputs: tuple[str, ...], effort: Effort, turn: Turn
+) -> tuple[tuple[Look, Features], ...]:
+    """The looks beside the whole picture, each a model call of its own."""
+    found = (await threads.on(state.searchers, looks, whole.picture.pixels, effort))[1:]
+    work = [
+        state.batcher.run(turn, embedder, partial(_prepare_look, embedder, whole, look, outputs), outputs)
+        for look in found
+    ]
+    return tuple((look, seen.features) for look, seen in zip(found, await asyncio.gather(*work), strict=True))
 
 
 def _rejected(state: State, error: PictureError) -> PictureError:
@@ -99,6 +130,10 @@ def _prepare(state: State, embedder: Embedder, data: bytes, outputs: tuple[str, 
     digest = hashlib.sha256(data).hexdigest()
     state.metrics.stage("decode", time.monotonic() - began)
     return Prepared(digest, picture, inputs)
+
+
+def _prepare_look(embedder: Embedder, whole: Prepared, look: Look, outputs: tuple[str, ...]) -> Prepared:
+    return Prepared(whole.sha256, whole.picture, embedder.prepare(look.pixels, outputs))
 
 
 def _given(ready: Prepared) -> Prepared:

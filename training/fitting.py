@@ -80,10 +80,11 @@ def background(embedder: Embedder, pictures: Sequence[Picture]) -> npt.NDArray[n
 def calibration(
     embedder: Embedder, background: Float, pictures: Sequence[Picture], photographs: Photographs
 ) -> dict[str, Any]:
-    """The bundle's own calibration and its curve: edited copies of all the ``pictures`` are asked for among them."""
+    """The bundle's own calibrations and curves: edited copies of all the ``pictures`` are asked for among them."""
     vectors, rng = embedder.embed_each(pictures), photographs.generator(1)
     seen = rehearsal.rehearse(pictures, np.arange(len(pictures)), vectors, background, embedder.embed_each, rng)
-    return seen.calibration(source="bundle", curve=seen.curve()).to_json()
+    curves = {effort: one.curve() for effort, one in seen.items()}
+    return rehearsal.calibrations(seen, curves, source="bundle")
 
 
 def agreement(one: Embedder, other: Embedder, pictures: Sequence[Picture]) -> float:

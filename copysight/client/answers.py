@@ -23,7 +23,11 @@ class Fault:
 
 @dataclass(frozen=True)
 class Match:
-    """An item of the collection that a picture was found to be like."""
+    """An item of the collection that a picture was found to be like.
+
+    ``where``: None for the whole picture; else its ``region`` (left, top, right, bottom in shares of the sides; may be
+    None) and the ``turn`` in degrees to the left with which it was found.
+    """
 
     id: int
     key: str
@@ -32,6 +36,7 @@ class Match:
     score: float
     probability: float | None
     verdict: str
+    where: Mapping[str, Any] | None
     metadata: Mapping[str, Any]
 
 
@@ -64,13 +69,14 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Whether one of two pictures is a copy of the other."""
+    """Whether one of two pictures is a copy of the other; ``where`` as in a match, with ``picture``, 1 or 2."""
 
     model: str
     similarity: float
     score: float
     probability: float | None
     verdict: str
+    where: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)

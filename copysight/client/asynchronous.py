@@ -67,9 +67,9 @@ class AsyncClient:
         """The same for vectors (N, D), as ``embed`` gives them."""
         return await self._do(calls.search_vectors, vectors, options)
 
-    async def compare(self, one: Source, other: Source) -> Comparison:
+    async def compare(self, one: Source, other: Source, effort: str | None = None) -> Comparison:
         """Whether one of two pictures is a copy of the other."""
-        return await self._do(calls.compare, one, other)
+        return await self._do(calls.compare, one, other, effort)
 
     async def assign(self, pictures: Sequence[Source]) -> list[Membership | Fault]:
         """Prototypes and cluster of each picture."""

@@ -65,6 +65,7 @@ class Options:
     min_probability: float | None = None
     collection: str | None = None
     filter: Mapping[str, Any] | None = None
+    effort: str | None = None
 
     def given(self) -> dict[str, Any]:
         """Those that say anything."""
@@ -96,9 +97,10 @@ def search_vectors(vectors: npt.NDArray[np.float32], options: Options) -> Call[F
     return Call("POST", "/search", _json(answers.found), content=content)
 
 
-def compare(one: Source, other: Source) -> Call[Comparison]:
+def compare(one: Source, other: Source, effort: str | None = None) -> Call[Comparison]:
     """``POST /compare``."""
-    return Call("POST", "/compare", _one(Comparison), files=_files([one, other]))
+    params = {} if effort is None else {"effort": effort}
+    return Call("POST", "/compare", _one(Comparison), params, _files([one, other]))
 
 
 def assign(pictures: Sequence[Source]) -> Call[list[Membership | Fault]]:

@@ -71,9 +71,9 @@ class Client:
         """The same for vectors (N, D), as ``embed`` gives them."""
         return self._do(calls.search_vectors, vectors, options)
 
-    def compare(self, one: Source, other: Source) -> Comparison:
+    def compare(self, one: Source, other: Source, effort: str | None = None) -> Comparison:
         """Whether one of two pictures is a copy of the other."""
-        return self._do(calls.compare, one, other)
+        return self._do(calls.compare, one, other, effort)
 
     def assign(self, pictures: Sequence[Source]) -> list[Membership | Fault]:
         """Prototypes and cluster of each picture."""

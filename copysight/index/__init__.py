@@ -1,5 +1,6 @@
 """A collection made searchable: generations, delta, tombstones, snapshots."""
 
+from copysight.index.asking import Hit
 from copysight.index.backup import backup, restore
 from copysight.index.exchange import Imported, export_items, import_items
 from copysight.index.gate import Gate
@@ -15,6 +16,7 @@ __all__ = [
     "Cluster",
     "Gate",
     "Generation",
+    "Hit",
     "Imported",
     "Index",
     "Kept",

@@ -133,6 +133,8 @@ class Index:
         A new generation is loaded in the background; until it is there, the old one and a longer delta answer. Only
         when something has been added that the old one's model cannot see, the call waits for the new one.
         """
+        if (same := self.unchanged()) is not None:
+            return same
         current, sequence = self._snapshot, self.catalog.sequence()
         if self.layout.live() not in {_name(current), self._tried}:
             self._load_in_background()
@@ -140,6 +142,15 @@ class Index:
             with self._lock:
                 current = self._refreshed()
         return current if current.complete else self.reload()
+
+    def unchanged(self) -> Snapshot | None:
+        """The snapshot at hand, if nothing has changed since it was taken: two reads, 25 us, that wait for nobody.
+
+        SQLite's readers wait neither for writers nor for each other, so an event loop may ask this itself.
+        """
+        current = self._snapshot
+        same = self.layout.live() in {_name(current), self._tried} and self.catalog.sequence() == current.sequence
+        return current if same and current.complete else None
 
     def reload(self) -> Snapshot:
         """Like `snapshot`, but waits until the live generation is loaded."""

@@ -1,6 +1,7 @@
 """A consistent view of an index: generation, delta and hidden rows of one sequence, with the bundle they belong to."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy.typing as npt
 from copysight.bundle import Bundle
 from copysight.catalog import Catalog, Changes
 from copysight.errors import InvalidArgument, ItemNotFound
-from copysight.index import clusters, exact
+from copysight.index import asking, clusters, exact
 from copysight.index import search as searching
+from copysight.index.asking import Hit
 from copysight.index.delta import Delta
 from copysight.index.generation import Generation
 from copysight.index.hidden import Hidden
@@ -88,6 +90,23 @@ class Snapshot:
             strict=True,
         )
         return [self._scored(query, old, new, k) for query, old, new in found]
+
+    def ask(
+        self,
+        vectors: npt.NDArray[np.float32],
+        k: int,
+        handicaps: Sequence[float] = (0.0,),
+        *,
+        collection: str | None = None,
+        filter: object | None = None,  # noqa: A002 - the API's word
+    ) -> list[Hit]:
+        """The k best items for one picture, of which ``vectors (L,D)`` are looks, with the looks' ``handicaps`` (L,).
+
+        As ``search``, by score instead of cosine. Raises ``InvalidArgument``.
+        """
+        found = self.search(vectors, k, collection=collection, filter=filter)
+        taken = [float(offset) + handicap for offset, handicap in zip(self.offsets(vectors), handicaps, strict=True)]
+        return asking.merged(found, taken, k)
 
     def offsets(self, queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """What score normalisation takes from the similarities of each of ``queries (B,D)``: ``(B,)``."""

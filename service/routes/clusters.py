@@ -24,7 +24,7 @@ async def assign(request: Request) -> Response:
     """Where pictures belong: their prototypes (a bundle without gives null) and their cluster of the collection."""
     state: State = request.app.state.copysight
     body = await uploads.pictures(request, state.settings)
-    opened = await threads.on(state.searchers, state.opened)
+    opened = await state.opened()
     snapshot = opened.snapshot
     outputs = ("embedding", *(("prototypes",) if snapshot.bundle.prototypes else ()))
     seen = await vision.look(state, opened.embedder, body.pictures, outputs)

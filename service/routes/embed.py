@@ -11,7 +11,7 @@ from copysight.errors import InvalidArgument, PictureError
 from copysight.index import Snapshot
 from service import answers, threads, uploads, vision
 from service.access import READ
-from service.answers import Question
+from service.answers import Asked, Question
 from service.errors import item_error
 from service.state import State
 from service.vision import Seen
@@ -40,7 +40,7 @@ async def embed(
     state: State = request.app.state.copysight
     wanted = _wanted(include)
     body = await uploads.pictures(request, state.settings)
-    opened = await threads.on(state.searchers, state.opened)
+    opened = await state.opened()
     snapshot = opened.snapshot
     seen = await vision.look(state, opened.embedder, body.pictures, _outputs(snapshot, wanted))
     accept = request.headers.get("accept", "")
@@ -87,7 +87,8 @@ def _items(
         for part, one in zip(parts, good, strict=True):
             part["attention"] = one.features.attention
     if vectors is not None and "search" in wanted:
-        for part, matches in zip(parts, answers.search(state, snapshot, vectors, question, good), strict=True):
+        asked = [Asked.of(one) for one in good]
+        for part, matches in zip(parts, answers.search(state, snapshot, asked, question), strict=True):
             part["matches"] = matches
     rest = iter(parts)
     return [next(rest) if isinstance(one, Seen) else {"error": item_error(one)} for one in seen]

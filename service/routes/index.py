@@ -73,7 +73,7 @@ async def job(request: Request, number: Number) -> Response:
 
 def _status(state: State) -> dict[str, Any]:
     snapshot = state.index.snapshot()
-    found = snapshot.judge.calibration
+    found = {effort: one.to_json() for effort, one in snapshot.judge.calibrations.items()}
     about = {"name": snapshot.bundle.name, "dimension": snapshot.bundle.dimension}
     about |= {"attention": snapshot.bundle.attention is not None, "prototypes": snapshot.bundle.prototypes is not None}
     return asdict(state.index.status()) | {
@@ -81,5 +81,5 @@ def _status(state: State) -> dict[str, Any]:
         "bundle": about,
         "queries": asdict(state.models.choice(snapshot.bundle, snapshot.variant)),
         "collections": state.index.catalog.collections(),
-        "calibration": None if found is None else found.to_json(),
+        "calibration": found or None,
     }

@@ -38,7 +38,7 @@ async def embeddings(request: Request, wanted: Wanted) -> Response:
     most = state.settings.max_items
     if not 0 < len(texts) <= most:
         raise InvalidArgument(f"got {len(texts)} pictures in `input`; needed are 1 to {most}")
-    opened = await threads.on(state.searchers, state.opened)
+    opened = await state.opened()
     _check(wanted, opened.snapshot.bundle)
     pictures = await threads.on(state.searchers, _decoded, texts)
     rows = [_good(one, place) for place, one in enumerate(await vision.look(state, opened.embedder, pictures, OUTPUTS))]

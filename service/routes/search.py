@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from copysight.errors import InvalidArgument, PictureError
 from copysight.index import Snapshot
+from copysight.looks import USUAL, Effort, effort_of
 from service import answers, threads, uploads, vision
 from service.access import READ
-from service.answers import Question
+from service.answers import Asked, Question
 from service.errors import item_error
 from service.state import Opened, State
 from service.uploads import Body
@@ -21,6 +22,7 @@ from service.vision import Seen
 
 router = APIRouter(tags=["search"])
 Float = npt.NDArray[np.float32]
+EFFORT = "How hard to look: low, the whole picture; normal, also the pictures within it; high, also turned."
 
 
 @router.post("/search", dependencies=[READ], openapi_extra=uploads.PICTURES_BODY)
@@ -30,6 +32,7 @@ async def search(
     min_probability: float | None = Query(None, ge=0, le=1, description="Leave out less probable matches."),
     collection: str | None = Query(None, description="Only this collection; default: all."),
     filter: str | None = Query(None, description='JSON, for example {"eq": ["field", "value"]}.'),  # noqa: A002
+    effort: Annotated[Effort, Query(description=EFFORT)] = USUAL,
 ) -> Response:
     """Near-duplicates and similar pictures of the collection.
 
@@ -38,9 +41,9 @@ async def search(
     """
     state: State = request.app.state.copysight
     body = await uploads.read(request, state.settings)
-    options = {"k": k, "min_probability": min_probability, "collection": collection}
+    options = {"k": k, "min_probability": min_probability, "collection": collection, "effort": effort}
     question = _question(options | {"filter": answers.parsed_filter(filter)}, body.fields, state.settings.max_k)
-    opened = await threads.on(state.searchers, state.opened)
+    opened = await state.opened()
     snapshot = opened.snapshot
     given = [bool(body.pictures), "ids" in body.fields, "vectors" in body.fields]
     if sum(given) != 1:
@@ -54,29 +57,26 @@ async def search(
 
 
 @router.post("/compare", dependencies=[READ], openapi_extra=uploads.PICTURES_BODY)
-async def compare(request: Request) -> Response:
-    """Say of two pictures whether one is a copy of the other."""
+async def compare(request: Request, effort: Annotated[Effort, Query(description=EFFORT)] = USUAL) -> Response:
+    """Say of two pictures whether one is a copy of the other, or of a part of it."""
     state: State = request.app.state.copysight
     body = await uploads.pictures(request, state.settings)
     if len(body.pictures) != 2:
         raise InvalidArgument(f"got {len(body.pictures)} pictures; a comparison needs exactly two")
-    opened = await threads.on(state.searchers, state.opened)
+    opened = await state.opened()
     snapshot = opened.snapshot
-    seen = await vision.look(state, opened.embedder, body.pictures, ("embedding",))
+    seen = await vision.look(state, opened.embedder, body.pictures, ("embedding",), effort)
     for one in seen:
         if isinstance(one, PictureError):
             raise one
     both = [one for one in seen if isinstance(one, Seen)]
-    return answers.json(await threads.on(state.searchers, _compared, state, snapshot, both))
+    return answers.json(await threads.on(state.searchers, _compared, state, snapshot, both, effort))
 
 
 async def _by_picture(state: State, opened: Opened, body: Body, question: Question) -> list[dict[str, Any]]:
-    seen = await vision.look(state, opened.embedder, body.pictures, ("embedding",))
-    good = [one for one in seen if isinstance(one, Seen)]
-    found: list[list[dict[str, Any]]] = []
-    if good:
-        vectors = np.stack([one.vector for one in good])
-        found = await threads.on(state.searchers, answers.search, state, opened.snapshot, vectors, question, good)
+    seen = await vision.look(state, opened.embedder, body.pictures, ("embedding",), question.effort)
+    asked = [Asked.of(one) for one in seen if isinstance(one, Seen)]
+    found = await threads.on(state.searchers, answers.search, state, opened.snapshot, asked, question) if asked else []
     rest = iter(found)
     return [{"matches": next(rest)} if isinstance(one, Seen) else {"error": item_error(one)} for one in seen]
 
@@ -88,7 +88,7 @@ def _by_vector(state: State, snapshot: Snapshot, fields: Mapping[str, Any], ques
         vectors = _vectors(fields["vectors"], snapshot.bundle.dimension)
     if len(vectors) > state.settings.max_items:
         raise InvalidArgument(f"got {len(vectors)} queries, at most {state.settings.max_items} are allowed")
-    found = answers.search(state, snapshot, vectors, question, [None] * len(vectors))
+    found = answers.search(state, snapshot, [Asked(vector[None]) for vector in vectors], question)
     return [{"matches": matches} for matches in found]
 
 
@@ -123,14 +123,16 @@ def _question(options: dict[str, Any], fields: Mapping[str, Any], most: int) -> 
     if collection is not None and not isinstance(collection, str):
         raise InvalidArgument(f"got collection = {collection!r}; needed is a text")
     condition = given["filter"]
-    return Question(
-        int(k), least, collection, answers.parsed_filter(condition) if isinstance(condition, str) else condition
-    )
+    parsed = answers.parsed_filter(condition) if isinstance(condition, str) else condition
+    return Question(int(k), least, collection, parsed, effort_of(given["effort"]))
 
 
-def _compared(state: State, snapshot: Snapshot, seen: Sequence[Seen]) -> dict[str, Any]:
+def _compared(state: State, snapshot: Snapshot, seen: Sequence[Seen], effort: Effort) -> dict[str, Any]:
     one, other = seen
     equal = one.sha256 == other.sha256 or answers.same_pixels(one.data, other.data, state)
-    similarity = 1.0 if equal else float(np.dot(one.vector, other.vector))
-    [offset] = snapshot.offsets(one.vector[None]).tolist()
-    return answers.head(snapshot) | asdict(snapshot.judge.judge(similarity, offset, equal))
+    first, second = Asked.of(one), Asked.of(other)
+    handicaps = (first.handicaps, second.handicaps)
+    found = snapshot.judge.compare(first.vectors, second.vectors, handicaps, equal, effort)
+    where = (first, second)[found.picture - 1].where(found.look)
+    about = {"where": where and {"picture": found.picture, **where}}
+    return answers.head(snapshot) | asdict(found.judgement) | about

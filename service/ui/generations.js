@@ -68,10 +68,11 @@ export function panel(changed) {
 }
 
 function facts(about) {
+  const calibrated = about.calibration?.normal;
   const rows = {
     Pictures: about.count, Generation: about.generation ?? "none yet", Type: about.index_type, "Recall@10": about.recall?.toFixed(3) ?? "–",
     Built: ago(about.built_at), "Newer than it": about.delta, Deleted: about.tombstones, Model: about.bundle.name,
-    Calibrated: about.calibration ? `on ${about.calibration.samples} answers of the ${about.calibration.source}` : "no",
+    Calibrated: calibrated ? `on ${calibrated.samples} answers of the ${calibrated.source}` : "no",
   };
   return make("dl", { class: "facts" }, Object.entries(rows).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, String(value)))));
 }

@@ -9,10 +9,11 @@ import { Windowed } from "./windowed.js";
 
 const CARD = { width: 170, height: 300 };
 
-/** Shows the view; `query` holds `id`, `least`, `k`, `collection`, `field`, `value`, all optional. */
+/** Shows the view; `query` holds `id`, `least`, `k`, `effort`, `collection`, `field`, `value`, all optional. */
 export async function show(view, query) {
   const options = {
-    least: Number(query.get("least") ?? 0), k: query.get("k") ?? "20", collection: query.get("collection") ?? "",
+    least: Number(query.get("least") ?? 0), k: query.get("k") ?? "20", effort: query.get("effort") ?? "normal",
+    collection: query.get("collection") ?? "",
     field: query.get("field") ?? "", value: query.get("value") ?? "",
   };
   const asked = [];
@@ -35,7 +36,7 @@ export async function show(view, query) {
     one.section.setAttribute("aria-busy", "true");
     one.section.replaceChildren(title(one, "Looking…"));
     const filter = options.field ? JSON.stringify({ eq: [options.field, parsed(options.value)] }) : "";
-    const target = path("search", { k: options.k, collection: options.collection, filter });
+    const target = path("search", { k: options.k, effort: options.effort, collection: options.collection, filter });
     try {
       const body = one.id ? { json: { ids: [one.id] } } : { form: pictures([one.file]) };
       const [item] = (await ask("POST", target, body)).items;
@@ -79,11 +80,12 @@ export async function show(view, query) {
     return make("button", { type: "button", class: "card", onclick: open, "aria-label": `${match.key}: ${words(match.verdict)}` },
       thumbnail(match.id, "", 160), badge(match.verdict), bar(match.probability),
       make("span", { class: "name" }, match.key),
-      make("span", { class: "hint" }, `similarity ${match.similarity.toFixed(3)} · ${match.collection}`));
+      make("span", { class: "hint" }, `similarity ${match.similarity.toFixed(3)}${match.where ? " · within" : ""} · ${match.collection}`));
   }
 
   const given = () => ({
-    least: options.least || null, k: options.k === "20" ? null : options.k, collection: options.collection, field: options.field,
+    least: options.least || null, k: options.k === "20" ? null : options.k,
+    effort: options.effort === "normal" ? null : options.effort, collection: options.collection, field: options.field,
     value: options.field ? options.value : null,
   });
 
@@ -116,6 +118,7 @@ function controls(options, about, changed) {
   return make("div", { class: "controls" },
     slider("Least probability", { value: options.least }, (least) => changed("least", least, false)),
     labelled("Matches", choose("k", ["10", "20", "100", "500"].map((number) => [number, number]))),
+    labelled("Look", choose("effort", [["low", "at the whole"], ["normal", "also inside"], ["high", "also turned"]])),
     labelled("Collection", choose("collection", [["", "all"], ...collections.map((name) => [name, name])])),
     make("form", { class: "filter", onsubmit: filter }, make("span", {}, "Metadata"), field, "=", value, make("button", {}, "Filter")));
 }

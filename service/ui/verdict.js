@@ -41,3 +41,9 @@ export function bar(probability) {
   return make("span", { class: "probability", role: "img", "aria-label": `probability of a copy ${percent} percent` },
     make("span", { class: "track" }, fill), make("span", { class: "number" }, `${percent} %`));
 }
+
+/** Where in the query a match was found, in words. */
+export function place(where) {
+  if (!where) return "as a whole";
+  return [where.region && "in a part of the picture", where.turn && `with the picture turned by ${where.turn}° to the left`].filter(Boolean).join(", ");
+}

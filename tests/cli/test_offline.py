@@ -58,7 +58,7 @@ def test_search_finds_the_picture_itself_first(folder, index):
     found = answer("search", folder / "1.jpg", "--index", index, "-k", 2)
     assert found["generation"] == "000001"
     assert [set(match) for match in found["matches"]] == [
-        {"id", "key", "collection", "similarity", "score", "probability", "verdict", "metadata"}
+        {"id", "key", "collection", "similarity", "score", "probability", "verdict", "where", "metadata"}
     ] * 2
     assert (found["matches"][0]["key"], found["matches"][0]["verdict"]) == ("1.jpg", "exact")
     assert found["matches"][0]["similarity"] == pytest.approx(1, abs=1e-6)
@@ -74,12 +74,27 @@ def test_compare(folder, tiny_bundle, tmp_path):
     same = answer("compare", folder / "0.jpg", folder / "0.jpg", *words)
     assert same["verdict"] == "exact"
     assert same["similarity"] == pytest.approx(1, abs=1e-6)
-    other = answer("compare", folder / "0.jpg", folder / "1.jpg", *words)
+    other = answer("compare", folder / "0.jpg", folder / "1.jpg", "--effort", "low", *words)
     assert other["verdict"] != "exact"
+    assert other["where"] is None
     cosine = expected(folder, tiny_bundle, 0) @ expected(folder, tiny_bundle, 1)
     assert other["similarity"] == pytest.approx(float(cosine), abs=1e-6)
     Image.open(folder / "0.jpg").save(tmp_path / "0.png")
     assert answer("compare", folder / "0.jpg", tmp_path / "0.png", *words)["verdict"] == "exact"
+
+
+def test_a_picture_within_another(folder, index, tiny_bundle, tmp_path):
+    screen = Image.new("RGB", (500, 700), (244, 245, 247))
+    with Image.open(folder / "1.jpg") as picture:
+        screen.paste(picture.resize((320, 240)), (90, 200))
+    screen.save(tmp_path / "screen.png")
+    found = answer("search", tmp_path / "screen.png", "--index", index)["matches"]
+    part = next(match for match in found if match["key"] == "1.jpg")
+    assert np.allclose(part["where"]["region"], [90 / 500, 200 / 700, 410 / 500, 440 / 700], atol=0.03)
+    assert "within 0.1" in run("search", tmp_path / "screen.png", "--index", index).stdout
+    compared = answer("compare", folder / "1.jpg", tmp_path / "screen.png", "--bundle", tiny_bundle.path)
+    assert compared["where"] == {"picture": 2, **part["where"]}
+    assert compared["similarity"] == pytest.approx(part["similarity"], abs=1e-3)
 
 
 def test_attention_of_a_picture_and_one_head(folder, tiny_bundle, tmp_path):

@@ -18,9 +18,9 @@ def built(folder, pictures, jpeg, bundle, where):
 def test_a_build_calibrates_itself(tmp_path, tiny_bundle, drawn, jpeg):
     with built(tmp_path / "pictures", [drawn(i) for i in range(120)], jpeg, tiny_bundle, tmp_path / "index") as index:
         snapshot = index.snapshot()
-        found = snapshot.judge.calibration
-        assert found is not None
-        assert (found.source, found.share, found.samples) == ("index", 0.5, 240)
+        assert set(snapshot.judge.calibrations) == {"low", "normal", "high"}
+        for found in snapshot.judge.calibrations.values():
+            assert (found.source, found.share, found.samples) == ("index", 0.5, 240)
         [[best]] = snapshot.search(Embedder(snapshot.bundle).embed([drawn(7)]), 1)
         high, low = (snapshot.judge.judge(similarity, 0.0).probability for similarity in (best.similarity, 0.0))
         assert high > low
@@ -28,5 +28,5 @@ def test_a_build_calibrates_itself(tmp_path, tiny_bundle, drawn, jpeg):
 
 def test_a_small_collection_relies_on_its_bundle(tmp_path, tiny_bundle, drawn, jpeg):
     with built(tmp_path / "pictures", [drawn(i) for i in range(20)], jpeg, tiny_bundle, tmp_path / "index") as index:
-        assert index.snapshot().judge.calibration is None
+        assert not index.snapshot().judge.calibrations
         assert tiny_bundle.calibration is None

@@ -68,8 +68,8 @@ def test_a_picture_finds_itself_exactly_alone_and_in_a_batch(http, picture):
             best = item["matches"][0]
             assert (best["key"], best["verdict"], best["probability"]) == (f"{seed}.jpg", "exact", 1.0)
             assert best["similarity"] == pytest.approx(1.0, abs=1e-6)
-            assert [match["similarity"] for match in item["matches"]] == sorted(
-                (match["similarity"] for match in item["matches"]), reverse=True
+            assert [match["score"] for match in item["matches"]] == sorted(
+                (match["score"] for match in item["matches"]), reverse=True
             )
 
 

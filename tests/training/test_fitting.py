@@ -39,7 +39,7 @@ def test_the_bundle_holds_all_of_it(fitted):
     assert background.shape == (fitted.background.count, 24)
     assert np.allclose(np.linalg.norm(background, axis=1), 1, atol=1e-6)
     judge = Judge.of(fitted)
-    assert judge.calibration.source == "bundle"
+    assert judge.calibrations["high"].source == "bundle"
     assert judge.judge(1.0, 0.2).probability > judge.judge(0.1, 0.2).probability
     assert fitted.numerics.largest_difference < 1e-2
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from index_builder.build import Plan, build
@@ -41,6 +42,10 @@ def folder(tmp_path_factory, drawn, jpeg) -> Path:
         (folder / "known" / f"picture-{seed:02}.jpg").write_bytes(jpeg(drawn(seed, (320, 240))))
     (folder / "copy.jpg").write_bytes(jpeg(drawn(3, (320, 240)).resize((240, 180)), quality=70))
     (folder / "new.jpg").write_bytes(jpeg(drawn(900, (320, 240))))
+    screen = Image.new("RGB", (500, 700), (244, 245, 247))
+    ImageDraw.Draw(screen).rectangle((30, 60, 300, 80), fill=(120, 120, 120))
+    screen.paste(drawn(3, (320, 240)), (90, 200))
+    (folder / "screen.jpg").write_bytes(jpeg(screen))
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
     return folder
 

@@ -35,6 +35,29 @@ def test_a_bad_file_says_why_and_its_neighbour_is_answered(shared, open_page, fo
     expect(page.locator(".answer .card").first).to_contain_text("picture-03.jpg")
 
 
+def test_where_in_the_picture_is_shown(shared, open_page, folder):
+    page = open_page(shared)
+    ask_for(page, folder, "screen.jpg")
+    found = page.locator(".answer .card", has_text="picture-03.jpg")
+    expect(found).to_contain_text("within")
+    found.click()
+    box = page.get_by_role("dialog")
+    expect(box.locator("dd", has_text="in a part of the picture")).to_be_visible()
+    canvas = box.locator("canvas.marked")
+    expect(canvas).to_have_js_property("width", 500)
+    yellow = """canvas => {
+        const {width, height} = canvas, {data} = canvas.getContext("2d").getImageData(0, 0, width, height);
+        let count = 0;
+        for (let i = 0; i < data.length; i += 4) count += data[i] > 230 && data[i + 1] > 180 && data[i + 2] < 60;
+        return count;
+    }"""
+    assert canvas.evaluate(yellow) > 500
+    page.keyboard.press("Escape")
+    page.locator("select[name=effort]").select_option("low")
+    expect(page.locator(".answer .card", has_text="within")).to_have_count(0)
+    assert "effort=low" in page.url
+
+
 def test_the_same_bytes_are_the_same_picture_and_can_be_linked(shared, open_page, folder):
     page = open_page(shared)
     ask_for(page, folder, "known/picture-05.jpg")

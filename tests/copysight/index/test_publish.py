@@ -27,7 +27,7 @@ def test_a_generation_covers_the_catalog(index: Index, add: Callable) -> None:
     assert (generation.name, made.bundle, made.variant) == ("000001", index.bundle.id, "fp32")
     assert (made.count, made.dimension, made.sequence, made.built_at) == (20, 16, index.catalog.sequence(), 5.0)
     assert generation.ids.tolist() == [item.id for item in items]
-    assert index.snapshot().judge.calibration == Calibration(2.0, 20.0, 0.5, 20, ())
+    assert set(index.snapshot().judge.calibrations.values()) == {Calibration(2.0, 20.0, 0.5, 20, ())}
     assert set(made.files) == {"vectors.f32", "ids.i64", "collections.i32", "clusters.npz", "calibration.json"}
     assert list(dict.fromkeys(stages)) == ["vectors", "index", "clusters", "calibration", "recall", "gate", "publish"]
 
