@@ -1,24 +1,32 @@
 """CPU time of one embedding: a bundle's precisions against ViT-Ti/16 at 224 px in float32, one core, in turns.
 
+Then, where COPYSIGHT_DATA names a folder of pictures, of a whole query with each effort: finding the looks, preparing
+them and the model's passes over them, beside preparing the picture for the ViT and its pass.
+
 python -m benchmarks.embedding_cost [BUNDLE …]
 """
 
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import numpy as np
 from PIL import Image
 
 from copysight import bundle as bundles
 from copysight.embedder import Embedder, Runtime
+from copysight.images import decode
+from copysight.looks import EFFORTS, Effort, looks
+from copysight.scan import scan
 from training import networks
 from training.export import export
 
-ROUNDS, REPEATS = 7, 10
+ROUNDS, REPEATS, PICTURES = 7, 10, 100
 
 
 def main() -> None:
@@ -31,9 +39,42 @@ def main() -> None:
             for variant in bundle.graphs[bundle.embedding.graph].variants:
                 embedders[f"{bundle.name} {variant}"] = Embedder(bundle, Runtime(variant=variant))
         times = {name: median(values) for name, values in measured(embedders).items()}
+        show(times)
+        if data := os.environ.get("COPYSIGHT_DATA"):
+            print("a query with the usual precision, from the decoded picture:")
+            show(queries(embedders["ViT-Ti/16 224 px fp32"], sys.argv[1:] or ["default"], sample(Path(data))))
+
+
+def show(times: Mapping[str, float]) -> None:
     first = next(iter(times.values()))
     for name, milliseconds in times.items():
         print(f"{name:32} {milliseconds:8.2f} ms  {milliseconds / first:6.3f}")
+
+
+def sample(data: Path) -> list[Image.Image]:
+    entries = scan(data).entries
+    return [decode(entries[place].read()).pixels for place in np.linspace(0, len(entries) - 1, PICTURES).astype(int)]
+
+
+def queries(vit: Embedder, sources: Sequence[str], pictures: Sequence[Image.Image]) -> dict[str, float]:
+    """Mean milliseconds of processor time for one of the pictures: by the ViT, and by each bundle with each effort."""
+    embedders = [Embedder(bundle, Runtime(variant=bundle.usual_variant)) for bundle in map(bundles.load, sources)]
+    asked: dict[str, Callable[[Image.Image], object]] = {"ViT-Ti/16 224 px fp32": lambda picture: vit.embed([picture])}
+    for embedder in embedders:
+        for effort in EFFORTS:
+            asked[f"{embedder.bundle.name} {effort}"] = partial(ask, embedder, effort)
+    times: dict[str, list[float]] = {name: [] for name in asked}
+    for picture in pictures:
+        for name, one in asked.items():
+            began = time.process_time()
+            one(picture)
+            times[name].append((time.process_time() - began) * 1e3)
+    return {name: mean(values) for name, values in times.items()}
+
+
+def ask(embedder: Embedder, effort: Effort, picture: Image.Image) -> None:
+    for look in looks(picture, effort):
+        embedder.embed([look.pixels])
 
 
 def measured(embedders: Mapping[str, Embedder]) -> dict[str, list[float]]:

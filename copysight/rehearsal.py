@@ -49,18 +49,19 @@ def rehearse(
     background: Float,
     embed: Callable[[Sequence[Image.Image]], Float],
     rng: Generator,
+    efforts: Sequence[Effort] = EFFORTS,
 ) -> dict[Effort, Observations]:
     """Edit M ``pictures`` and ask for them among ``vectors`` (N, D), with each effort: 2 M observations, see below.
 
     ``sources`` (M,) are the pictures' rows in ``vectors``; ``background`` (K, D) serves normalisation; ``embed`` gives
     unit rows (L, D).
     """
-    seen = [looking.looks(copy, "high") for copy in copies(pictures, rng)]
+    seen = [looking.looks(copy, max(efforts, key=EFFORTS.index)) for copy in copies(pictures, rng)]
     owners = np.repeat(np.arange(len(seen)), [len(some) for some in seen])
     flat = [look for some in seen for look in some]
     queries = embed([look.pixels for look in flat])
     handicaps = scoring.offsets(queries, background) + np.array([look.handicap for look in flat], np.float32)
-    rows = {effort: _rows(flat, effort) for effort in EFFORTS}
+    rows = {effort: _rows(flat, effort) for effort in efforts}
     return {
         effort: observe(queries[chosen], owners[chosen], sources, vectors, handicaps[chosen])
         for effort, chosen in rows.items()

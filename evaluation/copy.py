@@ -207,9 +207,8 @@ def _calibration(
     entries = {PurePosixPath(entry.key).stem: entry for entry in scan(references).entries}
     rows = np.sort(rng.choice(len(kept.ids), min(SAMPLE, len(kept.ids)), replace=False))
     pictures = [decode(entries[kept.ids[row]].read()).pixels for row in rows]
-    seen = rehearsal.rehearse(
-        pictures, rows, kept.vectors, background, lambda copies: np.stack([how.of(one) for one in copies]), rng
-    )
+    embed = lambda copies: np.stack([how.of(one) for one in copies])  # noqa: E731 - an argument, named
+    seen = rehearsal.rehearse(pictures, rows, kept.vectors, background, embed, rng, (effort,))
     return seen[effort].calibration(share, curve=how.curves.get(effort))
 
 

