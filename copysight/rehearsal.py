@@ -26,6 +26,14 @@ MILD, SINGLE = 0.25, 0.375
 
 
 @dataclass(frozen=True)
+class Copy:
+    """An edited picture, and which ``others`` of the given pictures it may show, too: it is a copy of these as well."""
+
+    pixels: Image.Image
+    others: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Observations:
     """What came out on top for Q queries: ``scores`` (Q,), ``right`` (Q,), and ``has_copy`` (Q,): was there a copy."""
 
@@ -56,14 +64,16 @@ def rehearse(
     ``sources`` (M,) are the pictures' rows in ``vectors``; ``background`` (K, D) serves normalisation; ``embed`` gives
     unit rows (L, D).
     """
-    seen = [looking.looks(copy, max(efforts, key=EFFORTS.index)) for copy in copies(pictures, rng)]
+    made = copies(pictures, rng)
+    shown = sources[np.array([[number, *copy.others] for number, copy in enumerate(made)])]
+    seen = [looking.looks(copy.pixels, max(efforts, key=EFFORTS.index)) for copy in made]
     owners = np.repeat(np.arange(len(seen)), [len(some) for some in seen])
     flat = [look for some in seen for look in some]
     queries = embed([look.pixels for look in flat])
     handicaps = scoring.offsets(queries, background) + np.array([look.handicap for look in flat], np.float32)
     rows = {effort: _rows(flat, effort) for effort in efforts}
     return {
-        effort: observe(queries[chosen], owners[chosen], sources, vectors, handicaps[chosen])
+        effort: observe(queries[chosen], owners[chosen], shown, vectors, handicaps[chosen])
         for effort, chosen in rows.items()
     }
 
@@ -78,29 +88,30 @@ def calibrations(
     return {effort: one.calibration(share, source, curves.get(effort)).to_json() for effort, one in seen.items()}
 
 
-def copies(pictures: Sequence[Image.Image], rng: Generator) -> list[Image.Image]:
-    """One edited copy of each RGB picture, as people make them; the others serve where an edit needs another."""
+def copies(pictures: Sequence[Image.Image], rng: Generator) -> list[Copy]:
+    """One edited copy of each RGB picture, as people make them; two others serve where an edit needs another."""
     return [_copy(pictures, number, rng) for number in range(len(pictures))]
 
 
-def observe(queries: Float, owners: Ints, sources: Ints, vectors: Float, handicaps: Float) -> Observations:
+def observe(queries: Float, owners: Ints, shown: Ints, vectors: Float, handicaps: Float) -> Observations:
     """Ask twice for each of M copies, in the collection as it is and in the collection without their source.
 
-    ``queries`` (L, D) are the embeddings of looks at the copies numbered ``owners`` (L,), ``sources`` (M,) the rows in
-    ``vectors`` (N, D) that the copies were made from, ``handicaps`` (L,) what is taken from a look's similarities.
-    Pictures that the collection holds more than once are left out of both. Gives 2 M observations; a tie of source and
-    stranger counts as wrong.
+    ``queries`` (L, D) are the embeddings of looks at the copies numbered ``owners`` (L,), ``handicaps`` (L,) what is
+    taken from a look's similarities. ``shown`` (M, 1 + others) are rows in ``vectors`` (N, D): the source that a copy
+    was made from, then others that it shows. Whatever is like one of these is no stranger, and left out of both.
+    Gives 2 M observations; a tie of source and stranger counts as wrong.
     """
-    originals = vectors[sources]
+    originals = vectors[shown[:, 0]]
     strangers = np.full(len(queries), -1.0, np.float32)
     for start in range(0, len(vectors), BLOCK):
         block = vectors[start : start + BLOCK]
         similarities = queries @ block.T
-        similarities[(originals @ block.T >= ALIKE)[owners]] = -1.0
+        alike = (vectors[shown] @ block.T).max(axis=1) >= ALIKE
+        similarities[alike[owners]] = -1.0
         np.maximum(strangers, similarities.max(axis=1), out=strangers)
-    own = looking.best(np.einsum("ld,ld->l", queries, originals[owners]) - handicaps, owners, len(sources))
-    other = looking.best(strangers - handicaps, owners, len(sources))
-    nobody = np.zeros(len(sources), np.bool_)
+    own = looking.best(np.einsum("ld,ld->l", queries, originals[owners]) - handicaps, owners, len(shown))
+    other = looking.best(strangers - handicaps, owners, len(shown))
+    nobody = np.zeros(len(shown), np.bool_)
     return Observations(
         scores=np.concatenate([np.maximum(own, other), other]),
         right=np.concatenate([own > other, nobody]),
@@ -112,12 +123,12 @@ def _rows(flat: Sequence[Look], effort: Effort) -> Ints:
     return np.flatnonzero([looking.within(look, effort) for look in flat])
 
 
-def _copy(pictures: Sequence[Image.Image], number: int, rng: Generator) -> Image.Image:
+def _copy(pictures: Sequence[Image.Image], number: int, rng: Generator) -> Copy:
     picture, chance = pictures[number], rng.random()
-    others = [pictures[(number + 1 + int(step)) % len(pictures)] for step in rng.integers(0, len(pictures) - 1, 2)]
+    others = tuple((number + 1 + int(step)) % len(pictures) for step in rng.integers(0, len(pictures) - 1, 2))
     if chance < MILD:
-        return edits.mild(picture, rng)
+        return Copy(edits.mild(picture, rng), others)
     if chance < MILD + SINGLE:
         name = edits.NAMES[int(rng.integers(0, len(edits.NAMES)))]
-        return edits.apply(name, picture, rng, float(rng.uniform(0.2, 0.8)), others[0])
-    return edits.strong(picture, rng, others)
+        return Copy(edits.apply(name, picture, rng, float(rng.uniform(0.2, 0.8)), pictures[others[0]]), others)
+    return Copy(edits.strong(picture, rng, [pictures[other] for other in others]), others)

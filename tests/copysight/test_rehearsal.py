@@ -17,7 +17,7 @@ def test_observations_by_the_book(monkeypatch):
     sources = np.array([3, 8, 20, 39])
     queries, offsets = units(4, 6, 1), np.array([0.1, 0.0, -0.2, 0.3], np.float32)
     queries[1] = vectors[8]
-    seen = rehearsal.observe(queries, np.arange(4), sources, vectors, offsets)
+    seen = rehearsal.observe(queries, np.arange(4), sources[:, None], vectors, offsets)
     for number, source in enumerate(sources):
         strangers = [
             float(queries[number] @ vectors[row])
@@ -36,17 +36,28 @@ def test_observations_by_the_book(monkeypatch):
 def test_copies_are_edited_and_follow_the_seed(drawn):
     pictures = [drawn(seed) for seed in range(6)]
     once, again, other = (rehearsal.copies(pictures, np.random.default_rng(seed)) for seed in (0, 0, 1))
-    assert [picture.tobytes() for picture in once] == [picture.tobytes() for picture in again]
-    assert [picture.tobytes() for picture in once] != [picture.tobytes() for picture in other]
-    assert sum(a.tobytes() != b.tobytes() for a, b in zip(pictures, once, strict=True)) >= 5
+    assert [copy.pixels.tobytes() for copy in once] == [copy.pixels.tobytes() for copy in again]
+    assert [copy.pixels.tobytes() for copy in once] != [copy.pixels.tobytes() for copy in other]
+    assert sum(a.tobytes() != b.pixels.tobytes() for a, b in zip(pictures, once, strict=True)) >= 5
+    assert all(number not in copy.others and set(copy.others) < set(range(6)) for number, copy in enumerate(once))
 
 
 def test_of_several_looks_the_best_counts(drawn):
     vectors, sources = units(12, 6, 0), np.array([2, 5])
     looks = np.stack([units(1, 6, 7)[0], vectors[2], vectors[9]])
-    alone = rehearsal.observe(looks[[0, 2]], np.array([0, 1]), sources, vectors, np.zeros(2, np.float32))
-    seen = rehearsal.observe(looks, np.array([0, 0, 1]), sources, vectors, np.array([0, 0.06, 0], np.float32))
+    alone = rehearsal.observe(looks[[0, 2]], np.array([0, 1]), sources[:, None], vectors, np.zeros(2, np.float32))
+    seen = rehearsal.observe(looks, np.array([0, 0, 1]), sources[:, None], vectors, np.array([0, 0.06, 0], np.float32))
     assert not alone.right[0]
     assert seen.right[0]
     assert np.isclose(seen.scores[0], 0.94, atol=1e-6)
     assert np.isclose(seen.scores[1], alone.scores[1])
+
+
+def test_what_else_a_copy_shows_is_no_stranger():
+    vectors, looks = units(12, 6, 0), units(1, 6, 1)
+    looks[0] = vectors[4]  # the picture that the copy of picture 2 was pasted onto
+    shown, nothing = np.array([[2, 4]]), np.zeros(1, np.float32)
+    blamed = rehearsal.observe(looks, np.array([0]), shown[:, :1], vectors, nothing)
+    seen = rehearsal.observe(looks, np.array([0]), shown, vectors, nothing)
+    assert np.isclose(blamed.scores[1], 1, atol=1e-6)
+    assert seen.scores[1] < 0.9
