@@ -69,7 +69,8 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._queues: OrderedDict[Turn, deque[Waiting]] = OrderedDict()
         self._accepted, self._pace = 0, 0.0
-        self._work = threading.Condition()
+        self._lock = threading.Lock()
+        self._idle: list[threading.Event] = []
         self._closing = self._closed = False
         self._runners = [threading.Thread(target=self._run, name=f"model-{n}", daemon=True) for n in range(runners)]
         for runner in self._runners:
@@ -124,9 +125,10 @@ class Batcher:
         When the caller is cancelled, the picture leaves the queue.
         """
         one = Waiting(embedder, prepare, outputs, self._loop.create_future(), time.monotonic())
-        with self._work:
+        with self._lock:
             self._queues.setdefault(turn, deque()).append(one)
-            self._work.notify()
+            if self._idle:  # who went idle last is still warm in a processor's caches
+                self._idle.pop().set()
         try:
             return await one.answer
         except asyncio.CancelledError:
@@ -138,13 +140,14 @@ class Batcher:
         self._closing = True
         while self._accepted:
             await asyncio.sleep(0.01)
-        with self._work:
+        with self._lock:
             self._closed = True
-            self._work.notify_all()
+            while self._idle:
+                self._idle.pop().set()
         await asyncio.gather(*(self._loop.run_in_executor(None, runner.join) for runner in self._runners))
 
     def _leave(self, turn: Turn, one: Waiting) -> None:
-        with self._work:
+        with self._lock:
             queue = self._queues.get(turn)
             if queue is not None and one in queue:
                 queue.remove(one)
@@ -152,7 +155,8 @@ class Batcher:
                     del self._queues[turn]
 
     def _run(self) -> None:
-        while batch := self._next():
+        bell = threading.Event()
+        while batch := self._next(bell):
             began = time.monotonic()
             self.metrics.batch.observe(len(batch))
             for one in batch:
@@ -170,12 +174,15 @@ class Batcher:
         self.metrics.stage("model", time.monotonic() - began)
         return [Looked(one, next(rows)) if isinstance(one, Prepared) else one for one in prepared]
 
-    def _next(self) -> list[Waiting]:
+    def _next(self, bell: threading.Event) -> list[Waiting]:
         """The next batch: of one kind, so that one model call answers it. Empty when closed."""
-        with self._work:
-            while not self._queues and not self._closed:
-                self._work.wait()
-            return self._take()
+        while True:
+            with self._lock:
+                if self._queues or self._closed:
+                    return self._take()
+                bell.clear()
+                self._idle.append(bell)
+            bell.wait()
 
     def _take(self) -> list[Waiting]:
         batch: list[Waiting] = []
