@@ -182,7 +182,7 @@ def started(command: Sequence[str]) -> Iterator[Running]:
     finally:
         process.terminate()
         process.wait(60)
-        # LitServe leaves its workers behind, which then take a fifth of a processor each from whatever is measured next.
+        # LitServe leaves its workers behind, and they keep polling beside whatever is measured next.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 
