@@ -49,4 +49,4 @@ def test_answers_are_as_the_openapi_text_says(index, tmp_path):
 @pytest.mark.long
 def test_ten_thousand_cases(index, tmp_path):
     with serving(index, decode="process") as server:
-        assert run(server, tmp_path, 500) >= 10_000
+        assert run(server, tmp_path, 600) >= 10_000
