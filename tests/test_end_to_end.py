@@ -41,7 +41,7 @@ def test_from_pictures_to_answers(method, tmp_path, drawn, jpeg):
     assert (built["created"], built["unreadable"], built["generation"]) == (12, 0, "000001")
     edited = jpeg(drawn(5, (120, 100)).crop((5, 4, 116, 97)), quality=70)
     with serving(index) as server:
-        found = server.http.post("/search?k=3", files={"file": edited}).json()
+        found = server.http.post("/search?k=3&effort=low", files={"file": edited}).json()
         assert found["model"] == exported["id"]
         assert "5.jpg" in [match["key"] for match in found["items"][0]["matches"]]
         itself = server.http.post("/search?k=1", files={"file": (photographs / "5.jpg").read_bytes()}).json()
