@@ -8,7 +8,6 @@ that of a machine with too much to do, is told by the processor time that the sa
 """
 
 import math
-import os
 import random
 import struct
 import time
@@ -25,6 +24,7 @@ import click
 import numpy as np
 from PIL import Image
 
+from benchmarks.load import processor_seconds
 from copysight import processors
 from copysight.errors import PictureError, UnsupportedFormat
 from copysight.images import Limits
@@ -36,7 +36,6 @@ SECONDS = 10.0
 LIMITS = Limits(max_pixels=20_000_000)
 PATIENT = 120.0
 """Seconds by the clock for the second try of an input that overran: a process that has its turns is done by then."""
-TICKS = os.sysconf("SC_CLK_TCK")
 LOST = (DecoderCrashed, DecoderOutOfMemory)
 HEADER = {"JPEG": 160, "PNG": 33, "WEBP": 60, "GIF": 13, "BMP": 54}
 """Bytes at the beginning that most mutations leave alone, so that what lies behind them is reached."""
@@ -136,12 +135,6 @@ def _work(data: bytes) -> float:
         return math.inf if isinstance(_error(alone, data), (*LOST, DecoderTooSlow)) else processor_seconds(pid) - began
     finally:
         alone.close()
-
-
-def processor_seconds(pid: int) -> float:
-    """Processor time that a process has had so far."""
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / TICKS
 
 
 def count(tally: Tally, outcome: Outcome) -> None:

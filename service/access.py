@@ -1,9 +1,14 @@
 """Who may do what: every route says which scope it needs, and is asked before a body is read."""
 
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, FastAPI, Request
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from service import threads
 from service.errors import KeyMissing, KeyUnknown, ScopeMissing
@@ -17,8 +22,12 @@ def opened(settings: Settings) -> Keys | None:
 
     ``auth`` decides; left empty, keys are asked for wherever others can reach the address.
     """
-    asks = settings.auth == "keys" or (settings.auth == "" and not is_loopback(settings.host))
-    return Keys(settings.index) if asks else None
+    return Keys(settings.index) if asks(settings) else None
+
+
+def asks(settings: Settings) -> bool:
+    """Whether a request must show a key."""
+    return settings.auth == "keys" or (settings.auth == "" and not is_loopback(settings.host))
 
 
 def is_loopback(host: str) -> bool:
@@ -60,4 +69,35 @@ class Needs:
             raise ScopeMissing(f"this needs a key of scope {self.scope}, the key {key.name!r} has {key.scope}")
 
 
+def describe(app: FastAPI, routes: Iterable[BaseRoute]) -> None:
+    """Let the OpenAPI text say that keys are asked for, how they are shown, and which scope each call needs."""
+    made = app.openapi
+
+    @cache
+    def openapi() -> dict[str, Any]:
+        text = made()
+        text.setdefault("components", {})["securitySchemes"] = SCHEMES
+        for path, calls in text["paths"].items():
+            for method, call in calls.items():
+                scope = needed.get((path, method.upper()))
+                if scope is not None:
+                    call["security"] = [{name: []} for name in SCHEMES]
+                    call["description"] = f"{call.get('description', '')}\n\nNeeds a key of scope `{scope}`."
+        return text
+
+    needed = {
+        (route.path, method): need.dependency.scope
+        for route in routes
+        if isinstance(route, APIRoute)
+        for need in route.dependencies
+        if isinstance(need.dependency, Needs)
+        for method in route.methods or ()
+    }
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way of extending the text
+
+
+SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key in the header `Authorization: Bearer KEY`."},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same in `X-API-Key: KEY`."},
+}
 READ, WRITE, ADMIN = Depends(Needs("read")), Depends(Needs("write")), Depends(Needs("admin"))

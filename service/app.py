@@ -20,14 +20,14 @@ from service.headers import SecurityHeaders, cors
 from service.journal import Journal
 from service.metrics import Metrics
 from service.models import Models
-from service.routes import attention, clusters, docs, embed, health, images, index, openai, page, search, whoami
+from service.routes import attention, clusters, embed, health, images, index, openai, page, search, whoami
 from service.schedule import Rebuilder, keep
 from service.settings import Settings
 from service.state import State
 
 IN_TIME = 0.5
 """Share of the deadline within which the queue must be expected to be answered; the rest is for the error of that."""
-ROUTERS = (embed, search, clusters, attention, images, index, health, whoami, openai, docs, page)
+ROUTERS = (embed, search, clusters, attention, images, index, health, whoami, openai, page)
 
 
 def create_app(settings: Settings, opened: Index) -> FastAPI:
@@ -65,6 +65,8 @@ def create_app(settings: Settings, opened: Index) -> FastAPI:
     )
     for module in ROUTERS:
         app.include_router(module.router)
+    if access.asks(settings):
+        access.describe(app, [route for module in ROUTERS for route in module.router.routes])
     app.add_exception_handler(CopysightError, errors.on_domain_error)
     app.add_exception_handler(HTTPException, errors.on_http_error)
     app.add_exception_handler(RequestValidationError, errors.on_invalid)

@@ -1,4 +1,7 @@
-"""The web page at ``/``: a handful of files, read once, sent compressed, and allowed to load nothing from elsewhere."""
+"""The web page at ``/``, and the API to read at ``/docs``.
+
+A handful of files, read once, sent compressed, and allowed to load nothing from elsewhere.
+"""
 
 import gzip
 import hashlib
@@ -46,6 +49,12 @@ def assets() -> dict[str, Asset]:
 async def page(request: Request) -> Response:
     """The page."""
     return _sent("index.html", request)
+
+
+@router.get("/docs")
+async def docs(request: Request) -> Response:
+    """The API as a page, which makes itself from the OpenAPI text."""
+    return _sent("docs.html", request)
 
 
 @router.get("/ui/{name}")

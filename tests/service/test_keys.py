@@ -57,6 +57,22 @@ def test_scopes_on_a_real_server(locked, pictures):
     assert http.get("/healthz").status_code == http.get("/").status_code == 200
 
 
+def test_the_openapi_text_says_how_a_key_is_shown(locked):
+    text = locked.server.http.get("/openapi.json").json()
+    schemes = text["components"]["securitySchemes"]
+    assert (schemes["bearer"]["scheme"], schemes["key"]["name"]) == ("bearer", "X-API-Key")
+    asks = {path for path, calls in text["paths"].items() for call in calls.values() if "security" in call}
+    assert asks == text["paths"].keys() - OPEN
+    assert text["paths"]["/search"]["post"]["security"] == [{"bearer": []}, {"key": []}]
+    assert "scope `admin`" in text["paths"]["/index/rebuild"]["post"]["description"]
+
+
+def test_where_nobody_is_asked_the_openapi_text_names_no_key(http):
+    text = http.get("/openapi.json").json()
+    assert "securitySchemes" not in text["components"]
+    assert not any("security" in call for calls in text["paths"].values() for call in calls.values())
+
+
 def test_a_revoked_key_is_refused_at_once(locked):
     http, headers = locked.server.http, {"Authorization": f"Bearer {locked.keys['read']}"}
     assert http.get("/whoami", headers=headers).json() == {"name": "a read key", "scope": "read"}
