@@ -35,6 +35,11 @@ def sizes(labels: Tensor, k: int, prefix: str = "") -> dict[str, float]:
     }
 
 
+def used(scores: Tensor) -> Tensor:
+    """Number of prototypes that are the first choice of some row: (..., K) to a scalar."""
+    return torch.tensor(float(torch.unique(scores.argmax(dim=-1)).numel()))
+
+
 def _entropy(p: npt.NDArray[np.float64]) -> float:
     p = p[p > 0]
     return float(-(p * np.log(p)).sum())

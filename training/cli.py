@@ -34,7 +34,9 @@ FILES = (
         help="Labelled set for a k-NN probe (train/, val/); repeatable.",
     ),
     click.option(
-        "--warm-start", type=EXISTING, help="First imitate the backbone of this trained RUN (ours, not the papers')."
+        "--warm-start",
+        type=EXISTING,
+        help="First imitate the backbone of a RUN, released checkpoint or BUNDLE with weights (ours, not the papers').",
     ),
     click.option("--warm-start-pictures", default=50_000, show_default=True, help="Pictures to imitate on."),
     click.option("--warm-start-batch", default=32, show_default=True, help="Pictures per step of imitation."),

@@ -7,7 +7,7 @@ bytes, one after the other), ``offsets.npy`` (N + 1,), ``sizes.npy`` (N, 2: heig
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -25,6 +25,7 @@ from copysight.scan import Entry, scan
 Pixels = npt.NDArray[np.uint8]
 FORMAT = 1
 CHUNK = 256
+MEND = "add pictures or lower --batch"
 
 
 @dataclass(frozen=True)
@@ -55,25 +56,28 @@ def pack(
     Pictures whose shortest side is longer than ``side`` pixels are reduced to it (bicubic, antialiased). ``report``
     hears how many files were read so far. Raises ``NoPictures``, and ``TooFewPictures`` below ``at_least``.
     """
-    path = cache / _fingerprint(source, side)
+    entries = scan(source).entries
+    if len(entries) < at_least:
+        raise TooFewPictures(f"{source} holds {len(entries)} pictures, {at_least} are needed; {MEND}")
+    path = cache / _fingerprint(entries, side)
     if not path.is_dir():
-        _make(path, source, side, report)
+        _make(path, entries, side, report)
     found = load(path)
     if len(found) == 0:
         raise NoPictures(f"none of the picture files at {source} can be read: {_reasons(found)}")
     if len(found) < at_least:
         raise TooFewPictures(
             f"{source} holds {len(found)} readable pictures ({_reasons(found)} unreadable), {at_least} are needed; "
-            "add pictures or lower --batch"
+            f"{MEND}"
         )
     return found
 
 
-def _make(path: Path, source: Path, side: int, report: Callable[[int], None]) -> None:
+def _make(path: Path, files: Sequence[Entry], side: int, report: Callable[[int], None]) -> None:
     """Write the pack; another process that was first with the same pictures has made the same."""
     try:
         with new_directory(path) as directory:
-            _write(directory, scan(source).entries, side, report)
+            _write(directory, files, side, report)
     except OSError:
         if not path.is_dir():
             raise
@@ -95,8 +99,8 @@ def _write(directory: Path, files: Iterable[Entry], side: int, report: Callable[
     unreadable: Counter[str] = Counter()
     with (directory / "pixels.u8").open("wb") as out:
         for number, decoded in enumerate(_decoded(files, side), 1):
-            if isinstance(decoded, PictureError):
-                unreadable[decoded.code] += 1
+            if isinstance(decoded, str):
+                unreadable[decoded] += 1
             else:
                 names.append(decoded.name)
                 sizes.append(decoded.pixels.shape[:2])
@@ -115,18 +119,21 @@ class _Decoded:
     pixels: Pixels
 
 
-def _decoded(files: Iterable[Entry], side: int) -> Iterator[_Decoded | PictureError]:
+def _decoded(files: Iterable[Entry], side: int) -> Iterator[_Decoded | str]:
     files = iter(files)
     with ThreadPoolExecutor() as pool:
         while chunk := list(islice(files, CHUNK)):
             yield from pool.map(lambda file: _decode(file, side), chunk)
 
 
-def _decode(file: Entry, side: int) -> _Decoded | PictureError:
+def _decode(file: Entry, side: int) -> _Decoded | str:
+    """The picture, or the reason why there is none."""
     try:
         picture = images.decode(file.read(), at_least=side).pixels
     except PictureError as error:
-        return error
+        return error.code
+    except OSError:
+        return "unreadable_file"
     shortest = min(picture.size)
     if shortest > side:
         width, height = (max(1, round(length * side / shortest)) for length in picture.size)
@@ -134,9 +141,9 @@ def _decode(file: Entry, side: int) -> _Decoded | PictureError:
     return _Decoded(file.key, np.asarray(picture))
 
 
-def _fingerprint(source: Path, side: int) -> str:
+def _fingerprint(files: Iterable[Entry], side: int) -> str:
     digest = hashlib.sha256(f"{FORMAT} {side}".encode())
-    for entry in scan(source).entries:
+    for entry in files:
         digest.update(f"{entry.file.resolve()} {entry.key} {entry.stamp}".encode())
     return digest.hexdigest()[:20]
 

@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,14 @@ class Feed:
     def pictures(self) -> int:
         """Number N of training pictures."""
         return len(self.pack)
+
+    @property
+    def labels(self) -> Tensor | None:
+        """Which folder each picture is in (N,), if the folders are classes."""
+        if not self.plan.labelled:
+            return None
+        folders = [str(PurePosixPath(name).parent) for name in self.pack.names]
+        return torch.from_numpy(np.unique(folders, return_inverse=True)[1])
 
     def take(self, step: int, part: int = 0) -> Views:
         """``views``, made ahead if they were foreseen; those that come after them are begun."""

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from training import augment, backbones, checkpoint, optim, schedules
+from training import augment, backbones, optim, schedules, trained
 from training.augment import Crops, Recipe
 from training.data import Pack
 from training.edited import EditRecipe
@@ -117,11 +117,8 @@ class Imitation(Method):
 
 
 def teacher(source: Path, pack: Pack, recipe: Recipe, device: str, sample: int = 4096) -> Teacher:
-    """The backbone of a run or checkpoint, its features whitened on ``sample`` pictures of ``pack``."""
-    trained = checkpoint.load(source)
-    backbone = backbones.build(trained.backbone, trained.image_size)
-    backbone.load_state_dict(trained.backbone_state)
-    backbone = backbone.to(device).eval()
+    """The backbone at ``source`` (see ``trained``), its features whitened on ``sample`` pictures of ``pack``."""
+    backbone = trained.backbone(source).to(device).eval()
     rng = np.random.default_rng(0)
     numbers = rng.permutation(len(pack))[:sample]
     features = []

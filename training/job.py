@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from copysight.errors import InvalidArgument, TooFewPictures
-from training import checkpoint, data, gather, imitation, loop, probe
+from training import checkpoint, data, gather, imitation, loop, probe, resume, trained
 from training import journal as journals
 from training.augment import Recipe
 from training.data import Pack
@@ -59,24 +59,38 @@ def run(job: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method], say:
     join(job)
     first = gather.rank() == 0
     saved = checkpoint.load(job.out) if (job.out / checkpoint.NAME).exists() else None
-    if job.warm_start is not None and saved is None:
-        checkpoint.load(job.warm_start)  # a file that cannot be read is said now, not after the decoding
+    torch.manual_seed(job.plan.seed)
+    method = build()
+    _fits(job, method, saved)
     job.out.mkdir(parents=True, exist_ok=True)
     scalars = journals.tensorboard(job.out) if job.tensorboard and first else None
     journal = Journal(job.out if first else None, say, scalars)
     pack = _pack(job, journal)
+    _affords(job.plan, method, len(pack))
     probes = [probe.load(path, job.plan.image_size) for path in job.probes] if first else []
     ground = _Ground(job, pack, probes, journal)
-    backbone = None
     if job.warm_start is not None and saved is None:
         backbone = _imitate(ground, job.warm_start, recipe)
         if backbone is None:
             return False
-    torch.manual_seed(job.plan.seed)
-    method = build()
-    if backbone is not None:
         method.adopt(backbone)
     return _train(ground, method, job.plan, job.out, saved)
+
+
+def _fits(job: Job, method: Method, saved: checkpoint.Checkpoint | None) -> None:
+    """Say what cannot go on or start before anything is decoded."""
+    _ = job.plan.local_batch
+    if saved is not None:
+        resume.check(saved, method, job.plan)
+    elif job.warm_start is not None:
+        trained.backbone(job.warm_start)
+
+
+def _affords(plan: Plan, method: Method, pictures: int) -> None:
+    """Say that the pictures are too few, or a schedule too long, before probes are read and before a warm start."""
+    length = plan.length(pictures)
+    method.schedules(length)
+    method.start(length)
 
 
 def join(job: Job) -> None:

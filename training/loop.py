@@ -99,7 +99,7 @@ def step(run: Run, forward: nn.Module, meter: Meter, watch: Watch) -> None:
                 outcome = forward(views.crops, views.numbers)
             (outcome.loss / plan.accumulate).backward()
         meter.add(outcome.figures, len(views.numbers) * gather.world_size())
-        watch.check(run.step, outcome.figures, method.uniform_entropy)
+        watch.check(run.step, outcome.figures, method.uniform_entropy, method.remedy)
     if plan.clip:
         optim.clip(method.parameters(), plan.clip)
     method.after_backward(moment)

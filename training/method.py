@@ -66,6 +66,10 @@ class Passes(Protocol):
     def order(self, epoch: int) -> Ints:
         """The pictures that this process will see, in order."""
 
+    @property
+    def labels(self) -> Tensor | None:
+        """Classes (N,) of the pictures, to compare with and never to learn from; ``None`` where there are none."""
+
     def crops(self, numbers: Ints, seed: int) -> Sequence[Tensor]:
         """Augmented views of some pictures: V tensors (B, 3, S, S)."""
 
@@ -77,14 +81,16 @@ class Method(nn.Module):
     """A training method. Its ``state_dict`` holds all it needs to go on; the loop calls the hooks below in their order.
 
     ``backbone_prefix`` and ``head_prefix`` say where in the state the network to export lies; ``uniform_entropy`` is
-    the entropy of targets that say nothing, where that means collapse; ``private`` names entries of
-    the state that differ between processes. The hooks do nothing unless a method needs them.
+    the entropy of targets that say nothing, where that means collapse, and ``remedy`` what can be done against it;
+    ``private`` names entries of the state that differ between processes. The hooks do nothing unless a method
+    needs them.
     """
 
     name: str
     backbone_prefix: str
     head_prefix: str
     uniform_entropy: float | None = None
+    remedy: str = "lower --lr"
     private: tuple[str, ...] = ()
 
     def __init__(self, config: Any, recipe: Recipe | EditRecipe) -> None:

@@ -14,25 +14,41 @@ class Plan:
 
     backbone: str = knob("vit_small_patch16_224", "timm name of the network. DINO: ViT-S/16; SwAV: resnet50.")
     image_size: int = knob(
-        224, "Side of the two global crops in pixels, and of a ViT's position grid.", flag="--global-size"
+        224,
+        "Side of the two global crops in pixels, and of a ViT's position grid. DINO, SwAV: 224.",
+        flag="--global-size",
     )
     epochs: float = knob(100.0, "Passes over the pictures; fractions allowed. DINO: 100 to 800; SwAV: 100 to 800.")
     batch: int = knob(64, "Pictures per optimiser step, over all processes. DINO: 1024; SwAV: 256 or 4096.")
-    accumulate: int = knob(1, "Micro-batches per optimiser step; teacher and centre move once per step.")
+    accumulate: int = knob(
+        1, "Micro-batches per optimiser step; teacher and centre move once per step. Ours: for small memories."
+    )
     clip: float = knob(3.0, "Largest norm of each gradient tensor by itself; 0: none. DINO: 3; SwAV: none.")
-    precision: str = knob("fp32", "bf16: autocast. Faster on some processors, slower on others.", ("fp32", "bf16"))
-    device: str = knob("auto", "auto, cpu, cuda, cuda:1 …")
-    seed: int = knob(0, "Seed of weights, order and crops.")
-    probe_minutes: float = knob(15.0, "Minutes between probes; there is one at the start and one at the end, too.")
-    checkpoint_minutes: float = knob(5.0, "Minutes between checkpoints.")
-    log_seconds: float = knob(20.0, "Seconds between progress lines.")
+    precision: str = knob(
+        "fp32", "bf16: autocast. Faster on some processors, slower on others. DINO: fp16; ours: fp32.", ("fp32", "bf16")
+    )
+    device: str = knob("auto", "auto, cpu, cuda, cuda:1 … Ours: a GPU if there is one.")
+    seed: int = knob(0, "Seed of weights, order and crops. DINO: 0.")
+    probe_minutes: float = knob(
+        15.0, "Minutes between probes; there is one at the start and one at the end, too. Ours."
+    )
+    checkpoint_minutes: float = knob(5.0, "Minutes between checkpoints. Ours; DINO: once an epoch.")
+    log_seconds: float = knob(20.0, "Seconds between progress lines. Ours.")
     stop_after_minutes: float = knob(
-        0.0, "Stop with a checkpoint after so many minutes; the same command goes on. 0: never.", flag="--stop-after"
+        0.0,
+        "Stop with a checkpoint after so many minutes; the same command goes on. 0: never. Ours.",
+        flag="--stop-after",
     )
     prefetch: bool = knob(
-        True, "Make the next step's views in a thread while this one runs; the same views either way."
+        True, "Make the next step's views in a thread while this one runs; the same views either way. Ours."
     )
-    collapse_steps: int = knob(2000, "Stop when the targets have said nothing for so many steps; 0: never.")
+    collapse_steps: int = knob(
+        2000, "Stop when targets say nothing, or one prototype takes whole batches, for so many steps; 0: never. Ours."
+    )
+    labelled: bool = knob(
+        False,
+        "The folders of DATA are classes: log how clusters agree with them (NMI), as DeepCluster; not learned from.",
+    )
 
     def length(self, pictures: int) -> Length:
         """Steps of the whole training; the incomplete last batch of an epoch is dropped. Raises ``TooFewPictures``."""

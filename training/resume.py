@@ -10,6 +10,8 @@ from torch import Tensor
 from copysight.errors import CheckpointMismatch
 from training import checkpoint, gather
 from training.checkpoint import Checkpoint
+from training.method import Method
+from training.plan import Plan
 
 if TYPE_CHECKING:
     from training.loop import Run
@@ -50,7 +52,7 @@ def describe(run: "Run") -> dict[str, Any]:
 
 def restore(run: "Run", saved: Checkpoint) -> None:
     """Put ``run`` where ``saved`` stopped. Raises ``CheckpointMismatch`` if that was another training."""
-    check(run, saved)
+    check(saved, run.method, run.plan, run.length.pictures)
     run.method.load_state_dict({**saved.state, **_load_private(run, saved)})
     run.optimizer.load_state_dict(dict(saved.optimizer))
     run.step, run.minutes = saved.step, float(saved.training["minutes"])
@@ -59,14 +61,17 @@ def restore(run: "Run", saved: Checkpoint) -> None:
         torch.cuda.set_rng_state(saved.random["cuda"])
 
 
-def check(run: "Run", saved: Checkpoint) -> None:
-    """Compare what must not change; the message names it, with both values and what to do."""
-    before, now = saved.config, {"run": dataclasses.asdict(run.plan), "method": dataclasses.asdict(run.method.config)}
+def check(saved: Checkpoint, method: Method, plan: Plan, pictures: int | None = None) -> None:
+    """Compare what must not change; the message names it, with both values and what to do.
+
+    ``pictures``: how many there are, where that is known by now. Raises ``CheckpointMismatch``.
+    """
+    before, now = saved.config, {"run": dataclasses.asdict(plan), "method": dataclasses.asdict(method.config)}
     facts = {
-        "the method": (saved.method, run.method.name),
-        "the backbone": (saved.backbone, run.plan.backbone),
+        "the method": (saved.method, method.name),
+        "the backbone": (saved.backbone, plan.backbone),
         "the number of processes": (before["world_size"], gather.world_size()),
-        "the number of pictures": (saved.training["pictures"], run.length.pictures),
+        "the number of pictures": (saved.training["pictures"], pictures or saved.training["pictures"]),
         **{key: (before["run"][key], now["run"][key]) for key in FIXED},
         **{key: (before["method"].get(key), value) for key, value in now["method"].items()},
     }

@@ -138,7 +138,9 @@ def make_run(method, crops, numbers, lr, per_epoch, config):
         schedules=Schedules(steps, np.full(len(steps), decay)),
         optimizer=SGD(groups, lr=0.0, momentum=config["sgd_momentum"]),
         device=torch.device("cpu"),
-        feed=SimpleNamespace(take=lambda step, part: Views(crops[step % len(crops)], numbers[step % len(crops)])),
+        feed=SimpleNamespace(
+            take=lambda step, part: Views(crops[step % len(crops)], numbers[step % len(crops)]), labels=None
+        ),
         journal=SimpleNamespace(write=lambda *_, **__: None),
         step=0,
     )

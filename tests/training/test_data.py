@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from copysight.errors import NoPictures, TooFewPictures
-from copysight.scan import scan
+from copysight.scan import Entry, scan
 from tests.conftest import drawn_picture
 from training import data
 from training.data import Pack
@@ -95,5 +95,20 @@ def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
 
 
 def test_fewer_pictures_than_needed_is_an_error(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(TooFewPictures, match="holds 28 readable pictures"):
+    with pytest.raises(TooFewPictures, match="holds 28 pictures, 64 are needed"):
         data.pack(photos, tmp_path, at_least=64)
+    assert not list(tmp_path.iterdir())  # nothing was decoded for it
+
+
+def test_pictures_that_can_be_read_are_what_counts(photos: Path, tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_bytes(b"no picture")
+    first = next(photos.rglob("*.jpg"))
+    (tmp_path / "good.jpg").write_bytes(first.read_bytes())
+    with pytest.raises(TooFewPictures, match=r"holds 1 readable pictures \(3 .* unreadable\), 4 are needed"):
+        data.pack(tmp_path, tmp_path / "cache", at_least=4)
+
+
+def test_a_file_that_vanishes_is_counted(photos: Path) -> None:
+    gone = Entry("gone.jpg", photos / "gone.jpg", 0, 10, "", False)
+    assert data._decode(gone, 64) == "unreadable_file"

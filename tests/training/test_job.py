@@ -1,6 +1,9 @@
 """Whole jobs through the command: warm start, probe, going on, and what is said when it cannot work."""
 
+import dataclasses
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,10 +11,15 @@ import torch
 from click.testing import CliRunner, Result
 
 from cli.main import main
-from copysight.errors import InvalidArgument
+from copysight.errors import CheckpointMismatch, InvalidArgument
 from tests.conftest import drawn_picture
-from training import checkpoint, journal, probe
+from training import checkpoint, journal, probe, trained
 from training.backbones import build
+from training.methods.deepcluster import DeepClusterConfig
+from training.methods.deepcluster_v1 import DeepClusterV1Config
+from training.methods.dino import DinoConfig
+from training.methods.swav import SwavConfig
+from training.plan import Plan
 
 SMALL = {
     "global-size": 32,
@@ -23,6 +31,8 @@ SMALL = {
     "hidden": 32,
     "device": "cpu",
 }
+
+PLAIN = ("global-size", "batch", "epochs", "device")
 
 
 def train(method: str, source: Path, out: Path, *more: str) -> Result:
@@ -83,7 +93,7 @@ def test_the_same_command_goes_on_and_says_when_it_is_done(photos: Path, tmp_pat
 def test_too_little_and_too_broken_data_is_said_before_training(photos: Path, tmp_path: Path) -> None:
     few = train("dino", photos, tmp_path / "few", "--batch=64")
     assert few.exit_code == 1
-    assert "holds 28 readable pictures" in few.output
+    assert "holds 28 pictures, 64 are needed" in few.output
     (tmp_path / "empty").mkdir()
     none = train("dino", tmp_path / "empty", tmp_path / "none")
     assert none.exit_code == 1
@@ -92,7 +102,7 @@ def test_too_little_and_too_broken_data_is_said_before_training(photos: Path, tm
     broken.write_bytes(b"no checkpoint")
     warm = train("dino", photos, tmp_path / "warm", f"--warm-start={broken}", "--backbone=test_vit")
     assert warm.exit_code == 1
-    assert "cannot be read as a checkpoint" in warm.output
+    assert "cannot be read as a torch file" in warm.output
     assert "pictures" not in warm.output.split("copysight:")[0]
     (tmp_path / "warm").mkdir(exist_ok=True)
     assert train("swav", photos, tmp_path / "first", "--backbone=test_resnet", "--prototypes=8").exit_code == 0
@@ -101,10 +111,77 @@ def test_too_little_and_too_broken_data_is_said_before_training(photos: Path, tm
     assert train("dino", tmp_path / "absent", tmp_path / "x").exit_code == 2
 
 
-def test_every_knob_is_explained() -> None:
+def test_what_does_not_fit_is_said_before_anything_is_decoded(photos: Path, tmp_path: Path) -> None:
+    swav = ("--backbone=test_resnet", "--prototypes=8", "--output=16")
+    assert train("swav", photos, tmp_path / "run", *swav).exit_code == 0
+    shutil.rmtree(tmp_path / "cache")
+    log = (tmp_path / "run" / "log.jsonl").read_text()
+    for method, more, said in (
+        ("dino", swav[:2], "the method = swav, this run has dino"),
+        ("swav", (*swav[:2], "--output=8"), "output = 16, this run has 8"),
+        ("swav", (*swav, "--batch=4"), "batch = 8, this run has 4"),
+        ("swav", (*swav, "--accumulate=3"), "must be a multiple of 3"),
+        ("swav", ("--backbone=resnot50",), "timm does not have"),
+    ):
+        found = train(method, photos, tmp_path / "run", *more)
+        assert (found.exit_code, said in found.output) == (1, True), found.output
+    assert not (tmp_path / "cache").exists()
+    assert (tmp_path / "run" / "log.jsonl").read_text() == log
+
+
+def test_more_clusters_than_pictures_is_said_before_the_warm_start(photos: Path, tmp_path: Path) -> None:
+    assert train("swav", photos, tmp_path / "first", "--backbone=test_resnet", "--prototypes=8").exit_code == 0
+    options = (f"--warm-start={tmp_path / 'first'}", "--warm-start-batch=8", "--backbone=test_resnet")
+    for method, more, said in (
+        ("deepcluster", "--prototypes=25", "--prototypes 25"),
+        ("deepcluster-v1", "--clusters=29", "--clusters 29"),
+    ):
+        small = [f"--{name}={value}" for name, value in SMALL.items() if method == "deepcluster" or name in PLAIN]
+        files = [str(photos), f"--out={tmp_path / method}", f"--cache={tmp_path / 'cache'}"]
+        found = CliRunner().invoke(main, ["train", method, *files, *small, *options, more])
+        assert (found.exit_code, said in found.output) == (1, True), found.output
+        assert not (tmp_path / method / "imitation").exists()
+
+
+def test_a_warm_start_takes_a_bundle_with_weights_and_a_released_file(photos: Path, tmp_path: Path) -> None:
+    assert train("swav", photos, tmp_path / "first", "--backbone=test_resnet", "--prototypes=8").exit_code == 0
+    exported = ["export", str(tmp_path / "first"), f"--out={tmp_path / 'with'}", "--weights=timm"]
+    assert CliRunner().invoke(main, exported).exit_code == 0
+    of_run, of_bundle = trained.backbone(tmp_path / "first"), trained.backbone(tmp_path / "with")
+    for name, value in of_run.state_dict().items():
+        assert torch.equal(value, of_bundle.state_dict()[name]), name
+    released = build("vit_tiny_patch16_224")
+    torch.save(released.state_dict(), tmp_path / "dino.pth")
+    weights = trained.backbone(tmp_path / "dino.pth").state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in released.state_dict().items())
+    (tmp_path / "with" / "weights.safetensors").unlink()
+    with pytest.raises(CheckpointMismatch, match="export it again with --weights timm"):
+        trained.backbone(tmp_path / "with")
+
+
+def test_clusters_are_compared_with_the_folders_if_they_are_classes(photos: Path, tmp_path: Path) -> None:
+    deep = ("--backbone=test_resnet", "--prototypes=2", "--prototype-heads=1", "--output=16")
+    assert train("deepcluster", photos, tmp_path / "plain", *deep).exit_code == 0
+    assert train("deepcluster", photos, tmp_path / "labelled", *deep, "--labelled").exit_code == 0
+    figures = {}
+    for name in ("plain", "labelled"):
+        lines = [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+        figures[name] = next(line for line in lines if line["kind"] == "epoch")
+    assert "nmi_with_labels" not in figures["plain"]
+    assert 0 <= figures["labelled"].pop("nmi_with_labels") <= 1
+    assert figures["labelled"].keys() == figures["plain"].keys()
+
+
+@pytest.mark.parametrize("config", [DinoConfig, SwavConfig, DeepClusterConfig, DeepClusterV1Config, Plan])
+def test_every_knob_says_what_it_does_and_where_its_default_is_from(config: type) -> None:
+    for field in dataclasses.fields(config):
+        assert re.search(r"DINO|SwAV|DeepCluster|Ours", field.metadata["help"]), field.name
+
+
+def test_every_knob_is_in_the_help() -> None:
     for method in ("dino", "swav", "deepcluster", "deepcluster-v1"):
         text = CliRunner().invoke(main, ["train", method, "--help"]).output
-        for option in ("--backbone", "--accumulate", "--warm-start", "--probe", "--seed"):
+        for option in ("--backbone", "--accumulate", "--warm-start", "--probe", "--seed", "--labelled"):
             assert option in text
 
 

@@ -139,7 +139,7 @@ def test_the_queue_takes_part_once_it_is_full_and_moves_from_the_front() -> None
 def test_prototypes_in_use_are_counted() -> None:
     codes = torch.zeros(2, 3, 6)
     codes[0, :, 1] = codes[1, 0, 4] = codes[1, 1:, 1] = 1
-    assert float(swav.used(codes)) == 2
+    assert float(agreement.used(codes)) == 2
 
 
 def test_agreement_is_that_of_scikit_learn() -> None:

@@ -22,6 +22,14 @@ def test_collapse_raises_after_patience(entropy: float, kind: str) -> None:
         watch.check(2, figures(entropy), math.log(64))
 
 
+def test_one_prototype_for_whole_batches_is_collapse_and_the_remedy_is_named() -> None:
+    watch = Watch(2)
+    for step, used in enumerate((1.0, 2.0, 1.0)):
+        watch.check(step, {"loss": torch.tensor(1.0), "used": torch.tensor(used)}, None, "lower --lr")
+    with pytest.raises(TrainingDiverged, match=r"one and the same prototype for 2 steps.*; lower --lr"):
+        watch.check(3, {"loss": torch.tensor(1.0), "used": torch.tensor(1.0)}, None, "lower --lr")
+
+
 def test_one_good_step_starts_the_count_anew() -> None:
     watch = Watch(2)
     for step in range(6):

@@ -34,8 +34,10 @@ class DeepClusterConfig:
     output: int = knob(128, "Dimension of embeddings and centroids. DeepCluster-v2: 128.")
     temperature: float = knob(0.1, "Softmax temperature. DeepCluster-v2: .1.")
     freeze_prototypes_steps: int = knob(300_000, "Steps in which centroids are not trained. DeepCluster-v2: 300000.")
-    drop_path: float = knob(0.0, "Stochastic depth of a ViT.")
-    optimizer: str = knob("larc", "SGD within LARC; adamw suits ViTs and small data.", ("larc", "adamw", "sgd"))
+    drop_path: float = knob(0.0, "Stochastic depth of a ViT. DeepCluster-v2: 0.")
+    optimizer: str = knob(
+        "larc", "DeepCluster-v2: SGD within LARC; adamw suits ViTs and small data.", ("larc", "adamw", "sgd")
+    )
     lr: float = knob(4.8, "Peak learning rate, NOT scaled by the batch. DeepCluster-v2: 4.8 at 4096.")
     min_lr: float = knob(0.0048, "Last learning rate. DeepCluster-v2: .0048.")
     start_lr: float = knob(0.3, "First learning rate of the warm-up. DeepCluster-v2: .3.")
@@ -50,6 +52,7 @@ class DeepCluster(Method):
     backbone_prefix = "backbone."
     head_prefix = "head."
     private = ("memory", "memory_index")
+    remedy = "lower --lr, raise --warmup-epochs, or lower --prototypes"
     memory: Tensor
     memory_index: Tensor
     assignments: Tensor
@@ -106,6 +109,8 @@ class DeepCluster(Method):
             figures |= agreement.sizes(self.assignments[number], self.config.prototypes, f"head{number}_")
         if epoch > 0:
             figures["nmi_with_epoch_before"] = agreement.nmi(before[0], self.assignments[0])
+        if passes.labels is not None:
+            figures["nmi_with_labels"] = agreement.nmi(passes.labels, self.assignments[0])
         return figures
 
     def begin_step(self, moment: Moment) -> None:
@@ -116,16 +121,13 @@ class DeepCluster(Method):
         """Every crop is to find the cluster of its picture; the global crops' embeddings go to the memory."""
         embeddings = self.head.project(backbones.multi_crop(self.backbone, crops))
         self._remember(embeddings.detach().float(), numbers)
+        scores = [prototypes(embeddings).float() for prototypes in self.head.prototypes]
         losses = [
-            F.cross_entropy(
-                prototypes(embeddings).float() / self.config.temperature,
-                labels[numbers].repeat(len(crops)),
-                ignore_index=ABSENT,
-            )
-            for prototypes, labels in zip(self.head.prototypes, self.assignments, strict=True)
+            F.cross_entropy(score / self.config.temperature, labels[numbers].repeat(len(crops)), ignore_index=ABSENT)
+            for score, labels in zip(scores, self.assignments, strict=True)
         ]
         loss = torch.stack(losses).mean()
-        return Outcome(loss, {"loss": loss.detach()})
+        return Outcome(loss, {"loss": loss.detach(), "used": agreement.used(scores[0].detach())})
 
     def after_backward(self, moment: Moment) -> None:
         """Centroids are not trained."""

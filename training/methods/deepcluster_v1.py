@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
-from copysight.errors import TooFewPictures
+from copysight.errors import TooFewPictures, TrainingDiverged
 from training import agreement, backbones, gather, pseudo_labels
 from training.augment import Recipe
 from training.knobs import knob
@@ -35,6 +35,7 @@ class DeepClusterV1(Method):
     name = "deepcluster-v1"
     backbone_prefix = "backbone."
     head_prefix = "top."
+    remedy = "lower --lr, or change --clusters"
     labels: Tensor
 
     def __init__(self, config: DeepClusterV1Config, backbone: str, image_size: int, recipe: Recipe) -> None:
@@ -74,7 +75,11 @@ class DeepClusterV1(Method):
         nn.init.normal_(self.top.weight, std=0.01)
         nn.init.zeros_(self.top.bias)
         figures = agreement.sizes(self.labels, self.config.clusters)
-        return figures if epoch == 0 else {**figures, "nmi_with_epoch_before": agreement.nmi(before, self.labels)}
+        if epoch > 0:
+            figures["nmi_with_epoch_before"] = agreement.nmi(before, self.labels)
+        if passes.labels is not None:
+            figures["nmi_with_labels"] = agreement.nmi(passes.labels, self.labels)
+        return figures
 
     def order(self, epoch: int, rng: np.random.Generator) -> Ints:
         """As many pictures from each cluster as from any other."""
@@ -84,7 +89,7 @@ class DeepClusterV1(Method):
         """Cross-entropy with the picture's cluster."""
         logits = self.top(backbones.multi_crop(self.backbone, crops)).float()
         loss = F.cross_entropy(logits, self.labels[numbers].repeat(len(crops)))
-        return Outcome(loss, {"loss": loss.detach()})
+        return Outcome(loss, {"loss": loss.detach(), "used": agreement.used(logits.detach())})
 
     def exported(self) -> nn.Module:
         """The backbone."""
@@ -105,4 +110,6 @@ class DeepClusterV1(Method):
         ]
         self.backbone.train()
         features: npt.NDArray[np.float32] = torch.cat(parts).numpy()
+        if not np.isfinite(features).all():
+            raise TrainingDiverged("the network's features are not finite, so they cannot be clustered; lower --lr")
         return features

@@ -72,6 +72,7 @@ class Dino(Method):
     name = "dino"
     backbone_prefix = "teacher.backbone."
     head_prefix = "teacher.head."
+    remedy = "lower --warmup-teacher-temperature, add --koleo 0.1, or use --centring sinkhorn"
     centre: Tensor
 
     def __init__(self, config: DinoConfig, backbone: str, image_size: int, recipe: Recipe) -> None:

@@ -1,5 +1,6 @@
 """SwAV: swapped assignments between views (Caron et al. 2020). Codes of one crop are predicted from the others."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from training import backbones, gather, heads, optim, schedules
+from training import agreement, backbones, gather, heads, optim, schedules
 from training.augment import Recipe
 from training.knobs import knob
 from training.koleo import koleo
@@ -53,10 +54,12 @@ class Swav(Method):
     backbone_prefix = "backbone."
     head_prefix = "head."
     private = ("queue",)
+    remedy = "lower --lr or --epsilon, raise --freeze-prototypes-steps, or begin the queue later (--queue-from-epoch)"
     queue: Tensor
 
     def __init__(self, config: SwavConfig, backbone: str, image_size: int, recipe: Recipe) -> None:
         super().__init__(config, recipe)
+        self.uniform_entropy = math.log(config.prototypes)
         self.backbone = backbones.build(backbone, image_size, config.drop_path)
         features = backbones.dimension(self.backbone)
         self.head = heads.SwavHead(features, (config.prototypes,), config.hidden, config.output)
@@ -91,7 +94,11 @@ class Swav(Method):
         scores = self.head.prototypes[0](embeddings).float()
         codes = self._codes(scores.detach(), embeddings.detach(), len(crops))
         loss = swapped_loss(scores, codes, len(crops), self.config.temperature)
-        figures = {"loss": loss.detach(), "used": used(codes), "entropy": torch.special.entr(codes).sum(-1).mean()}
+        figures = {
+            "loss": loss.detach(),
+            "used": agreement.used(codes),
+            "entropy": torch.special.entr(codes).sum(-1).mean(),
+        }
         if self.config.koleo:
             first, second = features.chunk(len(crops))[:ASSIGNED]
             spread = koleo(first) + koleo(second)
@@ -137,8 +144,3 @@ def swapped_loss(scores: Tensor, codes: Tensor, views: int, temperature: float) 
     rest = log_p.sum(dim=0) - log_p[: len(codes)]
     loss: Tensor = -(codes * rest).sum(dim=-1).mean(dim=1).sum() / (len(codes) * (views - 1))
     return loss
-
-
-def used(codes: Tensor) -> Tensor:
-    """Number of prototypes that are the first choice of some picture of the batch: codes (2, B, K)."""
-    return torch.tensor(float(torch.bincount(codes.argmax(dim=-1).flatten()).count_nonzero()))
