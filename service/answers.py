@@ -137,7 +137,7 @@ def item(found: Item) -> dict[str, Any]:
 def _match(state: State, snapshot: Snapshot, hit: Hit, asked: Asked, found: Item, effort: Effort) -> dict[str, Any]:
     seen = asked.seen
     equal = seen is not None and (seen.sha256 == found.sha256 or _same_pixels(state, hit, found, seen))
-    judgement = asdict(snapshot.judge.judge(hit.similarity, hit.handicap, equal, effort))
+    judgement = vars(snapshot.judge.judge(hit.similarity, hit.handicap, equal, effort))
     names = {"id": found.id, "key": found.key, "collection": found.collection}
     return names | judgement | {"where": asked.where(hit.look), "metadata": dict(found.metadata)}
 

@@ -1,5 +1,6 @@
 """The catalog: items, their metadata and vectors, tombstones, jobs. All else is derived from it."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -129,7 +130,9 @@ class Catalog:
 
     def get_many(self, ids: Iterable[int]) -> dict[int, Item]:
         """Items by id; those that are gone are absent."""
-        return {item.id: item for item in self._select(items.c.id, list(ids))}
+        # Every search asks this: through SQLAlchemy it takes four times as long.
+        rows = self._database.rows(_BY_ID, json.dumps([int(one) for one in ids]))
+        return {row[0]: _item(row) for row in rows}
 
     def find(self, collection: str, key: str) -> Item | None:
         """The item of a key."""
@@ -174,7 +177,8 @@ class Catalog:
 
     def sequence(self) -> int:
         """The change sequence: grows with every change of items, vectors or fields."""
-        return self._database.number("SELECT sequence FROM state")
+        [[number]] = self._database.rows("SELECT sequence FROM state")
+        return int(number)
 
     def count(self, collection: str | None = None) -> int:
         """Number of items."""
@@ -349,6 +353,10 @@ class Catalog:
             )
 
 
+_BY_ID = (
+    "SELECT id, collection, key, sha256, width, height, metadata, source, changed FROM items "
+    "WHERE id IN (SELECT value FROM json_each(?))"
+)
 _SEQUENCE = sa.select(state.c.sequence)
 
 
@@ -375,3 +383,8 @@ def _delete(connection: sa.Connection, ids: Sequence[int], sequence: int) -> int
         connection.execute(tombstones.insert(), [{"item": row.id, "sequence": sequence} for row in found])
         additions.drop_unused(connection, {row.sha256 for row in found})
     return len(found)
+
+
+def _item(row: Sequence[Any]) -> Item:
+    number, collection, key, sha256, width, height, metadata, source, changed = row
+    return Item(number, collection, key, sha256, width, height, json.loads(metadata), source, changed)

@@ -48,15 +48,15 @@ class Database:
         with self._sound(), self._engine.connect() as connection, connection.begin():
             yield connection
 
-    def number(self, query: str) -> int:
-        """The one number that ``query`` finds, without a transaction's ceremony: 15 us where `read` takes 90."""
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What one SELECT finds, without the ceremony of a transaction: 15 us for a number, where `read` takes 90."""
         with self._sound():
             connection = self._engine.raw_connection()
             try:
-                [number] = connection.driver_connection.execute(query).fetchone()  # type: ignore[union-attr]
+                found: list[tuple[Any, ...]] = connection.driver_connection.execute(query, values).fetchall()  # type: ignore[union-attr]
+                return found
             finally:
                 connection.close()
-        return int(number)
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
