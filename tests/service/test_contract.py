@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from service.keys import Keys
 from tests.service.conftest import serving
 
 LEFT_OUT = {
@@ -17,14 +18,16 @@ LEFT_OUT = {
 """Checks that cannot hold here, and why; every other one is on."""
 
 
-def run(server, tmp_path, examples):
+def run(server, tmp_path, examples, key):
     """Test cases that were sent; fails with what schemathesis says."""
     program = Path(sys.executable).with_name("schemathesis")
     phases = ["--phases", "examples,coverage,fuzzing", "--max-examples", str(examples), "--seed", "1"]
     checks = ["--checks", "all", "--exclude-checks", ",".join(LEFT_OUT)]
+    headers = {"Authorization": f"Bearer {key}"}
+    shown = [f"--header={name}: {value}" for name, value in headers.items()]
     hooks = {"SCHEMATHESIS_HOOKS": "tests.service.contract_hooks", "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
-        [program, "run", f"{server.url}/openapi.json", *phases, *checks, "--no-color", "--continue-on-failure"],
+        [program, "run", f"{server.url}/openapi.json", *phases, *checks, *shown, "--no-color", "--continue-on-failure"],
         cwd=tmp_path,
         env=os.environ | hooks,
         capture_output=True,
@@ -37,16 +40,22 @@ def run(server, tmp_path, examples):
     cases = int(found[1].replace(",", ""))
     print(f"{cases:,} cases")
     assert server.http.get("/readyz").status_code == 200
-    assert 'status="500"' not in server.http.get("/metrics").text
+    assert 'status="500"' not in server.http.get("/metrics", headers=headers).text
     return cases
 
 
-def test_answers_are_as_the_openapi_text_says(index, tmp_path):
-    with serving(index, decode="process") as server:
-        assert run(server, tmp_path, 2) > 100
+@pytest.fixture
+def key(index):
+    """With a server that asks for keys, schemathesis also leaves them out, and sends wrong ones."""
+    return Keys(index).add("schemathesis", "admin")
+
+
+def test_answers_are_as_the_openapi_text_says(index, tmp_path, key):
+    with serving(index, decode="process", auth="keys") as server:
+        assert run(server, tmp_path, 2, key) > 100
 
 
 @pytest.mark.long
-def test_ten_thousand_cases(index, tmp_path):
-    with serving(index, decode="process") as server:
-        assert run(server, tmp_path, 600) >= 10_000
+def test_ten_thousand_cases(index, tmp_path, key):
+    with serving(index, decode="process", auth="keys") as server:
+        assert run(server, tmp_path, 600, key) >= 10_000
