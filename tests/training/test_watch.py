@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from copysight.errors import TrainingDiverged
-from training.watch import Watch
+from training import agreement
+from training.sinkhorn import sinkhorn
+from training.watch import SINGLE, Watch
 
 
 def figures(entropy: float, loss: float = 1.0) -> dict[str, torch.Tensor]:
@@ -45,3 +47,15 @@ def test_without_patience_or_without_a_limit_nothing_is_collapse() -> None:
 def test_a_loss_that_is_not_finite_raises_at_once(loss: float) -> None:
     with pytest.raises(TrainingDiverged, match="last checkpoint is sound"):
         Watch(0).check(7, figures(1.0, loss), None)
+
+
+def test_sharp_codes_that_use_all_prototypes_are_no_collapse() -> None:
+    codes = sinkhorn(torch.eye(16).repeat(4, 1), 0.05)
+    entropy = float(torch.special.entr(codes).sum(-1).mean())
+    seen = {**figures(entropy), "used": agreement.used(codes)}
+    assert entropy < SINGLE * math.log(16)
+    watch = Watch(1)
+    watch.check(0, seen, math.log(16))
+    alike = sinkhorn(torch.zeros(64, 16), 0.05)
+    with pytest.raises(TrainingDiverged, match="one and the same prototype"):
+        watch.check(1, {**seen, "used": agreement.used(alike)}, math.log(16))
