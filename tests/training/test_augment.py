@@ -98,3 +98,13 @@ def test_global_crops_come_first_and_a_share_of_rows_is_the_same() -> None:
 
 def test_no_local_crops() -> None:
     assert augment.dino_recipe(local_crops=0).views == 2
+
+
+def test_what_is_made_in_tiles_is_what_is_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = augment.dino_recipe(48, 32, 6)
+    pictures = [torch.from_numpy(np.asarray(drawn_picture(seed, (70, 50))).copy()) for seed in range(20)]
+    drawn = augment.draw(recipe, np.array([[50, 70]] * 20), np.random.default_rng(5))
+    monkeypatch.setattr(augment, "TILE", 3 * 32**2 * 3)
+    for crops, group in zip(recipe.crops, drawn, strict=True):
+        tiled = augment._tiled(recipe, pictures, crops.size, group, CPU)
+        assert torch.allclose(tiled, augment._at_once(recipe, pictures, crops.size, group, CPU), atol=1e-5)
