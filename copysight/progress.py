@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-import click
 from tqdm import tqdm
 
 T = TypeVar("T")
@@ -22,4 +21,4 @@ def watched(items: Iterable[T], total: int, note: str, every: float = SECONDS) -
         yield item
         if time.monotonic() - said >= every:
             said = time.monotonic()
-            click.echo(f"{note}: {number} of {total}", err=True)
+            sys.stderr.write(f"{note}: {number} of {total}\n")
