@@ -12,7 +12,6 @@ from pathlib import Path
 
 from copysight.errors import NotWritable
 
-CHUNK = 1 << 20
 NOT_WRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -107,9 +106,6 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 
 def sha256(path: Path) -> str:
-    """Checksum of a file, as 64 hexadecimal digits, read in chunks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    """Checksum of a file, as 64 hexadecimal digits; no more of it is held than stays in the processor's cache."""
+    with path.open("rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -58,12 +58,18 @@ def verify(directory: Path, manifest: Manifest) -> None:
     """Compare every file with its checksum. Raises ``IndexCorrupt``."""
     for name, expected in manifest.files.items():
         file = directory / name
-        if not file.is_file() or durable.sha256(file) != expected:
-            raise IndexCorrupt(
-                f"{file} is missing or differs from its checksum; rebuild by `copysight index rebuild`",
-                generation=directory.name,
-                file=name,
-            )
+        try:
+            found = durable.sha256(file)
+        except OSError as error:  # not there, or on a part of the disk that cannot be read any more
+            raise _damaged(file, f"cannot be read ({error.strerror})") from error
+        if found != expected:
+            raise _damaged(file, "differs from its checksum")
+
+
+def _damaged(file: Path, how: str) -> IndexCorrupt:
+    return IndexCorrupt(
+        f"{file} {how}; rebuild by `copysight index rebuild`", generation=file.parent.name, file=file.name
+    )
 
 
 def _checksum(body: Mapping[str, Any]) -> str:

@@ -27,6 +27,12 @@ def digit(file: Path) -> None:
     file.write_bytes(data.replace(b'"sequence": 2', b'"sequence": 1') if b'"sequence": 2' in data else data + b" ")
 
 
+def unreadable(file: Path) -> None:
+    """A file whose first block the system answers for by EIO, as a dying disk does."""
+    file.unlink()
+    file.symlink_to("/proc/self/mem")
+
+
 def two_generations(index: Index, add: Callable) -> None:
     add(index, *range(60))
     publish(index)
@@ -46,7 +52,7 @@ def check_answers(index: Index, unit: Callable) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("damage", [truncate, flip, digit, Path.unlink])
+@pytest.mark.parametrize("damage", [truncate, flip, digit, unreadable, Path.unlink])
 def test_a_damaged_generation_is_refused_the_previous_serves_and_a_rebuild_repairs(
     index: Index, add: Callable, unit: Callable, name: str, damage: Callable
 ) -> None:
