@@ -10,6 +10,7 @@ from copysight.errors import CopysightError
 COMMANDS = {
     "train": ("training.cli", "Train a backbone on your own pictures, without labels."),
     "export": ("training.export_cli", "Write a trained network as a bundle that the service can run."),
+    "amend": ("training.amend_cli", "Renew what is around a bundle's embedding: attention, calibrations, card."),
     "evaluate": ("evaluation.cli", "Measure a bundle by the papers' yardsticks."),
     "index": ("index_builder.cli", "Make a collection of pictures searchable."),
     "serve": ("service.cli", "Answer over HTTP."),

@@ -1,7 +1,7 @@
 """From a score to a probability and a verdict: a calibration, and how it is fitted."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,8 +20,39 @@ DECISIVE = 0.95
 """Precision at which an answer is called a copy; below probability 1 - .95 it is called different."""
 RESAMPLES = 200
 LEAST_SAMPLES = 20
-PRIOR = 30.0
-"""What a curve that is given counts for beside the samples, in samples."""
+PRIOR = 6.0
+"""How firmly curves are believed before anything is seen: slope and intercept of the odds stray by .4 (1 / sqrt of it)
+from collection to collection."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Top answers of Q queries: their ``scores`` (Q,).
+
+    ``right`` (Q,): whether the answer is the query's source; ``has_copy`` (Q,): whether the collection holds that.
+    """
+
+    scores: npt.NDArray[np.floating[Any]]
+    right: npt.NDArray[np.bool_]
+    has_copy: npt.NDArray[np.bool_]
+
+    def weights(self, share: float) -> Floats:
+        """(Q,), of sum 1, such that ``share`` of the queries have a copy. Raises ``InvalidArgument`` for too few."""
+        present = self.has_copy
+        if min(present.sum(), (~present).sum()) < LEAST_SAMPLES:
+            raise InvalidArgument(
+                f"got {present.sum()} queries with a copy and {(~present).sum()} without, a calibration needs at least "
+                f"{LEAST_SAMPLES} of each; add pictures"
+            )
+        return np.asarray(np.where(present, share / present.sum(), (1 - share) / (~present).sum()))
+
+
+@dataclass(frozen=True)
+class Line:
+    """Log odds as ``slope`` times x plus ``intercept``."""
+
+    slope: float
+    intercept: float
 
 
 @dataclass(frozen=True)
@@ -96,60 +127,65 @@ def by_effort(data: Mapping[str, Any]) -> dict[Effort, Calibration]:
 
 
 def fit(
-    scores: npt.ArrayLike,
-    right: npt.ArrayLike,
-    has_copy: npt.ArrayLike,
+    answers: Answers,
     share: float = 0.5,
     seed: int = 0,
     source: str = "index",
     curve: Curve | None = None,
+    line: Line | None = None,
 ) -> Calibration:
-    """Fit a calibration to the top answers of Q queries.
+    """Fit a calibration to top answers, weighted so that ``share`` of the queries have a copy.
 
-    ``scores`` (Q,) of the top answers; ``right`` (Q,) whether the answer is the query's source; ``has_copy`` (Q,)
-    whether the collection holds the source at all. Queries are weighted so that ``share`` of them have a copy.
-    Logistic regression on the score (Platt 1999), or on what ``curve`` makes of it; thresholds from the weighted
-    precision of the same answers, their interval from resampling the queries. Raises ``InvalidArgument`` for too
-    few queries of either kind.
+    ``line`` on the odds of ``curve``, where both are given; else logistic regression on the score (Platt 1999), or on
+    what ``curve`` makes of it. Thresholds from the weighted precision of the same answers, their interval from
+    resampling the queries. Raises ``InvalidArgument`` for too few queries of either kind.
     """
-    s, y, present = (np.asarray(values, kind) for values, kind in ((scores, float), (right, bool), (has_copy, bool)))
-    if min(present.sum(), (~present).sum()) < LEAST_SAMPLES:
-        raise InvalidArgument(
-            f"got {present.sum()} queries with a copy and {(~present).sum()} without, a calibration needs at least "
-            f"{LEAST_SAMPLES} of each; add pictures"
-        )
-    weights = np.where(present, share / present.sum(), (1 - share) / (~present).sum())
-    slope, intercept = _line(s, y, weights) if curve is None else _logistic(curve(s), y, weights, PRIOR)
+    weights = answers.weights(share)
+    s, y = np.asarray(answers.scores, np.float64), answers.right
+    if line is None:
+        line = _line(s, y, weights) if curve is None else adapted([(answers, curve)], share)
     rng = np.random.default_rng(seed)
-    draws = [_resampled(present, rng) for _ in range(RESAMPLES)]
+    draws = [_resampled(answers.has_copy, rng) for _ in range(RESAMPLES)]
     thresholds = []
     for precision in PRECISIONS:
         spread = [_threshold(s[rows], y[rows], weights[rows], precision) for rows in draws]
         low, high = (float(value) for value in np.quantile(spread, (0.025, 0.975)))
         thresholds.append(Threshold(precision, _threshold(s, y, weights, precision), low, high))
-    return Calibration(slope, intercept, share, len(s), tuple(thresholds), source, curve)
+    return Calibration(line.slope, line.intercept, share, len(s), tuple(thresholds), source, curve)
+
+
+def adapted(seen: Sequence[tuple[Answers, Curve]], share: float = 0.5) -> Line:
+    """One line on the odds of all curves: how a collection differs from those that the curves were learned on.
+
+    The answers are the same queries' with each effort, perhaps fewer of some, so each effort adds to the evidence no
+    more than its share.
+    """
+    odds = np.concatenate([curve(answers.scores) for answers, curve in seen])
+    right = np.concatenate([answers.right for answers, _ in seen])
+    counts = [len(answers.scores) for answers, _ in seen]
+    weights = [answers.weights(share) * count for (answers, _), count in zip(seen, counts, strict=True)]
+    return _logistic(odds, right, np.concatenate(weights), PRIOR, max(counts) / sum(counts))
 
 
 def _bent(scores: npt.ArrayLike, curve: Curve | None) -> Floats:
     return np.asarray(scores, np.float64) if curve is None else curve(scores)
 
 
-def _line(s: Floats, y: npt.NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
-    """Slope and intercept on the scores themselves, which are standardised meanwhile."""
+def _line(s: Floats, y: npt.NDArray[np.bool_], weights: Floats) -> Line:
+    """On the scores themselves, which are standardised meanwhile."""
     centre, scale = float(np.average(s, weights=weights)), float(s.std() or 1.0)
-    slope, intercept = _logistic((s - centre) / scale, y, weights, prior=1e-3)
-    return slope / scale, intercept - slope * centre / scale
+    found = _logistic((s - centre) / scale, y, weights * len(s), prior=1e-3)
+    return Line(found.slope / scale, found.intercept - found.slope * centre / scale)
 
 
-def _logistic(values: Floats, y: npt.NDArray[np.bool_], weights: Floats, prior: float) -> tuple[float, float]:
+def _logistic(values: Floats, y: npt.NDArray[np.bool_], weights: Floats, prior: float, each: float = 1.0) -> Line:
     """Slope and intercept of greatest weighted likelihood, by Newton's method; Platt's targets keep the slope finite.
 
-    ``prior`` observations speak for slope 1 and intercept 0.
+    Both are normal around 1 and 0 beforehand, of variance 1 / ``prior``. An answer is ``each`` pieces of evidence.
     """
-    target = np.where(y, 1 - 1 / (y.sum() + 2), 1 / ((~y).sum() + 2))
+    target, w = np.where(y, 1 - 1 / (each * y.sum() + 2), 1 / (each * (~y).sum() + 2)), each * weights
     x = np.stack([values, np.ones_like(values)], axis=1)
     start = beta = np.array([1.0, 0.0])
-    w = weights * len(values)
     for _ in range(50):
         p = _sigmoid(x @ beta)
         gradient = x.T @ (w * (p - target)) + prior * (beta - start)
@@ -158,7 +194,7 @@ def _logistic(values: Floats, y: npt.NDArray[np.bool_], weights: Floats, prior: 
         beta = beta - step.clip(-2, 2)
         if np.abs(step).max() < 1e-9:
             break
-    return max(float(beta[0]), 1e-6), float(beta[1])
+    return Line(max(float(beta[0]), 1e-6), float(beta[1]))
 
 
 def _threshold(s: Floats, y: npt.NDArray[np.bool_], weights: Floats, precision: float) -> float:

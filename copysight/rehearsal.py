@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +11,13 @@ from PIL import Image
 from copysight import calibration, edits, scoring
 from copysight import curve as curves
 from copysight import looks as looking
-from copysight.calibration import Calibration
+from copysight.calibration import Answers, Calibration
 from copysight.curve import Curve
-from copysight.looks import EFFORTS, Effort, Look
+from copysight.looks import EFFORTS, Effort
 
+SAMPLE, THOROUGH, LEAST = 500, 200, 100
+"""Pictures of a collection that are edited, those whose copies are looked at with high effort, too (which finds little
+that differs and costs thrice as much), and pictures below which a collection says too little."""
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 ALIKE = 0.9
@@ -33,23 +35,6 @@ class Copy:
     others: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Observations:
-    """What came out on top for Q queries: ``scores`` (Q,), ``right`` (Q,), and ``has_copy`` (Q,): was there a copy."""
-
-    scores: Float
-    right: npt.NDArray[np.bool_]
-    has_copy: npt.NDArray[np.bool_]
-
-    def calibration(self, share: float = 0.5, source: str = "index", curve: Curve | None = None) -> Calibration:
-        """What these scores mean: see ``calibration.fit``. Raises ``InvalidArgument`` for too few."""
-        return calibration.fit(self.scores, self.right, self.has_copy, share, source=source, curve=curve)
-
-    def curve(self) -> Curve | None:
-        """The shape of the way from score to odds; None for too few observations."""
-        return curves.fit(self.scores, self.right)
-
-
 def rehearse(
     pictures: Sequence[Image.Image],
     sources: Ints,
@@ -57,35 +42,56 @@ def rehearse(
     background: Float,
     embed: Callable[[Sequence[Image.Image]], Float],
     rng: Generator,
-    efforts: Sequence[Effort] = EFFORTS,
-) -> dict[Effort, Observations]:
-    """Edit M ``pictures`` and ask for them among ``vectors`` (N, D), with each effort: 2 M observations, see below.
+    thorough: int | None = None,
+) -> dict[Effort, Answers]:
+    """Edit M ``pictures`` and ask for them among ``vectors`` (N, D), with each effort: 2 M answers, see below.
 
     ``sources`` (M,) are the pictures' rows in ``vectors``; ``background`` (K, D) serves normalisation; ``embed`` gives
-    unit rows (L, D).
+    unit rows (L, D). Of the copies ``thorough`` are looked at with high effort, too; None: all.
     """
     made = copies(pictures, rng)
     shown = sources[np.array([[number, *copy.others] for number, copy in enumerate(made)])]
-    seen = [looking.looks(copy.pixels, max(efforts, key=EFFORTS.index)) for copy in made]
+    deep = np.linspace(0, len(made) - 1, min(thorough or len(made), len(made))).round().astype(np.int64)
+    efforts = np.full(len(made), EFFORTS.index("normal"))
+    efforts[deep] = EFFORTS.index("high")
+    seen = [looking.looks(copy.pixels, EFFORTS[effort]) for copy, effort in zip(made, efforts, strict=True)]
     owners = np.repeat(np.arange(len(seen)), [len(some) for some in seen])
     flat = [look for some in seen for look in some]
     queries = embed([look.pixels for look in flat])
     handicaps = scoring.offsets(queries, background) + np.array([look.handicap for look in flat], np.float32)
-    rows = {effort: _rows(flat, effort) for effort in efforts}
-    return {
-        effort: observe(queries[chosen], owners[chosen], shown, vectors, handicaps[chosen])
-        for effort, chosen in rows.items()
-    }
+    found = {}
+    for effort in EFFORTS:
+        asked = np.flatnonzero(efforts >= EFFORTS.index(effort))
+        chosen = np.array([looking.within(look, effort) for look in flat]) & np.isin(owners, asked)
+        numbers = np.searchsorted(asked, owners[chosen])
+        found[effort] = observe(queries[chosen], numbers, shown[asked], vectors, handicaps[chosen])
+    return found
 
 
 def calibrations(
-    seen: Mapping[Effort, Observations],
+    seen: Mapping[Effort, Answers],
     curves: Mapping[Effort, Curve | None],
     share: float = 0.5,
     source: str = "index",
-) -> dict[str, Any]:
-    """What becomes of a rehearsal: a calibration for each effort, as JSON. Raises ``InvalidArgument`` for too few."""
-    return {effort: one.calibration(share, source, curves.get(effort)).to_json() for effort, one in seen.items()}
+) -> dict[Effort, Calibration]:
+    """What becomes of a rehearsal: a calibration for each effort. Raises ``InvalidArgument`` for too few answers.
+
+    Where curves are known, one line suits all efforts to the collection: it differs from others by its strangers,
+    however hard one looks.
+    """
+    known = {effort: curve for effort in seen if (curve := curves.get(effort)) is not None}
+    if not known:
+        return {effort: calibration.fit(one, share, source=source) for effort, one in seen.items()}
+    line = calibration.adapted([(seen[effort], curve) for effort, curve in known.items()], share)
+    return {
+        effort: calibration.fit(seen[effort], share, source=source, curve=curve, line=line)
+        for effort, curve in known.items()
+    }
+
+
+def shapes(seen: Mapping[Effort, Answers]) -> dict[Effort, Curve | None]:
+    """The shape of the way from score to odds for each effort; None for too few answers."""
+    return {effort: curves.fit(one.scores, one.right) for effort, one in seen.items()}
 
 
 def copies(pictures: Sequence[Image.Image], rng: Generator) -> list[Copy]:
@@ -93,13 +99,13 @@ def copies(pictures: Sequence[Image.Image], rng: Generator) -> list[Copy]:
     return [_copy(pictures, number, rng) for number in range(len(pictures))]
 
 
-def observe(queries: Float, owners: Ints, shown: Ints, vectors: Float, handicaps: Float) -> Observations:
+def observe(queries: Float, owners: Ints, shown: Ints, vectors: Float, handicaps: Float) -> Answers:
     """Ask twice for each of M copies, in the collection as it is and in the collection without their source.
 
     ``queries`` (L, D) are the embeddings of looks at the copies numbered ``owners`` (L,), ``handicaps`` (L,) what is
     taken from a look's similarities. ``shown`` (M, 1 + others) are rows in ``vectors`` (N, D): the source that a copy
     was made from, then others that it shows. Whatever is like one of these is no stranger, and left out of both.
-    Gives 2 M observations; a tie of source and stranger counts as wrong.
+    Gives 2 M answers; a tie of source and stranger counts as wrong.
     """
     originals = vectors[shown[:, 0]]
     strangers = np.full(len(queries), -1.0, np.float32)
@@ -112,15 +118,11 @@ def observe(queries: Float, owners: Ints, shown: Ints, vectors: Float, handicaps
     own = looking.best(np.einsum("ld,ld->l", queries, originals[owners]) - handicaps, owners, len(shown))
     other = looking.best(strangers - handicaps, owners, len(shown))
     nobody = np.zeros(len(shown), np.bool_)
-    return Observations(
+    return Answers(
         scores=np.concatenate([np.maximum(own, other), other]),
         right=np.concatenate([own > other, nobody]),
         has_copy=np.concatenate([~nobody, nobody]),
     )
-
-
-def _rows(flat: Sequence[Look], effort: Effort) -> Ints:
-    return np.flatnonzero([looking.within(look, effort) for look in flat])
 
 
 def _copy(pictures: Sequence[Image.Image], number: int, rng: Generator) -> Copy:

@@ -1,8 +1,7 @@
-"""``evaluate copy``: edited copies among strangers, counted as ISC2021 does (Douze et al. 2021; Pizzi et al. 2022)."""
+"""``evaluate copy``: edited copies among strangers; figures, the calibration's error, and baselines beside them."""
 
-import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,34 +10,37 @@ import numpy as np
 import numpy.typing as npt
 from PIL.Image import Image as Picture
 
-from copysight import rehearsal
+from copysight import looks, rehearsal
 from copysight.calibration import Calibration
-from copysight.errors import InvalidArgument
 from copysight.images import decode
-from copysight.looks import EFFORTS, USUAL, Effort, best, looks
+from copysight.looks import EFFORTS, USUAL, Effort, best
 from copysight.scan import Entry, scan
 from copysight.scoring import normalise
-from evaluation import backbone, copydays_folder, metrics, reliability
+from evaluation import backbone, copydays_folder, isc, reliability
 from evaluation.extract import Extractor, each, extract, extractor
+from evaluation.isc import Figures, Truth
 from evaluation.reliability import Reliability
 from evaluation.report import show
 
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 EXISTING = click.Path(exists=True, path_type=Path)
-COLUMNS = ("query_id", "reference_id", "level")
-PER_QUERY = 10
 BACKGROUND = 4000
-SAMPLE, LEAST = 300, 100
-"""Pictures that a calibration is fitted on, and below which a collection says too little."""
 
 
 @dataclass(frozen=True)
-class Truth:
-    """For each query (by id) its reference, '' if it has none, and its level."""
+class Bench:
+    """Folders or tar files of a collection and of queries, and what is known of them.
 
-    references: Mapping[str, str]
-    levels: Mapping[str, str]
+    ``background``: pictures like none of these, in place of those of a bundle. ``share``: the assumed share of queries
+    with a copy.
+    """
+
+    references: Path
+    queries: Path
+    truth: Truth
+    background: Path | None
+    share: float
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,29 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Micro average precision, recall at 90 % precision with its threshold, recall at rank 1 by level."""
+class Stated:
+    """A calibration ``fitted`` on the references' own pictures, and how ``reliable`` it is on the queries."""
 
-    micro_ap: float
-    recall_at_p90: float
-    threshold_at_p90: float
-    recall_at_1: dict[str, float]
+    fitted: Calibration
+    reliable: Reliability
+
+
+@dataclass(frozen=True)
+class Result:
+    """Figures without and, where there is a background, with score normalisation; then also a calibration."""
+
+    raw: Figures
+    normalized: Figures | None = None
+    stated: Stated | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """``raw``, ``normalized``, ``calibration``; what is not there is left out."""
+        found: dict[str, Any] = {"raw": asdict(self.raw)}
+        if self.normalized is not None:
+            found["normalized"] = asdict(self.normalized)
+        if self.stated is not None:
+            found["calibration"] = asdict(self.stated.reliable) | {"fitted": self.stated.fitted.to_json()}
+        return found
 
 
 @click.command()
@@ -76,13 +94,21 @@ class Figures:
 @click.option("--ground-truth", type=EXISTING, help="CSV: query_id, reference_id (or empty), level.")
 @click.option("--copydays", "folder", type=EXISTING, help="Instead of these three: a folder in Copydays's layout.")
 @click.option("--distractors", type=EXISTING, help="Copydays: pictures beside the originals.")
-@click.option("--whitening", type=EXISTING, help="Copydays: pictures, neither of these, that a whitening learns from.")
-@click.option("--centred", is_flag=True, help="Copydays: directions of the whitening from the covariance.")
+@click.option("--whitening", type=EXISTING, help="Pictures, none of these, that a whitening learns from.")
+@click.option("--centred", is_flag=True, help="Directions of the whitening from the covariance.")
+@click.option("--dimensions", type=click.IntRange(1), help="Main directions of the whitening to keep. Default: all.")
 @click.option("--size", type=click.IntRange(32), help="Copydays: [CLS; GeM] at this size by weights; DINO: 320.")
 @click.option("--background", type=EXISTING, help="Pictures like none of these. Default: the bundle's background.")
 @click.option("--variant", default="fp32", show_default=True, help="Precision of the bundle's embedding.")
 @click.option("--effort", type=click.Choice(EFFORTS), help="How hard to look. Default: normal; low without a bundle.")
-@click.option("--share", default=0.5, show_default=True, help="Assumed share of queries with a copy (calibration).")
+@click.option(
+    "--share",
+    default=0.5,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Assumed share of queries with a copy (calibration).",
+)
+@click.option("--beside", multiple=True, help="Another source for the same table: pdq, say. May be repeated.")
 @click.option("--diagram", type=click.Path(path_type=Path), help="Draw the reliability diagram into this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def copy(
@@ -94,11 +120,13 @@ def copy(
     distractors: Path | None,
     whitening: Path | None,
     centred: bool,
+    dimensions: int | None,
     size: int | None,
     background: Path | None,
     variant: str,
     effort: Effort | None,
     share: float,
+    beside: tuple[str, ...],
     diagram: Path | None,
     as_json: bool,
 ) -> None:
@@ -118,60 +146,53 @@ def copy(
         return
     if references is None or queries is None or ground_truth is None:
         raise click.UsageError("name --references, --queries and --ground-truth, or a --copydays folder")
+    bench = Bench(references, queries, isc.read_truth(ground_truth), background, share)
     chosen: Effort = effort or (USUAL if how.background is not None else "low")
-    isc(
-        source, how, references, queries, read_truth(ground_truth), background, chosen, share, diagram, variant, as_json
-    )
+    if whitening is not None:
+        how = whitened(how, whitening, centred, dimensions)
+    result = measure(bench, how, chosen)
+    others = {name: measure(bench, extractor(name), "low") for name in beside}
+    if diagram is not None and result.stated is not None:
+        reliability.draw(result.stated.reliable.bins, diagram)
+    report = {"source": source, "variant": variant, "effort": chosen, **result.to_json()}
+    report |= {"beside": {name: other.to_json() for name, other in others.items()}} if others else {}
+    levels = sorted(result.raw.recall_at_1)
+    header = ("source", "scores", "micro-AP", "R@P90", *(f"R@1 {level}" for level in levels))
+    rows = [row for name, one in {source: result, **others}.items() for row in _rows(name, one, levels)]
+    show(report, header, rows, as_json)
+    if result.stated is not None and not as_json:
+        reliable = result.stated.reliable
+        click.echo(
+            f"calibration: expected error {reliable.expected_calibration_error:.3f}, "
+            f"worst of {len(reliable.bins)} bins {reliable.worst:.3f}"
+        )
 
 
-def _copydays(
-    folder: Path, how: Extractor, distractors: Path | None, whitening: Path | None, centred: bool
-) -> copydays_folder.Figures:
-    pictures = copydays_folder.load(folder)
-    learned = copydays_folder.learn(scan(whitening).entries, how, centred) if whitening is not None else None
-    return copydays_folder.measure(pictures, how, scan(distractors).entries if distractors is not None else (), learned)
+def measure(bench: Bench, how: Extractor, effort: Effort) -> Result:
+    """Ask for every query among the references. Raises ``InvalidArgument`` where the truth does not fit them."""
+    asked, kept = look(how, bench.queries, effort), describe(how, bench.references, "references")
+    bench.truth.check(asked.ids, kept.ids)
+    similarities = asked.vectors @ kept.vectors.T - asked.handicaps[:, None]
+    raw = isc.measure(best(similarities, asked.owners, len(asked.ids)), asked.ids, kept.ids, bench.truth)
+    around = how.background
+    if bench.background is not None:
+        around = describe(how, bench.background, "background", BACKGROUND).vectors
+    if around is None:
+        return Result(raw)
+    scores = best(normalise(similarities, asked.vectors, around), asked.owners, len(asked.ids))
+    normalized = isc.measure(scores, asked.ids, kept.ids, bench.truth)
+    if len(kept.ids) < rehearsal.LEAST or how.looks is not looks.looks:  # a rehearsal looks as searches do
+        return Result(raw, normalized)
+    fitted = _calibration(how, bench.references, kept, around, effort, bench.share)
+    return Result(raw, normalized, Stated(fitted, _reliability(fitted, scores, asked.ids, kept.ids, bench.truth)))
 
 
-def isc(
-    source: str,
-    how: Extractor,
-    references: Path,
-    queries: Path,
-    truth: Truth,
-    background: Path | None,
-    effort: Effort,
-    share: float,
-    diagram: Path | None,
-    variant: str,
-    as_json: bool,
-) -> None:
-    """Figures in the manner of ISC2021, printed."""
-    asked, kept = look(how, queries, effort), describe(how, references, "references")
-    _check(truth, asked.ids, kept.ids)
-    count, similarities = len(asked.ids), asked.vectors @ kept.vectors.T - asked.handicaps[:, None]
-    found = {"raw": measure(best(similarities, asked.owners, count), asked.ids, kept.ids, truth)}
-    around = how.background if background is None else describe(how, background, "background", BACKGROUND).vectors
-    report: dict[str, Any] = {"source": source, "variant": variant, "effort": effort}
-    if around is not None:
-        scores = best(normalise(similarities, asked.vectors, around), asked.owners, count)
-        found["normalized"] = measure(scores, asked.ids, kept.ids, truth)
-        if len(kept.ids) >= LEAST:
-            calibration = _calibration(how, references, kept, around, effort, share)
-            reliable = _reliability(calibration, scores, asked.ids, kept.ids, truth)
-            report["calibration"] = asdict(reliable) | {"fitted": calibration.to_json()}
-            if diagram is not None:
-                reliability.draw(reliable.bins, diagram)
-    report |= {name: asdict(figures) for name, figures in found.items()}
-    levels = sorted(next(iter(found.values())).recall_at_1)
-    rows = [
-        [name, figures.micro_ap, figures.recall_at_p90, *(figures.recall_at_1[level] for level in levels)]
-        for name, figures in found.items()
-    ]
-    show(report, ("scores", "micro-AP", "R@P90", *(f"R@1 {level}" for level in levels)), rows, as_json)
-    if "calibration" in report and not as_json:
-        error = report["calibration"]["expected_calibration_error"]
-        worst = max(abs(one["stated"] - one["share"]) for one in report["calibration"]["bins"])
-        click.echo(f"calibration: expected error {error:.3f}, worst of {reliability.BINS} bins {worst:.3f}")
+def whitened(how: Extractor, pictures: Path, centred: bool, dimensions: int | None) -> Extractor:
+    """The same source, followed by a whitening that is learned from pictures, to its first ``dimensions``."""
+    learned = copydays_folder.learn(scan(pictures).entries, how, centred).first(dimensions)
+    around = None if how.background is None else learned.apply(how.background)
+    of = lambda picture: learned.apply(how.of(picture)[None])[0]  # noqa: E731 - an argument, named
+    return replace(how, name=f"{how.name}, whitened", of=of, background=around, curves={})
 
 
 def describe(how: Extractor, pictures: Path, note: str, most: int | None = None) -> Described:
@@ -188,7 +209,7 @@ def look(how: Extractor, pictures: Path, effort: Effort) -> Asked:
     """The queries of a folder or tar file, looked at with an effort."""
 
     def seen(picture: Picture) -> tuple[Float, list[float]]:
-        found = looks(picture, effort)
+        found = how.looks(picture, effort)
         return np.stack([how.of(one.pixels) for one in found]), [one.handicap for one in found]
 
     entries: Sequence[Entry] = scan(pictures).entries
@@ -199,83 +220,41 @@ def look(how: Extractor, pictures: Path, effort: Effort) -> Asked:
     return Asked(tuple(names), np.concatenate([vectors for vectors, _ in rows]), owners, handicaps)
 
 
+def _copydays(
+    folder: Path, how: Extractor, distractors: Path | None, whitening: Path | None, centred: bool
+) -> copydays_folder.Figures:
+    pictures = copydays_folder.load(folder)
+    learned = copydays_folder.learn(scan(whitening).entries, how, centred) if whitening is not None else None
+    return copydays_folder.measure(pictures, how, scan(distractors).entries if distractors is not None else (), learned)
+
+
+def _rows(name: str, result: Result, levels: Sequence[str]) -> list[list[object]]:
+    """Lines of the table: one of raw, one of normalised scores."""
+    both = {"raw": result.raw, "normalized": result.normalized}
+    return [
+        [name, scores, one.micro_ap, one.recall_at_p90, *(one.recall_at_1[level] for level in levels)]
+        for scores, one in both.items()
+        if one is not None
+    ]
+
+
 def _calibration(
     how: Extractor, references: Path, kept: Described, background: Float, effort: Effort, share: float
 ) -> Calibration:
     """As the batch job fits it: a sample of the references is edited, and asked for among the references."""
     rng = np.random.default_rng(0)
     entries = {PurePosixPath(entry.key).stem: entry for entry in scan(references).entries}
-    rows = np.sort(rng.choice(len(kept.ids), min(SAMPLE, len(kept.ids)), replace=False))
+    rows = np.sort(rng.choice(len(kept.ids), min(rehearsal.SAMPLE, len(kept.ids)), replace=False))
     pictures = [decode(entries[kept.ids[row]].read()).pixels for row in rows]
     embed = lambda copies: np.stack([how.of(one) for one in copies])  # noqa: E731 - an argument, named
-    seen = rehearsal.rehearse(pictures, rows, kept.vectors, background, embed, rng, (effort,))
-    return seen[effort].calibration(share, curve=how.curves.get(effort))
+    seen = rehearsal.rehearse(pictures, rows, kept.vectors, background, embed, rng, rehearsal.THOROUGH)
+    return rehearsal.calibrations(seen, how.curves, share)[effort]
 
 
 def _reliability(
     calibration: Calibration, scores: Float, queries: Sequence[str], references: Sequence[str], truth: Truth
 ) -> Reliability:
     """Of the top answers: stated probability against whether they are the query's reference."""
-    best = scores.argmax(axis=1)
-    right = [references[int(place)] == truth.references[name] for place, name in zip(best, queries, strict=True)]
+    first = scores.argmax(axis=1)
+    right = [references[int(place)] == truth.references[name] for place, name in zip(first, queries, strict=True)]
     return reliability.reliability(calibration.probability(scores.max(axis=1)), right)
-
-
-def read_truth(path: Path) -> Truth:
-    """Read the ground truth. Raises ``InvalidArgument`` for a file without the columns, or with a query twice."""
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        if missing := set(COLUMNS) - set(reader.fieldnames or ()):
-            raise InvalidArgument(f"{path} has no column {', '.join(sorted(missing))}; needed are {', '.join(COLUMNS)}")
-        rows = list(reader)
-    references = {row["query_id"]: row["reference_id"] for row in rows}
-    if len(references) != len(rows):
-        raise InvalidArgument(f"{path} names a query twice; each needs one line")
-    return Truth(references, {row["query_id"]: row["level"] for row in rows})
-
-
-def measure(scores: Float, queries: Sequence[str], references: Sequence[str], truth: Truth) -> Figures:
-    """Figures of a score matrix (Q, R), larger for likelier."""
-    places = {name: place for place, name in enumerate(references)}
-    wanted = np.array([places.get(truth.references[name], -1) for name in queries])
-    positives = int((wanted >= 0).sum())
-    rows, columns = _candidates(scores, min(scores.size, PER_QUERY * len(queries)))
-    correct = wanted[rows] == columns
-    ranked = metrics.curve(correct, scores[rows, columns].astype(np.float64), positives)
-    point = metrics.recall_at_precision(ranked, 0.9)
-    return Figures(
-        micro_ap=metrics.average_precision(ranked),
-        recall_at_p90=point.recall,
-        threshold_at_p90=point.threshold,
-        recall_at_1=_recall_at_1(scores, wanted, [truth.levels[name] for name in queries]),
-    )
-
-
-def _candidates(scores: Float, count: int) -> tuple[Ints, Ints]:
-    """Rows and columns of the ``count`` best pairs over all queries."""
-    flat = np.argpartition(-scores, count - 1, axis=None)[:count]
-    rows, columns = np.unravel_index(flat, scores.shape)
-    return rows.astype(np.int64), columns.astype(np.int64)
-
-
-def _recall_at_1(scores: Float, wanted: Ints, levels: Sequence[str]) -> dict[str, float]:
-    """Share of the queries of each level whose reference scores above every other; a tie counts as missed."""
-    found: dict[str, list[bool]] = {}
-    for row, place, level in zip(scores, wanted, levels, strict=True):
-        if place >= 0:
-            others = np.delete(row, place)
-            found.setdefault(level, []).append(bool(len(others) == 0 or row[place] > others.max()))
-    return {level: float(np.mean(hits)) for level, hits in found.items()}
-
-
-def _check(truth: Truth, queries: Sequence[str], references: Sequence[str]) -> None:
-    if unknown := set(queries) - truth.references.keys():
-        raise InvalidArgument(
-            f"the ground truth has no line for {len(unknown)} of {len(queries)} queries ({min(unknown)}, say); "
-            "give the file that belongs to these pictures"
-        )
-    named = {truth.references[name] for name in queries} - {""}
-    if absent := named - set(references):
-        raise InvalidArgument(
-            f"{len(absent)} references of the ground truth are not among the pictures ({min(absent)}, say); give all"
-        )

@@ -24,10 +24,14 @@ FLOOR = 1e-5
 
 @dataclass(frozen=True)
 class Whitening:
-    """Subtract ``mean`` (D,), multiply with ``projection`` (D, D) from the right: the largest direction first."""
+    """Subtract ``mean`` (D,), multiply with ``projection`` (d, D) from the right: the largest direction first."""
 
     mean: Float
     projection: Float
+
+    def first(self, count: int | None) -> "Whitening":
+        """To the ``count`` largest directions alone; None: to all."""
+        return Whitening(self.mean, self.projection[:count])
 
     def apply(self, features: Float) -> Float:
         """(N, D) whitened, rows of length 1."""

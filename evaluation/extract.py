@@ -1,7 +1,6 @@
 """Pictures to features: by a bundle, or by what plain pixels give, as a floor to compare with."""
 
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,7 +10,6 @@ import click
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from tqdm import tqdm
 
 from copysight import bundle as bundles
 from copysight import scoring
@@ -19,7 +17,8 @@ from copysight.curve import Curve
 from copysight.embedder import Embedder, Runtime
 from copysight.errors import NoPictures, PictureError
 from copysight.images import decode
-from copysight.looks import Effort
+from copysight.looks import Effort, Look, looks
+from copysight.progress import watched
 from copysight.scan import Entry
 from evaluation import hashes
 
@@ -27,13 +26,17 @@ Float = npt.NDArray[np.float32]
 T = TypeVar("T")
 SIDE = 32
 BINS = 8
+POWER = 4.0
+"""Exponent of the generalised mean of patches, as DINO's copy detection has it (Caron et al. 2021, section 4.1)."""
+PATCHES = ":patches"
 
 
 @dataclass(frozen=True)
 class Extractor:
     """``of`` maps an RGB picture to (D,) float32 of length 1; ``at_least``: the shortest side that it needs.
 
-    ``background`` (M, D) and ``curves``: what a bundle brings for score normalisation and for calibrations.
+    ``background`` (M, D) and ``curves``: what a bundle brings for score normalisation and for calibrations. ``looks``:
+    how a query is looked at.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Extractor:
     of: Callable[[Image.Image], Float]
     background: Float | None = None
     curves: Mapping[Effort, Curve | None] = field(default_factory=dict)
+    looks: Callable[[Image.Image, Effort], list[Look]] = looks
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,10 @@ class Features:
 
 
 def extractor(source: str, variant: str = "fp32") -> Extractor:
-    """A bundle (a folder, or ``default``) in one of its precisions; or ``pixels``, ``colours``, ``phash``, ``pdq``.
+    """A bundle (a folder, or ``default``) in one of its precisions, or another description of pictures by name.
 
-    Raises ``BundleError``.
+    ``pixels``, ``colours``, ``phash``, ``pdq``; ``pdq8`` asks for each query in its eight turns and mirrors;
+    ``BUNDLE:patches`` is the generalised mean of the patches that a bundle gives. Raises ``BundleError``.
     """
     if source == "pixels":
         return Extractor("pixels", SIDE, pixels)
@@ -62,6 +67,11 @@ def extractor(source: str, variant: str = "fp32") -> Extractor:
         return Extractor("colours", SIDE, colours)
     if source in hashes.BY_NAME:
         return Extractor(source, hashes.SIDE, hashes.BY_NAME[source])
+    if source == "pdq8":
+        return Extractor(source, hashes.SIDE, hashes.pdq, looks=lambda picture, _: hashes.turns(picture))
+    if source.endswith(PATCHES):
+        bundle = bundles.load(source.removesuffix(PATCHES))
+        return Extractor(f"{bundle.name}{PATCHES}", bundle.at_least, _patches(Embedder(bundle)))
     bundle = bundles.load(source)
     embedder = Embedder(bundle, Runtime(variant=variant))
     background = bundle.background_vectors() if bundle.background is not None else None
@@ -91,8 +101,7 @@ def each(
             return None
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        bar = tqdm(pool.map(one, entries), total=len(entries), desc=note, disable=not sys.stderr.isatty())
-        found = list(bar)
+        found = list(watched(pool.map(one, entries), len(entries), note))
     made = [one for one in found if one is not None]
     if not made:
         raise NoPictures(f"none of the {len(entries)} pictures of {note} can be read; see the lines above")
@@ -110,6 +119,16 @@ def colours(picture: Image.Image) -> Float:
     values = np.asarray(picture.resize((4 * SIDE, 4 * SIDE), Image.Resampling.BILINEAR)).reshape(-1, 3) // (256 // BINS)
     numbers = values.astype(np.int64) @ np.array([BINS * BINS, BINS, 1])
     return _unit(np.sqrt(np.bincount(numbers, minlength=BINS**3)).astype(np.float32))
+
+
+def _patches(embedder: Embedder) -> Callable[[Image.Image], Float]:
+    def of(picture: Image.Image) -> Float:
+        patches = embedder.run([embedder.prepare(picture, ("patches",))], ("patches",)).patches
+        if patches is None:
+            raise embedder.bundle.missing("patches")
+        return _unit(np.power(patches[0].clip(1e-6), POWER).mean(axis=0) ** (1 / POWER))
+
+    return of
 
 
 def _unit(vector: Float) -> Float:

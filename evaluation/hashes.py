@@ -7,6 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from copysight.errors import InvalidArgument
+from copysight.looks import Look
 
 Float = npt.NDArray[np.float32]
 SIDE = 64
@@ -30,6 +31,13 @@ def pdq(picture: Image.Image) -> Float:
         raise InvalidArgument("the row `pdq` needs the package pdqhash; install it, or leave the row out") from error
     bits, _quality = pdqhash.compute(np.asarray(picture))
     return _unit(np.asarray(bits, bool))
+
+
+def turns(picture: Image.Image) -> list[Look]:
+    """A picture in its four quarter turns and their mirrors: what a hash without invariance must be asked for."""
+    both = (picture, picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    quarters = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
+    return [Look(one) for side in both for one in (side, *(side.transpose(turn) for turn in quarters))]
 
 
 BY_NAME: Mapping[str, Callable[[Image.Image], Float]] = {"phash": phash, "pdq": pdq}

@@ -27,6 +27,11 @@ class Reliability:
     expected_calibration_error: float
     bins: tuple[Bin, ...]
 
+    @property
+    def worst(self) -> float:
+        """The largest difference of a bin between what is stated and what is true."""
+        return max(abs(one.stated - one.share) for one in self.bins)
+
 
 def reliability(stated: npt.ArrayLike, right: npt.ArrayLike, bins: int = BINS) -> Reliability:
     """From probabilities (Q,) and whether each answer was right (Q,); fewer than ``bins`` answers make fewer bins."""

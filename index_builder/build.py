@@ -49,7 +49,7 @@ def build(plan: Plan, progress: Progress) -> Summary:
             committed = _commit(work)
             _check_any(work, committed)
             if plan.publish:
-                publishing.publish_changes(index, plan.clusters, progress)
+                publishing.publish_changes(index, plan.clusters, progress, plan.share)
             staging.clear()
             summary = _summary(work, ran, committed, time.monotonic() - began)
             index.catalog.jobs.update(job, message=summary.to_json())

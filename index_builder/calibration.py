@@ -1,5 +1,6 @@
 """What the scores of an index mean, learned on edited copies of a sample of its own pictures."""
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -9,29 +10,30 @@ import numpy.typing as npt
 from PIL import Image
 
 from copysight import bundle as bundles
-from copysight import images, rehearsal, scoring
+from copysight import calibration, images, rehearsal, scoring
 from copysight.embedder import Embedder, Runtime
 from copysight.errors import PictureError
 from copysight.index import Index
+from copysight.index.generation import CALIBRATION
 from copysight.index.publish import Calibrate
 from copysight.index.writing import Contents
+from copysight.looks import USUAL
 
 Ints = npt.NDArray[np.int64]
-SAMPLE = 300
-LEAST = 100
-"""Pictures below which a collection says too little: the bundle's own calibration serves instead."""
+SHARE = 0.5
 log = logging.getLogger(__name__)
 
 
-def calibrator(index: Index, sample: int = SAMPLE, share: float = 0.5, seed: int = 0) -> Calibrate:
+def calibrator(index: Index, share: float | None = None, sample: int = rehearsal.SAMPLE, seed: int = 0) -> Calibrate:
     """The hook of ``publish``: what becomes ``calibration.json``.
 
-    ``sample`` pictures are drawn; ``share`` is the assumed share of queries with a copy in the collection. The hook
-    gives None for a collection of fewer than 100 pictures.
+    ``sample`` pictures are drawn; ``share`` is the assumed share of queries with a copy in the collection; None:
+    that of the live generation, or else half. The hook gives None for a collection of fewer than 100 pictures: the
+    calibration of the bundle serves instead.
     """
 
     def calibrate(made: Contents) -> Mapping[str, Any] | None:
-        if min(sample, len(made.ids)) < LEAST:
+        if min(sample, len(made.ids)) < rehearsal.LEAST:
             log.info("%d pictures are too few to calibrate: the calibration of the bundle serves", len(made.ids))
             return None
         rng = np.random.default_rng(seed)
@@ -39,14 +41,28 @@ def calibrator(index: Index, sample: int = SAMPLE, share: float = 0.5, seed: int
         thumbnails = _thumbnails(index, made.ids[rows])
         rows = np.asarray([row for row, picture in zip(rows, thumbnails, strict=True) if picture is not None], np.int64)
         pictures = [picture for picture in thumbnails if picture is not None]
-        if len(pictures) < LEAST:
+        if len(pictures) < rehearsal.LEAST:
             return None
         bundle = bundles.load(index.layout.bundles / made.model, verify=False)
         embedder, background = Embedder(bundle, Runtime(variant=made.variant)), bundle.background_vectors()
-        seen = rehearsal.rehearse(pictures, rows, made.vectors, background, embedder.embed_each, rng)
-        return rehearsal.calibrations(seen, scoring.curves_of(bundle), share)
+        embed, thorough = embedder.embed_each, rehearsal.THOROUGH
+        seen = rehearsal.rehearse(pictures, rows, made.vectors, background, embed, rng, thorough)
+        assumed = _live_share(index) if share is None else share
+        found = rehearsal.calibrations(seen, scoring.curves_of(bundle), assumed)
+        return {effort: one.to_json() for effort, one in found.items()}
 
     return calibrate
+
+
+def _live_share(index: Index) -> float:
+    live = index.layout.live()
+    if live is None:
+        return SHARE
+    try:
+        found = json.loads((index.layout.generations / live / CALIBRATION).read_bytes())
+    except (OSError, ValueError):  # too small for a calibration of its own, or damaged
+        return SHARE
+    return calibration.by_effort(found)[USUAL].share
 
 
 def _thumbnails(index: Index, ids: Ints) -> list[Image.Image | None]:

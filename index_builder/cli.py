@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -37,6 +38,16 @@ def as_json(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
 
 
+def share(command: F) -> F:
+    """The option of the commands that publish."""
+    return click.option(
+        "--share",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        default=None,
+        help="Assumed share of queries with a copy here, for probabilities. Default: the live generation's, or .5.",
+    )(command)
+
+
 def pictures(command: F) -> F:
     """The arguments of the commands that read pictures."""
     for option in reversed(
@@ -66,6 +77,7 @@ def pictures(command: F) -> F:
 @index.command("build")
 @pictures
 @click.option("--clusters", type=click.IntRange(1), default=None, help="How many clusters. Default: by the count.")
+@share
 def build_command(images: Path, directory: Path, originals: str, as_json: bool, **options: Any) -> None:
     """Index IMAGES, a folder tree or tar shards, and publish. A build that was stopped goes on."""
     _build(Plan(images, directory, policy=originals, **options), as_json)
@@ -117,9 +129,17 @@ def status(directory: Path, as_json: bool) -> None:
         return
     latest = found.pop("jobs")
     for name, value in found.items():
-        click.echo(f"{name:12} {value}")
+        click.echo(f"{name:12} {_in_words(name, value)}")
     for job in latest:
         click.echo(f"job {job['id']:<8} {job['kind']}: {job['state']}, {job['progress']:,} of {job['total']:,}")
+
+
+def _in_words(name: str, value: Any) -> Any:
+    """What people read more easily than the number of the JSON."""
+    if name == "built_at" and value is not None:
+        at, hours = datetime.fromtimestamp(value, UTC), (time.time() - value) / 3600
+        return f"{at:%Y-%m-%d %H:%M} UTC, {f'{hours:.1f} hours' if hours < 48 else f'{hours / 24:.0f} days'} ago"
+    return f"{value / 1e6:,.1f} MB" if name == "bytes" else value
 
 
 @index.command("verify")
@@ -140,6 +160,7 @@ def verify_command(directory: Path, as_json: bool) -> None:
 @click.option("--bundle", default=None, help="Go over to this bundle: embed every picture again from its original.")
 @click.option("--allow-missing", is_flag=True, help="With --bundle: leave out pictures whose originals are gone.")
 @click.option("--clusters", type=click.IntRange(1), default=None, help="How many clusters. Default: by the count.")
+@share
 @click.option("--type", "kind", type=click.Choice(get_args(Kind)), default=None, help="FAISS type. Default: by size.")
 @click.option("--threads", default=0, help="Threads of the model. Default: one for each core.")
 @click.option("--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
@@ -150,6 +171,7 @@ def rebuild(
     directory: Path,
     bundle: str | None,
     clusters: int | None,
+    share: float | None,
     kind: str | None,
     job: int | None,
     if_due: bool,
@@ -171,8 +193,9 @@ def rebuild(
 
         def work(hear: publishing.Hear | None = None) -> Generation:
             if bundle is None:
-                return publishing.rebuild(opened, clusters, Progress(), hear, kind)
-            return reembedding.reembed(opened, Wanted(bundle, clusters=clusters, kind=kind, **more), Progress(), hear)
+                return publishing.rebuild(opened, clusters, Progress(), hear, kind, share)
+            wanted = Wanted(bundle, clusters=clusters, kind=kind, share=share, **more)
+            return reembedding.reembed(opened, wanted, Progress(), hear)
 
         made = work() if job is None else publishing.as_job(opened, job, work)
         _tell(made.name, opened, as_json)

@@ -14,6 +14,8 @@ from index_builder.staging import Staging
 class Plan:
     """What to build. ``bundle`` None: that of the index, or the default one for a new index. ``clusters`` None: by N.
 
+    ``share``: of the queries to come, those that are taken to have a copy here; None: as before, or half.
+
     ``publish`` False leaves the new items in the delta: searchable at once, folded in by the next rebuild. ``chunk``
     is how many pictures are lost, at most, to a kill.
     """
@@ -26,6 +28,7 @@ class Plan:
     replace: bool = False
     publish: bool = True
     clusters: int | None = None
+    share: float | None = None
     threads: int = 0
     provider: str = "cpu"
     chunk: int = 256

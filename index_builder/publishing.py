@@ -12,11 +12,11 @@ Hear = Callable[[str, int, int], None]
 """Is told (stage, done, total)."""
 
 
-def publish_changes(index: Index, clusters: int | None, progress: Progress) -> None:
-    """Publish unless the live generation holds exactly what the catalog holds, and has the clusters asked for."""
-    status = index.status()
-    if status.generation is None or status.delta or status.tombstones or status.fault or clusters is not None:
-        rebuild(index, clusters, progress)
+def publish_changes(index: Index, clusters: int | None, progress: Progress, share: float | None = None) -> None:
+    """Publish unless the live generation holds exactly what the catalog holds, and has what is asked for."""
+    status, asked = index.status(), clusters is not None or share is not None
+    if status.generation is None or status.delta or status.tombstones or status.fault or asked:
+        rebuild(index, clusters, progress, share=share)
 
 
 def as_job(index: Index, job: int, work: Callable[[Hear], Generation]) -> Generation:
@@ -38,9 +38,12 @@ def rebuild(
     progress: Progress,
     hear: Hear | None = None,
     kind: str | None = None,
+    share: float | None = None,
     **more: Any,
 ) -> Generation:
     """Publish a generation of what the catalog holds, of a FAISS type by name; ``more`` as ``publish`` has it.
+
+    ``share`` is the assumed share of queries with a copy in the collection; None: that of the live generation.
 
     Raises ``PublisherBusy`` or ``GateFailed``.
     """
@@ -54,7 +57,8 @@ def rebuild(
             said.add(stage)
             progress.say(f"publish: {stage}")
 
-    return publish(index, choice=choice, clusters=clusters, calibrate=calibrator(index), progress=report, **more)
+    calibrate = calibrator(index, share)
+    return publish(index, choice=choice, clusters=clusters, calibrate=calibrate, progress=report, **more)
 
 
 def _note(index: Index, job: int, stage: str, done: int, total: int) -> None:

@@ -28,13 +28,14 @@ LOCK = "reembedding.lock"
 class Wanted:
     """Which bundle; ``allow_missing`` leaves out what has no original.
 
-    ``kind`` is a FAISS type by name; None for it and for ``clusters``, and 0 for ``threads``: as usual.
+    ``kind`` is a FAISS type by name; None for it, for ``clusters`` and ``share``, and 0 for ``threads``: as usual.
     """
 
     bundle: str
     allow_missing: bool = False
     clusters: int | None = None
     kind: str | None = None
+    share: float | None = None
     threads: int = 0
     provider: str = "cpu"
 
@@ -73,6 +74,7 @@ def reembed(index: Index, wanted: Wanted, progress: Progress, hear: Hear | None 
             progress,
             hear,
             wanted.kind,
+            wanted.share,
             model=bundle.id,
             variant=variant,
             supply=originals,

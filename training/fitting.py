@@ -83,8 +83,8 @@ def calibration(
     """The bundle's own calibrations and curves: edited copies of all the ``pictures`` are asked for among them."""
     vectors, rng = embedder.embed_each(pictures), photographs.generator(1)
     seen = rehearsal.rehearse(pictures, np.arange(len(pictures)), vectors, background, embedder.embed_each, rng)
-    curves = {effort: one.curve() for effort, one in seen.items()}
-    return rehearsal.calibrations(seen, curves, source="bundle")
+    found = rehearsal.calibrations(seen, rehearsal.shapes(seen), source="bundle")
+    return {effort: one.to_json() for effort, one in found.items()}
 
 
 def agreement(one: Embedder, other: Embedder, pictures: Sequence[Picture]) -> float:

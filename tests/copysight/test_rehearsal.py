@@ -61,3 +61,21 @@ def test_what_else_a_copy_shows_is_no_stranger():
     seen = rehearsal.observe(looks, np.array([0]), shown, vectors, nothing)
     assert np.isclose(blamed.scores[1], 1, atol=1e-6)
     assert seen.scores[1] < 0.9
+
+
+def test_few_copies_are_looked_at_hard(drawn):
+    pictures = [drawn(seed) for seed in range(30)]
+    shown = []
+
+    def embed(looks):
+        shown.append(len(looks))
+        return units(len(looks), 6, 3)
+
+    def rehearsed(thorough):
+        rng = np.random.default_rng(0)
+        return rehearsal.rehearse(pictures, np.arange(30), units(30, 6, 0), units(5, 6, 1), embed, rng, thorough)
+
+    few, all_of_them = rehearsed(10), rehearsed(None)
+    assert {effort: len(one.scores) for effort, one in few.items()} == {"low": 60, "normal": 60, "high": 20}
+    assert {len(one.scores) for one in all_of_them.values()} == {60}
+    assert shown[0] < 0.7 * shown[1]

@@ -6,8 +6,10 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
-from evaluation.copy import Truth, copy, measure
+from evaluation.copy import copy
+from evaluation.isc import Truth, measure
 
 
 def by_the_book(scores, wanted, count):
@@ -109,3 +111,27 @@ def test_calibration_of_an_index_of_the_references(bench, drawn, jpeg):
     assert found["fitted"]["share"] == 0.5
     assert diagram.stat().st_size > 0
     assert "calibration: expected error" in run(bench, *options).stdout
+
+
+def test_baselines_stand_beside_a_source(bench):
+    found = run(bench, "--beside", "phash", "--beside", "pdq8", "--json")
+    report = json.loads(found.stdout)
+    assert set(report) == {"source", "variant", "effort", "raw", "beside"}
+    assert report["beside"]["phash"]["raw"]["recall_at_1"] == {"light": 1.0}
+    table = run(bench, "--beside", "phash").stdout
+    assert [line.split()[:2] for line in table.splitlines()[1:]] == [["colours", "raw"], ["phash", "raw"]]
+
+
+def test_pdq_in_eight_turns_finds_what_pdq_alone_misses(bench):
+    for file in (bench / "queries").glob("q*.jpg"):
+        Image.open(file).transpose(Image.Transpose.ROTATE_90).save(file)
+    report = json.loads(run(bench, "--beside", "pdq", "--beside", "pdq8", "--json").stdout)["beside"]
+    assert report["pdq"]["raw"]["recall_at_1"]["light"] < 1
+    assert report["pdq8"]["raw"]["recall_at_1"]["light"] == 1
+
+
+def test_a_whitening_keeps_as_many_directions_as_asked_for(bench):
+    options = ("--whitening", bench / "background", "--centred", "--dimensions")
+    wide, narrow = (json.loads(run(bench, *options, count, "--json").stdout)["raw"] for count in (6, 1))
+    assert wide["recall_at_1"] == {"light": 1.0}
+    assert narrow["micro_ap"] < wide["micro_ap"]
