@@ -44,7 +44,8 @@ class Answer:
 
 def post(path: str, body: bytes, kind: str = "image/jpeg", headers: str = "") -> bytes:
     """A whole request of HTTP/1.1 that keeps its connection."""
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n"
+    head += f"Content-Length: {len(body)}\r\n{headers}\r\n"
     return head.encode() + body
 
 

@@ -10,7 +10,8 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from service import threads
+from copysight.errors import InvalidArgument
+from service import sites, threads
 from service.errors import KeyMissing, KeyUnknown, ScopeMissing
 from service.keys import Key, Keys, Scope
 from service.settings import Settings
@@ -58,15 +59,29 @@ async def caller(request: Request) -> Key | None:
 
 @dataclass(frozen=True)
 class Needs:
-    """The dependency of a route: a request without a key of this scope goes no further. Raises ``ScopeMissing``."""
+    """The dependency of a route: a request without a key of this scope goes no further.
+
+    Raises ``ScopeMissing``, ``SiteRefused``, ``InvalidArgument``.
+    """
 
     scope: Scope
 
     async def __call__(self, request: Request) -> None:
-        """Look at the key of a request."""
+        """Look at the key of a request, or where it comes from; then at the names of its options."""
         key = await caller(request)
-        if key is not None and not key.allows(self.scope):
+        if key is None:
+            sites.check(request, request.app.state.copysight.settings)
+        elif not key.allows(self.scope):
             raise ScopeMissing(f"this needs a key of scope {self.scope}, the key {key.name!r} has {key.scope}")
+        check_options(request)
+
+
+def check_options(request: Request) -> None:
+    """Refuse options that nobody would read: `colection`, say, would search all of them. Raises ``InvalidArgument``."""
+    known = [one.alias for one in request.scope["route"].dependant.query_params]
+    if unknown := [name for name in request.query_params if name not in known]:
+        beside = f"known are {', '.join(known)}" if known else "none is known here"
+        raise InvalidArgument(f"got the option {unknown[0][:80]!r} in the address; {beside}")
 
 
 def describe(app: FastAPI, routes: Iterable[BaseRoute]) -> None:

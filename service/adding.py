@@ -10,30 +10,34 @@ import orjson
 from copysight.catalog import Added, NewItem
 from copysight.errors import InvalidArgument, KeyConflict
 from copysight.index import Snapshot
-from service.fetching import Url
+from service.errors import shown
+from service.fetching import Given
 from service.state import State
 from service.vision import Seen
 
 LONGEST_KEY = 1024
+LONGEST_COLLECTION = 200
+FIELDS = ("key", "collection", "metadata")
+"""What may be said of a picture that is added, in a form or in JSON."""
 
 
 @dataclass(frozen=True)
 class Wish:
     """A picture to be added; without a ``key`` it goes by its sha256."""
 
-    picture: bytes | Url
+    picture: Given
     key: str | None
     collection: str
     metadata: Mapping[str, Any]
 
     @classmethod
-    def of(cls, picture: bytes | Url, fields: Mapping[str, Any]) -> "Wish":
+    def of(cls, picture: Given, fields: Mapping[str, Any]) -> "Wish":
         """From the fields ``key``, ``collection``, ``metadata`` of a request. Raises ``InvalidArgument``."""
-        key, collection = fields.get("key"), fields.get("collection")
+        key, collection = _text("key", fields.get("key")), _text("collection", fields.get("collection"))
         return cls(
             picture,
-            None if key is None or key == "" else _key(key),
-            "default" if collection is None else str(collection),
+            _name("key", key, LONGEST_KEY) if key else None,  # a field of a form may be left empty
+            "default" if collection is None else _name("collection", collection, LONGEST_COLLECTION),
             _metadata(fields.get("metadata")),
         )
 
@@ -64,11 +68,27 @@ def _item(seen: Seen, wish: Wish) -> NewItem:
     )
 
 
-def _key(given: object) -> str:
-    key = str(given)
-    if not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
-        raise InvalidArgument(f"got a key of {len(key)} letters; needed are 1 to {LONGEST_KEY} printable ones")
-    return key
+def replaces(given: object, usual: bool) -> bool:
+    """What the field ``replace`` of a body says, ``usual`` if it says nothing. Raises ``InvalidArgument``."""
+    if given is None:
+        return usual
+    if given in ("true", "false"):
+        return given == "true"
+    if not isinstance(given, bool):
+        raise InvalidArgument(f"got replace = {shown(given)}; needed is true or false")
+    return given
+
+
+def _text(name: str, given: object) -> str | None:
+    if given is not None and not isinstance(given, str):
+        raise InvalidArgument(f"got a {name} of the type {type(given).__name__}; needed is a text")
+    return given
+
+
+def _name(kind: str, name: str, longest: int) -> str:
+    if not 0 < len(name) <= longest or not name.isprintable():
+        raise InvalidArgument(f"got a {kind} of {len(name)} letters; needed are 1 to {longest} printable ones")
+    return name
 
 
 def _metadata(given: object) -> dict[str, Any]:

@@ -12,26 +12,16 @@ from starlette.responses import Response
 
 from copysight.catalog import Item
 from copysight.embedder import Embedder, probabilities
-from copysight.errors import InvalidArgument, PictureError
+from copysight.errors import PictureError
 from copysight.index import Hit, Snapshot
 from copysight.looks import Effort, Look
 from copysight.scoring import SAME
+from service.question import Question
 from service.state import State
 from service.vision import Seen
 
 Float = npt.NDArray[np.float32]
 PROTOTYPES = 5
-
-
-@dataclass(frozen=True)
-class Question:
-    """Options of a search."""
-
-    k: int = 10
-    min_probability: float | None = None
-    collection: str | None = None
-    filter: object | None = None
-    effort: Effort = "low"
 
 
 @dataclass(frozen=True)
@@ -77,19 +67,6 @@ def stamp(snapshot: Snapshot) -> dict[str, str]:
     """The same as headers, for answers that are no JSON."""
     generation = snapshot.generation.name if snapshot.generation else ""
     return {"X-Copysight-Model": snapshot.bundle.id, "X-Copysight-Generation": generation}
-
-
-def parsed_filter(text: str | None) -> object | None:
-    """A filter that came as text. Raises ``InvalidArgument``."""
-    if text is None:
-        return None
-    try:
-        found: object = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise InvalidArgument(
-            f'got a filter that is no JSON ({error}); write for example {{"eq": ["a", 1]}}'
-        ) from error
-    return found
 
 
 def search(

@@ -9,15 +9,17 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from copysight.errors import CopysightError
 from copysight.index import Index
-from service import access, decoding, errors, vision
+from service import access, decoding, errors, examples, vision
 from service.batching import Batcher
 from service.bounds import Bounds
 from service.fetching import Allowed, Fetcher
 from service.headers import SecurityHeaders, cors
 from service.journal import Journal
+from service.methods import Methods
 from service.metrics import Metrics
 from service.models import Models
 from service.routes import attention, clusters, embed, health, images, index, openai, page, search, whoami
@@ -65,13 +67,15 @@ def create_app(settings: Settings, opened: Index) -> FastAPI:
     )
     for module in ROUTERS:
         app.include_router(module.router)
+    routes = [route for module in ROUTERS for route in module.router.routes]
+    examples.describe(app)
     if access.asks(settings):
-        access.describe(app, [route for module in ROUTERS for route in module.router.routes])
+        access.describe(app, routes)
     app.add_exception_handler(CopysightError, errors.on_domain_error)
     app.add_exception_handler(HTTPException, errors.on_http_error)
     app.add_exception_handler(RequestValidationError, errors.on_invalid)
-    app.add_exception_handler(Exception, errors.on_unexpected)
     app.add_middleware(Bounds, settings=settings)
+    app.add_middleware(Methods, routes=[route for route in (*app.routes, *routes) if isinstance(route, Route)])
     app.add_middleware(Journal, metrics=metrics)
     if settings.origins:
         app.add_middleware(cors, origins=settings.origins)

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import BodyTooLarge, DeadlineExceeded, problem, status_of
+from service.errors import BodyTooLarge, DeadlineExceeded, Overloaded, problem, status_of
 from service.settings import Settings
 
 
@@ -16,6 +16,7 @@ class Bounds:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app, self.settings = app, settings
+        self._room = _Room(max(settings.max_bodies, settings.max_body))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application within the bounds."""
@@ -24,7 +25,7 @@ class Bounds:
             return
         # A body of lines may be endless: its route bounds each line, and the wait for it.
         bulk = _is_bulk(scope)
-        bounded = _Bounded(receive, send, math.inf if bulk else self.settings.max_body)
+        bounded = _Bounded(receive, send, *((math.inf, None) if bulk else (self.settings.max_body, self._room)))
         bounded.work = asyncio.ensure_future(self.app(scope, bounded.receive, bounded.send))
         try:
             async with asyncio.timeout(None if bulk else self.settings.deadline):
@@ -51,11 +52,26 @@ def _is_bulk(scope: Scope) -> bool:
     return bool(scope["method"] == "POST" and scope["path"] == "/images" and kind == "application/x-ndjson")
 
 
-class _Bounded:
-    """The two ends of one request, watched."""
+class _Room:
+    """Bytes that the bodies of all requests may hold together: many callers could fill the memory that one cannot."""
 
-    def __init__(self, receive: Receive, send: Send, most: float) -> None:
-        self._receive, self._send, self._most = receive, send, most
+    def __init__(self, most: int) -> None:
+        self._most, self._held = most, 0
+
+    def take(self, count: int) -> None:
+        self._held += count
+        if self._held > self._most:
+            raise Overloaded(f"all requests together hold more than {self._most:,} bytes; ask again in a moment")
+
+    def give(self, count: int) -> None:
+        self._held -= count
+
+
+class _Bounded:
+    """The two ends of one request, watched. ``room``: where its bytes count; None for a body that is not held."""
+
+    def __init__(self, receive: Receive, send: Send, most: float, room: _Room | None) -> None:
+        self._receive, self._send, self._most, self._room = receive, send, most, room
         self._bytes = 0
         self._ended = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
@@ -67,7 +83,10 @@ class _Bounded:
             await self._ended.wait()
             return {"type": "http.disconnect"}
         message = await self._receive()
-        self._bytes += len(message.get("body", b""))
+        count = len(message.get("body", b""))
+        self._bytes += count
+        if self._room is not None:
+            self._room.take(count)
         if self._bytes > self._most:
             raise BodyTooLarge(f"got more than {self._most:,} bytes, the most of one request; send several requests")
         if message["type"] == "http.request" and not message.get("more_body", False):
@@ -79,6 +98,8 @@ class _Bounded:
         await self._send(message)
 
     def close(self) -> None:
+        if self._room is not None:
+            self._room.give(self._bytes)
         if self._watch is not None:
             self._watch.cancel()
 

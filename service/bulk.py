@@ -47,13 +47,14 @@ def asked(request: Request) -> bool:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == MEDIA_TYPE
 
 
-def answer(state: State, request: Request, plan: Plan) -> Streamed:
-    """Add the pictures of all lines.
+def answer(state: State, request: Request, plan: Plan, snapshot: Snapshot) -> Streamed:
+    """Add the pictures of all lines; ``snapshot`` is that at the beginning.
 
     Lines that have come in by the time the former are stored are stored together, in one transaction. What has not
     been asked for yet stays with the sender.
     """
-    return Streamed(_results(state, request, plan), media_type=MEDIA_TYPE)
+    headers = answers.stamp(snapshot)
+    return Streamed(_results(state, request, plan), headers=headers, media_type=MEDIA_TYPE)
 
 
 async def _results(state: State, request: Request, plan: Plan) -> AsyncIterator[bytes]:
@@ -130,7 +131,8 @@ def _wish(line: Line, plan: Plan) -> Wish | CopysightError:
         fields = orjson.loads(line.data)
         if not isinstance(fields, dict) or not isinstance(fields.get("image"), str):
             return InvalidArgument(f"got a line without `image`; {FORM}")
-        return Wish.of(uploads.decoded(fields["image"]), {"collection": plan.collection} | fields)
+        uploads.check_fields(fields, ("image", *adding.FIELDS))
+        return Wish.of(uploads.given(fields["image"]), {"collection": plan.collection} | fields)
     except orjson.JSONDecodeError as error:
         return InvalidArgument(f"got a line that is no JSON ({error}); {FORM}")
     except CopysightError as error:

@@ -1,5 +1,6 @@
 """From an error to an answer: the one table, and the form of RFC 9457."""
 
+import reprlib
 from typing import Any, ClassVar, cast
 
 import orjson
@@ -30,6 +31,12 @@ class BodyTooLarge(CopysightError):
     """The request has more bytes than it may."""
 
     code: ClassVar[str] = "body_too_large"
+
+
+class NotBase64(PictureError):
+    """A text in the place of a picture is none: no base64, no data URI, no address."""
+
+    code: ClassVar[str] = "not_base64"
 
 
 class DecoderCrashed(PictureError):
@@ -66,6 +73,12 @@ class ScopeMissing(CopysightError):
     """The key may not do this."""
 
     code: ClassVar[str] = "scope_missing"
+
+
+class SiteRefused(CopysightError):
+    """A browser asks on behalf of a page that is not this server's, and no key says that it may."""
+
+    code: ClassVar[str] = "site_refused"
 
 
 class UrlRefused(PictureError):
@@ -105,12 +118,14 @@ STATUS: dict[type[CopysightError], int] = {
     errors.KeyConflict: 409,
     errors.InvalidArgument: 400,
     errors.RequestError: 400,
+    NotBase64: 400,
     DecoderCrashed: 422,
     DecoderTooSlow: 422,
     DecoderOutOfMemory: 413,
     KeyMissing: 401,
     KeyUnknown: 401,
     ScopeMissing: 403,
+    SiteRefused: 403,
     UrlRefused: 403,
     FetchFailed: 502,
     BodyTooLarge: 413,
@@ -143,6 +158,11 @@ def item_error(error: CopysightError) -> dict[str, str]:
     return {"code": error.code, "detail": error.message}
 
 
+def shown(given: object) -> str:
+    """What was got, in a message: of at most 80 letters, and never deeper than Python can write out."""
+    return (given if isinstance(given, str) else reprlib.repr(given))[:80]
+
+
 def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
     """An answer in the form of RFC 9457, with our stable ``code``."""
     body = {"type": f"urn:copysight:{code}", "title": code.replace("_", " "), "status": status, "code": code}
@@ -166,22 +186,39 @@ def _headers(status: int, error: CopysightError) -> dict[str, str] | None:
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
-    """Errors of the framework (no such path, wrong method, a body that does not parse), in the same form."""
+    """Errors of the framework (no such path, a body that does not parse), in the same form."""
     known = cast(HTTPException, error)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(known.status_code, "bad_request")
+    code, detail = "bad_request", f"got a request that cannot be read: {known.detail}"
+    if known.status_code == 404:
+        code, detail = "not_found", f"got {request.url.path[:200]}, which is no path here; /docs lists all calls"
     request.state.code = code
-    return problem(known.status_code, code, str(known.detail), dict(known.headers or {}))
+    return problem(known.status_code, code, detail, dict(known.headers or {}))
 
 
 async def on_invalid(request: Request, error: Exception) -> Response:
     """A parameter that the schema does not allow."""
     found = cast(RequestValidationError, error).errors()
-    parts = [f"{'.'.join(str(place) for place in one['loc'])}: {one['msg']}" for one in found]
     request.state.code = errors.InvalidArgument.code
-    return problem(400, errors.InvalidArgument.code, "; ".join(parts))
+    hint = _hint(request) if any(one["loc"][0] == "body" for one in found) else ""
+    return problem(400, errors.InvalidArgument.code, "; ".join(map(_wrong, found)) + hint)
 
 
-async def on_unexpected(request: Request, error: Exception) -> Response:  # noqa: ARG001 - logged by the server
+def unexpected() -> Response:
     """A defect of ours: no detail leaves the house."""
-    request.state.code = UNEXPECTED
     return problem(500, UNEXPECTED, "something went wrong here; the log has the details under the request's id")
+
+
+def _wrong(one: dict[str, Any]) -> str:
+    """One thing that does not fit: what was got, and what is needed."""
+    place, *names = one["loc"]
+    if one["type"] == "json_invalid":
+        return f"got a body that is no JSON ({one['ctx']['error']})"
+    name = ".".join(map(str, names)) or place
+    if one["type"] == "missing":
+        return f"got no {name!r}; it is needed in the {'address' if place == 'query' else place}"
+    return f"got {name} = {shown(one['input'])}; {one['msg'][:1].lower()}{one['msg'][1:]}"
+
+
+def _hint(request: Request) -> str:
+    kind = request.headers.get("content-type", "")
+    return "" if "json" in kind else f"; got a body of content type {kind[:80] or 'none'!r}, needed is application/json"

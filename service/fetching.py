@@ -33,6 +33,10 @@ class Url:
     text: str
 
 
+Given = bytes | Url | PictureError
+"""A picture as it came in: its bytes, where to fetch them, or why it could not be read."""
+
+
 @dataclass(frozen=True)
 class Allowed:
     """Who may be asked: hosts (``name``, ``name:port``, ``*.name``, ``*``), and private networks that are no secret."""
@@ -98,7 +102,7 @@ class Fetcher:
             limits=httpx.Limits(max_keepalive_connections=0),
         )
 
-    async def all(self, pictures: Sequence[bytes | Url]) -> list[bytes | PictureError]:
+    async def all(self, pictures: Sequence[Given]) -> list[bytes | PictureError]:
         """The bytes of each picture, or the error of one that cannot be fetched."""
         given = [one for one in pictures if isinstance(one, bytes)]
         if len(given) == len(pictures):
@@ -110,8 +114,8 @@ class Fetcher:
         """Let go of what it holds."""
         await self._http.aclose()
 
-    async def _one(self, picture: bytes | Url, purse: _Purse) -> bytes | PictureError:
-        if isinstance(picture, bytes):
+    async def _one(self, picture: Given, purse: _Purse) -> bytes | PictureError:
+        if not isinstance(picture, Url):
             return picture
         try:
             return await self._fetch(picture.text, purse)

@@ -7,10 +7,13 @@ import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.errors import UNEXPECTED, unexpected
 from service.metrics import Metrics
 
 log = logging.getLogger("copysight.requests")
 HEADER = b"x-request-id"
+GONE = 499
+"""Status in log and metrics of a request whose client left before the answer."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -36,7 +39,7 @@ class Journal:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, number, status = time.monotonic(), uuid.uuid4().hex[:16], 499
+        began, number, status = time.monotonic(), uuid.uuid4().hex[:16], GONE
 
         async def noting(message: Message) -> None:
             nonlocal status
@@ -48,9 +51,13 @@ class Journal:
         try:
             await self.app(scope, receive, noting)
         except Exception:
-            status = 500
             log.exception("request failed", extra={"fields": {"request": number}})
-            raise
+            if status != GONE:  # the answer has begun: all that is left is to hang up
+                status = 500
+                raise
+            # Here and not by the framework, outside of which no header of ours is set: the caller needs the id.
+            scope.setdefault("state", {})["code"] = UNEXPECTED
+            await unexpected()(scope, receive, noting)
         finally:
             self._note(scope, number, status, time.monotonic() - began)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from copysight import durable
-from copysight.errors import InvalidArgument
+from copysight.errors import IndexCorrupt, InvalidArgument
 
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -110,6 +110,6 @@ def _load(file: Path) -> dict[str, Key]:
     try:
         return {row["id"]: Key(**row) for row in json.loads(file.read_bytes())["keys"]}
     except (ValueError, KeyError, TypeError) as error:
-        raise InvalidArgument(
-            f"{file} is damaged ({error}); remove it and make new keys by `copysight keys add`"
+        raise IndexCorrupt(
+            f"{file.name} is damaged ({error}); remove it and make new keys by `copysight keys add`"
         ) from error

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     queue: int = Field(256, ge=1, description="Most pictures that wait; beyond it requests get 503.")
     deadline: float = Field(30.0, gt=0, description="Seconds after which a request is given up with 504.")
     max_body: int = Field(64 * 2**20, ge=1024, description="Most bytes of a request.")
+    max_bodies: int = Field(
+        512 * 2**20, ge=1024, description="Most bytes of all requests at a time; beyond it requests get 503."
+    )
     max_bytes: int = Field(32 * 2**20, ge=1024, description="Most bytes of one picture.")
     max_pixels: int = Field(100_000_000, ge=64, description="Most pixels of one picture.")
     max_items: int = Field(64, ge=1, description="Most pictures of one request.")

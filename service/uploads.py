@@ -1,16 +1,18 @@
 """Pictures out of requests: multipart, raw bodies, or base64 in JSON."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import orjson
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
-from copysight.errors import InvalidArgument
-from service.fetching import Url, is_url
+from copysight.errors import InvalidArgument, PictureError
+from service.errors import NotBase64
+from service.fetching import Given, Url, is_url
 from service.settings import Settings
 
 FORMS = (
@@ -22,41 +24,47 @@ EXAMPLE = (
     "Jggg=="
 )
 """The smallest picture that is taken: 8 x 8 pixels of grey."""
-PICTURES_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
-                }
-            },
-            "image/*": {"schema": {"type": "string", "format": "binary"}},
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"images": {"type": "array", "items": {"type": "string"}}},
+
+
+def body_of(form: Mapping[str, Any] = MappingProxyType({}), json: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """What the OpenAPI text shows of a body of pictures, which FastAPI leaves to us to read.
+
+    ``form`` and ``json``: schemas of the fields that may stand beside them.
+    """
+    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "Pictures, one or more."}
+    images = {"type": "array", "items": {"type": "string"}, "description": "As base64, data URI or address."}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {"schema": _object({"file": files, **form}) | {"required": ["file"]}},
+                "image/*": {"schema": {"type": "string", "format": "binary"}},
+                "application/json": {
+                    "schema": _object({"images": images, **json}),
+                    "example": {"images": [EXAMPLE]},
                 },
-                "example": {"images": [EXAMPLE]},
             },
-        },
+        }
     }
-}
-"""What FastAPI shows of the body, which it leaves to us to read."""
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": dict(properties), "additionalProperties": False}
 
 
 @dataclass(frozen=True)
 class Body:
-    """A request's pictures as bytes or where to fetch them, in order, and its other fields."""
+    """A request's pictures as bytes, or where to fetch them, or why they cannot be read, in order; its other fields."""
 
-    pictures: Sequence[bytes | Url]
+    pictures: Sequence[Given]
     fields: Mapping[str, Any]
 
 
-async def read(request: Request, settings: Settings) -> Body:
-    """Read a request body of any of the three forms. Raises ``InvalidArgument``, ``BodyTooLarge``."""
+async def read(request: Request, settings: Settings, known: Collection[str] = ()) -> Body:
+    """Read a request body of any of the three forms. Raises ``InvalidArgument``, ``BodyTooLarge``.
+
+    Fields that are not ``known`` are refused: one that is spelt wrong, `colection` say, would change the answer unseen.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         body = await _multipart(request, settings)
@@ -66,6 +74,7 @@ async def read(request: Request, settings: Settings) -> Body:
         body = Body([await request.body()], {})
     else:
         raise InvalidArgument(f"got a body of content type {kind or 'none'!r}; {FORMS}")
+    check_fields(body.fields, known)
     if len(body.pictures) > settings.max_items:
         raise InvalidArgument(
             f"got {len(body.pictures)} pictures, at most {settings.max_items} are allowed in one request; send several"
@@ -73,12 +82,19 @@ async def read(request: Request, settings: Settings) -> Body:
     return body
 
 
-async def pictures(request: Request, settings: Settings) -> Body:
+async def pictures(request: Request, settings: Settings, known: Collection[str] = ()) -> Body:
     """Like ``read``, but at least one picture must be there."""
-    body = await read(request, settings)
+    body = await read(request, settings, known)
     if not body.pictures:
         raise InvalidArgument(f"got no picture; {FORMS}")
     return body
+
+
+def check_fields(fields: Mapping[str, Any], known: Collection[str]) -> None:
+    """Refuse what nobody would read. Raises ``InvalidArgument``."""
+    if unknown := sorted(set(fields) - set(known)):
+        beside = f"known are {', '.join(known)}" if known else "none is known here"
+        raise InvalidArgument(f"got the field {unknown[0][:80]!r}; {beside}; options may stand in the address")
 
 
 async def _multipart(request: Request, settings: Settings) -> Body:
@@ -89,7 +105,7 @@ async def _multipart(request: Request, settings: Settings) -> Body:
     for name, part in form.multi_items():
         if isinstance(part, UploadFile):
             if name != "file":
-                raise InvalidArgument(f"got a file in the field {name!r}; pictures belong into `file`")
+                raise InvalidArgument(f"got a file in the field {name[:80]!r}; pictures belong into `file`")
             files.append(await part.read())
         else:
             fields[name] = part
@@ -106,18 +122,27 @@ def _json(data: bytes) -> Body:
     images = fields.pop("images", [])
     if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
         raise InvalidArgument("got `images` that is no list of texts; needed are base64 texts or data URIs")
-    return Body([decoded(image) for image in images], fields)
+    return Body([given(image) for image in images], fields)
 
 
-def decoded(text: str) -> bytes | Url:
-    """A picture that came as base64, as a data URI, or as an address. Raises ``InvalidArgument``."""
+def given(text: str) -> Given:
+    """A picture that came as base64, as a data URI, or as an address; its error, if it is none of them."""
+    try:
+        return _decoded(text)
+    except PictureError as error:
+        return error
+
+
+def _decoded(text: str) -> bytes | Url:
     if is_url(text):
         return Url(text)
     if text.startswith("data:"):
         head, _, text = text.partition(",")
         if not head.endswith(";base64"):
-            raise InvalidArgument("got a data URI that is not base64; write data:image/jpeg;base64,…")
+            raise NotBase64("got a data URI that is not base64; write data:image/jpeg;base64,…")
     try:
         return base64.b64decode(text, validate=True)
     except ValueError as error:  # binascii.Error, and what letters outside ASCII raise
-        raise InvalidArgument(f"got a picture that is no base64 ({error})") from error
+        raise NotBase64(
+            f"got a text that is no base64 ({error}); send the bytes of a picture file as base64"
+        ) from error

@@ -16,7 +16,7 @@ from copysight.images import Picture
 from copysight.looks import TYPICAL, Effort, Look, looks
 from service import threads
 from service.batching import Prepared, Turn
-from service.fetching import Url
+from service.fetching import Given
 from service.state import State
 
 Float = npt.NDArray[np.float32]
@@ -52,7 +52,7 @@ class Seen:
 
 
 async def look(
-    state: State, embedder: Embedder, data: Sequence[bytes | Url], outputs: tuple[str, ...], effort: Effort = "low"
+    state: State, embedder: Embedder, data: Sequence[Given], outputs: tuple[str, ...], effort: Effort = "low"
 ) -> list[Seen | PictureError]:
     """Outputs of the model for each picture, or the error that one picture has: neighbours are unharmed.
 
@@ -74,7 +74,7 @@ async def look(
                 one.cancel()
 
 
-async def look_at_one(state: State, embedder: Embedder, data: bytes | Url, outputs: tuple[str, ...]) -> Seen:
+async def look_at_one(state: State, embedder: Embedder, data: Given, outputs: tuple[str, ...]) -> Seen:
     """The same for a single picture, whose error is the request's."""
     [seen] = await look(state, embedder, [data], outputs)
     if isinstance(seen, PictureError):

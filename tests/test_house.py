@@ -34,10 +34,20 @@ HOMES = {
     "sklearn": ("evaluation", "training", "benchmarks"),
     "skimage": ("benchmarks",),
     "matplotlib": ("evaluation", "training", "benchmarks"),
+    "pickle": ("evaluation/retrieval", "training/checkpoint"),
+    "marshal": (),
+    "shelve": (),
+    "dill": (),
+    "cloudpickle": (),
+    "joblib": (),
     "pandas": (),
     "requests": (),
 }
-"""Library -> the only places that may import it (files or folders, without ``.py``)."""
+"""Library -> the only places that may import it (files or folders, without ``.py``).
+
+A pickle runs what it was made to run: one home reads a benchmark's by an unpickler that knows arrays alone, the other
+only catches the error of a reader of weights.
+"""
 
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "shared", "base", "core"}
 LONGEST = 400
@@ -96,6 +106,16 @@ def test_heavy_libraries_have_one_home(file):
             assert any(place(file) == home or place(file).startswith(home + "/") for home in homes), (
                 f"{place(file)} imports {library}, whose home is {', '.join(homes) or 'nowhere'}"
             )
+
+
+@pytest.mark.parametrize("file", modules(), ids=place)
+def test_nothing_is_read_that_may_hold_a_program(file):
+    calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    for call in calls:
+        given = {word.arg: ast.unparse(word.value) for word in call.keywords}
+        assert given.get("allow_pickle", "False") == "False", f"{place(file)}: {ast.unparse(call)}"
+        if ast.unparse(call.func) == "torch.load":
+            assert given.get("weights_only") == "True", f"{place(file)}: {ast.unparse(call)}"
 
 
 def test_methods_import_neither_each_other_nor_the_loop():

@@ -145,7 +145,7 @@ def _decide(new: NewItem, there: Mapping[Place, Item], replace: bool) -> Step | 
         return Step(new, old.id, "replaced")
     return KeyConflict(
         f"the key {new.key!r} of collection {new.collection!r} is taken by other bytes ({old.sha256[:12]}…); "
-        "choose another key or ask for replacement",
+        "choose another key or ask for replacement (`replace`)",
         id=old.id,
         key=new.key,
         collection=new.collection,

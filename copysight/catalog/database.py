@@ -38,6 +38,7 @@ class Database:
             poolclass=sa.QueuePool,
             pool_size=16,
             max_overflow=64,
+            hide_parameters=True,  # an error goes into logs; what callers stored does not belong there
         )
         sa.event.listen(self._engine, "connect", _prepare if mode == WRITABLE else _prepare_reader)
         sa.event.listen(self._engine, "begin", _begin)

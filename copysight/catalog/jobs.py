@@ -67,5 +67,5 @@ class Jobs:
 def _get(connection: sa.Connection, id_: int) -> Job:
     row = connection.execute(sa.select(jobs).where(jobs.c.id == id_)).mappings().first()
     if row is None:
-        raise ItemNotFound(f"there is no job {id_}; the latest are listed by `jobs.list`", id=id_)
+        raise ItemNotFound(f"there is no job {id_}; `index status` and GET /jobs list the latest", id=id_)
     return Job(**row)

@@ -106,6 +106,27 @@ class Membership:
 
 
 @dataclass(frozen=True)
+class Group:
+    """A cluster as a whole: the mean cosine of its members to the centre, and the ids of those nearest to it."""
+
+    id: int
+    size: int
+    tightness: float
+    name: str | None
+    representatives: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Members:
+    """A cluster and some of its items, those nearest to its centre first."""
+
+    id: int
+    size: int
+    name: str | None
+    items: Sequence["Item"]
+
+
+@dataclass(frozen=True)
 class Maps:
     """Attention (H, rows, columns) over the part ``box`` (left, top, right, bottom) of the picture."""
 
@@ -169,6 +190,16 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Ready:
+    """``ready``, or ``stale``: an older generation answers, for the reason in ``detail``."""
+
+    status: str
+    detail: str | None
+    generation: str | None
+    milliseconds: float
+
+
+@dataclass(frozen=True)
 class Caller:
     """Who the server takes us for."""
 
@@ -218,6 +249,11 @@ def page(given: Mapping[str, Any]) -> Page:
 def added(given: Mapping[str, Any]) -> Added | Fault:
     """Of one line of ``POST /images``."""
     return fault(given) or Added(given["status"], of(Item, given["item"]))
+
+
+def members(given: Mapping[str, Any]) -> Members:
+    """Of ``GET /clusters/{number}``."""
+    return of(Members, given, items=[of(Item, one) for one in given["members"]])
 
 
 def index(given: Mapping[str, Any]) -> Index:

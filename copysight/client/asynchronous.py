@@ -15,12 +15,15 @@ from copysight.client.answers import (
     Fault,
     Float,
     Found,
+    Group,
     Index,
     Item,
     Job,
     Maps,
+    Members,
     Membership,
     Page,
+    Ready,
 )
 from copysight.client.calls import Call, New, Options
 from copysight.client.pictures import Source
@@ -75,6 +78,18 @@ class AsyncClient:
         """Prototypes and cluster of each picture."""
         return await self._do(calls.assign, pictures)
 
+    async def clusters(self) -> list[Group]:
+        """All clusters, the largest first."""
+        return await self._do(calls.clusters)
+
+    async def cluster(self, number: int, limit: int = 100, offset: int = 0) -> Members:
+        """A cluster and its members."""
+        return await self._do(calls.cluster, number, limit, offset)
+
+    async def name_cluster(self, number: int, name: str | None) -> Members:
+        """Name a cluster, or take its name away."""
+        return await self._do(calls.name_cluster, number, name)
+
     async def attention(
         self, pictures: Sequence[Source], head: int | None = None, threshold: float | None = None
     ) -> list[Maps | Fault]:
@@ -115,17 +130,29 @@ class AsyncClient:
         """How the collection stands."""
         return await self._do(calls.index)
 
-    async def rebuild(self) -> Job:
-        """Start to build a new generation, or hear of the job that does."""
-        return await self._do(calls.rebuild)
+    async def rebuild(self, bundle: str | None = None, allow_missing: bool = False) -> Job:
+        """Start to build a new generation, by another ``bundle`` say, or hear of the job that does."""
+        return await self._do(calls.rebuild, bundle, allow_missing)
+
+    async def reload(self) -> Index:
+        """Wait until the live generation is loaded."""
+        return await self._do(calls.reload)
 
     async def rollback(self, to: str | None = None) -> Index:
         """Make the generation before, or one by name, live again."""
         return await self._do(calls.rollback, to)
 
+    async def jobs(self) -> list[Job]:
+        """The latest jobs."""
+        return await self._do(calls.jobs)
+
     async def job(self, number: int) -> Job:
         """A job and its progress."""
         return await self._do(calls.job, number)
+
+    async def ready(self) -> Ready:
+        """Whether searches are answered; ``Refused`` with the reason ``not_ready`` when they are not."""
+        return await self._do(calls.ready)
 
     async def whoami(self) -> Caller:
         """Name and scope of our key."""

@@ -19,12 +19,15 @@ from copysight.client.answers import (
     Embeddings,
     Fault,
     Found,
+    Group,
     Index,
     Item,
     Job,
     Maps,
+    Members,
     Membership,
     Page,
+    Ready,
 )
 from copysight.client.errors import Refused
 from copysight.client.pictures import Source, encoded
@@ -75,6 +78,21 @@ class Options:
 def embed(pictures: Sequence[Source]) -> Call[Embeddings]:
     """``POST /embed``."""
     return Call("POST", "/embed", _json(answers.embeddings), files=_files(pictures))
+
+
+def clusters() -> Call[list[Group]]:
+    """``GET /clusters``."""
+    return Call("GET", "/clusters", _json(lambda given: [answers.of(Group, one) for one in given["clusters"]]))
+
+
+def cluster(number: int, limit: int = 100, offset: int = 0) -> Call[Members]:
+    """``GET /clusters/{number}``."""
+    return Call("GET", f"/clusters/{number}", _json(answers.members), {"limit": limit, "offset": offset})
+
+
+def name_cluster(number: int, name: str | None) -> Call[Members]:
+    """``PATCH /clusters/{number}``."""
+    return Call("PATCH", f"/clusters/{number}", _json(answers.members), content=orjson.dumps({"name": name}))
 
 
 def search(pictures: Sequence[Source], options: Options) -> Call[Found]:
@@ -169,14 +187,25 @@ def index() -> Call[Index]:
     return Call("GET", "/index", _json(answers.index))
 
 
-def rebuild() -> Call[Job]:
+def rebuild(bundle: str | None = None, allow_missing: bool = False) -> Call[Job]:
     """``POST /index/rebuild``."""
-    return Call("POST", "/index/rebuild", _one(Job))
+    content = orjson.dumps({"bundle": bundle, "allow_missing": allow_missing})
+    return Call("POST", "/index/rebuild", _one(Job), content=content)
+
+
+def reload() -> Call[Index]:
+    """``POST /index/reload``."""
+    return Call("POST", "/index/reload", _json(answers.index))
 
 
 def rollback(to: str | None = None) -> Call[Index]:
     """``POST /index/rollback``."""
     return Call("POST", "/index/rollback", _json(answers.index), content=orjson.dumps({"to": to}), again=False)
+
+
+def jobs() -> Call[list[Job]]:
+    """``GET /jobs``."""
+    return Call("GET", "/jobs", _json(lambda given: [answers.of(Job, one) for one in given["jobs"]]))
 
 
 def job(number: int) -> Call[Job]:
@@ -187,6 +216,11 @@ def job(number: int) -> Call[Job]:
 def whoami() -> Call[Caller]:
     """``GET /whoami``."""
     return Call("GET", "/whoami", _one(Caller))
+
+
+def ready() -> Call[Ready]:
+    """``GET /readyz``."""
+    return Call("GET", "/readyz", _one(Ready))
 
 
 def _files(pictures: Sequence[Source]) -> list[tuple[str, bytes]]:

@@ -15,12 +15,15 @@ from copysight.client.answers import (
     Fault,
     Float,
     Found,
+    Group,
     Index,
     Item,
     Job,
     Maps,
+    Members,
     Membership,
     Page,
+    Ready,
 )
 from copysight.client.calls import Call, New, Options
 from copysight.client.pictures import Source
@@ -79,6 +82,18 @@ class Client:
         """Prototypes and cluster of each picture."""
         return self._do(calls.assign, pictures)
 
+    def clusters(self) -> list[Group]:
+        """All clusters, the largest first."""
+        return self._do(calls.clusters)
+
+    def cluster(self, number: int, limit: int = 100, offset: int = 0) -> Members:
+        """A cluster and its members."""
+        return self._do(calls.cluster, number, limit, offset)
+
+    def name_cluster(self, number: int, name: str | None) -> Members:
+        """Name a cluster, or take its name away."""
+        return self._do(calls.name_cluster, number, name)
+
     def attention(
         self, pictures: Sequence[Source], head: int | None = None, threshold: float | None = None
     ) -> list[Maps | Fault]:
@@ -117,17 +132,29 @@ class Client:
         """How the collection stands."""
         return self._do(calls.index)
 
-    def rebuild(self) -> Job:
-        """Start to build a new generation, or hear of the job that does."""
-        return self._do(calls.rebuild)
+    def rebuild(self, bundle: str | None = None, allow_missing: bool = False) -> Job:
+        """Start to build a new generation, by another ``bundle`` say, or hear of the job that does."""
+        return self._do(calls.rebuild, bundle, allow_missing)
+
+    def reload(self) -> Index:
+        """Wait until the live generation is loaded."""
+        return self._do(calls.reload)
 
     def rollback(self, to: str | None = None) -> Index:
         """Make the generation before, or one by name, live again."""
         return self._do(calls.rollback, to)
 
+    def jobs(self) -> list[Job]:
+        """The latest jobs."""
+        return self._do(calls.jobs)
+
     def job(self, number: int) -> Job:
         """A job and its progress."""
         return self._do(calls.job, number)
+
+    def ready(self) -> Ready:
+        """Whether searches are answered; ``Refused`` with the reason ``not_ready`` when they are not."""
+        return self._do(calls.ready)
 
     def whoami(self) -> Caller:
         """Name and scope of our key."""

@@ -147,7 +147,7 @@ class Snapshot:
     def members(self, cluster: int, limit: int = 100, offset: int = 0) -> list[Match]:
         """Items of a cluster, those nearest to its centroid first. Raises ``ItemNotFound``."""
         if self.generation is None or cluster not in self.generation.clusters.ids:
-            raise ItemNotFound(f"there is no cluster {cluster}; `clusters` lists them", id=cluster)
+            raise ItemNotFound(f"there is no cluster {cluster}; GET /clusters lists them", id=cluster)
         made = self.generation.clusters
         position = np.flatnonzero(made.ids == cluster)
         rows = np.setdiff1d(np.flatnonzero(made.assignment == position[0]), self.hidden.rows)

@@ -1,7 +1,7 @@
 """``POST /attention``: what each head of the last block looks at."""
 
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,14 +27,14 @@ Float = npt.NDArray[np.float32]
 @router.post(
     "/attention",
     dependencies=[READ],
-    openapi_extra=uploads.PICTURES_BODY,
+    openapi_extra=uploads.body_of(),
     responses={200: {"content": {"application/json": {}, "application/x-npy": {}, "image/png": {}}}},
 )
 async def attention(
     request: Request,
     head: int | None = Query(None, ge=0, description="One head, from 0; default: all."),
     threshold: float | None = Query(None, gt=0, le=1, description="Masks that hold this share of each head's mass."),
-    format: str = Query("json", pattern="^(json|npy|png)$", description="json, npy or png."),  # noqa: A002
+    format: Literal["json", "npy", "png"] = Query("json", description="png, npy: of one picture."),  # noqa: A002
 ) -> Response:
     """Attention of [CLS] over the patches in the last block, per head; `box` is the part of the picture it covers.
 
@@ -48,14 +48,14 @@ async def attention(
     if about is None:
         raise snapshot.bundle.missing("attention")
     if head is not None and head >= about.heads:
-        raise InvalidArgument(f"got head {head}, the bundle has {about.heads}, counted from 0")
+        raise InvalidArgument(f"got head {head}; needed is one from 0 to {about.heads - 1}, or none for all of them")
     embedder = await threads.on(state.searchers, state.embedder, snapshot)
     if format == "json":
         seen = await vision.look(state, embedder, body.pictures, ("attention",))
         items = [_item(embedder, about, one, head, threshold) for one in seen]
         return answers.json({**answers.head(snapshot), "items": items})
     if len(body.pictures) != 1:
-        raise InvalidArgument(f"got {len(body.pictures)} pictures; {format} answers about one")
+        raise InvalidArgument(f"got {len(body.pictures)} pictures; {format} answers about one, json about many")
     only = await vision.look_at_one(state, embedder, body.pictures[0], ("attention",))
     draw = _npy if format == "npy" else _png
     drawn: Response = await threads.on(state.searchers, draw, embedder, only, head, threshold)

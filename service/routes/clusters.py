@@ -16,10 +16,11 @@ from service.vision import Seen
 
 router = APIRouter(tags=["clusters"])
 REPRESENTATIVES = 4
+NAME = Body(embed=True, examples=["beaches"])
 Number = Annotated[int, Path(ge=0, le=2**63 - 1)]
 
 
-@router.post("/clusters", dependencies=[READ], openapi_extra=uploads.PICTURES_BODY)
+@router.post("/clusters", dependencies=[READ], openapi_extra=uploads.body_of())
 async def assign(request: Request) -> Response:
     """Where pictures belong: their prototypes (a bundle without gives null) and their cluster of the collection."""
     state: State = request.app.state.copysight
@@ -52,7 +53,7 @@ async def one(
 
 
 @router.patch("/clusters/{number}", dependencies=[WRITE])
-async def rename(request: Request, number: Number, name: Annotated[Any, Body(embed=True)] = None) -> Response:
+async def rename(request: Request, number: Number, name: Annotated[Any, NAME] = None) -> Response:
     """Name a cluster, `{"name": "beaches"}`, or take its name away by null. Names stay over rebuilds."""
     state: State = request.app.state.copysight
     if name is not None and not (isinstance(name, str) and 0 < len(name) <= 200):

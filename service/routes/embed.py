@@ -11,8 +11,9 @@ from copysight.errors import InvalidArgument, PictureError
 from copysight.index import Snapshot
 from service import answers, threads, uploads, vision
 from service.access import READ
-from service.answers import Asked, Question
+from service.answers import Asked
 from service.errors import item_error
+from service.question import OPTIONS, Question
 from service.state import State
 from service.vision import Seen
 
@@ -24,21 +25,26 @@ RAW, NPY = "application/octet-stream", "application/x-npy"
 @router.post(
     "/embed",
     dependencies=[READ],
-    openapi_extra=uploads.PICTURES_BODY,
+    openapi_extra=uploads.body_of(),
     responses={200: {"content": {"application/json": {}, RAW: {}, NPY: {}}}},
 )
 async def embed(
     request: Request,
     include: str = Query("", description="Comma-separated: clusters, attention, search.", examples=["clusters,search"]),
-    k: int = Query(10, ge=1, description="Matches of each picture, with include=search."),
+    k: int = Query(10, ge=1, description="Most matches of each picture, with include=search; so are the following."),
+    min_probability: float | None = Query(None, ge=0, le=1, description="Leave out less probable matches."),
+    collection: str | None = Query(None, description="Matches of this collection only."),
+    filter: str | None = Query(None, description="Matches that this keeps only, as in /search."),  # noqa: A002
 ) -> Response:
     """Embeddings of pictures, L2-normalised.
 
     With `Accept: application/octet-stream` the answer is raw float32 (N, D), with `application/x-npy` a NumPy array;
-    there a bad picture is a row of NaN.
+    there a bad picture is a row of NaN. `include=search` looks at the whole picture, as `/search?effort=low` does.
     """
     state: State = request.app.state.copysight
     wanted = _wanted(include)
+    given = (k, min_probability, collection, filter, "low")
+    question = Question.of(dict(zip(OPTIONS, given, strict=True)), {}, state.settings.max_k)
     body = await uploads.pictures(request, state.settings)
     opened = await state.opened()
     snapshot = opened.snapshot
@@ -46,7 +52,6 @@ async def embed(
     accept = request.headers.get("accept", "")
     if RAW in accept or NPY in accept:
         return _array(snapshot, seen, npy=NPY in accept)
-    question = Question(k=min(k, state.settings.max_k))
     if wanted:
         items = await threads.on(state.searchers, _items, state, snapshot, seen, wanted, question)
     else:

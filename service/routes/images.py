@@ -1,6 +1,5 @@
 """The live collection: add, list, change, delete; thumbnails."""
 
-from copy import deepcopy
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Request
@@ -18,7 +17,11 @@ from service.state import State
 
 router = APIRouter(prefix="/images", tags=["collection"])
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
-ADD_BODY = deepcopy(uploads.PICTURES_BODY)
+ONE = "one is added by a call; send many as lines of JSON, application/x-ndjson"
+METADATA = Body(embed=True, examples=[{"album": "2026"}])
+TEXT = {"type": "string"}
+ABOUT = {"key": TEXT, "collection": TEXT, "metadata": TEXT | {"description": "A JSON object."}, "replace": TEXT}
+ADD_BODY = uploads.body_of(ABOUT, {name: {"description": "As in the address."} for name in ABOUT})
 ADD_BODY["requestBody"]["content"][bulk.MEDIA_TYPE] = {
     "schema": {"description": "One JSON object a line: `image`, `key`, `collection`, `metadata`."},
     "example": f'{{"image": "{uploads.EXAMPLE}", "key": "a/b.jpg"}}\n',
@@ -43,30 +46,34 @@ async def add(
 ) -> Response:
     """Add one picture; it is durable, and found by every search, when the answer arrives.
 
-    `key`, `collection` and `metadata` may also be fields of the form. 201 for a new item, 200 when the same key holds
-    the same bytes already, 409 when it holds others.
+    `key`, `collection`, `metadata` and `replace` may also be fields of the form. 201 for a new item, 200 when the same
+    key holds the same bytes already, 409 when it holds others.
 
     Many at once as `application/x-ndjson`: a line `{"image": …, "key": …}` for each picture, of any number; the answer
     (200) has a line `{"line", "status", "item"}` or `{"line", "error"}` for each, in order, while the body comes in.
     """
     state: State = request.app.state.copysight
     if bulk.asked(request):
-        return bulk.answer(state, request, Plan(collection, replace))
-    body = await uploads.pictures(request, state.settings)
+        snapshot = await threads.on(state.searchers, state.index.snapshot)
+        return bulk.answer(state, request, Plan(collection, replace), snapshot)
+    body = await uploads.pictures(request, state.settings, (*adding.FIELDS, "replace"))
     if len(body.pictures) != 1:
-        raise InvalidArgument(f"got {len(body.pictures)} pictures; one is added at a time")
+        raise InvalidArgument(f"got {len(body.pictures)} pictures; {ONE}")
+    over = adding.replaces(body.fields.get("replace"), replace)
     fields = {"key": key, "collection": collection, "metadata": metadata} | dict(body.fields)
     wish = Wish.of(body.pictures[0], fields)
 
     async def embed_and_add(snapshot: Snapshot, embedder: Embedder) -> Added:
         seen = await vision.look_at_one(state, embedder, wish.picture, ("embedding",))
-        [added] = await threads.on(state.searchers, adding.store, state, snapshot, [seen], [wish], replace)
+        [added] = await threads.on(state.searchers, adding.store, state, snapshot, [seen], [wish], over)
         if isinstance(added, KeyConflict):
             raise added
         return added
 
     added = await following.live(state, embed_and_add)
-    return await _answer(state, added.item, 201 if added.status == "created" else 200, status=added.status)
+    answered = await _answer(state, added.item, 201 if added.status == "created" else 200, status=added.status)
+    answered.headers["Location"] = f"/images/{added.item.id}"
+    return answered
 
 
 @router.get("", dependencies=[READ])
@@ -93,7 +100,7 @@ async def one(request: Request, number: Number) -> Response:
 
 
 @router.patch("/{number}", dependencies=[WRITE])
-async def change(request: Request, number: Number, metadata: Annotated[dict[str, Any], Body(embed=True)]) -> Response:
+async def change(request: Request, number: Number, metadata: Annotated[dict[str, Any], METADATA]) -> Response:
     """Replace an item's metadata."""
     state: State = request.app.state.copysight
     changed = await threads.on(state.searchers, state.index.catalog.set_metadata, number, metadata)
@@ -106,7 +113,7 @@ async def delete(request: Request, number: Number) -> Response:
     state: State = request.app.state.copysight
     if not await threads.on(state.searchers, state.index.delete, [number]):
         raise ItemNotFound(f"there is no item {number}; perhaps it was deleted", id=number)
-    return Response(status_code=204)
+    return Response(status_code=204, headers=answers.stamp(await threads.on(state.searchers, state.index.snapshot)))
 
 
 @router.get(

@@ -48,7 +48,7 @@ async def reload(request: Request) -> Response:
 
 
 @router.post("/index/rollback", dependencies=[ADMIN])
-async def back(request: Request, to: Annotated[str | None, Body(embed=True)] = None) -> Response:
+async def back(request: Request, to: Annotated[str | None, Body(embed=True, examples=["000006"])] = None) -> Response:
     """Make the generation before the live one, or the one named by `{"to": …}`, live again."""
     state: State = request.app.state.copysight
     await threads.on(state.searchers, rollback, state.index, to)

@@ -11,6 +11,7 @@ from copysight.bundle import Bundle
 from copysight.errors import InvalidArgument, PictureError
 from service import answers, threads, uploads, vision
 from service.access import READ
+from service.fetching import Given
 from service.state import State
 from service.vision import Seen
 
@@ -40,7 +41,7 @@ async def embeddings(request: Request, wanted: Wanted) -> Response:
         raise InvalidArgument(f"got {len(texts)} pictures in `input`; needed are 1 to {most}")
     opened = await state.opened()
     _check(wanted, opened.snapshot.bundle)
-    pictures = await threads.on(state.searchers, _decoded, texts)
+    pictures = await threads.on(state.searchers, _given, texts)
     rows = [_good(one, place) for place, one in enumerate(await vision.look(state, opened.embedder, pictures, OUTPUTS))]
     data = [
         {"object": "embedding", "index": place, "embedding": _encoded(one, wanted)} for place, one in enumerate(rows)
@@ -56,8 +57,8 @@ def _check(wanted: Wanted, bundle: Bundle) -> None:
         raise InvalidArgument(f"got dimensions = {wanted.dimensions}; this model has {bundle.dimension}, and no others")
 
 
-def _decoded(texts: list[str]) -> list[Any]:
-    return [uploads.decoded(text) for text in texts]
+def _given(texts: list[str]) -> list[Given]:
+    return [uploads.given(text) for text in texts]
 
 
 def _good(seen: Seen | PictureError, place: int) -> Seen:

@@ -11,21 +11,33 @@ from starlette.responses import Response
 
 from copysight.errors import InvalidArgument, PictureError
 from copysight.index import Snapshot
-from copysight.looks import USUAL, Effort, effort_of
+from copysight.looks import USUAL, Effort
 from service import answers, threads, uploads, vision
 from service.access import READ
-from service.answers import Asked, Question
+from service.answers import Asked
 from service.errors import item_error
+from service.question import OPTIONS, Question
 from service.state import Opened, State
 from service.uploads import Body
 from service.vision import Seen
 
 router = APIRouter(tags=["search"])
 Float = npt.NDArray[np.float32]
+ONE_OF = f'{uploads.FORMS}, or items as JSON {{"ids": [1]}}, or vectors as {{"vectors": [[…]]}}'
 EFFORT = "How hard to look: low, the whole picture; normal, also the pictures within it; high, also turned."
 
 
-@router.post("/search", dependencies=[READ], openapi_extra=uploads.PICTURES_BODY)
+SEARCH_BODY = uploads.body_of(
+    {name: {"type": "string"} for name in OPTIONS},
+    {
+        "ids": {"type": "array", "items": {"type": "integer"}, "description": "Items of the collection."},
+        "vectors": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
+        **{name: {"description": "As in the address."} for name in OPTIONS},
+    },
+)
+
+
+@router.post("/search", dependencies=[READ], openapi_extra=SEARCH_BODY)
 async def search(
     request: Request,
     k: int = Query(10, ge=1, description="Most matches of each picture."),
@@ -40,14 +52,14 @@ async def search(
     options may stand in the body, too.
     """
     state: State = request.app.state.copysight
-    body = await uploads.read(request, state.settings)
-    options = {"k": k, "min_probability": min_probability, "collection": collection, "effort": effort}
-    question = _question(options | {"filter": answers.parsed_filter(filter)}, body.fields, state.settings.max_k)
+    body = await uploads.read(request, state.settings, ("ids", "vectors", *OPTIONS))
+    given = (k, min_probability, collection, filter, effort)
+    question = Question.of(dict(zip(OPTIONS, given, strict=True)), body.fields, state.settings.max_k)
     opened = await state.opened()
     snapshot = opened.snapshot
-    given = [bool(body.pictures), "ids" in body.fields, "vectors" in body.fields]
-    if sum(given) != 1:
-        raise InvalidArgument(f"got {sum(given)} of pictures, `ids` and `vectors`; {uploads.FORMS}, or one of the two")
+    asked = [bool(body.pictures), "ids" in body.fields, "vectors" in body.fields]
+    if sum(asked) != 1:
+        raise InvalidArgument(f"got {sum(asked)} of pictures, `ids` and `vectors`; {ONE_OF}")
     if body.pictures:
         items = await _by_picture(state, opened, body, question)
     else:
@@ -56,7 +68,7 @@ async def search(
     return answers.json({**head, "items": items})
 
 
-@router.post("/compare", dependencies=[READ], openapi_extra=uploads.PICTURES_BODY)
+@router.post("/compare", dependencies=[READ], openapi_extra=uploads.body_of())
 async def compare(request: Request, effort: Annotated[Effort, Query(description=EFFORT)] = USUAL) -> Response:
     """Say of two pictures whether one is a copy of the other, or of a part of it."""
     state: State = request.app.state.copysight
@@ -108,23 +120,6 @@ def _vectors(given: object, dimension: int) -> Float:
     if (np.linalg.norm(vectors, axis=1) < 1e-6).any():
         raise InvalidArgument("got a vector of length 0, which has no direction")
     return vectors
-
-
-def _question(options: dict[str, Any], fields: Mapping[str, Any], most: int) -> Question:
-    given = options | {name: fields[name] for name in options if name in fields}
-    k, least, collection = given["k"], given["min_probability"], given["collection"]
-    # Its length first: Python refuses to read a number of more than 4,300 digits.
-    if not str(k).isdecimal() or len(str(k)) > 9 or not 1 <= int(k) <= most:
-        raise InvalidArgument(f"got k = {str(k)[:80]}; needed is a number from 1 to {most}")
-    try:
-        least = None if least is None else float(least)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgument(f"got min_probability = {least!r}; needed is a number from 0 to 1") from error
-    if collection is not None and not isinstance(collection, str):
-        raise InvalidArgument(f"got collection = {collection!r}; needed is a text")
-    condition = given["filter"]
-    parsed = answers.parsed_filter(condition) if isinstance(condition, str) else condition
-    return Question(int(k), least, collection, parsed, effort_of(given["effort"]))
 
 
 def _compared(state: State, snapshot: Snapshot, seen: Sequence[Seen], effort: Effort) -> dict[str, Any]:

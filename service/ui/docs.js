@@ -52,10 +52,17 @@ function answers(operation) {
     [make("code", {}, code), [description, ...Object.keys(content)].filter(Boolean).join(" · ")]));
 }
 
+/** What a call answers, for example; null where that is no JSON. */
+function example(operation) {
+  const found = Object.values(operation.responses ?? {}).map(({ content = {} }) => content["application/json"]?.example);
+  const text = JSON.stringify(found.find(Boolean), null, 1);
+  return text ? make("pre", { tabindex: 0, "aria-label": "An answer, for example" }, make("code", {}, text)) : null;
+}
+
 function shown(method, path, operation, names) {
   return make("details", { class: "call" },
     make("summary", {}, make("code", {}, `${method.toUpperCase()} ${path}`), ` ${operation.summary ?? ""}`),
-    ...prose(operation.description), parameters(operation, names), bodies(operation, names), answers(operation));
+    ...prose(operation.description), parameters(operation, names), bodies(operation, names), answers(operation), example(operation));
 }
 
 async function show() {

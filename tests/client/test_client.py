@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import re
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from copysight import client as package
-from copysight.client import AsyncClient, Client, Fault, New, Options, Refused, Retries, ServerUnreachable
+from copysight.client import AsyncClient, Client, Fault, New, Options, Refused, Retries, ServerUnreachable, calls
 from copysight.client.retries import seconds
 from service.keys import Keys
 from tests.service.conftest import PICTURES, serving
@@ -67,6 +68,12 @@ def test_the_other_answers(client, pictures, drawn):
     with Image.open(BytesIO(client.thumbnail(1))) as small:
         assert small.format == "JPEG"
     assert client.whoami().scope == "admin"
+    assert (client.ready().status, client.ready().generation) == ("ready", "000001")
+    largest = client.clusters()[0]
+    members = client.cluster(largest.id, limit=2)
+    assert (members.size, len(members.items)) == (largest.size, min(2, largest.size))
+    assert members.items[0].id == largest.representatives[0]
+    assert [(job.kind, job.state) for job in client.jobs()] == [("build", "done")]
     assert [item.id for item in client.items()] == list(range(1, PICTURES + 1))
 
 
@@ -86,6 +93,11 @@ def test_writing(index, drawn):
         assert len(results) == 70
         assert len(list(client.items("bulk"))) == 69
         assert client.set_metadata(made.item.id, {"n": 2}).metadata == {"n": 2}
+        number = client.clusters()[0].id
+        assert client.name_cluster(number, "shapes").name == client.clusters()[0].name == "shapes"
+        assert client.reload().count == client.index().count
+        with pytest.raises(Refused, match="no bundle of the server's disk"):
+            client.rebuild(bundle="/nowhere")
         client.delete(made.item.id)
         with pytest.raises(Refused, match="not_found"):
             client.item(made.item.id)
@@ -115,6 +127,16 @@ def test_awaited_additions(index, drawn):
             nobody.index()
     assert statuses == ["created"] * 4
     assert (caller.name, caller.scope) == ("desk", "write")
+
+
+def test_every_endpoint_has_its_call(shared):
+    """Those that a program asks; `/healthz` and `/metrics` are for machines, and OpenAI's shape for OpenAI's client."""
+    paths = shared.http.get("/openapi.json").json()["paths"]
+    endpoints = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    source = inspect.getsource(calls)
+    made = {f"{method} {path}" for method, path in re.findall(r'Call\("([A-Z]+)", f?"([^"]+)"', source)}
+    assert endpoints - made == {"GET /healthz", "GET /metrics", "POST /v1/embeddings"}
+    assert made <= endpoints
 
 
 def test_both_have_the_same_methods():

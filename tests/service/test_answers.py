@@ -115,8 +115,8 @@ def test_search_by_id_and_by_vector(http, picture):
         {"ids": [1], "min_probability": "high"},
         {"ids": [1], "collection": 7},
         {"images": "x"},
-        {"images": ["%%%"]},
-        {"images": ["data:image/jpeg,abc"]},
+        {"images": [None]},
+        {"images": ["x"], "ids": [1]},
         [],
     ],
 )

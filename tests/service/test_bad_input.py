@@ -87,6 +87,30 @@ def test_a_body_beyond_the_cap_is_refused_while_it_comes_in(index):
         assert server.http.post("/embed", files=too_many).json()["code"] == "invalid_argument"
 
 
+def test_many_large_bodies_do_not_fill_the_memory(index, pictures):
+    """Two that do not end hold what all may hold; a third is told to come back, and is answered when they have gone."""
+    head = b"POST /embed HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: image/jpeg\r\ncontent-length: 99000\r\n\r\n"
+    files = {"file": (pictures / "0.jpg").read_bytes()}
+    with serving(index, max_body=100_000, max_bodies=120_000) as server:
+
+        def asked_beside(*sizes):
+            holders = [socket.create_connection(("127.0.0.1", server.port)) for _ in sizes]
+            for holder, size in zip(holders, sizes, strict=True):
+                holder.sendall(head + b"x" * size)
+            for _ in range(5):  # by then the server has read what was sent before
+                server.http.get("/healthz")
+            answer = server.http.post("/embed", files=files)
+            for holder in holders:
+                holder.close()
+            return answer
+
+        refused = next(answer for _ in range(20) if (answer := asked_beside(60_000, 59_900)).status_code == 503)
+        assert refused.json()["code"] == "overloaded"
+        assert refused.headers["retry-after"]
+        for _ in range(5):
+            assert asked_beside(60_000).status_code == 200, "what has gone is held no longer"
+
+
 def test_a_full_queue_says_when_to_come_back(index, pictures):
     """A queue of one, one runner, and many requests at a time: some are refused, none is lost, and it recovers."""
     from concurrent.futures import ThreadPoolExecutor
@@ -117,7 +141,7 @@ def test_a_deadline_gives_up_and_goes_on(index, jpeg, drawn):
 
 def test_a_client_that_leaves_costs_nothing(shared, pictures):
     data = (pictures / "0.jpg").read_bytes()
-    head = f"POST /embed HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: {len(data)}\r\n\r\n"
+    head = f"POST /embed HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: image/jpeg\r\ncontent-length: {len(data)}\r\n\r\n"
     for _ in range(5):
         with socket.create_connection(("127.0.0.1", shared.port)) as connection:
             connection.sendall(head.encode() + data)

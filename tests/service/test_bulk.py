@@ -60,7 +60,7 @@ def test_a_second_time_nothing_changes(server, drawn, jpeg):
 
 def test_answers_come_while_the_body_is_still_sent(server, drawn, jpeg):
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wire:
-        wire.sendall(b"POST /images?collection=slow HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n")
+        wire.sendall(b"POST /images?collection=slow HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n")
         wire.sendall(b"content-type: application/x-ndjson\r\n\r\n")
         for seed in (130, 131):
             data = line(jpeg(drawn(seed)), key=str(seed))

@@ -13,15 +13,15 @@ from tests.service.conftest import serving
 
 LEFT_OUT = {
     "positive_data_acceptance": "no schema can say which bytes are a picture, nor which items and jobs there are",
-    "allow_header_conformance": "Starlette's 405 names the methods of the first route of a path, not of all",
 }
-"""Checks that cannot hold here, and why; every other one is on."""
+"""The check that cannot hold here, and why; every other one is on."""
+SEED = 1
 
 
 def run(server, tmp_path, examples, key):
     """Test cases that were sent; fails with what schemathesis says."""
     program = Path(sys.executable).with_name("schemathesis")
-    phases = ["--phases", "examples,coverage,fuzzing", "--max-examples", str(examples), "--seed", "1"]
+    phases = ["--phases", "examples,coverage,fuzzing", "--max-examples", str(examples), "--seed", str(SEED)]
     checks = ["--checks", "all", "--exclude-checks", ",".join(LEFT_OUT)]
     headers = {"Authorization": f"Bearer {key}"}
     shown = [f"--header={name}: {value}" for name, value in headers.items()]
@@ -38,7 +38,7 @@ def run(server, tmp_path, examples, key):
     found = re.search(r"([\d,]+) generated", done.stdout)
     assert found is not None, done.stdout
     cases = int(found[1].replace(",", ""))
-    print(f"{cases:,} cases")
+    print(f"schemathesis, seed {SEED}: {cases:,} cases")
     assert server.http.get("/readyz").status_code == 200
     assert 'status="500"' not in server.http.get("/metrics", headers=headers).text
     return cases

@@ -40,3 +40,20 @@ def test_every_code_that_the_service_can_answer(module):
         assert row is not None, kind.code
         status = next(service_errors.STATUS[one] for one in kind.__mro__ if one in service_errors.STATUS)
         assert f"| {status} |" in row, (kind.code, status)
+
+
+def test_no_code_is_explained_that_does_not_exist():
+    text = (DOCS / "api.md").read_text()
+    table = text[text.index("| code | status | means |") :]
+    explained = set(re.findall(r"`([a-z_0-9]+)`", "".join(re.findall(r"^\| (`.*?) \| \d", table, re.MULTILINE))))
+    assert explained == set(known_codes()) - {errors.CopysightError.code, errors.PictureError.code}
+
+
+def known_codes():
+    """Every class's code that a service can answer, and those that have no class."""
+    none = (errors.JobError, errors.ExportFailed)
+    kinds = [kind for module in (errors, service_errors) for _, kind in inspect.getmembers(module, inspect.isclass)]
+    for kind in kinds:
+        if issubclass(kind, errors.CopysightError) and not issubclass(kind, none):
+            yield kind.code
+    yield from ("method_not_allowed", service_errors.UNEXPECTED)

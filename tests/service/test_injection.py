@@ -116,6 +116,8 @@ def test_a_deep_filter(server):
 
 
 DEEP = b"[" * 900 + b"]" * 900
+DEEPEST = b"[" * 1020 + b"]" * 1020
+"""As deep as the reader of JSON goes, and deeper than Python writes out."""
 
 
 @pytest.mark.parametrize(
@@ -127,6 +129,15 @@ DEEP = b"[" * 900 + b"]" * 900
         ("POST", "/search", b'{"ids": [1], "k": %b}' % DEEP),
         ("POST", "/search", b'{"ids": [1], "k": "%b"}' % (b"9" * 9000)),
         ("POST", "/search", b'{"ids": [1], "filter": %b}' % DEEP),
+        ("POST", "/search", b'{"ids": [1], "k": %b}' % DEEPEST),
+        ("POST", "/search", b'{"ids": [1], "effort": %b}' % DEEPEST),
+        ("POST", "/search", b'{"ids": [1], "min_probability": %b}' % DEEPEST),
+        ("POST", "/search", b'{"ids": [1], "collection": %b}' % DEEPEST),
+        ("POST", "/search", b'{"ids": [1], "filter": %b}' % DEEPEST),
+        ("POST", "/search", b'{"ids": [1], "%b": 1}' % (b"x" * 100_000)),
+        ("POST", "/images", b'{"images": ["AA=="], "replace": %b}' % DEEPEST),
+        ("POST", "/images", b'{"images": ["AA=="], "key": %b}' % DEEPEST),
+        ("POST", "/images", b'{"images": ["AA=="], "metadata": %b}' % DEEPEST),
         ("POST", "/search", b'{"vectors": [[1e39, 1]]}'),
         ("PATCH", "/images/1", b'{"metadata": {"a": %b}}' % DEEP),
         ("PATCH", "/images/1", b'{"metadata": {"a": %b%b}}' % (b"[" * 200, b"]" * 200)),

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
-from copysight.errors import InvalidArgument
+from copysight.errors import IndexCorrupt
 from service import access
 from service.app import ROUTERS
 from service.cli import read_settings
@@ -110,7 +110,7 @@ def test_the_commands(index):
 def test_a_damaged_file_opens_nothing(index):
     key = Keys(index).add("desk", "admin")
     (index / "keys.json").write_text(json.dumps({"keys": [{"id": "x"}]}))
-    with pytest.raises(InvalidArgument, match="damaged"):
+    with pytest.raises(IndexCorrupt, match="damaged"):
         Keys(index).find(key)
 
 

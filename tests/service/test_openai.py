@@ -47,7 +47,7 @@ def test_one_text(client, files, tiny_bundle):
 @pytest.mark.parametrize(
     ("change", "code"),
     [({"model": "text-embedding-3"}, "invalid_argument"), ({"dimensions": 7}, "invalid_argument"),
-     ({"input": "a sentence"}, "invalid_argument"), ({"input": []}, "invalid_argument"),
+     ({"input": "a sentence"}, "not_base64"), ({"input": []}, "invalid_argument"),
      ({"input": [[1, 2]]}, "invalid_argument"), ({"input": uri(b"")}, "empty_picture")],
 )  # fmt: skip
 def test_what_cannot_be_answered(client, files, change, code):

@@ -29,6 +29,7 @@ def test_a_call_says_what_it_takes_and_gives(shared, open_page):
     expect(row).to_contain_text("integer ≥ 1 (10 if left out)")
     expect(call).to_contain_text("multipart/form-data")
     expect(call).to_contain_text("application/problem+json")
+    expect(call.locator("pre")).to_contain_text('"verdict": "copy"')
 
 
 def test_it_can_be_read_by_all(shared, open_page):

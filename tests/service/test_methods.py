@@ -1,0 +1,47 @@
+"""HEAD is a GET without its body; a 405 names every method of its path."""
+
+import pytest
+
+TARGETS = ["/healthz", "/images", "/images/1", "/images/1/thumbnail", "/index", "/", "/docs", "/openapi.json"]
+
+
+@pytest.mark.parametrize("path", TARGETS)
+def test_head_says_what_get_would(http, path):
+    head, got = http.head(path), http.get(path)
+    assert (head.status_code, head.content) == (got.status_code, b"") == (200, b"")
+    changing = {"date", "x-request-id"}
+    assert {k: v for k, v in head.headers.items() if k not in changing} == {
+        k: v for k, v in got.headers.items() if k not in changing
+    }
+
+
+def test_head_of_what_is_not_there(http):
+    assert http.head("/images/999").status_code == http.head("/nowhere").status_code == 404
+    assert http.head("/search").status_code == 405
+
+
+def test_a_405_names_all_methods_of_its_path(http):
+    text = http.get("/openapi.json").json()["paths"]
+    assert len(text) > 15
+    for path, calls in text.items():
+        known = {method.upper() for method in calls}
+        answer = http.request("PUT", path.replace("{number}", "1"))
+        assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+        allowed = set(answer.headers["allow"].split(", "))
+        assert allowed == known | ({"HEAD"} if "GET" in known else set()), path
+        assert all(method in answer.json()["detail"] for method in known)
+
+
+def test_the_log_names_the_route_of_a_head_and_of_a_405(shared):
+    shared.http.head("/images/1/thumbnail")
+    shared.http.put("/images/1")
+    lines = shared.log.read_text().splitlines()
+    assert any('"route": "/images/{number}/thumbnail"' in line for line in lines)
+    assert any('"route": "/images/{number}"' in line and '"code": "method_not_allowed"' in line for line in lines)
+
+
+def test_a_path_that_is_not_there_says_where_to_look(http):
+    answer = http.get("/imagess")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert "/imagess" in answer.json()["detail"]
+    assert "/docs" in answer.json()["detail"]
