@@ -61,12 +61,17 @@ def tint(picture: Image.Image, masks: Mask, opacity: float = 0.55) -> Image.Imag
     return Image.fromarray((grey * (1 - strength) + mixed * strength).astype(np.uint8))
 
 
-def sheet(picture: Image.Image, attention: Float, mass: float = 0.6, side: int = 224) -> Image.Image:
-    """All heads on one sheet: the picture, one heat map a head with its colour, and all masks in one picture."""
+def sheet(
+    picture: Image.Image, attention: Float, mass: float = 0.6, side: int = 224, names: Sequence[str] = ()
+) -> Image.Image:
+    """All heads on one sheet: the picture, one heat map a head with its colour, and all masks in one picture.
+
+    ``names`` (H) are those of the maps, head 0 to head H - 1 where none are given.
+    """
     small = picture.resize((side, round(side * picture.height / picture.width)), Image.Resampling.LANCZOS)
     tiles = [small, *(heat(small, head) for head in attention), tint(small, mass_masks(attention, mass))]
-    names = ["picture", *(f"head {number}" for number in range(len(attention))), f"{mass:.0%} of each head"]
-    return grid(tiles, names, ["white", *colours(len(attention)), "white"])
+    names = names or [f"head {number}" for number in range(len(attention))]
+    return grid(tiles, ["picture", *names, f"{mass:.0%} of each map"], ["white", *colours(len(attention)), "white"])
 
 
 def grid(

@@ -69,6 +69,15 @@ class Prototypes:
 
 
 @dataclass(frozen=True)
+class Activations:
+    """``activations (B, count, rows, columns)``: prototype logits of every place of a ResNet's last feature map."""
+
+    graph: str
+    count: int
+    grid: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Patches:
     """``patches (B, rows * columns, dimension)``: normalised patch tokens of the last block."""
 
@@ -109,6 +118,7 @@ class Bundle:
     attention: Attention | None
     prototypes: Prototypes | None
     patches: Patches | None
+    activations: Activations | None
     numerics: Numerics
     calibration: Mapping[str, Any] | None
     background: Background | None
@@ -149,7 +159,7 @@ class Bundle:
         """The error that says that this bundle gives no ``output``."""
         return OutputMissing(
             f"the bundle {self.name!r} ({self.backbone}) gives no {output}; "
-            "use a bundle that does (a vision transformer gives attention and patches)",
+            "use a bundle that does (a vision transformer gives attention and patches, a run's head prototypes)",
             output=output,
         )
 
@@ -199,6 +209,7 @@ def _parse(directory: Path, data: bytes) -> Bundle:
             attention=_optional(Attention, manifest["attention"]),
             prototypes=_optional(Prototypes, manifest["prototypes"]),
             patches=_optional(Patches, manifest["patches"]),
+            activations=_optional(Activations, manifest.get("activations")),
             numerics=Numerics(**manifest["numerics"]),
             background=_optional(Background, manifest.get("background")),
             files=manifest["files"],

@@ -35,12 +35,13 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Features:
-    """Outputs for B pictures; what was not asked for is ``None``. ``prototypes`` are logits."""
+    """Outputs for B pictures; what was not asked for is ``None``. ``prototypes`` and ``activations`` are logits."""
 
     embedding: Float | None = None
     attention: Float | None = None
     prototypes: Float | None = None
     patches: Float | None = None
+    activations: Float | None = None
 
 
 class Embedder:
@@ -79,6 +80,10 @@ class Embedder:
     def assign(self, pictures: Sequence[Image.Image]) -> Float:
         """RGB pictures to (B, K) probabilities over the prototypes. Raises ``OutputMissing``."""
         return probabilities(self._only("prototypes", pictures), self.bundle)
+
+    def activate(self, pictures: Sequence[Image.Image]) -> Float:
+        """RGB pictures to (B, K, rows, columns): logits of the prototypes at each place. Raises ``OutputMissing``."""
+        return self._only("activations", pictures)
 
     def _only(self, output: str, pictures: Sequence[Image.Image]) -> Float:
         inputs = [self.prepare(picture, (output,)) for picture in pictures]

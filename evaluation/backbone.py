@@ -55,7 +55,9 @@ class Backbone:
     def transformer(self) -> VisionTransformer:
         """The network, if it has tokens. Raises ``InvalidArgument`` if not."""
         if not isinstance(self.network, VisionTransformer):
-            raise InvalidArgument(f"{self.name} is no vision transformer; this protocol reads the tokens of one")
+            raise InvalidArgument(
+                f"{self.name} is no vision transformer, and this protocol reads tokens; give a bundle of a ViT"
+            )
         return self.network
 
     @property
@@ -81,12 +83,12 @@ class Backbone:
         return Extractor(f"{self.name} at {size} px", size, of)
 
     def retrieval(self, size: int, scales: Sequence[float]) -> Extractor:
-        """[CLS] of a picture whose longest side is at most ``size``, mean over ``scales``, of length 1."""
+        """[CLS] or pooled features of length 1 of a picture, longest side at most ``size``: mean over ``scales``."""
 
         def of(picture: Image.Image) -> Float:
-            return np.asarray(multi_scale(self._cls, self._whole(picture, size), scales)[0].numpy(), np.float32)
+            return np.asarray(multi_scale(self._pooled, self._whole(picture, size), scales)[0].numpy(), np.float32)
 
-        return Extractor(f"{self.name} at {size} px, {len(scales)} scale(s)", self.patch, of)
+        return Extractor(f"{self.name} at {size} px, {len(scales)} scale(s)", size, of)
 
     def linear(self, recipe: Recipe, size: int, squash: bool) -> Extractor:
         """Frozen features of a recipe, of any length: of the central square, or of all, squashed."""
@@ -104,8 +106,7 @@ class Backbone:
     def features(self, pictures: Tensor, recipe: Recipe) -> Tensor:
         """(B, 3, S, S) to (B, D'): [CLS] of the last blocks, or interleaved with the mean patch; or pooled."""
         if not recipe.blocks:
-            pooled: Tensor = self.network(pictures)
-            return pooled
+            return self._pooled(pictures)
         tokens = last_blocks(self.transformer, pictures, recipe.blocks)
         cls = torch.cat([part[:, 0] for part in tokens], dim=1)
         if not recipe.patches:
@@ -113,8 +114,11 @@ class Backbone:
         # As released: cls0, mean0, cls1, mean1, ...
         return torch.stack([cls, tokens[-1][:, 1:].mean(dim=1)], dim=2).flatten(1)
 
-    def _cls(self, pictures: Tensor) -> Tensor:
-        return last_blocks(self.transformer, pictures)[0][:, 0]
+    def _pooled(self, pictures: Tensor) -> Tensor:
+        if isinstance(self.network, VisionTransformer):
+            return last_blocks(self.network, pictures)[0][:, 0]
+        pooled: Tensor = self.network(pictures)
+        return pooled
 
     def _whole(self, picture: Image.Image, size: int) -> Tensor:
         small = picture.copy()
@@ -136,9 +140,5 @@ def load(source: str) -> Backbone:
         about = opened.metadata()
     preprocess = Preprocess.from_json(json.loads(about["preprocess"]))
     network = backbones.build(about["backbone"], preprocess.size)
-    if not isinstance(network, VisionTransformer):
-        raise InvalidArgument(
-            f"{bundle.name} is a {about['backbone']}; this protocol reads a vision transformer's tokens"
-        )
     network.load_state_dict(load_file(file))
     return Backbone(bundle.name, network.eval().requires_grad_(False), preprocess)

@@ -1,8 +1,9 @@
 """``evaluate clusters``: k-means and prototypes against labels, and pages on which to look at them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path
 
 import click
@@ -30,7 +31,7 @@ RUNS = 3
 
 @dataclass(frozen=True)
 class Agreement:
-    """Clusters of one kind against labels; ``stability``: mean NMI between runs of other seeds, none for prototypes."""
+    """Clusters of one kind against labels; ``stability``: mean NMI of runs of other seeds, none for prototypes."""
 
     set: str
     kind: str
@@ -61,21 +62,24 @@ def clusters(source: str, data: Sequence[Path], k: int | None, seed: int, html: 
 
 @dataclass(frozen=True)
 class Grouped:
-    """Agreement with the labels, and the clusters of the first run with the ``entries`` that they are of."""
+    """Agreement with the labels; the clusters of the first run, the ``entries`` (N,) they are of, and their classes."""
 
     results: list[Agreement]
     found: Clustering
     entries: list[Entry]
+    classes: list[str]
 
     def sheets(self) -> list[tuple[str, list[Image.Image]]]:
-        """Every cluster's pictures that are nearest its centroid, largest cluster first."""
+        """Every cluster's pictures that are nearest its centroid, largest cluster first, with its commonest class."""
         sheets = []
         for cluster in np.argsort(-self.found.sizes, kind="stable"):
             members = np.flatnonzero(self.found.assignment == cluster)
             near = members[np.argsort(-self.found.similarity[members], kind="stable")][:SHOWN]
             pictures = [decode(self.entries[row].read(), at_least=64).pixels for row in near]
             mean = self.found.similarity[members].mean()
-            sheets.append((f"Cluster {cluster}: {len(members)} pictures, mean similarity {mean:.2f}", pictures))
+            name, count = Counter(self.classes[row] for row in members).most_common(1)[0]
+            text = f"{len(members)} pictures, {count} of them {name}, mean similarity {mean:.2f}"
+            sheets.append((f"Cluster {cluster}: {text}", pictures))
         return sheets
 
 
@@ -99,13 +103,13 @@ def group(data: Labelled, how: Extractor, prototypes: Extractor | None, k: int |
     features = extract(entries, how, data.name)
     labels = labels[features.kept]
     runs = [kmeans(features.rows, k or len(data.classes), seed=seed + run) for run in range(RUNS)]
-    stability = np.mean([partition.nmi(a.assignment, b.assignment) for a, b in pairwise(runs)])
+    stability = np.mean([partition.nmi(a.assignment, b.assignment) for a, b in combinations(runs, 2)])
     results = [compare(data.name, "k-means", runs[0].assignment, labels, float(stability))]
     if prototypes is not None:
         chosen = extract(entries, prototypes, f"{data.name} prototypes").rows.argmax(axis=1)
         results.append(compare(data.name, "prototypes", chosen, labels, None))
     readable = [entry for entry, kept in zip(entries, features.kept, strict=True) if kept]
-    return Grouped(results, runs[0], readable)
+    return Grouped(results, runs[0], readable, [data.classes[label] for label in labels])
 
 
 def compare(name: str, kind: str, assignment: Ints, labels: Ints, stability: float | None) -> Agreement:

@@ -11,7 +11,7 @@ SIDE = 112
 STYLE = (
     "body{font:15px system-ui;margin:2rem;background:#fff;color:#222}h3{font-size:1rem;margin:1.5rem 0 .4rem}"
     "td,th{padding:.1rem .8rem .1rem 0;text-align:left}"
-    "img{height:112px;margin:2px}@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}}"
+    "img{margin:2px;max-width:100%}@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}}"
 )
 
 
@@ -28,10 +28,11 @@ def document(title: str, body: str) -> str:
     )
 
 
-def sheets(parts: Sequence[tuple[str, Sequence[Image.Image]]]) -> str:
-    """Headings, and the pictures of each."""
+def sheets(parts: Sequence[tuple[str, Sequence[Image.Image]]], side: int = SIDE) -> str:
+    """Headings, and the pictures of each, ``side`` pixels high."""
     return "".join(
-        f"<h3>{html.escape(name)}</h3><div>{''.join(map(_image, pictures))}</div>" for name, pictures in parts
+        f"<h3>{html.escape(name)}</h3><div>{''.join(_image(picture, side) for picture in pictures)}</div>"
+        for name, pictures in parts
     )
 
 
@@ -47,8 +48,8 @@ def _text(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else html.escape(str(value))
 
 
-def _image(picture: Image.Image) -> str:
-    small = picture.resize((max(1, round(SIDE * picture.width / picture.height)), SIDE), Image.Resampling.LANCZOS)
+def _image(picture: Image.Image, side: int) -> str:
+    small = picture.resize((max(1, round(side * picture.width / picture.height)), side), Image.Resampling.LANCZOS)
     out = BytesIO()
     small.save(out, "JPEG", quality=80)
     return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}">'

@@ -14,7 +14,11 @@ from copysight.images import decode
 from copysight.scan import Entry, scan
 
 Pixels = npt.NDArray[np.uint8]
-LAYOUT = "JPEGImages/480p/<sequence>/*.jpg and Annotations/480p/<sequence>/*.png"
+VOID = 255
+RESOLUTION = "480p"
+"""What the benchmark measures; other resolutions beside it are passed over."""
+LIST = "ImageSets/2017/val.txt"
+LAYOUT = f"JPEGImages/{RESOLUTION}/<sequence>/*.jpg and Annotations/{RESOLUTION}/<sequence>/*.png"
 
 
 @dataclass(frozen=True)
@@ -30,19 +34,33 @@ class Sequence:
         return decode(self.frames[number].read()).pixels
 
     def mask(self, number: int) -> Pixels:
-        """Labels (height, width): 0 ground, 1 … objects; the numbers of the PNG's palette."""
-        with Image.open(BytesIO(self.masks[number].read())) as picture:
-            return np.array(picture if picture.mode in {"P", "L"} else picture.convert("L"), np.uint8)
+        """Labels (height, width): 0 ground, 1 … objects; the numbers of the PNG's palette.
+
+        Raises ``InvalidArgument`` if it is a picture in colours.
+        """
+        entry = self.masks[number]
+        with Image.open(BytesIO(entry.read())) as picture:
+            if picture.mode not in {"1", "L", "P"}:
+                raise InvalidArgument(
+                    f"{entry.key} has the mode {picture.mode}; a mask is a PNG with a palette or of one channel, whose "
+                    "values are the numbers of objects"
+                )
+            return objects(np.array(picture, np.uint8))
 
 
 def load(path: Path) -> list[Sequence]:
-    """All sequences under a folder or tar file, by name.
+    """All sequences under a folder or tar file, by name; of a folder with ImageSets/2017/val.txt those of that list.
 
     Raises ``InvalidArgument`` if there are none, or if frames and masks of one do not go together.
     """
-    frames, masks = (_grouped(scan(path).entries, kind) for kind in ("JPEGImages", "Annotations"))
+    entries = scan(path).entries
+    entries = tuple(entry for entry in entries if RESOLUTION in PurePosixPath(entry.key).parts) or entries
+    frames, masks = (_grouped(path, entries, kind) for kind in ("JPEGImages", "Annotations"))
     if not frames or not masks:
-        raise InvalidArgument(f"{path} has no sequences with masks; the layout is {LAYOUT}")
+        raise InvalidArgument(
+            f"{path} has frames of {len(frames)} sequences and masks of {len(masks)}; the layout is {LAYOUT}"
+        )
+    frames = _listed(path, frames)
     if lonely := sorted(frames.keys() - masks.keys()):
         raise InvalidArgument(
             f"{path}: sequence {', '.join(lonely[:3])} has frames but no masks; the layout is {LAYOUT}"
@@ -53,13 +71,35 @@ def load(path: Path) -> list[Sequence]:
     return found
 
 
-def _grouped(entries: Items[Entry], kind: str) -> dict[str, list[Entry]]:
+def objects(values: Pixels) -> Pixels:
+    """Values of a mask to labels: 255 is void, hence ground; or, where nothing else is marked, the one object."""
+    void = values == VOID
+    alone = bool(void.any()) and not (values[~void] > 0).any()
+    return np.where(void, np.uint8(alone), values).astype(np.uint8)
+
+
+def _grouped(path: Path, entries: Items[Entry], kind: str) -> dict[str, list[Entry]]:
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         parts = PurePosixPath(entry.key).parts
         if kind in parts[:-1]:
             groups.setdefault(parts[-2], []).append(entry)
+    for name, group in groups.items():
+        if len(folders := {PurePosixPath(entry.key).parent.as_posix() for entry in group}) > 1:
+            raise InvalidArgument(f"{path}: sequence {name} lies in {' and '.join(sorted(folders))}; keep one of them")
     return groups
+
+
+def _listed(path: Path, frames: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
+    if not (path / LIST).is_file():
+        return frames
+    names = (path / LIST).read_text().split()
+    if missing := sorted(set(names) - frames.keys()):
+        raise InvalidArgument(
+            f"{path}: {len(missing)} of the {len(names)} sequences of {LIST} have no frames ({', '.join(missing[:3])} "
+            f"…); add them, or take the list away to measure all that is there"
+        )
+    return {name: frames[name] for name in names}
 
 
 def _check(sequence: Sequence) -> None:

@@ -54,14 +54,19 @@ def knn(source: str, data: Sequence[Path], ks: Sequence[int], temperature: float
 
 def measure(data: Labelled, how: Extractor, ks: Sequence[int], temperature: float) -> list[Result]:
     """One result for each k. Raises ``InvalidArgument`` if the training split has fewer pictures than the largest k."""
+    _check(data, max(ks), len(data.train.entries))
     train = extract(data.train.entries, how, f"{data.name} train")
     val = extract(data.val.entries, how, f"{data.name} val")
     labels, truth = data.train.labels[train.kept], data.val.labels[val.kept]
-    if max(ks) > len(labels):
-        raise InvalidArgument(f"got --k {max(ks)}, but {data.name} has {len(labels)} training pictures; lower --k")
+    _check(data, max(ks), len(labels))
     neighbours = exact(val.rows, train.rows, max(ks))
     results = []
     for k in ks:
         scores = vote(neighbours, labels, len(data.classes), k, temperature)
         results.append(Result(data.name, k, accuracy(scores, truth), accuracy(scores, truth, top=5)))
     return results
+
+
+def _check(data: Labelled, k: int, pictures: int) -> None:
+    if k > pictures:
+        raise InvalidArgument(f"got --k {k}, but {data.name} has {pictures} training pictures; lower --k")

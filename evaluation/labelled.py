@@ -41,12 +41,17 @@ def load(path: Path) -> Labelled:
     for split, labels in found.items():
         if not labels:
             raise InvalidArgument(f"{path} has no pictures under {split}/<class>/; a labelled set is {LAYOUT}")
-    if lonely := sorted(found["train"] ^ found["val"]):
-        raise InvalidArgument(
-            f"{path}: class {', '.join(lonely[:5])} stands in one of train and val only; add the other"
-        )
+    for one, other in (("train", "val"), ("val", "train")):
+        if lonely := sorted(found[one] - found[other]):
+            raise InvalidArgument(
+                f"{path}: {len(lonely)} classes of {one} are not in {other} ({_few(lonely)}); each is needed in both"
+            )
     classes = tuple(sorted(found["train"]))
     return Labelled(path.stem, classes, *(_split(files, split, classes) for split in ("train", "val")))
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
 
 
 def _split(files: list[tuple[Entry, str, str]], split: str, classes: tuple[str, ...]) -> Split:

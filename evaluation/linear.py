@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from copysight.knn import accuracy
+from copysight.progress import watched
 from evaluation import backbone, labelled
 from evaluation.extract import Extractor, extract, extractor
 from evaluation.labelled import Labelled
@@ -95,7 +96,10 @@ def measure(
     held = rng.random(len(labels)) < HELD_OUT
     rate = rates[0]
     if len(rates) > 1 and held.any() and not held.all():
-        tried = {r: fit(rows[:, ~held], labels[~held], len(data.classes), r, epochs, seed) for r in rates}
+        tried = {
+            r: fit(rows[:, ~held], labels[~held], len(data.classes), r, epochs, seed)
+            for r in watched(rates, len(rates), f"{data.name} learning rates")
+        }
         rate = max(tried, key=lambda r: accuracy(_scores(tried[r], rows[0, held]), labels[held]))
     scores = _scores(fit(rows, labels, len(data.classes), rate, epochs, seed), val.rows)
     truth = data.val.labels[val.kept]
@@ -137,7 +141,8 @@ def augmented(how: Extractor, seed: int) -> Extractor:
         crop = picture.crop(crop_box(picture.width, picture.height, rng))
         return how.of(crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else crop)
 
-    return Extractor(how.name, how.at_least, of)
+    # The smallest crop has a quarter of the side, and is to be as sharp as the whole.
+    return Extractor(how.name, 4 * how.at_least, of)
 
 
 def crop_box(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:

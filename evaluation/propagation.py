@@ -40,9 +40,9 @@ def one_hot(mask: Tensor) -> Tensor:
 
 def neighbourhood(rows: int, columns: int, radius: int) -> Tensor:
     """(P, P) boolean: whether two patches of the grid are at most ``radius`` apart in both directions."""
-    y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-    places = torch.stack([y.flatten(), x.flatten()], dim=1)
-    return (places[:, None] - places[None]).abs().amax(dim=2) <= radius
+    # One byte a pair: distances of all pairs would take a gigabyte at 480 lines in patches of 8.
+    y, x = ((torch.arange(side)[:, None] - torch.arange(side)).abs() <= radius for side in (rows, columns))
+    return (y[:, None, :, None] & x[None, :, None, :]).reshape(rows * columns, rows * columns)
 
 
 def propagate(first: Labelled, frames: Iterable[Tensor], how: Propagation) -> Iterator[Tensor]:

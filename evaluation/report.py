@@ -1,6 +1,7 @@
 """What a yardstick prints: a table for people, JSON for programs."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,22 @@ import click
 
 def show(report: Mapping[str, Any], header: Sequence[str], rows: Sequence[Sequence[object]], as_json: bool) -> None:
     """Print ``report`` as one line of JSON, or its ``rows`` below ``header``; numbers stand right, text left."""
-    click.echo(json.dumps(report) if as_json else table(header, rows))
+    click.echo(to_json(report) if as_json else table(header, rows))
+
+
+def to_json(report: object) -> str:
+    """One line of JSON; a figure that does not exist (NaN: a mean over no query, say) is null."""
+    return json.dumps(_known(report), allow_nan=False)
+
+
+def _known(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _known(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_known(part) for part in value]
+    return value
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

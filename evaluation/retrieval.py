@@ -16,6 +16,7 @@ from copysight.scan import Entry, scan
 from evaluation import backbone, labelled, retrieval_map
 from evaluation.extract import Extractor, extract, extractor
 from evaluation.features import SCALES
+from evaluation.labelled import Labelled
 from evaluation.report import show
 from evaluation.retrieval_map import Scores, Truth
 
@@ -59,7 +60,7 @@ def retrieval(source: str, data: Path, truth: Path | None, size: int | None, mul
         raise click.UsageError("--multiscale works on a network that takes any size: name --size (DINO: 512 for Paris)")
     scales = SCALES if multiscale else (1.0,)
     how = extractor(source) if size is None else backbone.load(source).retrieval(size, scales)
-    scores = official(read_truth(truth), data, how) if truth else by_class(data, how)
+    scores = official(read_truth(truth), data, how) if truth else by_class(labelled.load(data), how)
     results = {
         name: {"map": found.map, **{f"mp{k}": mean for k, mean in zip(KAPPAS, found.mean_precision, strict=True)}}
         for name, found in scores.items()
@@ -69,9 +70,8 @@ def retrieval(source: str, data: Path, truth: Path | None, size: int | None, mul
     show({"source": how.name, "results": results}, header, rows, as_json)
 
 
-def by_class(data: Path, how: Extractor) -> dict[str, Scores]:
+def by_class(found: Labelled, how: Extractor) -> dict[str, Scores]:
     """Scores when a picture of the query's class is right."""
-    found = labelled.load(data)
     train = extract(found.train.entries, how, f"{found.name} train")
     val = extract(found.val.entries, how, f"{found.name} val")
     labels = found.train.labels[train.kept]

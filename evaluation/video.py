@@ -1,6 +1,7 @@
 """``evaluate video``: objects followed through a video from their first mask (DAVIS 2017, semi-supervised)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Sequence as Items
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -9,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from tqdm import tqdm
 
 from copysight import bundle as bundles
 from copysight.attention import colours
 from copysight.bundle import Bundle
 from copysight.embedder import Embedder
+from copysight.errors import InvalidArgument
 from copysight.preprocess import to_tensor
+from copysight.progress import watched
 from evaluation import backbone, davis, propagation
 from evaluation.davis import Sequence
 from evaluation.frames import shrink_mask
@@ -53,7 +55,8 @@ class Quality:
 @click.option(
     "--radius", default=12, show_default=True, type=click.IntRange(0), help="Reach in patches; 0: everywhere."
 )
-@click.option("--pictures", type=click.Path(path_type=Path), help="Folder for an animated WebP a sequence.")
+@click.option("--pictures", type=click.Path(path_type=Path), help="Folder for a film of each sequence.")
+@click.option("--film", default="gif", show_default=True, type=click.Choice(["gif", "webp"]), help="Kind of the films.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def video(
     bundle: str,
@@ -64,6 +67,7 @@ def video(
     topk: int,
     radius: int,
     pictures: Path | None,
+    film: str,
     as_json: bool,
 ) -> None:
     """Follow the objects of every sequence in DATA (DAVIS's layout, a folder or a tar) by the patches of BUNDLE.
@@ -73,29 +77,41 @@ def video(
     what the first mask gives when it is simply copied. Propagation and its defaults are those of DINO's evaluation.
     """
     look = tiled(bundle, tiles) if lines is None else whole(bundle, lines)
-    found = measure(data, look, Propagation(frames, topk, radius), pictures)
+    found = measure(data, look, Propagation(frames, topk, radius), Films(pictures, film) if pictures else None)
     rows = [[name, quality.j, quality.f, quality.jf] for name, quality in found.lines()]
     show(found.to_json(), HEADER, rows, as_json)
 
 
 @dataclass(frozen=True)
 class Followed:
-    """Quality of each sequence by name, and what the first mask gives there when it is copied."""
+    """Quality of each object of each sequence by name, and what the first mask gives there when it is copied.
 
-    sequences: dict[str, Quality]
-    copied: dict[str, Quality]
+    The mean is over all objects of all sequences, as the benchmark has it.
+    """
+
+    sequences: Mapping[str, Items[Quality]]
+    copied: Mapping[str, Items[Quality]]
 
     def lines(self) -> list[tuple[str, Quality]]:
         """Each sequence, the mean, and the mean of the copied masks."""
-        return [*self.sequences.items(), ("mean", _mean(self.sequences)), ("first mask copied", _mean(self.copied))]
+        each = [(name, mean(objects)) for name, objects in self.sequences.items()]
+        return [*each, ("mean", _overall(self.sequences)), ("first mask copied", _overall(self.copied))]
 
     def to_json(self) -> dict[str, object]:
         """The means, and each sequence."""
         return {
-            "mean": asdict(_mean(self.sequences)),
-            "first_mask_copied": asdict(_mean(self.copied)),
-            "sequences": {name: asdict(quality) for name, quality in self.sequences.items()},
+            "mean": asdict(_overall(self.sequences)),
+            "first_mask_copied": asdict(_overall(self.copied)),
+            "sequences": {name: asdict(mean(objects)) for name, objects in self.sequences.items()},
         }
+
+
+@dataclass(frozen=True)
+class Films:
+    """Where films of the followed masks go, and of what ``kind``: ``gif`` or ``webp``."""
+
+    folder: Path
+    kind: str
 
 
 def tiled(source: str, tiles: int) -> Look:
@@ -112,18 +128,18 @@ def whole(source: str, lines: int) -> Look:
     return lambda frame: network.patches(frame, lines)
 
 
-def measure(data: Path, look: Look, how: Propagation, pictures: Path | None = None) -> Followed:
-    """Follow every sequence of ``data`` by the patches that ``look`` sees; draws each into the folder ``pictures``."""
-    found: dict[str, Quality] = {}
-    copied: dict[str, Quality] = {}
+def measure(data: Path, look: Look, how: Propagation, films: Films | None = None) -> Followed:
+    """Follow every sequence of ``data`` by the patches that ``look`` sees; draws each if there are to be ``films``."""
+    found: dict[str, list[Quality]] = {}
+    copied: dict[str, list[Quality]] = {}
     for sequence in davis.load(data):
+        truth = _truth(sequence)
         masks = follow(sequence, look, how)
-        truth = [sequence.mask(number) for number in range(len(sequence.frames))]
         found[sequence.name] = judge(masks, truth)
         copied[sequence.name] = judge([truth[0]] * len(truth), truth)
-        if pictures is not None:
-            pictures.mkdir(parents=True, exist_ok=True)
-            _animate(sequence, masks, pictures / f"{sequence.name}.webp")
+        if films is not None:
+            films.folder.mkdir(parents=True, exist_ok=True)
+            _animate(sequence, masks, films.folder / f"{sequence.name}.{films.kind}")
     return Followed(found, copied)
 
 
@@ -136,9 +152,9 @@ def follow(sequence: Sequence, look: Look, how: Propagation) -> list[Pixels]:
     small = propagation.one_hot(torch.from_numpy(np.array(shrink_mask(given, rows, columns))))
     features = (torch.from_numpy(grid).flatten(0, 1) for grid in grids)
     soft = propagation.propagate(Labelled(torch.from_numpy(first).flatten(0, 1), small), features, how)
-    bar = tqdm(soft, total=len(sequence.frames) - 1, desc=sequence.name, disable=None)
+    watched_masks = watched(soft, len(sequence.frames) - 1, sequence.name)
     patch = -(-min(given.shape) // min(rows, columns))
-    return [given, *(shrink_mask(propagation.labels(masks, patch).numpy(), *given.shape) for masks in bar)]
+    return [given, *(shrink_mask(propagation.labels(masks, patch).numpy(), *given.shape) for masks in watched_masks)]
 
 
 def patches(frame: Image.Image, embedder: Embedder, tiles: int) -> Float:
@@ -169,13 +185,34 @@ def patches(frame: Image.Image, embedder: Embedder, tiles: int) -> Float:
     return np.ascontiguousarray(grid.reshape(down * grid_rows, across * grid_columns, -1))
 
 
-def judge(found: list[Pixels], truth: list[Pixels]) -> Quality:
-    """Mean over the objects of the first true mask, and over frames but the first (given) and the last."""
-    objects = [number for number in np.unique(truth[0]) if number]
-    pairs = [(a == number, b == number) for number in objects for a, b in zip(found[1:-1], truth[1:-1], strict=True)]
-    j = float(np.mean([region(a, b) for a, b in pairs]))
-    f = float(np.mean([boundary(a, b) for a, b in pairs]))
-    return Quality(j, f, (j + f) / 2)
+def judge(found: Items[Pixels], truth: Items[Pixels]) -> list[Quality]:
+    """Of each object of the first true mask: means over frames but the first (given) and the last."""
+    qualities = []
+    for number in (number for number in np.unique(truth[0]) if number):
+        pairs = [(a == number, b == number) for a, b in zip(found[1:-1], truth[1:-1], strict=True)]
+        j = float(np.mean([region(a, b) for a, b in pairs]))
+        f = float(np.mean([boundary(a, b) for a, b in pairs]))
+        qualities.append(Quality(j, f, (j + f) / 2))
+    return qualities
+
+
+def mean(qualities: Items[Quality]) -> Quality:
+    """Each figure's mean."""
+    rows = np.array([[quality.j, quality.f, quality.jf] for quality in qualities]).mean(axis=0)
+    return Quality(*(float(value) for value in rows))
+
+
+def _overall(sequences: Mapping[str, Items[Quality]]) -> Quality:
+    return mean([quality for objects in sequences.values() for quality in objects])
+
+
+def _truth(sequence: Sequence) -> list[Pixels]:
+    truth = [sequence.mask(number) for number in range(len(sequence.frames))]
+    if not truth[0].any():
+        raise InvalidArgument(f"sequence {sequence.name}: the first mask marks no object, and there is none to follow")
+    if len(sizes := sorted({mask.shape for mask in truth})) > 1:
+        raise InvalidArgument(f"sequence {sequence.name} has masks of several sizes ({sizes}); make them of one size")
+    return truth
 
 
 def _tiling(frame: Image.Image, tiles: int) -> tuple[int, int]:
@@ -187,11 +224,6 @@ def _grid(bundle: Bundle) -> tuple[int, int]:
     if bundle.patches is None:
         raise bundle.missing("patches")
     return bundle.patches.grid
-
-
-def _mean(qualities: dict[str, Quality]) -> Quality:
-    rows = np.array([[quality.j, quality.f, quality.jf] for quality in qualities.values()]).mean(axis=0)
-    return Quality(*(float(value) for value in rows))
 
 
 def _animate(sequence: Sequence, masks: list[Pixels], out: Path) -> None:

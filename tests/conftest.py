@@ -71,6 +71,25 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.fixture(scope="session")
+def resnet_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A ResNet of 64 px with a SwAV head of 12 prototypes: a last map of 2 x 2, no attention, no patches."""
+    import timm
+    import torch
+
+    from copysight.preprocess import Preprocess
+    from training.export import Network, export
+    from training.graphs import PooledGraph
+    from training.heads import SwavHead
+
+    torch.manual_seed(0)
+    body = timm.create_model("test_resnet", num_classes=0)
+    graph = PooledGraph(body, SwavHead(body.num_features, (12,), 32, 16)).eval()
+    preprocess = Preprocess(64, "squash", 64, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    network = Network(graph, preprocess, "resnet", "swav", "test_resnet", "pool", 0.1, {})
+    return export([network], tmp_path_factory.mktemp("bundles") / "resnet")
+
+
+@pytest.fixture(scope="session")
 def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Another one to go over to: 1 block, 24 px, D=24, no prototypes."""
     return exported_vit(tmp_path_factory.mktemp("bundles"), "other", 24, 24, 1, 0)

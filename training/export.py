@@ -32,6 +32,8 @@ HALF_DIFFERENCE, HALF_COSINE = 1e-2, 0.9999
 """Bounds for weights stored in half precision, which moves them by up to 2^-11; whitening amplifies that."""
 LICENCE = "Apache-2.0"
 BACKGROUND = "background.npy"
+FURTHER = ("attention", "prototypes", "patches", "activations")
+"""Outputs besides the embedding, which a bundle may lack."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +230,7 @@ def _manifest(
             "recipe": first.recipe,
             "whitening": getattr(first.graph, "whitening", None) is not None,
         },
-        **{output: _output(output, graphs, shapes, owner) for output in ("attention", "prototypes", "patches")},
+        **{output: _output(output, graphs, shapes, owner) for output in FURTHER},
         "calibration": None,
         "background": None,
     }
@@ -254,6 +256,8 @@ def _output(
     network, shape = graphs[key], shapes[key][output]
     if output == "prototypes":
         return {"graph": key, "count": shape[0], "temperature": network.temperature}
+    if output == "activations":
+        return {"graph": key, "count": shape[0], "grid": list(shape[1:])}
     grid = list(shapes[key]["attention"][1:])
     if output == "attention":
         return {"graph": key, "heads": shape[0], "grid": grid}

@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from timm.models.resnet import ResNet
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
@@ -39,9 +40,11 @@ class TransformerGraph(nn.Module):
 
 
 class PooledGraph(nn.Module):
-    """A convolutional network: embedding from its pooled features, and prototype logits.
+    """A convolutional network: embedding from its pooled features, prototype logits, and where those come from.
 
-    ``descriptor`` maps pictures (B, 3, S, S) to features (B, D); ``head`` maps those to logits (B, K).
+    ``descriptor`` maps pictures (B, 3, S, S) to features (B, D); ``head`` maps those to logits (B, K). A ResNet with a
+    head also gives ``activations``: the head at every place of the last feature map, before it is pooled (as class
+    activation maps do it with a classifier, Zhou et al. 2016, section 2).
     """
 
     def __init__(
@@ -49,10 +52,15 @@ class PooledGraph(nn.Module):
     ) -> None:
         super().__init__()
         self.descriptor, self.head, self.whitening = descriptor, head, whitening
-        self.names = ("embedding", *(("prototypes",) if head is not None else ()))
+        names = ("embedding", "prototypes", "activations")
+        self.names = names[:1] if head is None else names if isinstance(descriptor, ResNet) else names[:2]
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        """(B, 3, S, S) to embedding (B, D) and prototypes (B, K)."""
+        """(B, 3, S, S) to embedding (B, D), prototypes (B, K), activations (B, K, rows, columns)."""
+        if self.head is not None and isinstance(self.descriptor, ResNet):
+            maps = self.descriptor.forward_features(pictures)
+            feature = self.descriptor.forward_head(maps)
+            return (unit(feature, self.whitening), self.head(feature), activations(self.head, maps))
         feature = self.descriptor(pictures)
         embedding = unit(feature, self.whitening)
         return (embedding, *(() if self.head is None else (self.head(feature),)))
@@ -70,6 +78,14 @@ def cls_attention(block: Block, tokens: Tensor, prefix: int) -> Tensor:
     key = attention.k_norm(qkv[:, :, 1].transpose(1, 2))
     weights: Tensor = ((query * attention.scale) @ key.transpose(-2, -1)).softmax(dim=-1)
     return weights[:, :, 0, prefix:]
+
+
+def activations(head: nn.Module, maps: Tensor) -> Tensor:
+    """``head``, (N, D) to (N, K), at every place of ``maps`` (B, D, rows, columns): (B, K, rows, columns)."""
+    rows, columns = maps.shape[2:]
+    logits: Tensor = head(maps.flatten(2).transpose(1, 2).flatten(0, 1))
+    count = logits.shape[1]
+    return logits.reshape(-1, rows * columns, count).transpose(1, 2).reshape(-1, count, rows, columns)
 
 
 def describe(recipe: str, cls: Tensor, patches: Tensor) -> Tensor:

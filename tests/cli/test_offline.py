@@ -10,6 +10,8 @@ from PIL import Image
 from cli.main import main
 from copysight import images
 from copysight.embedder import Embedder
+from training import networks
+from training.export import export
 
 
 @pytest.fixture
@@ -27,6 +29,12 @@ def index(folder, tiny_bundle, tmp_path):
     result = run(*words)
     assert result.exit_code == 0, result.output
     return tmp_path / "index"
+
+
+@pytest.fixture(scope="module")
+def other_resnet(tmp_path_factory):
+    """A ResNet without prototypes."""
+    return export([networks.load("timm:test_resnet", 64, random=True)], tmp_path_factory.mktemp("b") / "plain")
 
 
 def run(*words):
@@ -100,7 +108,7 @@ def test_a_picture_within_another(folder, index, tiny_bundle, tmp_path):
 def test_attention_of_a_picture_and_one_head(folder, tiny_bundle, tmp_path):
     out = tmp_path / "map.png"
     found = answer("attention", folder / "0.jpg", "--out", out, "--bundle", tiny_bundle.path)
-    assert found == {"out": str(out), "frames": 1, "heads": 2, "grid": [4, 4]}
+    assert found == {"out": str(out), "frames": 1, "heads": 2, "grid": [4, 4], "maps": ["head 0", "head 1"]}
     with Image.open(out) as sheet:
         assert sheet.width > 3 * 224
     run("attention", folder / "0.jpg", "--out", out, "--bundle", tiny_bundle.path, "--head", 1)
@@ -109,6 +117,32 @@ def test_attention_of_a_picture_and_one_head(folder, tiny_bundle, tmp_path):
     wrong = run("attention", folder / "0.jpg", "--out", out, "--bundle", tiny_bundle.path, "--head", 2)
     assert wrong.exit_code == 1
     assert "counted from 0" in wrong.stderr
+
+
+def test_prototypes_of_a_resnet(folder, resnet_bundle, tiny_bundle, tmp_path):
+    out = tmp_path / "map.png"
+    words = ("attention", folder / "0.jpg", "--out", out, "--bundle", resnet_bundle.path)
+    found = answer(*words)
+    assert (found["heads"], found["grid"]) == (6, [2, 2])
+    assert all(name.startswith("prototype ") for name in found["maps"])
+    assert answer(*words, "--head", 11)["maps"] == ["prototype 11"]
+    assert "the bundle has 12 prototypes" in run(*words, "--head", 12).stderr
+    assert answer(*words, "--bundle", tiny_bundle.path)["bundles"] == ["resnet", "tiny"]
+
+
+def test_attention_needs_something_to_look_at(folder, tmp_path, other_resnet):
+    result = run("attention", folder / "0.jpg", "--out", tmp_path / "map.png", "--bundle", other_resnet.path)
+    assert result.exit_code == 1
+    assert "gives no attention" in result.stderr
+
+
+def test_attention_of_files_that_cannot_be(folder, tiny_bundle, tmp_path, drawn):
+    (tmp_path / "film.mp4").write_bytes(b"moov")
+    words = ("--bundle", tiny_bundle.path, "--out")
+    assert "give the folder of frames" in run("attention", tmp_path / "film.mp4", *words, tmp_path / "a.gif").stderr
+    assert "a picture is a .png or .jpg" in run("attention", folder / "0.jpg", *words, tmp_path / "a.txt").stderr
+    drawn(7, (90, 200)).save(folder / "9.png")
+    assert "frames of 2 shapes" in run("attention", folder, *words, tmp_path / "a.gif").stderr
 
 
 def test_attention_of_two_bundles_on_one_sheet(folder, tiny_bundle, tmp_path):

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from copysight.embedder import Embedder
-from evaluation import backbone
+from copysight.images import decode
+from evaluation import backbone, linear
 from evaluation.features import SCALES, last_blocks
 from training import networks
 from training.export import export
@@ -50,6 +51,43 @@ def test_several_scales(copysight, exported, labelled_set, drawn):
     command = ("evaluate", "retrieval", exported.path, labelled_set, "--multiscale")
     assert copysight(*command, "--size", 48).exit_code == 0
     assert copysight(*command).exit_code == 2
+
+
+@pytest.fixture(scope="module")
+def resnet(tmp_path_factory):
+    torch.manual_seed(0)
+    loaded = networks.load("timm:test_resnet", size=64, random=True)
+    return export([loaded], tmp_path_factory.mktemp("b") / "resnet", weights="timm")
+
+
+def test_pictures_are_decoded_large_enough(exported, jpeg, drawn):
+    """A JPEG may be decoded at a fraction of its size, but not below what the network is to see."""
+    network = backbone.load(str(exported.path))
+    data = jpeg(drawn(0, (800, 600)))
+    for how in (
+        network.retrieval(256, (1.0,)),
+        network.copies(256),
+        network.linear(backbone.RECIPES["vit-b"], 256, True),
+    ):
+        assert min(decode(data, at_least=how.at_least).pixels.size) >= 256
+        assert min(decode(data, at_least=linear.augmented(how, 0).at_least).pixels.size) == 600
+
+
+def test_a_resnet_gives_pooled_features(copysight, resnet, labelled_set, davis_folder):
+    """The recipe of ResNet-50, and retrieval at another size; what reads tokens says that there are none."""
+    network = backbone.load(str(resnet.path))
+    pictures = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    maps = network.network.forward_features(pictures)
+    assert torch.allclose(network.features(pictures, backbone.RECIPES["resnet50"]), maps.mean(dim=(2, 3)), atol=1e-5)
+    words = ("--recipe", "resnet50", "--size", 64, "--views", 2, "--epochs", 4, "--json")
+    result = copysight("evaluate", "linear", resnet.path, labelled_set, *words)
+    assert json.loads(result.stdout)["results"][0]["rate"] == 0.3
+    assert copysight("evaluate", "retrieval", resnet.path, labelled_set, "--size", 64, "--multiscale").exit_code == 0
+    for words in (("video", resnet.path, davis_folder, "--lines", 128), ("linear", resnet.path, labelled_set)):
+        more = ("--recipe", "vit-s") if words[0] == "linear" else ()
+        result = copysight("evaluate", *words, *more)
+        assert result.exit_code == 1
+        assert "is no vision transformer" in result.stderr
 
 
 def test_a_bundle_without_weights(copysight, tiny_bundle, davis_folder):

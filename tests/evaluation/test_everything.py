@@ -1,5 +1,7 @@
 """One report of all yardsticks."""
 
+import json
+
 
 def test_one_report(copysight, labelled_set, davis_folder, tiny_bundle, tmp_path):
     out = tmp_path / "report.html"
@@ -9,8 +11,22 @@ def test_one_report(copysight, labelled_set, davis_folder, tiny_bundle, tmp_path
     page = out.read_text()
     for title in ("shades: k-NN", "shades: linear", "shades: clusters", "Attention", "first mask copied"):
         assert title in page
-    assert page.count("data:image/jpeg") == 36 + 6
+    assert page.count("data:image/jpeg") == 36 + 6 + 5
     assert "http" not in page
+
+
+def test_tables_as_json(copysight, labelled_set, resnet_bundle, tmp_path):
+    out = tmp_path / "report.html"
+    words = ("--labelled", labelled_set, "--epochs", 3, "--views", 1, "--out", out, "--json")
+    found = json.loads(copysight("evaluate", "all", resnet_bundle.path, *words).stdout)
+    assert [table["title"].removeprefix("shades: ") for table in found["tables"]] == [
+        "k-NN",
+        "linear",
+        "retrieval by class",
+        "clusters",
+    ]
+    assert found["tables"][0]["header"] == ["k", "top-1", "top-5"]
+    assert "the strongest prototypes respond to" in out.read_text()
 
 
 def test_data_is_needed(copysight, tmp_path):

@@ -9,7 +9,8 @@ from copysight.embedder import Embedder
 from copysight.errors import ExportFailed, InvalidArgument, OutputMissing
 from training import networks
 from training.export import export
-from training.graphs import TransformerGraph, cls_attention, gem
+from training.graphs import PooledGraph, TransformerGraph, cls_attention, gem
+from training.heads import SwavHead
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,21 @@ def test_a_convolutional_network_has_no_attention(resnet, tmp_path, drawn):
         embedder.attend([drawn(0)])
     with pytest.raises(OutputMissing, match="gives no prototypes"):
         embedder.assign([drawn(0)])
+
+
+def test_activations_are_the_head_at_every_place(resnet):
+    """Against a loop over places; the mean over places of a linear head would be the prototypes' own logits."""
+    body = resnet.graph.descriptor
+    head = SwavHead(body.num_features, (5,), 8, 4).eval()
+    pictures = torch.randn(2, 3, 96, 64)
+    with torch.inference_mode():
+        embedding, prototypes, found = PooledGraph(body, head).eval()(pictures)
+        maps = body.forward_features(pictures)
+        assert torch.allclose(prototypes, head(body(pictures)), atol=1e-5)
+        assert torch.allclose(embedding, torch.nn.functional.normalize(body(pictures), dim=1), atol=1e-6)
+        for row in range(maps.shape[2]):
+            for column in range(maps.shape[3]):
+                assert torch.allclose(found[:, :, row, column], head(maps[:, :, row, column]), atol=1e-5)
 
 
 def test_two_networks_in_one_bundle(resnet, vit, tmp_path, drawn):
