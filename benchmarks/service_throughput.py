@@ -181,6 +181,7 @@ def started(command: Sequence[str]) -> Iterator[Running]:
         yield Running(process.pid, port)
     finally:
         process.terminate()
+        os.killpg(process.pid, signal.SIGCONT)
         process.wait(60)
         # LitServe leaves its workers behind, and they keep polling beside whatever is measured next.
         with suppress(ProcessLookupError):
@@ -211,13 +212,16 @@ def in_json(data: bytes) -> bytes:
 
 
 def served(server: Running, data: Sequence[bytes], form: Callable[[bytes], bytes] = raw) -> System:
-    """A server asked over HTTP."""
+    """A server asked over HTTP. While others are measured it stands still: an idle LitServe polls for .3 processors."""
     requests = [form(one) for one in data]
 
     def turn(concurrency: int, seconds: float) -> Turn:
+        os.killpg(server.pid, signal.SIGCONT)
         used = processor_seconds(server.pid)
         load = drive(server.port, requests, concurrency, seconds)
-        return _turn(load, processor_seconds(server.pid) - used)
+        spent = processor_seconds(server.pid) - used
+        os.killpg(server.pid, signal.SIGSTOP)
+        return _turn(load, spent)
 
     return turn
 

@@ -80,6 +80,8 @@ def decode(data: bytes, limits: Limits = Limits(), at_least: int | None = None) 
         orientation = _orientation(file)
         if at_least is not None:
             file.draft(file.mode, (at_least, at_least))
+        # All in one piece: Pillow else hands 64 KB at a time to a decoder, which reads the end of each slowly.
+        file.decodermaxblock = max(file.decodermaxblock, len(data))
         file.load()
         pixels = _rgb(file)
     except DAMAGE as error:

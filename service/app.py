@@ -8,9 +8,11 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
+from copysight.embedder import first_provider
 from copysight.errors import CopysightError
 from copysight.index import Index
 from service import access, decoding, errors, examples, vision
@@ -25,6 +27,7 @@ from service.models import Models
 from service.routes import attention, clusters, embed, health, images, index, openai, page, search, whoami
 from service.schedule import Rebuilder, keep
 from service.settings import Settings
+from service.shortcut import Shortcut
 from service.state import State
 
 IN_TIME = 0.5
@@ -74,6 +77,8 @@ def create_app(settings: Settings, opened: Index) -> FastAPI:
     app.add_exception_handler(CopysightError, errors.on_domain_error)
     app.add_exception_handler(HTTPException, errors.on_http_error)
     app.add_exception_handler(RequestValidationError, errors.on_invalid)
+    hot = [route for module in (embed, search) for route in module.router.routes if isinstance(route, APIRoute)]
+    app.add_middleware(Shortcut, routes=hot)
     app.add_middleware(Bounds, settings=settings)
     app.add_middleware(Methods, routes=[route for route in (*app.routes, *routes) if isinstance(route, Route)])
     app.add_middleware(Journal, metrics=metrics)
@@ -90,13 +95,14 @@ def _state(settings: Settings, opened: Index, metrics: Metrics, allowed: Allowed
     a runner takes one picture, decodes it and runs the model while it is warm in the caches, and leaves the others to
     the other runners; a GPU wants large batches, one caller, and threads that decode beside it.
     """
-    gpu = settings.provider == "cuda"
+    provider = first_provider(opened.bundle) if settings.provider == "auto" else settings.provider
+    gpu = provider == "cuda"
     runners = settings.runners or (1 if gpu else settings.cores)
     decoders = settings.decoders or (settings.cores if gpu else 0)
     return State(
         settings=settings,
         index=opened,
-        models=Models(settings.provider, settings.variant),
+        models=Models(provider, settings.variant),
         batcher=Batcher(
             runners, settings.batch or (64 if gpu else 1), settings.queue, metrics, settings.deadline * IN_TIME
         ),

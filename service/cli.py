@@ -12,7 +12,7 @@ from copysight import bundle as bundles
 from copysight.errors import BundleMismatch, IndexNotFound, InvalidArgument
 from copysight.index import Index
 from copysight.knn import limit_threads
-from service import access, memory
+from service import access, memory, threads
 from service.app import create_app
 from service.journal import JsonFormatter
 from service.settings import Settings
@@ -35,6 +35,7 @@ def serve(**given: str | None) -> None:
     settings = read_settings({name: value for name, value in given.items() if value is not None})
     _log_json()
     memory.limit_arenas()
+    threads.take_short_turns()
     # FAISS runs in the threads of the pools; threads of its own inside them would only compete.
     limit_threads(1)
     opened = open_or_create(settings)
@@ -92,6 +93,8 @@ def _check_empty(directory: Path) -> None:
 
 
 def _log_json() -> None:
+    # No line names a place in the code, which logging would look for in the stack (logging's HOWTO, Optimization).
+    logging._srcfile = None
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])

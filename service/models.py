@@ -1,12 +1,15 @@
 """Models of a running service, and which of them answers queries."""
 
+import logging
 import threading
+from dataclasses import asdict
 
 from copysight.bundle import Bundle
 from copysight.embedder import Embedder, Runtime
 from service import variants
 from service.variants import Choice
 
+log = logging.getLogger("copysight.models")
 KEPT = 4
 """Loaded models: that of queries and that of adds, of the live bundle and of the one before."""
 
@@ -38,6 +41,8 @@ class Models:
                     bundle, made_with, self._variant, self._provider, lambda variant: self._made(bundle, variant)
                 )
                 self._keep((bundle.id, self._choices[key].variant), embedder)
+                fields = {"bundle": bundle.name, "index": made_with} | asdict(self._choices[key])
+                log.info("precision of queries", extra={"fields": fields})
             return self._choices[key]
 
     def at_hand(self, bundle: Bundle, made_with: str) -> Embedder | None:

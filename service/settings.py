@@ -28,7 +28,11 @@ class Settings(BaseSettings):
         pattern=r"^(\*|https?://[^/,\s]+(,https?://[^/,\s]+)*)?$",
         description="Sites whose pages may ask: `https://photos.example`, by commas; `*`: all. Empty: none else.",
     )
-    provider: str = Field("cpu", pattern="^(cpu|cuda)$", description="Processor of the model: cpu or cuda.")
+    provider: str = Field(
+        "auto",
+        pattern="^(auto|cuda|openvino|cpu)$",
+        description="What runs the model: cuda, openvino, cpu; auto: the first of them that starts here.",
+    )
     variant: str = Field("auto", description="Precision of queries; auto: the fastest here that is as good.")
     runners: int = Field(0, ge=0, description="Model calls at a time; 0: one for each core.")
     decoders: int = Field(

@@ -1,6 +1,5 @@
 """Which precision answers queries: what is fastest depends on the processor, so it is measured where it runs."""
 
-import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +12,6 @@ from copysight.bundle import LEAST_COSINE, Bundle
 from copysight.embedder import Embedder
 from copysight.errors import InvalidArgument
 
-log = logging.getLogger("copysight.variants")
 AUTO = "auto"
 ROUNDS = 5
 MARGIN = 0.9
@@ -22,7 +20,7 @@ MARGIN = 0.9
 
 @dataclass(frozen=True)
 class Choice:
-    """The precision of queries, its least cosine to that of the index, and why.
+    """The precision of queries, its least cosine to that of the index, why, and the provider that runs it.
 
     ``milliseconds`` of processor time that each allowed precision took for one picture; empty if none was measured.
     """
@@ -31,6 +29,7 @@ class Choice:
     cosine: float
     why: str
     milliseconds: Mapping[str, float]
+    provider: str
 
 
 def choose(
@@ -42,18 +41,15 @@ def choose(
     """
     cosines = allowed(bundle, made_with, provider)
     if wanted != AUTO:
-        return Choice(wanted, _checked(cosines, wanted, bundle), "set", {}), load(wanted)
+        return Choice(wanted, _checked(cosines, wanted, bundle), "set", {}, provider), load(wanted)
     if len(cosines) == 1:
         [only] = cosines
-        return Choice(only, cosines[only], "the only one", {}), load(only)
+        return Choice(only, cosines[only], "the only one", {}, provider), load(only)
     embedders = {variant: load(variant) for variant in cosines}
     times = measured(embedders, time.perf_counter if provider == "cuda" else time.thread_time)
     best = min(times, key=lambda variant: times[variant])
     best = best if made_with not in times or times[best] < MARGIN * times[made_with] else made_with
-    choice = Choice(best, cosines[best], "the fastest here", times)
-    fields = {"bundle": bundle.name, "variant": best, "index": made_with, "cosine": round(cosines[best], 6)}
-    log.info("precision of queries", extra={"fields": fields | {"milliseconds": times}})
-    return choice, embedders[best]
+    return Choice(best, cosines[best], "the fastest here", times, provider), embedders[best]
 
 
 def allowed(bundle: Bundle, made_with: str, provider: str) -> dict[str, float]:

@@ -66,6 +66,8 @@ async def look(
     # A few at a time: the pictures of a bulk caller would else all stand before the next caller's first.
     few = asyncio.Semaphore(state.few)
     with state.batcher.accepted(len(fetched) * TYPICAL[effort]) as turn:
+        if len(fetched) == 1:  # the usual case, without tasks of its own
+            return [await _seen(state, embedder, fetched[0], outputs, effort, turn, few)]
         work = [asyncio.ensure_future(_seen(state, embedder, one, outputs, effort, turn, few)) for one in fetched]
         try:
             return list(await asyncio.gather(*work))

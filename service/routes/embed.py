@@ -14,6 +14,7 @@ from service.access import READ
 from service.answers import Asked
 from service.errors import item_error
 from service.question import OPTIONS, Question
+from service.shortcut import short
 from service.state import State
 from service.vision import Seen
 
@@ -28,6 +29,7 @@ RAW, NPY = "application/octet-stream", "application/x-npy"
     openapi_extra=uploads.body_of(),
     responses={200: {"content": {"application/json": {}, RAW: {}, NPY: {}}}},
 )
+@short
 async def embed(
     request: Request,
     include: str = Query("", description="Comma-separated: clusters, attention, search.", examples=["clusters,search"]),

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from copysight.embedder import Embedder, Runtime, _chunks
+from copysight.embedder import PROVIDERS, Embedder, Runtime, _chunks, first_provider
 from copysight.errors import InvalidArgument, OutputMissing
 
 
@@ -71,3 +71,12 @@ def test_buckets_hold_every_row_once(count):
 def test_a_processor_that_is_not_there_is_refused_and_not_replaced(tiny_bundle):
     with pytest.raises(InvalidArgument, match=r"got the provider 'cuda'.*take the provider 'cpu'"):
         Embedder(tiny_bundle, Runtime(provider="cuda"))
+
+
+def test_the_first_provider_that_starts_is_taken(tiny_bundle, pictures):
+    first = first_provider(tiny_bundle)
+    for better in list(PROVIDERS)[: list(PROVIDERS).index(first)]:
+        with pytest.raises(InvalidArgument, match=f"got the provider {better!r}"):
+            Embedder(tiny_bundle, Runtime(provider=better))
+    chosen, plain = (Embedder(tiny_bundle, Runtime(provider=one)).embed(pictures) for one in (first, "cpu"))
+    assert (chosen * plain).sum(axis=1) == pytest.approx(1, abs=1e-4)

@@ -8,6 +8,7 @@ import pytest
 
 from copysight import bundle as bundles
 from copysight.bundle import Bundle
+from copysight.embedder import first_provider
 from copysight.errors import InvalidArgument
 from index_builder.build import Plan, build
 from index_builder.progress import Progress
@@ -71,6 +72,7 @@ def test_a_running_service_says_which(tmp_path, tiny_bundle, pictures):
         assert about["variant"] == "int8"
         assert about["queries"]["why"] == "the fastest here"
         assert set(about["queries"]["milliseconds"]) == {"fp32", "int8"}
+        assert about["queries"]["provider"] == first_provider(bundle)
         metrics = server.http.get("/metrics").text
         assert re.search(rf'copysight_variant{{variant="{about["queries"]["variant"]}"}} 1\.0', metrics)
         assert 'copysight_variant_seconds{variant="fp32"}' in metrics
