@@ -23,8 +23,8 @@ Ints = npt.NDArray[np.int64]
 ALIKE = 0.9
 """Cosine from which on pictures of a collection are copies of each other, and no wrong answers for each other."""
 BLOCK = 16384
-MILD, SINGLE = 0.25, 0.375
-"""Shares of the copies that are edited mildly, and by one edit alone; the rest is edited strongly."""
+MILD, SINGLE, CHAIN = 0.25, 0.375, 0.1875
+"""Shares of the copies that are edited mildly, by one edit alone, and by two to four; the rest is edited strongly."""
 
 
 @dataclass(frozen=True)
@@ -133,4 +133,6 @@ def _copy(pictures: Sequence[Image.Image], number: int, rng: Generator) -> Copy:
     if chance < MILD + SINGLE:
         name = edits.NAMES[int(rng.integers(0, len(edits.NAMES)))]
         return Copy(edits.apply(name, picture, rng, float(rng.uniform(0.2, 0.8)), pictures[others[0]]), others)
+    if chance < MILD + SINGLE + CHAIN:
+        return Copy(edits.chain(picture, rng, pictures[others[0]]), others)
     return Copy(edits.strong(picture, rng, [pictures[other] for other in others]), others)

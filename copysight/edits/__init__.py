@@ -1,3 +1,3 @@
-from copysight.edits.chains import ALONE, NAMES, WITH_OTHER, Strength, apply, mild, strong
+from copysight.edits.chains import ALONE, NAMES, WITH_OTHER, Strength, apply, chain, mild, strong
 
-__all__ = ["ALONE", "NAMES", "WITH_OTHER", "Strength", "apply", "mild", "strong"]
+__all__ = ["ALONE", "NAMES", "WITH_OTHER", "Strength", "apply", "chain", "mild", "strong"]

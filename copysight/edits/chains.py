@@ -26,6 +26,8 @@ WITH_OTHER: Mapping[str, EditWithOther] = {
     edit.__name__: edit for edit in (overlay.blend, overlay.inset, scenes.pasted)
 }
 NAMES = (*ALONE, *WITH_OTHER)
+LARGEST = 900
+"""Longest side in pixels that a chain of single edits may come to."""
 
 
 def apply(name: str, picture: Picture, rng: Generator, strength: float = 0.5, other: Picture | None = None) -> Picture:
@@ -60,6 +62,15 @@ def mild(picture: Picture, rng: Generator, strength: Strength = Strength()) -> P
         (0.3, degrade.jpeg, 0.7),
     ]
     return _run(picture, rng, strength, steps)
+
+
+def chain(picture: Picture, rng: Generator, other: Picture) -> Picture:
+    """Two to four edits of middling strength, no kind twice, in any order."""
+    for number in rng.choice(len(NAMES), int(rng.integers(2, 5)), replace=False):
+        picture = apply(NAMES[int(number)], picture, rng, float(rng.uniform(0.3, 0.7)), other)
+        if max(picture.size) > LARGEST:  # pages and frames around each other grow
+            picture.thumbnail((LARGEST, LARGEST))
+    return picture
 
 
 def strong(picture: Picture, rng: Generator, others: Sequence[Picture], strength: Strength = Strength()) -> Picture:
@@ -130,4 +141,4 @@ def _any_angle(picture: Picture, rng: Generator, strength: float) -> Picture:
     return geometry.turned(picture, rng, float(rng.uniform(0, 360)))
 
 
-__all__ = ["ALONE", "NAMES", "WITH_OTHER", "Strength", "apply", "mild", "strong"]
+__all__ = ["ALONE", "NAMES", "WITH_OTHER", "Strength", "apply", "chain", "mild", "strong"]
