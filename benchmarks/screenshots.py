@@ -1,6 +1,7 @@
 """Screenshots of every view of the page: `python -m benchmarks.screenshots INDEX PICTURE OUT`, or `make screenshots`.
 
-INDEX is an index (that of `make example`, say), PICTURE an edited copy of one of its pictures; PNG files go to OUT.
+INDEX is an index (that of `make example`, say), PICTURE an edited copy of one of its pictures; PNG files go to OUT, and
+smaller JPEG files of the two that the README shows.
 """
 
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 VIEWS = {
@@ -19,6 +21,7 @@ VIEWS = {
     "clusters": ("clusters", ".heap"),
     "collection": ("collection", ".card img"),
 }
+README = {"search": "page-search.jpg", "compare": "page-compare.jpg"}
 LOOKS: dict[str, Any] = {
     "": {"viewport": {"width": 1180, "height": 820}},
     "-dark": {"viewport": {"width": 1180, "height": 820}, "color_scheme": "dark"},
@@ -42,6 +45,9 @@ def main(index: Path, picture: Path, out: Path) -> None:
                     shoot(page, f"http://127.0.0.1:{port}/#/{view}", ready, picture, out / f"{name}{suffix}.png")
                 compare(page, f"http://127.0.0.1:{port}/#/search", picture, out / f"compare{suffix}.png")
             browser.close()
+        for name, small in README.items():
+            with Image.open(out / f"{name}.png") as shot:
+                shot.convert("RGB").resize((944, 656), Image.Resampling.LANCZOS).save(out / small, quality=85)
     finally:
         server.terminate()
         server.wait()

@@ -21,7 +21,13 @@ CLUSTER = {"id": 3, "size": 41, "similarity": 0.72, "name": "beaches"}
 JOB = {"id": 5, "kind": "rebuild", "state": "running", "progress": 300, "total": 1200, "message": ""}
 JOB = JOB | {"created": 1795508790.1, "updated": 1795508793.4}
 INDEX = HEAD | {"variant": "int8", "count": 1200, "delta": 4, "tombstones": 1, "index_type": "flat", "recall": 1.0}
-INDEX = INDEX | {"built_at": 1795508790.1, "fault": None, "bytes": 1228800, "collections": {"default": 1200}}
+INDEX = INDEX | {
+    "built_at": 1795508790.1,
+    "fault": None,
+    "bytes": 1228800,
+    "collections": {"default": 1200},
+    "fields": ["album"],
+}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from service.bulk import Plan
 from service.state import State
 
 router = APIRouter(prefix="/images", tags=["collection"])
+THUMBNAIL_AGE = "private, max-age=60, stale-while-revalidate=86400"
+"""Shown at once for a day, and asked for again by its ETag meanwhile: what was replaced is not shown for long."""
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 ONE = "one is added by a call; send many as lines of JSON, application/x-ndjson"
 METADATA = Body(embed=True, examples=[{"album": "2026"}])
@@ -123,10 +125,10 @@ async def delete(request: Request, number: Number) -> Response:
     responses={200: {"content": {"image/jpeg": {}}}, 304: {"description": "The ETag is still that of the picture."}},
 )
 async def thumbnail(request: Request, number: Number) -> Response:
-    """A small JPEG of the picture; it never changes under its ETag."""
+    """A small JPEG of the picture; it never changes under its ETag. Another picture may take the item's place."""
     state: State = request.app.state.copysight
     item = await threads.on(state.searchers, state.index.catalog.get, number)
-    headers = {"ETag": f'"{item.sha256}"', "Cache-Control": "private, max-age=86400"}
+    headers = {"ETag": f'"{item.sha256}"', "Cache-Control": THUMBNAIL_AGE}
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
     data = await threads.on(state.searchers, state.index.blobs.thumbnail, item.sha256)

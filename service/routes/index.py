@@ -81,5 +81,6 @@ def _status(state: State) -> dict[str, Any]:
         "bundle": about,
         "queries": asdict(state.models.choice(snapshot.bundle, snapshot.variant)),
         "collections": state.index.catalog.collections(),
+        "fields": state.index.catalog.fields.names(),
         "calibration": found or None,
     }

@@ -31,7 +31,7 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Asset:
-    """A file of the page: as it is, compressed, its media type, its ETag."""
+    """A file of the page: as it is, compressed, its media type, its ETag (weak: it names both forms)."""
 
     plain: bytes
     packed: bytes
@@ -67,7 +67,7 @@ def _asset(file: Path) -> Asset:
     plain = file.read_bytes()
     kind = "text/javascript" if file.suffix == ".js" else mimetypes.guess_type(file.name)[0]
     digest = hashlib.sha256(plain).hexdigest()[:32]
-    return Asset(plain, gzip.compress(plain, mtime=0), kind or "application/octet-stream", f'"{digest}"')
+    return Asset(plain, gzip.compress(plain, mtime=0), kind or "application/octet-stream", f'W/"{digest}"')
 
 
 def _sent(name: str, request: Request) -> Response:

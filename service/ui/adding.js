@@ -1,6 +1,6 @@
 // Adding pictures: a few at a time, each with its own outcome.
 
-import { ask, path, pictures } from "./api.js";
+import { ask, pictures } from "./api.js";
 import { fill, make } from "./elements.js";
 
 const AT_ONCE = 3;
@@ -19,7 +19,7 @@ export async function add(files, collection, place) {
       outcomes[kind] += 1;
       if (kind === "refused") list.append(make("li", { class: "error" }, `${file.name}: ${text}`));
       bar.value += 1;
-      said.textContent = `${outcomes.added} added, ${outcomes.known} were there already, ${outcomes.refused} refused; ${waiting.length} to go`;
+      said.textContent = `${outcomes.added} added, ${outcomes.known} were there already, ${outcomes.refused} refused; ${files.length - bar.value} to go`;
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
@@ -28,9 +28,8 @@ export async function add(files, collection, place) {
 
 async function addOne(file, collection) {
   try {
-    const before = await ask("GET", path("images", { key: file.name, collection }));
-    await ask("POST", "images", { form: pictures([file], { key: file.name, collection }) });
-    return [before.items.length ? "known" : "added", ""];
+    const { status } = await ask("POST", "images", { form: pictures([file], { key: file.name, collection }) });
+    return [status === "created" ? "added" : "known", ""];
   } catch (error) {
     return ["refused", error.message];
   }

@@ -2,6 +2,7 @@
 
 const STORED = "copysight-key";
 const RANKS = { read: 1, write: 2, admin: 3 };
+const HELD = 1000; // thumbnails, some 20 kB each
 let scope = "admin";
 
 /** An answer that is no success; `code` and `message` come from the server. */
@@ -30,11 +31,17 @@ export async function ask(method, path, { json, form, signal } = {}) {
     options.headers["Content-Type"] = "application/json";
   }
   if (form) options.body = form;
-  const answer = await fetch(path, options);
+  const answer = await fetch(path, options).catch(unreachable);
   if (answer.status === 204) return null;
   const body = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Refused(answer.status, body);
   return body;
+}
+
+/** What `fetch` throws says "Failed to fetch"; people want to know what that means. */
+function unreachable(error) {
+  if (error.name === "AbortError") throw error;
+  throw new Refused(0, { detail: "The server cannot be reached. Is it running?", code: "unreachable" });
 }
 
 /** Sends pictures (File or Blob) as the form that every route takes, with further fields. */
@@ -70,9 +77,11 @@ export const may = (wanted) => RANKS[scope] >= RANKS[wanted];
 export function thumbnail(id, alt, size = 160) {
   const image = document.createElement("img");
   Object.assign(image, { alt, loading: "lazy", decoding: "async", width: size, height: size });
+  const missing = () => image.classList.add("missing");
+  image.addEventListener("error", missing);
   const source = `images/${id}/thumbnail`;
   if (!key.get()) image.src = source;
-  else blob(source).then((url) => (image.src = url), () => image.classList.add("missing"));
+  else blob(source).then((url) => (image.src = url), missing);
   return image;
 }
 
@@ -83,14 +92,25 @@ export async function stored(id) {
   return new File([await answer.blob()], `item-${id}.jpg`, { type: "image/jpeg" });
 }
 
-const fetched = new Map();
+const fetched = new Map(); // thumbnails that are held, those that were wanted last at the end
+
 function blob(source) {
-  if (!fetched.has(source)) {
-    const load = fetch(source, { headers: headers() }).then((answer) => {
-      if (!answer.ok) throw new Refused(answer.status, {});
-      return answer.blob();
-    });
-    fetched.set(source, load.then(URL.createObjectURL));
+  const held = fetched.get(source) ?? load(source);
+  fetched.delete(source);
+  fetched.set(source, held);
+  const [oldest] = fetched.keys();
+  if (fetched.size > HELD) {
+    fetched.get(oldest).then(URL.revokeObjectURL, () => null);
+    fetched.delete(oldest);
   }
-  return fetched.get(source);
+  return held;
+}
+
+async function load(source) {
+  const answer = await fetch(source, { headers: headers() });
+  if (!answer.ok) {
+    fetched.delete(source);
+    throw new Refused(answer.status, {});
+  }
+  return URL.createObjectURL(await answer.blob());
 }

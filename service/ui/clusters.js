@@ -2,7 +2,7 @@
 
 import { ask, may, path, pictures, thumbnail } from "./api.js";
 import { dropzone } from "./dropzone.js";
-import { fill, labelled, make, notice } from "./elements.js";
+import { counted, fill, make, named, notice } from "./elements.js";
 import { Pages } from "./pages.js";
 import { Windowed } from "./windowed.js";
 
@@ -22,18 +22,28 @@ export async function show(view, query) {
 
 async function showAll(view, by) {
   const { clusters } = await ask("GET", "clusters");
-  const found = make("p", { class: "found", role: "status" });
+  const found = make("div", { class: "found", role: "status" });
   const grid = new Windowed({ ...TILE, tile: (number) => tile(clusters[number]), label: "clusters" });
   const order = (wanted) => {
     clusters.sort(ORDERS[wanted] ?? ORDERS.size);
-    history.replaceState(null, "", `#/clusters?by=${wanted}`);
     grid.show(clusters.length);
   };
-  const sorting = make("select", { name: "by", onchange: () => order(sorting.value) },
-    Object.keys(ORDERS).map((one) => make("option", { value: one, selected: one === by }, one)));
-  const receive = async (files) => fill(found, await Promise.all(files.map(whereIs)));
-  fill(view, make("h1", {}, "What belongs together?"), dropzone("Find the cluster of a picture", receive), found,
-    clusters.length ? make("div", { class: "controls" }, labelled("Sorted by", sorting)) : empty(), grid.element);
+  const sorting = make("select", { name: "by", onchange: () => {
+    history.replaceState(null, "", `#/clusters?by=${sorting.value}`);
+    order(sorting.value);
+  } }, Object.keys(ORDERS).map((one) => make("option", { value: one, selected: one === by }, one)));
+  const receive = async (files) => {
+    zone.classList.add("slim");
+    found.setAttribute("aria-busy", "true");
+    fill(found, await Promise.all(files.map(whereIs)));
+    found.removeAttribute("aria-busy");
+  };
+  const zone = dropzone("Find the cluster of a picture", receive);
+  const all = clusters.reduce((sum, cluster) => sum + cluster.size, 0);
+  fill(view, make("h1", {}, "What belongs together?"), zone, found, clusters.length
+    ? make("div", { class: "bar between" }, make("p", { class: "hint" }, `${counted(all, "picture")} in ${counted(clusters.length, "cluster")}`),
+      make("label", { class: "bar" }, make("span", { class: "hint" }, "Sorted by"), sorting))
+    : empty(), grid.element);
   order(by);
   return { receive, close: () => grid.close() };
 }
@@ -44,18 +54,23 @@ function tile(cluster) {
   const tight = cluster.tightness === null || cluster.tightness === undefined ? "" : ` · tightness ${cluster.tightness.toFixed(2)}`;
   return make("a", { class: "card heap", href: `#/clusters?id=${cluster.id}` },
     make("span", { class: "four" }, cluster.representatives.map((id) => thumbnail(id, "", 84))),
-    make("span", { class: "name" }, name(cluster)),
-    make("span", { class: "hint" }, `${cluster.size} pictures${tight}`));
+    make("span", { class: cluster.name ? "name" : "name unnamed" }, name(cluster)),
+    make("span", { class: "hint" }, `${counted(cluster.size, "picture")}${tight}`));
 }
 
+/** A line on the cluster of a file, with the file's picture. */
 async function whereIs(file) {
+  const url = URL.createObjectURL(file);
+  const shown = make("img", { src: url, alt: "", width: 48, height: 48, onload: () => URL.revokeObjectURL(url) });
   try {
     const [item] = (await ask("POST", "clusters", { form: pictures([file]) })).items;
     if (item.error) throw new Error(item.error.detail);
-    if (!item.cluster) return `${file.name}: there are no clusters yet. `;
-    return make("a", { href: `#/clusters?id=${item.cluster.id}` }, `${file.name} belongs to ${name(item.cluster)} (similarity ${item.cluster.similarity.toFixed(2)})`);
+    if (!item.cluster) return make("p", { class: "bar" }, shown, `${file.name}: there are no clusters yet.`);
+    return make("a", { class: "bar", href: `#/clusters?id=${item.cluster.id}` }, shown,
+      make("span", {}, `${file.name} belongs to ${name(item.cluster)} (similarity ${item.cluster.similarity.toFixed(2)})`));
   } catch (error) {
-    return make("span", { class: "error", role: "alert" }, `${file.name}: ${error.message}`);
+    URL.revokeObjectURL(url);
+    return make("p", { class: "error", role: "alert" }, `${file.name}: ${error.message}`);
   }
 }
 
@@ -65,8 +80,9 @@ async function showOne(view, id) {
   const fetchPage = async (offset, limit) => (await ask("GET", path(`clusters/${id}`, { limit, offset }))).members;
   const pages = new Pages(fetchPage, (first, last) => { for (let number = first; number < last; number += 1) grid.refresh(number); });
   const title = make("h1", {}, name(about));
-  fill(view, make("p", {}, make("a", { href: "#/clusters" }, "All clusters")), title,
-    make("p", { class: "hint" }, `${about.size} pictures, those nearest to the middle first`), may("write") ? naming(about, title) : null, grid.element);
+  fill(view, make("p", { class: "back" }, make("a", { href: "#/clusters" }, "← All clusters")), title,
+    make("div", { class: "bar between" }, make("p", { class: "hint" }, `${counted(about.size, "picture")}, those nearest to the middle first`),
+      may("write") ? naming(about, title) : null), grid.element);
   grid.show(about.size);
   return { close: () => grid.close() };
 }
@@ -76,15 +92,16 @@ function naming(about, title) {
   const save = async (event) => {
     event.preventDefault();
     const given = input.value.trim() || null;
+    input.value = given ?? "";
     const changed = await ask("PATCH", `clusters/${about.id}`, { json: { name: given } });
     title.textContent = name(changed);
     notice(given ? `It is called ${given} from now on, also after rebuilds.` : "Its name is taken away.");
   };
-  return make("form", { class: "filter", onsubmit: save }, labelled("Name", input), make("button", {}, "Save"));
+  return make("form", { class: "bar", onsubmit: save }, make("label", { class: "bar" }, make("span", { class: "hint" }, "Name"), input), make("button", {}, "Save"));
 }
 
 function member(item) {
   if (!item) return make("span", { class: "card waiting" });
   return make("a", { class: "card", href: `#/search?id=${item.id}` }, thumbnail(item.id, item.key, 120),
-    make("span", { class: "name" }, item.key), make("span", { class: "hint" }, `similarity ${item.similarity.toFixed(2)}`));
+    named(item.key), make("span", { class: "hint" }, `similarity ${item.similarity.toFixed(2)}`));
 }

@@ -3,7 +3,7 @@
 import { add } from "./adding.js";
 import { ask, may, path, thumbnail } from "./api.js";
 import { dropzone } from "./dropzone.js";
-import { confirmed, dialog, fill, labelled, make, notice } from "./elements.js";
+import { confirmed, dialog, fill, labelled, make, named, notice } from "./elements.js";
 import { panel } from "./generations.js";
 import { Windowed } from "./windowed.js";
 
@@ -17,7 +17,8 @@ export async function show(view, query) {
   let loading = false;
   const only = query.get("collection") ?? "";
   const grid = new Windowed({ ...TILE, tile: (number) => tile(number), near: (_, last) => last > items.length - PAGE / 2 && more(), label: "items" });
-  const generations = panel(() => {});
+  const generations = panel((about) => choose(about));
+  const which = make("select", { name: "which", onchange: () => (location.hash = path("/collection", { collection: which.value })) });
   const progress = make("div", { class: "progress" });
   const into = make("input", { name: "into", value: only || "default", maxLength: 200 });
 
@@ -34,6 +35,15 @@ export async function show(view, query) {
     [items, next] = [[], 0];
     grid.show(0);
     await Promise.all([more(), generations.refresh()]);
+    empty.hidden = items.length > 0;
+  }
+
+  /** The collections there are now. */
+  function choose({ collections }) {
+    const all = Object.values(collections).reduce((sum, count) => sum + count, 0);
+    const named = only && !(only in collections) ? { ...collections, [only]: 0 } : collections;
+    fill(which, [["", `all (${all.toLocaleString("en")})`], ...Object.entries(named).map(([one, count]) => [one, `${one} (${count.toLocaleString("en")})`])]
+      .map(([value, text]) => make("option", { value, selected: value === only }, text)));
   }
 
   async function receive(files) {
@@ -46,7 +56,7 @@ export async function show(view, query) {
     const item = items[number];
     const write = may("write");
     return make("div", { class: "card" }, make("a", { href: `#/search?id=${item.id}`, "aria-label": `Search for ${item.key}` }, thumbnail(item.id, item.key, 130)),
-      make("span", { class: "name" }, item.key), make("span", { class: "hint" }, `${item.width} x ${item.height} · ${item.collection}`),
+      named(item.key), make("span", { class: "hint" }, `${item.width} x ${item.height}${only ? "" : ` · ${item.collection}`}`),
       write ? make("span", { class: "bar" },
         make("button", { type: "button", class: "quiet", "aria-label": `Edit ${item.key}`, onclick: () => edit(item) }, "Edit"),
         make("button", { type: "button", class: "quiet", "aria-label": `Delete ${item.key}`, onclick: () => remove(item) }, "Delete")) : null);
@@ -57,6 +67,7 @@ export async function show(view, query) {
     await ask("DELETE", `images/${item.id}`);
     items = items.filter((one) => one !== item);
     grid.show(items.length);
+    empty.hidden = items.length > 0;
     notice(`${item.key} is deleted.`);
     await generations.refresh();
   }
@@ -64,9 +75,10 @@ export async function show(view, query) {
   const writing = may("write")
     ? make("section", { class: "panel", "aria-label": "Add pictures" }, dropzone("Add pictures", receive), labelled("To the collection", into), progress)
     : null;
-  fill(view, make("h1", {}, "The collection"), writing, generations.element, grid.element);
+  const empty = make("p", { class: "empty", hidden: true }, "Nothing in it yet.");
+  fill(view, make("h1", {}, "The collection"), make("div", { class: writing ? "panels" : null }, writing, generations.element),
+    make("div", { class: "bar between" }, make("h2", {}, "Pictures"), make("label", { class: "bar" }, make("span", { class: "hint" }, "Collection"), which)), empty, grid.element);
   await again();
-  if (!items.length) fill(grid.element, make("p", { class: "empty" }, "Nothing in it yet."));
   return { receive, close: () => { grid.close(); generations.close(); } };
 }
 

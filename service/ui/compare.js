@@ -1,17 +1,21 @@
 // Query and match beside each other, or blinking on top of each other: eyes see changes better than differences.
 
-import { dialog, make } from "./elements.js";
+import { thumbnail } from "./api.js";
+import { dialog, fill, make } from "./elements.js";
+import { framed, part } from "./found.js";
 import { badge, bar, place } from "./verdict.js";
 
 const BLINK = 600; // milliseconds
 
-/** Opens the comparison. `query` and `match` are {picture: <img>, name}; `answer` is what the server said. */
-export function compare(query, match, answer, ...actions) {
-  const region = answer.where?.region;
-  const shown = region ? { ...query, picture: marked(query.picture, region) } : query;
-  const stage = make("div", { class: "stage side" }, figure(shown, "query"), figure(match, "match"));
-  const blink = make("button", { type: "button", "aria-pressed": "false", onclick: () => toggle() }, "Blink (b)");
+/** Opens the comparison of `query`, {name, picture(size)}, with number `at` of its `matches`; arrows walk through them. */
+export function compare(query, matches, at) {
+  const stage = make("div", { class: "stage side" });
+  const about = make("div", { class: "about" });
+  const blink = make("button", { type: "button", "aria-pressed": "false", onclick: () => toggle(), title: "key b" }, "Blink");
+  const before = make("button", { type: "button", onclick: () => step(-1), "aria-label": "The match before", title: "key ←" }, "←");
+  const after = make("button", { type: "button", onclick: () => step(1), "aria-label": "The next match", title: "key →" }, "→");
   let timer = null;
+
   const toggle = () => {
     const on = timer === null;
     stage.className = on ? "stage blink" : "stage side";
@@ -19,40 +23,46 @@ export function compare(query, match, answer, ...actions) {
     clearInterval(timer);
     timer = on ? setInterval(() => stage.classList.toggle("swapped"), BLINK) : null;
   };
-  const box = dialog("Comparison", stage, make("p", { class: "bar" }, badge(answer.verdict), bar(answer.probability), blink, ...actions), facts(answer));
+
+  const step = (by) => {
+    if (!matches[at + by]) return;
+    at += by;
+    draw();
+  };
+
+  function draw() {
+    const match = matches[at];
+    const { name, picture } = query;
+    fill(stage,
+      figure("query", name, ...(match.where ? [framed(picture(480), match.where), part(picture(480), match.where)] : [picture(480)])),
+      figure("match", match.key, thumbnail(match.id, match.key, 480)));
+    before.setAttribute("aria-disabled", String(at === 0)); // not disabled: that would take the focus away, and the keys with it
+    after.setAttribute("aria-disabled", String(at === matches.length - 1));
+    box.querySelector("h2").textContent = `Match ${at + 1} of ${matches.length}`;
+    fill(about, make("p", { class: "bar verdict", "data-verdict": match.verdict }, badge(match.verdict), bar(match.probability)), facts(match),
+      make("p", { class: "bar" }, make("a", { class: "button", href: `#/search?id=${match.id}`, onclick: () => box.close() }, "Search for this one"),
+        make("a", { class: "button", href: `#/attention?id=${match.id}`, onclick: () => box.close() }, "See its attention")));
+  }
+
+  const box = dialog("Comparison", stage, make("p", { class: "bar" }, before, after, blink), about);
   box.classList.add("wide");
   box.addEventListener("keydown", (event) => {
     if (event.key === "b") toggle();
+    if (event.key === "ArrowLeft" || event.key === "ArrowRight") { step(event.key === "ArrowLeft" ? -1 : 1); event.preventDefault(); }
     if (event.key === " " && timer !== null && event.target !== blink) { stage.classList.toggle("swapped"); event.preventDefault(); }
   });
   box.addEventListener("close", () => clearInterval(timer));
+  draw();
+  blink.focus();
   return box;
 }
 
-function figure({ picture, name }, role) {
-  return make("figure", { class: role }, picture, make("figcaption", {}, name));
-}
-
-/** The picture with a frame around the part of it that was found: left, top, right, bottom in shares of its sides. */
-function marked(picture, [left, top, right, bottom]) {
-  const canvas = make("canvas", { class: "marked", role: "img", "aria-label": `${picture.alt}, the part that was found framed` });
-  const draw = () => {
-    const { naturalWidth: width, naturalHeight: height } = picture;
-    Object.assign(canvas, { width, height });
-    const brush = canvas.getContext("2d");
-    const box = [left * width, top * height, (right - left) * width, (bottom - top) * height];
-    brush.drawImage(picture, 0, 0);
-    for (const [color, share] of [["#000", 90], ["#ffd400", 160]]) {
-      Object.assign(brush, { strokeStyle: color, lineWidth: Math.max(2, Math.max(width, height) / share) });
-      brush.strokeRect(...box);
-    }
-  };
-  picture.decode().then(draw, () => canvas.replaceWith(picture));
-  return canvas;
+function figure(role, name, ...pictures) {
+  return make("figure", { class: role }, pictures, make("figcaption", {}, make("strong", {}, role === "query" ? "Query" : "Match"), ` ${name}`));
 }
 
 function facts(answer) {
-  const rows = { key: answer.key, found: place(answer.where), collection: answer.collection, similarity: answer.similarity.toFixed(4), score: answer.score.toFixed(4), ...answer.metadata };
+  const rows = { found: place(answer.where), similarity: answer.similarity.toFixed(4), score: answer.score.toFixed(4), collection: answer.collection, ...answer.metadata };
   return make("dl", { class: "facts" }, Object.entries(rows).map(([name, value]) =>
     make("div", {}, make("dt", {}, name), make("dd", {}, typeof value === "object" ? JSON.stringify(value) : String(value)))));
 }

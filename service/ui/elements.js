@@ -24,10 +24,17 @@ export function labelled(text, control, note = null) {
   return make("label", { class: "field" }, make("span", {}, text, note), control);
 }
 
+/** An item's key on one line: of a path that is too long the folder gives way first, for the end tells pictures apart. */
+export function named(key) {
+  const end = key.replace(/\/+$/, "").lastIndexOf("/") + 1;
+  return make("span", { class: "name", title: key },
+    end ? make("span", { class: "folder" }, key.slice(0, end)) : null, make("span", { class: "file" }, key.slice(end)));
+}
+
 /** A slider with its value beside it; `changed(value)` hears every move. */
-export function slider(text, { least = 0, most = 1, step = 0.01, value = 0, show = (number) => number.toFixed(2) }, changed) {
+export function slider(text, { least = 0, most = 1, step = 0.01, value = 0, off = false, show = (number) => number.toFixed(2) }, changed) {
   const said = make("span", {}, show(value)); // no <output>: a label would belong to it
-  const input = make("input", { type: "range", min: least, max: most, step, value });
+  const input = make("input", { type: "range", min: least, max: most, step, value, disabled: off });
   input.addEventListener("input", () => {
     said.textContent = show(Number(input.value));
     changed(Number(input.value));
@@ -47,10 +54,11 @@ export function notice(text) {
 export function dialog(title, ...children) {
   const box = make("dialog", { "aria-label": title });
   box.append(
-    make("div", { class: "bar" }, make("h2", {}, title),
+    make("div", { class: "head" }, make("h2", {}, title),
       make("button", { type: "button", class: "quiet", onclick: () => box.close() }, "Close")),
     ...children,
   );
+  box.addEventListener("click", (event) => event.target === box && box.close()); // beside it
   box.addEventListener("close", () => box.remove());
   document.body.append(box);
   box.showModal();
@@ -67,6 +75,9 @@ export function confirmed(question, action) {
     box.addEventListener("close", () => resolve(false));
   });
 }
+
+/** "1 picture", "2 pictures", "10,000 pictures". */
+export const counted = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
 /** Seconds since the epoch as "3 hours ago". */
 export function ago(seconds) {

@@ -11,6 +11,7 @@ const VIEWS = {
 };
 const view = document.getElementById("view");
 const keyButton = document.getElementById("key");
+const left = new Map(); // how far down each address was when it was left
 let shown = {};
 
 /** "#/search?least=0.5" as ["search", URLSearchParams]. */
@@ -19,26 +20,37 @@ function address() {
   return [name in VIEWS ? name : "search", new URLSearchParams(query)];
 }
 
-async function show() {
+/** Shows what the address names. Each visit has a place of its own, so that a slow one never draws over the next. */
+async function show(event) {
   const [name, query] = address();
+  const place = make("div", { class: "view", "aria-busy": "true" });
+  const visit = {};
+  if (event?.oldURL) left.set(new URL(event.oldURL).hash, scrollY);
   shown.close?.();
-  shown = {};
+  shown = visit;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === `#/${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   document.title = `${name[0].toUpperCase()}${name.slice(1)} · Copysight`;
-  fill(view);
+  const inside = view.contains(document.activeElement);
+  fill(view, place);
+  if (inside) view.focus({ preventScroll: true });
   try {
-    const module = await VIEWS[name]();
-    if (address()[0] === name) shown = (await module.show(view, query)) ?? {};
+    const opened = await (await VIEWS[name]()).show(place, query);
+    if (shown !== visit) return opened.close?.();
+    Object.assign(visit, opened);
   } catch (error) {
-    if (error.status === 401) return askForKey(error.message);
-    fill(view, make("p", { class: "error", role: "alert" }, error.message));
+    if (shown !== visit) return;
+    fill(place, make("p", { class: "error", role: "alert" }, error.message));
+    if (error.status === 401) askForKey(error.message);
   }
+  place.removeAttribute("aria-busy");
+  scrollTo(0, left.get(location.hash) ?? 0);
 }
 
 function askForKey(why) {
+  document.querySelector("dialog.key")?.close();
   const input = make("input", { type: "password", autocomplete: "off", required: true, id: "key-value" });
   const save = async (event) => {
     event.preventDefault();
@@ -53,6 +65,7 @@ function askForKey(why) {
       make("p", { class: "bar" }, make("button", { class: "primary" }, "Use this key"),
         key.get() ? make("button", { type: "button", onclick: forget }, "Forget the key") : null)),
     make("p", { class: "hint" }, "It stays in this tab and goes to this server alone."));
+  box.classList.add("key");
   input.focus();
 }
 
@@ -64,18 +77,27 @@ async function start() {
     keyButton.textContent = `Key: ${scope}`;
     await show();
   } catch (error) {
+    if (error.status !== 401) return fill(view, make("p", { class: "error", role: "alert" }, error.message));
     keyButton.hidden = false;
+    keyButton.textContent = "Give a key";
+    fill(view, make("p", { class: "empty" }, "This server shows its collection to those who have a key."));
     askForKey(key.get() ? error.message : "This server asks for a key. Whoever runs it can make one: copysight keys add.");
   }
 }
 
-keyButton.addEventListener("click", () => askForKey("Change the key, or forget it."));
+keyButton.addEventListener("click", () => askForKey(key.get() ? "Change the key, or forget it." : "This server asks for a key."));
+history.scrollRestoration = "manual"; // the browser would scroll before a view is there
 addEventListener("hashchange", show);
 addEventListener("paste", (event) => {
   const files = [...(event.clipboardData?.files ?? [])];
   if (files.length) shown.receive?.(files);
 });
-// A picture that is dropped beside the drop zone must not replace the page.
-for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
+// A picture that is dropped beside the drop zone is meant for it all the same, and must not replace the page.
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  const files = [...(event.dataTransfer?.files ?? [])];
+  if (files.length && !event.target.closest?.(".dropzone")) shown.receive?.(files);
+});
 addEventListener("unhandledrejection", (event) => notice(event.reason?.message ?? "something went wrong"));
 start();

@@ -1,143 +1,83 @@
 // Search: pictures in, their copies out, each with a verdict; and a closer look at any of them.
 
-import { ask, may, path, pictures, stored, thumbnail } from "./api.js";
-import { compare } from "./compare.js";
+import { Answer } from "./answer.js";
+import { ask } from "./api.js";
 import { dropzone } from "./dropzone.js";
-import { fill, labelled, make, notice, slider } from "./elements.js";
-import { badge, bar, words } from "./verdict.js";
-import { Windowed } from "./windowed.js";
+import { counted, fill, make } from "./elements.js";
+import { examples } from "./examples.js";
+import { address, controls, read } from "./options.js";
 
-const CARD = { width: 170, height: 300 };
+const AT_ONCE = 4;
 
-/** Shows the view; `query` holds `id`, `least`, `k`, `effort`, `collection`, `field`, `value`, all optional. */
+/** Shows the view; `query` holds `id`, the item to ask for, and options (`options.js`); all may be left out. */
 export async function show(view, query) {
-  const options = {
-    least: Number(query.get("least") ?? 0), k: query.get("k") ?? "20", effort: query.get("effort") ?? "normal",
-    collection: query.get("collection") ?? "",
-    field: query.get("field") ?? "", value: query.get("value") ?? "",
-  };
-  const asked = [];
-  const results = make("div", { class: "results" });
+  const options = read(query);
   const about = await ask("GET", "index");
-  const examples = make("p", { class: "examples" });
-  const receive = (files) => Promise.all(files.map((file) => add({ name: file.name, file })));
+  const results = make("div", { class: "results" });
+  const summary = make("p", { class: "summary", role: "status" });
+  const clear = make("button", { type: "button", class: "quiet", hidden: true, onclick: () => remove(...answers) }, "Clear");
+  const tries = make("p", { class: "examples" });
+  const zone = dropzone("Search for pictures", (files) => receive(files));
+  let answers = [];
 
-  function add(one) {
-    one.url = one.file ? URL.createObjectURL(one.file) : null;
-    one.section = make("section", { class: "answer", "aria-busy": "true" });
-    one.grid = new Windowed({ ...CARD, tile: (number) => card(one, one.matches[number]), label: `matches of ${one.name}` });
-    asked.unshift(one);
-    results.prepend(one.section);
-    examples.hidden = true;
-    return find(one);
+  /** Asks for pictures, those that came last on top, a few at a time. */
+  async function receive(files) {
+    await look(files.map((file) => ({ name: file.name, file })));
   }
 
-  async function find(one) {
-    one.section.setAttribute("aria-busy", "true");
-    one.section.replaceChildren(title(one, "Looking…"));
-    const filter = options.field ? JSON.stringify({ eq: [options.field, parsed(options.value)] }) : "";
-    const target = path("search", { k: options.k, effort: options.effort, collection: options.collection, filter });
-    try {
-      const body = one.id ? { json: { ids: [one.id] } } : { form: pictures([one.file]) };
-      const [item] = (await ask("POST", target, body)).items;
-      if (item.error) throw new Error(item.error.detail);
-      one.found = item.matches.filter((match) => match.id !== one.id);
-      draw(one);
-    } catch (error) {
-      one.found = null;
-      fill(one.section, title(one, ""), make("p", { class: "error", role: "alert" }, error.message));
-    }
-    one.section.removeAttribute("aria-busy");
+  async function look(queries) {
+    const added = queries.map((one) => new Answer(one, options, remove));
+    answers = [...added, ...answers];
+    results.prepend(...added.map((one) => one.section));
+    answers.forEach((one) => one.shorten(answers.length > 1));
+    zone.classList.add("slim");
+    tries.hidden = true;
+    await askAll(added);
   }
 
-  function draw(one) {
-    if (!one.found) return;
-    one.matches = one.found.filter((match) => (match.probability ?? 1) >= options.least);
-    const left = one.found.length - one.matches.length;
-    const best = one.matches[0];
-    const said = best ? `best match: ${words(best.verdict)}` : "nothing like it in the collection";
-    fill(one.section, title(one, left ? `${said}; ${left} less probable are hidden` : said), one.grid.element);
-    one.grid.show(one.matches.length);
+  async function askAll(these) {
+    const waiting = [...these];
+    tell();
+    const work = async () => {
+      for (let one = waiting.shift(); one; one = waiting.shift()) {
+        await one.find();
+        tell();
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
   }
 
-  function title(one, said) {
-    const itself = one.id ?? one.found?.find((match) => match.verdict === "exact")?.id;
-    const link = make("button", { type: "button", class: "quiet", onclick: () => copyLink(itself) }, "Copy link");
-    return make("div", { class: "query" }, queryPicture(one, 72),
-      make("div", {}, make("h2", {}, one.name), make("p", {}, said), itself ? link : null));
+  function tell() {
+    clear.hidden = answers.length < 2;
+    if (answers.length < 2) return fill(summary);
+    const count = (state) => answers.filter((one) => one.state === state).length;
+    const said = [["copied", "found"], ["unsure", "perhaps found"], ["new", "not found"], ["refused", "refused"], ["waiting", "still looking"]];
+    const parts = said.filter(([state]) => count(state)).map(([state, words]) => `${count(state)} ${words}`);
+    return fill(summary, `${counted(answers.length, "picture")}: ${parts.join(", ")}`);
   }
 
-  function copyLink(id) {
-    const link = new URL(location.href);
-    link.hash = `#${path("/search", { ...given(), id })}`;
-    navigator.clipboard?.writeText(link.href).then(() => notice("The link is copied."), () => notice(link.href));
-    history.replaceState(null, "", link);
+  function remove(...these) {
+    these.forEach((one) => { one.close(); one.section.remove(); });
+    answers = answers.filter((one) => !these.includes(one));
+    if (answers.length === 1) answers[0].shorten(false);
+    tell();
+    if (answers.length) return;
+    zone.classList.remove("slim");
+    tries.hidden = false;
+    if (!tries.childNodes.length) examples(tries, "search", "Or try one of these:");
+    history.replaceState(null, "", address(options));
   }
 
-  function card(one, match) {
-    const open = () => compare({ picture: queryPicture(one, 480), name: one.name }, { picture: thumbnail(match.id, match.key, 480), name: match.key }, match,
-      make("a", { class: "button", href: `#/search?id=${match.id}` }, "Search for this one"));
-    return make("button", { type: "button", class: "card", onclick: open, "aria-label": `${match.key}: ${words(match.verdict)}` },
-      thumbnail(match.id, "", 160), badge(match.verdict), bar(match.probability),
-      make("span", { class: "name" }, match.key),
-      make("span", { class: "hint" }, `similarity ${match.similarity.toFixed(3)}${match.where ? " · within" : ""} · ${match.collection}`));
+  function changed(again) {
+    history.replaceState(null, "", address(options, answers.length === 1 ? answers[0].id : null));
+    if (again) return askAll(answers);
+    return answers.forEach((one) => one.draw());
   }
 
-  const given = () => ({
-    least: options.least || null, k: options.k === "20" ? null : options.k,
-    effort: options.effort === "normal" ? null : options.effort, collection: options.collection, field: options.field,
-    value: options.field ? options.value : null,
-  });
-
-  function changed(name, value, again = true) {
-    options[name] = value;
-    history.replaceState(null, "", `#${path("/search", { ...given(), id: asked.length === 1 ? asked[0].id : null })}`);
-    asked.forEach((one) => (again ? find(one) : draw(one)));
-  }
-
-  fill(view, make("h1", {}, "Have we seen this picture before?"),
-    dropzone("Search for pictures", receive), examples, controls(options, about, changed), results);
+  fill(view, make("h1", {}, "Have we seen this picture before?"), zone, tries, controls(options, about, changed),
+    make("div", { class: "bar between" }, summary, clear), results);
   const id = Number(query.get("id"));
-  if (id) await add({ name: `item ${id}`, id, file: null });
-  else showExamples(examples);
-  const close = () => asked.forEach((one) => { one.grid.close(); if (one.url) URL.revokeObjectURL(one.url); });
-  return { receive, close };
-}
-
-function queryPicture(one, size) {
-  return one.url ? make("img", { src: one.url, alt: one.name, width: size, height: size }) : thumbnail(one.id, one.name, size);
-}
-
-function controls(options, about, changed) {
-  const choose = (name, values) => make("select", { name, onchange: (event) => changed(name, event.target.value) },
-    values.map(([value, text]) => make("option", { value, selected: options[name] === value }, text)));
-  const field = make("input", { name: "field", value: options.field, placeholder: "field", "aria-label": "Field of the metadata", size: 10 });
-  const value = make("input", { name: "value", value: options.value, placeholder: "value", "aria-label": "Value of the field", size: 10 });
-  const filter = (event) => { event.preventDefault(); options.value = value.value; changed("field", field.value.trim()); };
-  const collections = Array.isArray(about.collections) ? about.collections : Object.keys(about.collections);
-  return make("div", { class: "controls" },
-    slider("Least probability", { value: options.least }, (least) => changed("least", least, false)),
-    labelled("Matches", choose("k", ["10", "20", "100", "500"].map((number) => [number, number]))),
-    labelled("Look", choose("effort", [["low", "at the whole"], ["normal", "also inside"], ["high", "also turned"]])),
-    labelled("Collection", choose("collection", [["", "all"], ...collections.map((name) => [name, name])])),
-    make("form", { class: "filter", onsubmit: filter }, make("span", {}, "Metadata"), field, "=", value, make("button", {}, "Filter")));
-}
-
-async function showExamples(place) {
-  const { items } = await ask("GET", "images?limit=6");
-  if (!items.length) {
-    fill(place, "The collection is empty. ", may("write") ? make("a", { href: "#/collection" }, "Add pictures") : null);
-    return;
-  }
-  fill(place, "Or try one of these:", items.map((item) =>
-    make("a", { href: `#/search?id=${item.id}`, "aria-label": `Search for ${item.key}` }, thumbnail(item.id, item.key, 56))));
-}
-
-/** A value of metadata as the user means it: a number, true, false, or a text. */
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
+  if (id) look([{ name: `item ${id}`, id }]);
+  else await examples(tries, "search", "Or try one of these:");
+  return { receive, close: () => answers.forEach((one) => one.close()) };
 }

@@ -12,9 +12,9 @@ const KINDS = {
 
 export const words = (verdict) => KINDS[verdict].words;
 
-/** A badge for `exact`, `copy`, `uncertain` or `different`. */
-export function badge(verdict) {
-  const { words: said, shape, filled } = KINDS[verdict];
+/** A badge for `exact`, `copy`, `uncertain` or `different`; in other words, if `said` is given. */
+export function badge(verdict, said = words(verdict)) {
+  const { shape, filled } = KINDS[verdict];
   const icon = document.createElementNS(SVG, "svg");
   icon.setAttribute("viewBox", "0 0 20 20");
   icon.setAttribute("aria-hidden", "true");

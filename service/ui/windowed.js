@@ -10,7 +10,7 @@ const MARGIN = 600; // pixels above and below the screen that are kept filled
  */
 export class Windowed {
   constructor({ width, height, tile, near = () => {}, label = "pictures" }) {
-    Object.assign(this, { width, height, tile, near, count: 0, made: new Map(), columns: 1 });
+    Object.assign(this, { width, height, tile, near, count: 0, made: new Map() });
     this.element = make("div", { class: "windowed", role: "list", "aria-label": label });
     this.draw = this.draw.bind(this);
     this.watch = new ResizeObserver(this.draw);
@@ -23,6 +23,11 @@ export class Windowed {
     this.count = count;
     if (fresh) this.clear();
     this.draw();
+  }
+
+  /** How many tiles stand in a row. */
+  fits() {
+    return Math.max(1, Math.floor(this.element.clientWidth / this.width));
   }
 
   /** Makes tile `number` anew, if it is there. */
@@ -45,7 +50,7 @@ export class Windowed {
   draw() {
     const room = this.element.clientWidth;
     if (!this.element.isConnected || !room) return;
-    const columns = Math.max(1, Math.floor(room / this.width));
+    const columns = this.fits();
     const rows = Math.ceil(this.count / columns);
     this.element.style.height = `${rows * this.height}px`;
     const top = -this.element.getBoundingClientRect().top;
@@ -58,13 +63,20 @@ export class Windowed {
     if (last > first) this.near(first, last);
   }
 
+  /** The tile before which tile `number` belongs, so that Tab walks in order; null: it is the last one. */
+  after(number) {
+    const later = Math.min(...[...this.made.keys()].filter((other) => other > number));
+    return this.made.get(later) ?? null;
+  }
+
   place(number, columns, width) {
     let tile = this.made.get(number);
     if (!tile) {
-      tile = make("div", { class: "cell", role: "listitem" }, this.tile(number));
+      tile = make("div", { class: "cell", role: "listitem", "aria-posinset": number + 1 }, this.tile(number));
+      this.element.insertBefore(tile, this.after(number));
       this.made.set(number, tile);
-      this.element.append(tile);
     }
+    tile.setAttribute("aria-setsize", this.count);
     tile.style.width = `${width}px`;
     tile.style.height = `${this.height}px`;
     tile.style.transform = `translate(${(number % columns) * width}px, ${Math.floor(number / columns) * this.height}px)`;

@@ -7,14 +7,22 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from copysight.catalog import NewItem
+from copysight.index import Index
 from index_builder.build import Plan, build
 from index_builder.progress import Progress
+from index_builder.publishing import rebuild
 from tests.service.conftest import Server, serving
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PICTURES = 24
+ALBUMS = 4
+ENOUGH = 120
+MANY = 10_000
+PATIENCE = 30_000
+"""Milliseconds that the page may take for anything: these tests share the machine with others."""
 Open = Callable[..., Page]
 
 
@@ -27,6 +35,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail(words)
         pytest.skip(words)
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield chromium
@@ -52,10 +61,40 @@ def folder(tmp_path_factory, drawn, jpeg) -> Path:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory, folder, tiny_bundle) -> Path:
-    """An index of the pictures, with the field `album`."""
+    """An index of the pictures, with the filterable field `album`: a picture's number modulo 4."""
     directory = tmp_path_factory.mktemp("page-index") / "index"
     build(Plan(folder / "known", directory, bundle=str(tiny_bundle.path), threads=1), Progress())
+    with Index.open(directory) as index:
+        index.catalog.fields.declare("album")
+        for item in index.catalog.page(limit=PICTURES):
+            index.catalog.set_metadata(item.id, {"album": int(item.key[8:10]) % ALBUMS})
     return directory
+
+
+@pytest.fixture(scope="session")
+def judged(tmp_path_factory, tiny_bundle, drawn, jpeg) -> Iterator[Server]:
+    """A server on an index of enough pictures to be calibrated, so that matches have probabilities."""
+    pictures, directory = tmp_path_factory.mktemp("enough"), tmp_path_factory.mktemp("judged") / "index"
+    for seed in range(ENOUGH):
+        (pictures / f"picture-{seed:03}.jpg").write_bytes(jpeg(drawn(seed)))
+    build(Plan(pictures, directory, bundle=str(tiny_bundle.path), threads=1), Progress())
+    with serving(directory) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory, built) -> Iterator[Server]:
+    """A server on one cluster of ten thousand items: the pictures, again and again."""
+    directory = tmp_path_factory.mktemp("large") / "index"
+    shutil.copytree(built, directory)
+    with Index.open(directory) as index:
+        known = index.catalog.page(limit=PICTURES)
+        again = (known[number % PICTURES] for number in range(MANY - PICTURES))
+        new = (NewItem(f"many/{n:05}.jpg", one.sha256, one.width, one.height, None) for n, one in enumerate(again))
+        index.catalog.add(new, model=index.catalog.model())
+        rebuild(index, 1, Progress())
+    with serving(directory) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +121,7 @@ def open_page(browser) -> Iterator[Open]:
         context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
         page.on("request", lambda one: one.url.startswith((server.url, "blob:", "data:")) or faults.append(one.url))

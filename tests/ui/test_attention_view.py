@@ -14,7 +14,7 @@ def test_sliders_change_the_picture(shared, open_page, folder):
     for label, value in (("Opacity", "0.2"), ("Mass", "0.3")):
         page.get_by_role("slider", name=label).fill(value)
         seen.append(canvas.evaluate(PIXELS))
-    page.get_by_label("Masks").uncheck()
+    page.get_by_role("checkbox", name="Show masks").uncheck()
     seen.append(canvas.evaluate(PIXELS))
     assert len(set(seen)) == 4
 
@@ -28,6 +28,37 @@ def test_a_patch_is_read(shared, open_page, folder):
     box = canvas.bounding_box()
     page.mouse.move(box["x"] + 3, box["y"] + 3)
     expect(page.locator(".reading")).to_contain_text("Row 1, column 1 of 4 x 4: head 1:")
+
+
+def test_a_patch_is_framed_and_read_by_keyboard(shared, open_page):
+    page = open_page(shared, "attention?id=1")
+    sheet = page.locator("canvas").first
+    expect(sheet).to_be_visible()
+    plain = page.locator("canvas").nth(2).evaluate(PIXELS)
+    sheet.focus()
+    for key in ("ArrowUp", "ArrowUp", "ArrowUp", "ArrowLeft"):
+        page.keyboard.press(key)
+    expect(page.locator(".reading")).to_contain_text("Row 1, column 2 of 4 x 4")
+    assert page.locator("canvas").nth(2).evaluate(PIXELS) != plain  # every sheet frames it
+    maps = shared.http.post("/attention", files={"file": shared.http.get("/images/1/thumbnail").content}).json()
+    shares = [100 * head[0][1] for head in maps["items"][0]["maps"]]
+    for head, share in enumerate(shares):
+        expect(page.locator(".reading")).to_contain_text(f"head {head + 1}: {share:.2f} %")
+
+
+def test_all_heads_share_one_sheet(shared, open_page):
+    page = open_page(shared, "attention?id=1")
+    expect(page.locator("figcaption")).to_have_text(["all heads", "head 1", "head 2"])
+    page.get_by_role("slider", name="Opacity").fill("1")
+    colours = """canvas => {
+        const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height), found = new Set();
+        for (let at = 0; at < data.length; at += 4) found.add(data.slice(at, at + 3).join());
+        return [...found];
+    }"""
+    [both, first, second] = [set(page.locator("canvas").nth(at).evaluate(colours)) for at in range(3)]
+    assert {"0,114,178", "230,159,0"} <= both
+    assert "0,114,178" in first - second
+    assert "230,159,0" in second - first
 
 
 def test_an_item_by_its_address(shared, open_page):

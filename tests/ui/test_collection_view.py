@@ -4,6 +4,16 @@ import json
 
 from playwright.sync_api import expect
 
+WATCH = """() => {
+    window.moves = [];
+    const look = () => {
+        const bar = document.querySelector("progress[aria-label='progress of the rebuild']");
+        if (bar) window.moves.push([bar.parentElement.querySelector("[role=status]").textContent, bar.position]);
+    };
+    const all = {subtree: true, childList: true, characterData: true, attributes: true};
+    new MutationObserver(look).observe(document.body, all);
+}"""
+
 
 def add(page, *files):
     page.get_by_label("Add pictures").locator("input[type=file]").set_input_files(list(files))
@@ -40,14 +50,67 @@ def test_metadata_is_edited_and_bad_json_explained(changing, open_page):
     assert item["metadata"] == {"album": "2026"}
 
 
+def test_one_collection_is_shown_alone(changing, open_page, jpeg, drawn):
+    added = {"key": "theirs.jpg", "collection": "archive"}
+    changing.http.post("/images", files={"file": jpeg(drawn(902))}, data=added).raise_for_status()
+    page = open_page(changing, "collection")
+    expect(page.locator("select[name=which] option")).to_have_text(["all (25)", "archive (1)", "default (24)"])
+    page.locator("select[name=which]").select_option("archive")
+    expect(page.locator(".card .name")).to_have_text(["theirs.jpg"])
+    expect(page.locator("input[name=into]")).to_have_value("archive")
+
+
+def test_an_address_keeps_its_place(shared, open_page):
+    page = open_page(shared, "collection", viewport={"width": 500, "height": 500})
+    page.locator(".card").first.wait_for()
+    page.evaluate("scrollTo(0, 900)")
+    page.locator(".card a").nth(4).evaluate("link => link.click()")  # a real click would scroll to it first
+    expect(page.locator(".answer .card").first).to_be_visible()
+    assert page.evaluate("scrollY") == 0
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("The collection")
+    expect(page.locator("html")).to_have_js_property("scrollTop", 900)
+
+
+def test_a_slow_view_does_not_draw_over_the_next(shared, open_page):
+    page = open_page(shared, "clusters")
+    page.locator(".heap").first.wait_for()
+    held = []
+
+    def hold(route):  # and let it through later
+        held.append(route)
+
+    page.route("**/index", hold)
+    with page.expect_request("**/index"):
+        page.goto(f"{shared.url}/#/search")
+    page.goto(f"{shared.url}/#/clusters")
+    page.locator(".heap").first.wait_for()
+    with page.expect_response(lambda answer: "limit=6" in answer.url):  # which the search asks for once it has drawn
+        held[0].continue_()
+    expect(page.locator("h1")).to_have_text("What belongs together?")
+
+
+def test_the_rebuild_of_another_is_watched(changing, open_page):
+    job = changing.http.post("/index/rebuild").json()
+    page = open_page(changing, "collection")
+    expect(page.get_by_label("progress of the rebuild")).to_be_visible()
+    expect(page.locator("tbody tr")).to_have_count(2, timeout=60_000)
+    assert changing.http.get(f"/jobs/{job['id']}").json()["state"] == "done"
+
+
 def test_a_rebuild_is_watched_and_can_be_taken_back(changing, open_page, folder):
     page = open_page(changing, "collection")
     panel = page.get_by_label("Index", exact=True)
     expect(panel.locator("tbody tr")).to_have_count(1)
     add(page, folder / "new.jpg")
-    panel.get_by_role("button", name="Rebuild, to fold in 1 changes").click()
+    page.evaluate(WATCH)
+    panel.get_by_role("button", name="Rebuild, to fold in 1 change").click()
     expect(panel.get_by_label("progress of the rebuild")).to_be_visible()
     expect(panel.locator("tbody tr")).to_have_count(2, timeout=60_000)
+    moves = page.evaluate("window.moves")
+    shares = [share for _, share in moves if share >= 0]  # -1 until the first stage is known
+    assert shares == sorted(shares), moves
+    assert len(set(shares)) >= 2, moves
     expect(panel.locator("tbody tr").first).to_contain_text("live")
     before = changing.http.get("/index").json()["generation"]
     panel.get_by_role("button", name="Roll back to it").click()

@@ -32,6 +32,9 @@ def test_a_read_only_key_hides_writing(locked, open_page, folder):
     assert page.locator(".card img").first.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     for name in ("Rebuild", "Edit", "Delete", "Add pictures", "Roll back"):
         expect(page.get_by_role("button", name=name)).to_have_count(0)
+    page.goto(f"{locked.url}/#/clusters?id=0")
+    expect(page.locator(".card img").first).to_be_visible()
+    expect(page.locator("input[name=name]")).to_have_count(0)
     page.goto(f"{locked.url}/#/search")
     page.locator("input[type=file]").set_input_files(folder / "copy.jpg")
     expect(page.locator(".answer .card").first).to_contain_text("picture-03.jpg")

@@ -1,0 +1,14 @@
+// Pictures of the collection to press, for whoever has none at hand.
+
+import { ask, may, thumbnail } from "./api.js";
+import { fill, make } from "./elements.js";
+
+/** Fills `place` with links to `view`, "search" say, of a few items. */
+export async function examples(place, view, words) {
+  const { items } = await ask("GET", "images?limit=6");
+  if (!items.length) {
+    return fill(place, "The collection is empty. ", may("write") ? make("a", { class: "button", href: "#/collection" }, "Add pictures") : null);
+  }
+  return fill(place, make("span", {}, words), items.map((item) =>
+    make("a", { href: `#/${view}?id=${item.id}`, title: item.key, "aria-label": item.key }, thumbnail(item.id, "", 56))));
+}

@@ -1,0 +1,61 @@
+"""Ten thousand pictures in a cluster, five hundred matches: of lists a screenful exists, and they scroll smoothly."""
+
+import numpy as np
+from playwright.sync_api import expect
+
+from tests.ui.conftest import MANY
+
+MOST_ELEMENTS = 2_000
+FRAMES = """() => new Promise((resolve) => {
+    const times = [];
+    const frame = (now) => {
+        times.push(now);
+        scrollBy(0, times.length % 40 < 20 ? 400 : -400);
+        times.length < 120 ? requestAnimationFrame(frame) : resolve(times);
+    };
+    requestAnimationFrame(frame);
+})"""
+
+
+def elements(page):
+    return page.evaluate("document.querySelectorAll('*').length")
+
+
+def frames(page):
+    """Milliseconds between the frames of some seconds of scrolling: (119,)."""
+    return np.diff(page.evaluate(FRAMES))
+
+
+def test_ten_thousand_members(large, open_page):
+    [cluster] = large.http.get("/clusters").json()["clusters"]
+    page = open_page(large, f"clusters?id={cluster['id']}")
+    expect(page.locator("h1 ~ .bar")).to_contain_text("10,000 pictures")
+    expect(page.locator(".card .name").first).to_be_visible()
+    assert elements(page) < MOST_ELEMENTS
+    asked = []
+    page.on("request", lambda one: asked.append(one.url) if "thumbnail" in one.url else None)
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    last = large.http.get(f"/clusters/{cluster['id']}", params={"offset": MANY - 1}).json()["members"][0]["key"]
+    expect(page.locator(".card .name", has_text=last)).to_be_visible()
+    assert elements(page) < MOST_ELEMENTS
+    assert len(asked) < 200  # not those of the nine thousand that were passed by
+    page.evaluate("scrollTo(0, 100000)")
+    times = frames(page)
+    print("milliseconds of a frame", np.percentile(times, [50, 95, 100]).round(1))
+    assert np.median(times) < 34  # two frames of a 60 Hz screen, on a machine that may be busy
+    assert times.max() < 1000
+
+
+def test_five_hundred_matches(large, open_page, folder):
+    page = open_page(large, "search?k=500")
+    page.locator("input[type=file]").set_input_files(folder / "copy.jpg")
+    expect(page.locator(".answer .hint").first).to_contain_text("copies")
+    shown = page.locator(".answer .cell").count()
+    assert 5 < shown < 100
+    assert elements(page) < MOST_ELEMENTS
+    times = frames(page)
+    print("milliseconds of a frame", np.percentile(times, [50, 95, 100]).round(1))
+    assert np.median(times) < 34
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.locator(".answer .card").last.click()
+    expect(page.get_by_role("dialog").get_by_role("heading")).to_have_text("Match 500 of 500")
