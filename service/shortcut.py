@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -14,19 +14,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from copysight.errors import CopysightError
 from service import errors
 
-P = ParamSpec("P")
-Endpoint = Callable[Concatenate[Request, P], Coroutine[Any, Any, Response]]
+Endpoint = Callable[..., Coroutine[Any, Any, Response]]
 KNOWN, LONGEST = 256, 512
 """Query strings that are remembered, and the bytes of the longest."""
 
 
-def short(endpoint: Endpoint[P]) -> Endpoint[P]:
+def short(endpoint: Endpoint) -> Endpoint:
     """Mark an endpoint whose options all stand in the query string, so that equal strings mean equal options."""
 
     @wraps(endpoint)
-    async def noting(request: Request, *none: P.args, **options: P.kwargs) -> Response:
+    async def noting(request: Request, **options: Any) -> Response:
         request.state.options = options
-        return await endpoint(request, *none, **options)
+        return await endpoint(request, **options)
 
     return noting
 

@@ -102,7 +102,7 @@ def blurring(windows: Tensor, size: int) -> Tensor:
     """Windows (n, taps) to matrices (n, size, size): what three passes along a column of ``size`` pixels do to it."""
     reach = PASSES * (windows.shape[1] // 2)
     least = 2 * reach + 1
-    small = torch.linalg.matrix_power(_single(windows, min(size, least)), PASSES)
+    small: Tensor = torch.linalg.matrix_power(_single(windows, min(size, least)), PASSES)
     if size <= least:
         return small
     # Away from both borders all rows are the same, each a pixel further on.
