@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -32,15 +33,17 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.index_million import describe
-from benchmarks.mixture import Floats, mixture, unit
+from benchmarks.mixture import Floats, members, middles, mixture
 from copysight.catalog import Added, NewItem
 from copysight.index import Index, Match, Snapshot, publish
 from copysight.index.choice import Choice
+from service import memory
 
 CHUNK = 1000
 K = 10
 BATCH = 20  # items added, and deleted, in one turn of the writer
 NEVER = 2**31 - 1
+SEED = 0
 SAME = 1e-5
 PATIENCE = 2.0  # seconds
 LATEST = 200  # added items that are asked for
@@ -67,6 +70,11 @@ class Load:
     lists: int = 128
     clusters: int = 16
     limit: float = 7200.0
+
+    @property
+    def centres(self) -> int:
+        """Fifty members each."""
+        return max(1, self.count // 50)
 
     @property
     def choice(self) -> Choice:
@@ -116,7 +124,8 @@ def main() -> None:
 
 def measured(scratch: Path, load: Load) -> Record:
     """Fill an index, search it alone, start the writer, search until it ends."""
-    vectors = mixture(load.count, load.dimension, centres=max(1, load.count // 50), planted=1).vectors
+    memory.limit_arenas()  # as the server does
+    vectors = mixture(load.count, load.dimension, centres=load.centres, planted=1, seed=SEED).vectors
     room = load.count + 1_000_000
     record = Record(np.full(room, NEVER, np.int32), np.zeros(room, np.bool_))
     with Index.create(scratch / "index", describe(scratch / "bundle", load.dimension)) as index:
@@ -224,7 +233,7 @@ def turn(index: Index, load: Load, stop: threading.Event) -> None:
     alive = list(range(load.count * 9 // 10 + 1, load.count + 1))
     number = 0
     while not stop.wait(1 / load.turns):
-        added = add(index, [(f"new/{number}/{i}", vector) for i, vector in enumerate(fresh(number, load.dimension))])
+        added = add(index, [(f"new/{number}/{i}", vector) for i, vector in enumerate(fresh(number, load))])
         chosen = [alive.pop(int(rng.integers(len(alive)))) for _ in range(BATCH)]
         tell({"new": added, "number": number})
         tell({"going": chosen})
@@ -234,9 +243,15 @@ def turn(index: Index, load: Load, stop: threading.Event) -> None:
         number += 1
 
 
-def fresh(number: int, dimension: int) -> Floats:
-    """What a turn of the writer adds: ``(BATCH,D)`` random unit vectors."""
-    return unit(np.random.default_rng([2, number]).standard_normal((BATCH, dimension), dtype=np.float32))
+def fresh(number: int, load: Load) -> Floats:
+    """What a turn of the writer adds: ``(BATCH,D)`` further members, so that the collection stays what it is."""
+    rng = np.random.default_rng([2, number])
+    return members(_middles(load), rng.integers(load.centres, size=BATCH), rng)
+
+
+@cache
+def _middles(load: Load) -> Floats:
+    return middles(load.centres, load.dimension, np.random.default_rng(SEED))
 
 
 def tell(what: dict[str, object]) -> None:
@@ -254,7 +269,7 @@ def listen(output: IO[str], load: Load, record: Record) -> None:
             record.gone[said["gone"]] = record.deleted
             record.deleted += 1
         else:
-            record.new.extend(zip(said["new"], fresh(said["number"], load.dimension), strict=True))
+            record.new.extend(zip(said["new"], fresh(said["number"], load), strict=True))
             record.added += len(said["new"])
     record.ended = True
 

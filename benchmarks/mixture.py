@@ -26,7 +26,7 @@ class Mixture:
 def mixture(count: int, dimension: int, centres: int = 20_000, planted: int = 1000, seed: int = 0) -> Mixture:
     """Draw a mixture of ``count`` vectors."""
     rng = np.random.default_rng(seed)
-    middle = unit(rng.standard_normal((centres, dimension), dtype=np.float32))
+    middle = middles(centres, dimension, rng)
     vectors = np.empty((count, dimension), np.float32)
     for start in range(0, count, CHUNK):
         part = vectors[start : start + CHUNK]
@@ -34,6 +34,11 @@ def mixture(count: int, dimension: int, centres: int = 20_000, planted: int = 10
     originals = rng.choice(count, min(planted, count), replace=False)
     others = members(middle, rng.integers(centres, size=planted), rng)
     return Mixture(vectors, turned(vectors[originals], 0.97, rng), originals, others)
+
+
+def middles(centres: int, dimension: int, rng: np.random.Generator) -> Floats:
+    """Centres ``(centres,D)``; the first that `mixture` draws."""
+    return unit(rng.standard_normal((centres, dimension), dtype=np.float32))
 
 
 def members(middle: Floats, of: npt.NDArray[np.int64], rng: np.random.Generator) -> Floats:

@@ -1,6 +1,7 @@
 """The commands ``copysight index …``."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
@@ -33,7 +34,10 @@ def test_status(index, tiny_bundle):
     assert (found["count"], found["generation"], found["delta"], found["tombstones"]) == (6, "000001", 0, 0)
     assert (found["bundle"], found["model"], found["policy"]) == ("tiny", tiny_bundle.id, "keep")
     assert found["jobs"][0]["state"] == "done"
-    assert "generation   000001" in run("status", "--index", index).stdout
+    text = run("status", "--index", index).stdout
+    assert "generation   000001" in text
+    assert f"bytes        {found['bytes'] / 1e6:,.1f} MB" in text
+    assert f"built_at     {datetime.fromtimestamp(found['built_at'], UTC):%Y-%m-%d %H:%M} UTC, 0.0 hours ago" in text
 
 
 def test_add_remove_rebuild_rollback(index, folder, tmp_path, drawn, jpeg):
