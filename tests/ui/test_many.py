@@ -17,6 +17,17 @@ FRAMES = """() => new Promise((resolve) => {
 })"""
 
 
+WATCH = """() => {
+    window.moves = [];
+    const look = () => {
+        const bar = document.querySelector("progress[aria-label='progress of the rebuild']");
+        if (bar) window.moves.push([bar.parentElement.querySelector("[role=status]").textContent, bar.position]);
+    };
+    const all = {subtree: true, childList: true, characterData: true, attributes: true};
+    new MutationObserver(look).observe(document.body, all);
+}"""
+
+
 def elements(page):
     return page.evaluate("document.querySelectorAll('*').length")
 
@@ -59,3 +70,17 @@ def test_five_hundred_matches(large, open_page, folder):
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.locator(".answer .card").last.click()
     expect(page.get_by_role("dialog").get_by_role("heading")).to_have_text("Match 500 of 500")
+
+
+def test_a_rebuild_moves_its_bar(large, open_page):
+    page = open_page(large, "collection")
+    panel = page.get_by_label("Index", exact=True)
+    before = len(large.http.get("/index").json()["generations"])
+    expect(panel.locator("tbody tr")).to_have_count(before)
+    page.evaluate(WATCH)
+    panel.get_by_role("button", name="Rebuild").click()
+    expect(panel.locator("tbody tr")).to_have_count(before + 1, timeout=120_000)
+    moves = page.evaluate("window.moves")
+    shares = [share for _, share in moves if 0 <= share < 1]  # -1 until the first stage is known, 1 at the end
+    assert shares == sorted(shares), moves
+    assert len(set(shares)) >= 2, moves
