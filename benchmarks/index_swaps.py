@@ -37,7 +37,7 @@ from benchmarks.mixture import Floats, members, middles, mixture
 from copysight.catalog import Added, NewItem
 from copysight.index import Index, Match, Snapshot, publish
 from copysight.index.choice import Choice
-from service import memory
+from service import memory, threads
 
 CHUNK = 1000
 K = 10
@@ -124,7 +124,8 @@ def main() -> None:
 
 def measured(scratch: Path, load: Load) -> Record:
     """Fill an index, search it alone, start the writer, search until it ends."""
-    memory.limit_arenas()  # as the server does
+    memory.limit_arenas()  # both as the server does
+    threads.take_short_turns()
     vectors = mixture(load.count, load.dimension, centres=load.centres, planted=1, seed=SEED).vectors
     room = load.count + 1_000_000
     record = Record(np.full(room, NEVER, np.int32), np.zeros(room, np.bool_))

@@ -109,7 +109,7 @@ def new_directory(path: Path) -> Iterator[Path]:
 def sha256(path: Path) -> str:
     """Checksum of a file, as 64 hexadecimal digits.
 
-    Between two blocks the interpreter's lock is taken for a moment; few blocks, so that searches beside seldom wait.
+    Between two blocks the interpreter's lock is taken, so the blocks are few.
     """
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
