@@ -35,18 +35,27 @@ async function show(event) {
   document.title = `${name[0].toUpperCase()}${name.slice(1)} · Copysight`;
   const inside = view.contains(document.activeElement);
   fill(view, place);
+  scrollTo(0, 0);
   if (inside) view.focus({ preventScroll: true });
   try {
     const opened = await (await VIEWS[name]()).show(place, query);
     if (shown !== visit) return opened.close?.();
     Object.assign(visit, opened);
+    if (visit.early) visit.receive?.(visit.early);
   } catch (error) {
     if (shown !== visit) return;
     fill(place, make("p", { class: "error", role: "alert" }, error.message));
     if (error.status === 401) askForKey(error.message);
   }
   place.removeAttribute("aria-busy");
-  scrollTo(0, left.get(location.hash) ?? 0);
+  if (scrollY === 0) scrollTo(0, left.get(location.hash) ?? 0); // whoever has begun to scroll is left alone
+}
+
+/** Files go to the view that is shown; while it is being drawn they wait. */
+function receive(files) {
+  if (!files.length) return;
+  if (view.querySelector("[aria-busy]")) shown.early = files;
+  else shown.receive?.(files);
 }
 
 function askForKey(why) {
@@ -89,15 +98,14 @@ keyButton.addEventListener("click", () => askForKey(key.get() ? "Change the key,
 history.scrollRestoration = "manual"; // the browser would scroll before a view is there
 addEventListener("hashchange", show);
 addEventListener("paste", (event) => {
-  const files = [...(event.clipboardData?.files ?? [])];
-  if (files.length) shown.receive?.(files);
+  receive([...(event.clipboardData?.files ?? [])]);
 });
 // A picture that is dropped beside the drop zone is meant for it all the same, and must not replace the page.
 addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => {
   event.preventDefault();
   const files = [...(event.dataTransfer?.files ?? [])];
-  if (files.length && !event.target.closest?.(".dropzone")) shown.receive?.(files);
+  if (!event.target.closest?.(".dropzone")) receive(files);
 });
 addEventListener("unhandledrejection", (event) => notice(event.reason?.message ?? "something went wrong"));
 start();
