@@ -28,10 +28,10 @@ from copysight import images
 from training import augment, data, loop, optim
 from training.data import Pack
 from training.journal import Journal, Meter
-from training.loop import Run
 from training.method import Outcome
 from training.methods.dino import Dino, DinoConfig
 from training.plan import Plan
+from training.run import Run
 from training.watch import Watch
 
 SIDE, PICTURES, WARM = 256, 192, 2

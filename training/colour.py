@@ -13,7 +13,7 @@ LUMA = (0.299, 0.587, 0.114)
 ORDERS = tuple(permutations(range(4)))
 THRESHOLD = 127.5 / 255
 PASSES = 3
-BAND = 64
+BAND = 32
 """Pixels whose blur is one product: of a wide matrix most is zero."""
 
 

@@ -18,10 +18,10 @@ from training.data import Pack
 from training.edited import EditRecipe
 from training.imitation import Imitation, ImitationConfig
 from training.journal import Journal
-from training.loop import Run
 from training.method import Method
 from training.plan import Plan
 from training.probe import Probe
+from training.run import Run
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -17,40 +15,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from training import checkpoint, gather, optim, probe, resume
 from training.checkpoint import Checkpoint
-from training.data import Pack
-from training.feed import Feed
-from training.journal import Journal, Meter
-from training.method import Method, Moment
+from training.journal import Meter
 from training.plan import Plan
-from training.probe import Probe
+from training.run import Run
 from training.watch import Watch
-
-
-class Run:
-    """A training under way: method, data, optimiser, schedules, and where it stands."""
-
-    def __init__(
-        self, method: Method, plan: Plan, pack: Pack, probes: Sequence[Probe], out: Path, journal: Journal
-    ) -> None:
-        self.plan, self.probes, self.out, self.journal = plan, probes, out, journal
-        self.device = torch.device(plan.device)
-        if gather.world_size() > 1 and self.device.type == "cuda":
-            # As SwAV does: BatchNorm over all processes. torch has it for GPUs only.
-            method = nn.SyncBatchNorm.convert_sync_batchnorm(method)  # type: ignore[no-untyped-call]
-        # Channels last: on a CPU a small ResNet's step takes 0.7 of the time (AMD Zen 5, fp32 and bf16 alike).
-        self.method = method.to(self.device).to(memory_format=torch.channels_last).train()
-        self.length = plan.length(len(pack))
-        self.feed = Feed(pack, method, plan, self.length, self.device)
-        self.schedules = method.schedules(self.length)
-        self.optimizer = method.optimizer()
-        self.step = 0
-        self.minutes = 0.0
-        method.start(self.length)
-
-    @property
-    def moment(self) -> Moment:
-        """The step that comes next."""
-        return Moment(self.step, *divmod(self.step, self.length.per_epoch))
 
 
 def train(run: Run, saved: Checkpoint | None = None) -> bool:

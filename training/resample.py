@@ -42,8 +42,8 @@ def by_kernel(
     for row, ((top, left, height, width), mirrored) in enumerate(places):
         crop = planes[row % count][..., top : top + height, left : left + width]
         small = F.interpolate(crop, (size, size), mode=interpolation, antialias=True)[0]
-        out[row] = small.flip(-1) if mirrored else small
-    return out.mul_(1 / 255)
+        torch.mul(small.flip(-1) if mirrored else small, 1 / 255, out=out[row])
+    return out
 
 
 def by_matrices(

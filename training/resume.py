@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,15 +12,13 @@ from training import checkpoint, gather
 from training.checkpoint import Checkpoint
 from training.method import Method
 from training.plan import Plan
-
-if TYPE_CHECKING:
-    from training.loop import Run
+from training.run import Run
 
 FIXED = ("batch", "accumulate", "seed", "epochs", "image_size")
 """Settings of the plan that a run keeps for life; the others may change at a resume."""
 
 
-def describe(run: "Run") -> dict[str, Any]:
+def describe(run: Run) -> dict[str, Any]:
     """Everything that ``checkpoint.load`` gives back."""
     plan, method = run.plan, run.method
     return {
@@ -50,7 +48,7 @@ def describe(run: "Run") -> dict[str, Any]:
     }
 
 
-def restore(run: "Run", saved: Checkpoint) -> None:
+def restore(run: Run, saved: Checkpoint) -> None:
     """Put ``run`` where ``saved`` stopped. Raises ``CheckpointMismatch`` if that was another training."""
     check(saved, run.method, run.plan, run.length.pictures)
     run.method.load_state_dict({**saved.state, **_load_private(run, saved)})
@@ -83,14 +81,14 @@ def check(saved: Checkpoint, method: Method, plan: Plan, pictures: int | None = 
             )
 
 
-def save_private(run: "Run") -> None:
+def save_private(run: Run) -> None:
     """What only this process knows: its share of a queue or memory, and its random state."""
     state = run.method.state_dict()
     mine = {"step": run.step, "state": {name: state[name] for name in run.method.private}, "random": _random()}
     checkpoint.save(_private_file(run), mine)
 
 
-def _load_private(run: "Run", saved: Checkpoint) -> dict[str, Tensor]:
+def _load_private(run: Run, saved: Checkpoint) -> dict[str, Tensor]:
     if gather.rank() == 0:
         return {}
     file = _private_file(run)
@@ -107,7 +105,7 @@ def _load_private(run: "Run", saved: Checkpoint) -> dict[str, Tensor]:
     return dict(mine["state"])
 
 
-def _private_file(run: "Run") -> Path:
+def _private_file(run: Run) -> Path:
     return run.out / f"checkpoint.rank{gather.rank()}.pt"
 
 

@@ -12,12 +12,12 @@ from tests.conftest import drawn_picture
 from training import augment, data
 from training.data import Pack
 from training.journal import Journal
-from training.loop import Run
 from training.methods.deepcluster import DeepCluster, DeepClusterConfig
 from training.methods.deepcluster_v1 import DeepClusterV1, DeepClusterV1Config
 from training.methods.dino import Dino, DinoConfig
 from training.methods.swav import Swav, SwavConfig
 from training.plan import Plan
+from training.run import Run
 
 PLAN = Plan(backbone="test_resnet", image_size=32, epochs=2, batch=8, device="cpu", log_seconds=1e9, clip=3.0)
 DINO = DinoConfig(prototypes=24, hidden=32, bottleneck=16, warmup_epochs=0.5, lr=0.01, freeze_last_layer=0.25)

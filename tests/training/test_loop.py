@@ -12,8 +12,8 @@ from copysight.errors import CheckpointMismatch, InvalidArgument, TooFewPictures
 from training import checkpoint, loop
 from training.data import Pack
 from training.journal import Meter
-from training.loop import Run
 from training.method import Method
+from training.run import Run
 from training.watch import Watch
 
 METHODS = ("dino", "swav", "deepcluster", "deepcluster-v1")
