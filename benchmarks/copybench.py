@@ -6,6 +6,7 @@ which serve as background where a source brings none, and teach the whitening of
     COPYSIGHT_DATA=folder python -m benchmarks.copybench [BUNDLE ...]          bundles beside the default; DINO's, say
     COPYSIGHT_DATA=folder python -m benchmarks.copybench --only [BUNDLE ...]   no baselines
     COPYSIGHT_DATA=folder python -m benchmarks.copybench --only --screenshots  those in screenshots by themselves
+    COPYSIGHT_DATA=folder python -m benchmarks.copybench --baselines           nothing but the baselines
 
 Every row is raw and with score normalisation: micro-AP / R@P90, recall@1 by level; then how far probabilities that an
 index of the references states are from true shares (expected error, worst of 15 bins). It is told the share of queries
@@ -48,7 +49,7 @@ def main() -> None:
         if "--screenshots" in sys.argv:
             truth = by_screenshot(truth, Path(scratch) / "truth.csv")
         print(f"{'source':38} {'raw':>13} {'normalised':>13}  recall@1 of normalised (raw where there is none)")
-        for source in ["default", *bundles]:
+        for source in ["default", *bundles] if "--baselines" not in sys.argv else ():
             for name, options in WAYS.items():
                 show(f"{source} {name}", measured(bench, truth, source, "--share", share, *options))
         if "--only" not in sys.argv:
