@@ -109,6 +109,11 @@ def processor_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / TICK + sum(processor_seconds(child) for child in children(pid))
 
 
+def thread_seconds(pid: int) -> float:
+    """Processor time of a process's first thread alone, in which an event loop runs."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
 def children(pid: int) -> list[int]:
     """Processes started by a process."""
     found: list[int] = []

@@ -5,7 +5,8 @@
 
 JPEGs of 500 px, from COPYSIGHT_DATA (a folder of pictures) or drawn. Everything is measured in turns, `--rounds` times;
 medians, and in brackets least and most. `cpu` is processor time a picture, of all the server's processes: beside other
-load it is the figure to trust. The client's own time, some .2 ms a picture, burdens the servers alone.
+load it is the figure to trust; `loop` is its first thread's part, the event loop's. The client's own time, some .2 ms a
+picture, burdens the servers alone.
 """
 
 import argparse
@@ -31,7 +32,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from benchmarks.load import Load, drive, post, processor_seconds
+from benchmarks.load import Load, drive, post, processor_seconds, thread_seconds
 from copysight import bundle as bundles
 from copysight import images, processors
 from copysight.bundle import Bundle
@@ -48,10 +49,14 @@ VIT = "vit_small_patch16_224"
 
 @dataclass(frozen=True)
 class Turn:
-    """One system at one concurrency, once: pictures a second, processor seconds a picture, latencies in seconds."""
+    """One system at one concurrency, once: pictures a second, processor seconds a picture, latencies in seconds.
+
+    ``loop``: what of ``cpu`` the first thread took.
+    """
 
     rate: float
     cpu: float
+    loop: float
     p50: float
     p99: float
 
@@ -217,11 +222,11 @@ def served(server: Running, data: Sequence[bytes], form: Callable[[bytes], bytes
 
     def turn(concurrency: int, seconds: float) -> Turn:
         os.killpg(server.pid, signal.SIGCONT)
-        used = processor_seconds(server.pid)
+        used, looped = processor_seconds(server.pid), thread_seconds(server.pid)
         load = drive(server.port, requests, concurrency, seconds)
-        spent = processor_seconds(server.pid) - used
+        spent, looping = processor_seconds(server.pid) - used, thread_seconds(server.pid) - looped
         os.killpg(server.pid, signal.SIGSTOP)
-        return _turn(load, spent)
+        return _turn(load, spent, looping)
 
     return turn
 
@@ -256,7 +261,9 @@ def show(model: str, found: dict[tuple[str, int], list[Turn]]) -> None:
     """A line a system and concurrency; ratios are to the bare loop of the same round."""
     first = next(iter(found))[0]
     print(f"\n{model}: in brackets least and most of the rounds; ratios to `{first}` of the same round")
-    heads = f"{'pictures/s':>18} {'ratio':>18} {'cpu ms':>7} {'cpu ratio':>9} {'p50 ms':>7} {'p99 ms':>7}"
+    heads = (
+        f"{'pictures/s':>18} {'ratio':>18} {'cpu ms':>7} {'loop ms':>7} {'cpu ratio':>9} {'p50 ms':>7} {'p99 ms':>7}"
+    )
     print(f"{'system':26} {'at':>3} {heads}")
     for (name, concurrency), turns in found.items():
         base = found[first, concurrency]
@@ -264,7 +271,8 @@ def show(model: str, found: dict[tuple[str, int], list[Turn]]) -> None:
         spent = median(other.cpu / one.cpu for one, other in zip(turns, base, strict=True))
         print(
             f"{name:26} {concurrency:3} {_spread([one.rate for one in turns], 1)} {_spread(ratios, 2)} "
-            f"{median(one.cpu for one in turns) * 1e3:7.1f} {spent:9.2f} "
+            f"{median(one.cpu for one in turns) * 1e3:7.1f} {median(one.loop for one in turns) * 1e3:7.2f} "
+            f"{spent:9.2f} "
             f"{median(one.p50 for one in turns) * 1e3:7.1f} {median(one.p99 for one in turns) * 1e3:7.1f}",
             flush=True,
         )
@@ -277,8 +285,9 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _turn(load: Load, cpu: float) -> Turn:
-    return Turn(load.rate, cpu / max(1, len(load.latencies)), load.percentile(0.5), load.percentile(0.99))
+def _turn(load: Load, cpu: float, loop: float = 0.0) -> Turn:
+    count = max(1, len(load.latencies))
+    return Turn(load.rate, cpu / count, loop / count, load.percentile(0.5), load.percentile(0.99))
 
 
 def _spread(values: Sequence[float], digits: int) -> str:

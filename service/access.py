@@ -78,6 +78,8 @@ class Needs:
 
 def check_options(request: Request) -> None:
     """Refuse options that nobody would read: `colection`, say, would search all of them. Raises ``InvalidArgument``."""
+    if not request.scope["query_string"]:
+        return
     known = [one.alias for one in request.scope["route"].dependant.query_params]
     if unknown := [name for name in request.query_params if name not in known]:
         beside = f"known are {', '.join(known)}" if known else "none is known here"

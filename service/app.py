@@ -7,27 +7,20 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from copysight.embedder import first_provider
-from copysight.errors import CopysightError
 from copysight.index import Index
 from service import access, decoding, errors, examples, vision
 from service.batching import Batcher
-from service.bounds import Bounds
+from service.entrance import Entrance
 from service.fetching import Allowed, Fetcher
-from service.headers import SecurityHeaders, cors
-from service.journal import Journal
-from service.methods import Methods
+from service.headers import Cors
 from service.metrics import Metrics
 from service.models import Models
 from service.routes import attention, clusters, embed, health, images, index, openai, page, search, whoami
 from service.schedule import Rebuilder, keep
 from service.settings import Settings
-from service.shortcut import Shortcut
 from service.state import State
 
 IN_TIME = 0.5
@@ -35,7 +28,7 @@ IN_TIME = 0.5
 ROUTERS = (embed, search, clusters, attention, images, index, health, whoami, openai, page)
 
 
-def create_app(settings: Settings, opened: Index) -> FastAPI:
+def create_app(settings: Settings, opened: Index) -> ASGIApp:
     """An application that serves one opened index, which it closes when it ends."""
     metrics, allowed = Metrics(), Allowed.of(settings)
 
@@ -65,6 +58,7 @@ def create_app(settings: Settings, opened: Index) -> FastAPI:
         description="Have we seen this picture before, where in it, and how sure are we?",
         lifespan=lifespan,
         responses=errors.PROBLEMS,
+        exception_handlers=errors.HANDLERS,
         docs_url=None,
         redoc_url=None,
     )
@@ -74,18 +68,8 @@ def create_app(settings: Settings, opened: Index) -> FastAPI:
     examples.describe(app)
     if access.asks(settings):
         access.describe(app, routes)
-    app.add_exception_handler(CopysightError, errors.on_domain_error)
-    app.add_exception_handler(HTTPException, errors.on_http_error)
-    app.add_exception_handler(RequestValidationError, errors.on_invalid)
-    hot = [route for module in (embed, search) for route in module.router.routes if isinstance(route, APIRoute)]
-    app.add_middleware(Shortcut, routes=hot)
-    app.add_middleware(Bounds, settings=settings)
-    app.add_middleware(Methods, routes=[route for route in (*app.routes, *routes) if isinstance(route, Route)])
-    app.add_middleware(Journal, metrics=metrics)
-    if settings.origins:
-        app.add_middleware(cors, origins=settings.origins)
-    app.add_middleware(SecurityHeaders, others=bool(settings.origins))
-    return app
+    entrance = Entrance(app, routes, settings, metrics)
+    return Cors(entrance, settings.origins) if settings.origins else entrance
 
 
 def _state(settings: Settings, opened: Index, metrics: Metrics, allowed: Allowed) -> State:

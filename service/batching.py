@@ -25,7 +25,6 @@ LATEST = 0.1
 class Prepared:
     """A decoded picture with the input that the model takes of it."""
 
-    sha256: str
     picture: Picture
     inputs: Inputs
 

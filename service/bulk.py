@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -42,9 +43,11 @@ class Streamed(StreamingResponse):
         await self.stream_response(send)
 
 
-def asked(request: Request) -> bool:
+def asked(scope: Scope) -> bool:
     """Whether a request is one of lines."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == MEDIA_TYPE
+    if scope["method"] != "POST" or scope["path"] != "/images":
+        return False
+    return Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower() == MEDIA_TYPE
 
 
 def answer(state: State, request: Request, plan: Plan, snapshot: Snapshot) -> Streamed:

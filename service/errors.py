@@ -203,6 +203,22 @@ async def on_invalid(request: Request, error: Exception) -> Response:
     return problem(400, errors.InvalidArgument.code, "; ".join(map(_wrong, found)) + hint)
 
 
+HANDLERS: dict[Any, Any] = {
+    CopysightError: on_domain_error,
+    HTTPException: on_http_error,
+    RequestValidationError: on_invalid,
+}
+"""Who answers which error; FastAPI is given the same."""
+
+
+async def answered(request: Request, error: Exception) -> Response:
+    """The answer to an error; one that is not in the table is raised again: a defect of ours."""
+    for kind, handler in HANDLERS.items():
+        if isinstance(error, kind):
+            return cast(Response, await handler(request, error))
+    raise error
+
+
 def unexpected() -> Response:
     """A defect of ours: no detail leaves the house."""
     return problem(500, UNEXPECTED, "something went wrong here; the log has the details under the request's id")

@@ -1,9 +1,12 @@
 """What every answer says to browsers: load nothing, frame nothing, guess nothing; and which other sites may ask."""
 
-from starlette.datastructures import MutableHeaders
-from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from collections.abc import Iterable
 
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+Header = tuple[bytes, bytes]
+NUMBER = b"x-request-id"
 NOTHING = "default-src 'none'; frame-ancestors 'none'"
 """Policy of an answer that is no page: were it shown as one, it could load and run nothing."""
 ALWAYS = {
@@ -18,28 +21,23 @@ ASKED = ("Accept", "Authorization", "Content-Type", "X-API-Key")
 ANSWERED = ("ETag", "Location", "Retry-After", "X-Copysight-Generation", "X-Copysight-Model", "X-Request-Id")
 
 
-class SecurityHeaders:
-    """ASGI middleware: adds what an answer does not say itself. ``others``: whether other sites may load answers."""
+class Headers:
+    """What every answer says beside its own; ``others``: whether other sites may load answers."""
 
-    def __init__(self, app: ASGIApp, others: bool) -> None:
-        self.app = app
-        self._always = ALWAYS | {"Cross-Origin-Resource-Policy": "cross-origin" if others else "same-origin"}
+    def __init__(self, others: bool) -> None:
+        always = ALWAYS | {"Cross-Origin-Resource-Policy": "cross-origin" if others else "same-origin"}
+        self._always = [(name.lower().encode(), value.encode()) for name, value in always.items()]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application; its own headers go first."""
-
-        async def adding(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._always.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self.app(scope, receive, adding)
+    def completed(self, given: Iterable[Header], number: str) -> list[Header]:
+        """An answer's own headers, the request's ``number``, and what the answer does not say itself."""
+        own = list(given)
+        said = {name for name, _ in own}
+        return [*own, (NUMBER, number.encode()), *(one for one in self._always if one[0] not in said)]
 
 
-def cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
-    """Let pages of ``origins`` ask. Keys travel in a header that their scripts set, so no cookie is ever allowed."""
-    return CORSMiddleware(
-        app, allow_origins=origins, allow_methods=METHODS, allow_headers=ASKED, expose_headers=ANSWERED
-    )
+class Cors(CORSMiddleware):
+    """Lets pages of ``origins`` ask. Keys travel in a header that their scripts set, so no cookie is ever allowed."""
+
+    def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
+        super().__init__(app, origins, METHODS, ASKED, expose_headers=ANSWERED)
+        self.preflight_headers |= ALWAYS | {"Cross-Origin-Resource-Policy": "cross-origin"}

@@ -6,6 +6,7 @@ there: it cannot read the answer, but the request would be obeyed. And by a name
 """
 
 import ipaddress
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.requests import Request
@@ -34,6 +35,7 @@ def check(request: Request, settings: Settings) -> None:
         )
 
 
+@lru_cache(64)
 def is_local(name: str | None) -> bool:
     """Whether a host is an address, which nobody else's name can stand for, or a name of this machine, or left out."""
     try:

@@ -5,7 +5,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -30,10 +30,14 @@ class Seen:
     """
 
     data: bytes
-    sha256: str
     picture: Picture
     features: Features
     more: tuple[tuple[Look, Features], ...] = ()
+
+    @cached_property
+    def sha256(self) -> str:
+        """The checksum of the file, which only some calls ask for."""
+        return hashlib.sha256(self.data).hexdigest()
 
     @property
     def vector(self) -> Float:
@@ -105,7 +109,7 @@ async def _seen(
     except PictureError as error:
         return _rejected(state, error)
     more = () if effort == "low" else await _more(state, embedder, found.prepared, outputs, effort, turn)
-    return Seen(data, found.prepared.sha256, found.prepared.picture, found.features, more)
+    return Seen(data, found.prepared.picture, found.features, more)
 
 
 async def _more(
@@ -129,13 +133,12 @@ def _prepare(state: State, embedder: Embedder, data: bytes, outputs: tuple[str, 
     began = time.monotonic()
     picture = state.decoding.decode(data, embedder.bundle.at_least)
     inputs = embedder.prepare(picture.pixels, outputs)
-    digest = hashlib.sha256(data).hexdigest()
     state.metrics.stage("decode", time.monotonic() - began)
-    return Prepared(digest, picture, inputs)
+    return Prepared(picture, inputs)
 
 
 def _prepare_look(embedder: Embedder, whole: Prepared, look: Look, outputs: tuple[str, ...]) -> Prepared:
-    return Prepared(whole.sha256, whole.picture, embedder.prepare(look.pixels, outputs))
+    return Prepared(whole.picture, embedder.prepare(look.pixels, outputs))
 
 
 def _given(ready: Prepared) -> Prepared:

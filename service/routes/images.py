@@ -55,7 +55,7 @@ async def add(
     (200) has a line `{"line", "status", "item"}` or `{"line", "error"}` for each, in order, while the body comes in.
     """
     state: State = request.app.state.copysight
-    if bulk.asked(request):
+    if bulk.asked(request.scope):
         snapshot = await threads.on(state.searchers, state.index.snapshot)
         return bulk.answer(state, request, Plan(collection, replace), snapshot)
     body = await uploads.pictures(request, state.settings, (*adding.FIELDS, "replace"))

@@ -17,7 +17,6 @@ from service.access import READ
 from service.answers import Asked
 from service.errors import item_error
 from service.question import OPTIONS, Question
-from service.shortcut import short
 from service.state import Opened, State
 from service.uploads import Body
 from service.vision import Seen
@@ -39,7 +38,6 @@ SEARCH_BODY = uploads.body_of(
 
 
 @router.post("/search", dependencies=[READ], openapi_extra=SEARCH_BODY)
-@short
 async def search(
     request: Request,
     k: int = Query(10, ge=1, description="Most matches of each picture."),
@@ -71,7 +69,6 @@ async def search(
 
 
 @router.post("/compare", dependencies=[READ], openapi_extra=uploads.body_of())
-@short
 async def compare(request: Request, effort: Annotated[Effort, Query(description=EFFORT)] = USUAL) -> Response:
     """Say of two pictures whether one is a copy of the other, or of a part of it."""
     state: State = request.app.state.copysight

@@ -1,5 +1,6 @@
 """A real server process on a real index of drawn pictures."""
 
+import json
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -47,6 +49,17 @@ class Server:
             else:
                 return
         raise AssertionError("the server did not start within 30 s")
+
+    def lines(self, *answers: httpx.Response) -> list[dict[str, Any]]:
+        """Lines of the log about the requests of these answers, each of which ends with one just after its answer."""
+        until, ids = time.monotonic() + 10, [answer.headers["x-request-id"] for answer in answers]
+        while True:
+            text = self.log.read_text()
+            lines = [json.loads(line) for line in text.splitlines(keepends=True) if line[:1] + line[-1:] == "{\n"]
+            found = [line for line in lines if line.get("request") in ids]
+            if {line["request"] for line in found if line["message"] == "request"} == set(ids):
+                return found
+            assert time.monotonic() < until, text
 
     def stop(self) -> None:
         """Ask it to end, if it has not."""

@@ -1,7 +1,6 @@
 """What the log holds, and what it must not: no key, no picture; a defect of ours under the id that the caller got."""
 
 import base64
-import json
 import sqlite3
 
 from service.keys import Keys
@@ -22,8 +21,7 @@ def test_a_defect_of_ours_is_an_answer_like_the_others(index):
         assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
         assert "gone" not in answer.text
         assert answer.headers["x-frame-options"] == "DENY"
-        lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
-        ours = [line for line in lines if line.get("request") == answer.headers["x-request-id"]]
+        ours = server.lines(answer)
         assert [line["message"] for line in ours] == ["request failed", "request"]
         assert "no such table" in ours[0]["trace"]
         assert (ours[1]["status"], ours[1]["code"]) == (500, "internal_error")

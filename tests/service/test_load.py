@@ -24,7 +24,7 @@ EMBEDDING = ("embedding",)
 
 def ready(embedder, picture):
     """A picture as a decoder hands it on."""
-    return Prepared("", Picture(picture, *picture.size, "JPEG"), embedder.prepare(picture))
+    return Prepared(Picture(picture, *picture.size, "JPEG"), embedder.prepare(picture))
 
 
 def test_a_single_picture_does_not_wait_for_a_bulk_caller(tiny_bundle, drawn):

@@ -1,15 +1,16 @@
-"""A call whose options were read before is answered, refused and logged as the first one was."""
+"""A call whose options were read before is answered, refused and logged as the first was; who leaves is no fault."""
 
 import json
+import time
 
 import pytest
 from fastapi import FastAPI, Query, Request
-from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from starlette.responses import JSONResponse
 
+from benchmarks.load import connected, post
+from service.calls import KNOWN, LONGEST, calls
 from service.keys import Keys
-from service.shortcut import KNOWN, LONGEST, Shortcut, short
 from tests.service.conftest import serving
 
 JPEG = {"content-type": "image/jpeg"}
@@ -21,10 +22,7 @@ def test_the_second_answer_is_the_first(shared, pictures, call):
     first, second = (shared.http.post(call, content=picture, headers=JPEG) for _ in range(2))
     assert first.status_code == second.status_code == 200
     assert first.json() == second.json()
-    lines = [json.loads(line) for line in shared.log.read_text().splitlines() if line.startswith("{")]
-    by_id = {line.get("request"): line for line in lines}
-    routes = [by_id[one.headers["x-request-id"]]["route"] for one in (first, second)]
-    assert routes == [call.partition("?")[0]] * 2
+    assert [line["route"] for line in shared.lines(first, second)] == [call.partition("?")[0]] * 2
 
 
 def test_errors_are_those_of_the_first_time(shared, pictures):
@@ -53,23 +51,35 @@ def test_a_key_is_asked_for_each_time(index, pictures):
         assert server.http.post("/search?k=1", content=picture, headers=shown).status_code == 401
 
 
+@pytest.mark.parametrize("call", ["/embed", "/search"])
+def test_who_leaves_within_the_body_is_no_fault_of_ours(index, pictures, call):
+    whole = post(call, (pictures / "3.jpg").read_bytes())
+    with serving(index) as server:
+        with connected(server.port) as peer:
+            peer.sendall(whole[:-1])
+        until = time.monotonic() + 10
+        while not (lines := [line for line in server.log.read_text().splitlines() if '"status": 499' in line]):
+            assert time.monotonic() < until
+        assert [json.loads(line)["route"] for line in lines] == [call]
+        assert '"trace"' not in server.log.read_text()
+
+
 def test_so_many_query_strings_are_remembered():
     app = FastAPI()
     read: list[int] = []
 
     @app.post("/double")
-    @short
     async def double(request: Request, number: int = Query(1, ge=0)) -> JSONResponse:
         read.append(number)
         return JSONResponse({"path": request.url.path, "double": number * 2})
 
-    shortcut = Shortcut(app, [route for route in app.routes if isinstance(route, APIRoute)])
-    client = TestClient(shortcut)
+    [call] = calls(app.routes).values()
+    client = TestClient(call)
     for number in [*range(KNOWN + 3), *range(KNOWN + 3)]:
         assert client.post(f"/double?number={number}").json() == {"path": "/double", "double": number * 2}
-        assert len(shortcut._known) <= KNOWN
-    assert client.post("/double?number=x").status_code == client.post("/double?number=x").status_code == 422
-    known = len(shortcut._known)
+        assert len(call._known) <= KNOWN
+    assert client.post("/double?number=x").status_code == client.post("/double?number=x").status_code == 400
+    known = len(call._known)
     client.post(f"/double?number=1&more={'y' * LONGEST}")
-    assert len(shortcut._known) == known
+    assert len(call._known) == known
     assert len(read) == 2 * (KNOWN + 3) + 1

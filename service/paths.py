@@ -1,0 +1,24 @@
+"""What each path can be asked: FastAPI's router knows one route at a time, and its 405 names no other's methods."""
+
+from collections.abc import Iterable
+
+from starlette.routing import Match, Route
+from starlette.types import Scope
+
+
+class Paths:
+    """Routes by their paths."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._plain: dict[str, list[Route]] = {}
+        self._patterns: list[Route] = []
+        for route in routes:
+            if "{" in route.path:
+                self._patterns.append(route)
+            else:
+                self._plain.setdefault(route.path, []).append(route)
+
+    def of(self, scope: Scope) -> list[Route]:
+        """The routes of a request's path, whatever its method."""
+        plain = self._plain.get(scope["path"])
+        return plain or [route for route in self._patterns if route.matches(scope)[0] is not Match.NONE]
