@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-MODEL = "bb1f94263c600760381d02f9a2ad770f3c2e73e56fdf5d7157c56495e8463d73"
+MODEL = "ef725695bb0c8006d74a80bd613c9b04de7c83f8583f85e7aeac39d4254e6f53"
 SHA256 = "ec8c48601c81dcadc38fdb9270ff6121a5b859a82e39831f8bd40a6686d39eb9"
 HEAD = {"model": MODEL, "generation": "000007", "sequence": 1204}
 SEEN = HEAD | {"variant": "int8"}
