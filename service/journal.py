@@ -3,9 +3,12 @@
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
+
+import orjson
 
 log = logging.getLogger("copysight.requests")
 
@@ -15,19 +18,19 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        fields = dict(getattr(record, "fields", {}))
+        about = {"time": _shown(record.created), "level": record.levelname.lower(), "message": record.getMessage()}
+        about |= getattr(record, "fields", {})
         if record.exc_info:
-            fields["trace"] = self.formatException(record.exc_info)
-        return line(record.created, record.levelname.lower(), record.getMessage(), fields)
+            about["trace"] = self.formatException(record.exc_info)
+        return json.dumps(about, separators=(",", ":"))  # which writes any text that an error may hold; orjson does not
 
 
-def line(when: float, level: str, message: str, fields: dict[str, Any]) -> str:
-    """A line of the log; ``when`` in seconds since the epoch, shown in local time."""
-    shown = datetime.fromtimestamp(when).isoformat(" ", "milliseconds").replace(".", ",")
-    return json.dumps({"time": shown, "level": level, "message": message} | fields)
-
-
-def note(when: float, fields: dict[str, Any]) -> None:
-    """The line of one request, straight to where ``logging`` writes the others; its records take .1 ms."""
+def note(when: float, fields: Mapping[str, Any]) -> None:
+    """The line of one request, straight to where ``logging`` writes the others: its records take twice as long."""
+    about = {"time": _shown(when), "level": "info", "message": "request", **fields}
     with suppress(OSError):  # whoever read the log has gone; callers still have their answers
-        sys.stderr.write(line(when, "info", "request", fields) + "\n")
+        sys.stderr.write(orjson.dumps(about).decode() + "\n")
+
+
+def _shown(when: float) -> str:
+    return datetime.fromtimestamp(when).isoformat(" ", "milliseconds").replace(".", ",")

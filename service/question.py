@@ -42,6 +42,8 @@ class Question:
 
 
 def _count(given: object, most: int) -> int:
+    if type(given) is int and 1 <= given <= most:
+        return given
     text = shown(given)  # at most 80 digits: Python refuses to read a number of more than 4,300
     if isinstance(given, bool) or not text.isdecimal() or not 1 <= int(text) <= most:
         raise InvalidArgument(f"got k = {text}; needed is a number from 1 to {most}")

@@ -23,7 +23,7 @@ def check(request: Request, settings: Settings) -> None:
     """Let a request without a key pass, or raise ``SiteRefused``."""
     host = request.headers.get("host", "")
     # With `none` said in so many words anything may be in front of the server, under any name.
-    if settings.auth == "" and not is_local(_parts(f"//{host}").hostname):
+    if settings.auth == "" and not _is_here(host):
         raise SiteRefused(
             f"got a request for the host {host[:80]!r}; a server without keys answers to localhost and to addresses, "
             "since a name may be another site's: ask for 127.0.0.1, or start it with COPYSIGHT_AUTH=keys (or none)"
@@ -36,6 +36,10 @@ def check(request: Request, settings: Settings) -> None:
 
 
 @lru_cache(64)
+def _is_here(host: str) -> bool:
+    return is_local(_parts(f"//{host}").hostname)
+
+
 def is_local(name: str | None) -> bool:
     """Whether a host is an address, which nobody else's name can stand for, or a name of this machine, or left out."""
     try:
@@ -48,9 +52,9 @@ def is_local(name: str | None) -> bool:
 def _ours(request: Request, host: str, settings: Settings) -> bool:
     """As browsers tell it; who sends neither header is none."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if {"*", origin} & set(settings.origins):
+    if (site is None and origin is None) or {"*", origin} & set(settings.origins):
         return True
-    return site in OURS if site is not None else origin is None or _parts(origin).netloc == host
+    return site in OURS if site is not None else _parts(str(origin)).netloc == host
 
 
 def _parts(url: str) -> SplitResult:

@@ -58,7 +58,7 @@ def test_who_leaves_within_the_body_is_no_fault_of_ours(index, pictures, call):
         with connected(server.port) as peer:
             peer.sendall(whole[:-1])
         until = time.monotonic() + 10
-        while not (lines := [line for line in server.log.read_text().splitlines() if '"status": 499' in line]):
+        while not (lines := [line for line in server.log.read_text().splitlines() if '"status":499' in line]):
             assert time.monotonic() < until
         assert [json.loads(line)["route"] for line in lines] == [call]
         assert '"trace"' not in server.log.read_text()
