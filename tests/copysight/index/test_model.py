@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,15 @@ class Known:
     n: int
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A snapshot, the items that it holds, and the ids that each filter kept when it was first used with it."""
+
+    snapshot: Snapshot
+    known: dict[int, Known]
+    filtered: dict[tuple[int, str | None], set[int]] = field(default_factory=dict)
+
+
 def machine(bundle: Bundle, nearest: Callable) -> type[RuleBasedStateMachine]:  # noqa: C901 - a class inside
     class Machine(RuleBasedStateMachine):
         @initialize()
@@ -56,7 +65,8 @@ def machine(bundle: Bundle, nearest: Callable) -> type[RuleBasedStateMachine]:  
             self.reader = Index.open(self.index.directory)
             self.known: dict[int, Known] = {}
             self.used: set[int] = set()
-            self.kept: list[tuple[Snapshot, dict[int, Known]]] = []
+            self.keeper = Index.open(self.index.directory)
+            self.kept: list[Kept] = []
 
         # Two rules do most of what changes things, so that an example seldom goes without either.
         @rule(
@@ -127,12 +137,25 @@ def machine(bundle: Bundle, nearest: Callable) -> type[RuleBasedStateMachine]:  
             self.reader = Index.open(self.index.directory)
 
         def keep(self, data: st.DataObject) -> None:
-            self.kept = [*self.kept[-2:], (self.reader.snapshot(), dict(self.known))]
+            snapshot = self.keeper.snapshot()  # of an index of its own, so that no other rule has asked it by a filter
+            if not any(one.snapshot is snapshot for one in self.kept):
+                self.kept = [*self.kept[-2:], Kept(snapshot, dict(self.known))]
 
         @rule(query=queries, k=st.sampled_from([1, 3, 100]))
         def old_snapshots_answer_as_before(self, query: np.ndarray, k: int) -> None:
-            for snapshot, known in self.kept:
-                self.compare(snapshot, known, query, k)
+            for kept in self.kept:
+                self.compare(kept.snapshot, kept.known, query, k)
+
+        @rule(query=queries, low=st.integers(0, 3), collection=st.sampled_from([None, "y"]))
+        def old_snapshots_filter_by_the_metadata_of_the_filters_first_use(
+            self, query: np.ndarray, low: int, collection: str | None
+        ) -> None:
+            fitting = {i for i, one in self.known.items() if one.n >= low and collection in {None, one.place[0]}}
+            for kept in self.kept:
+                ids = kept.filtered.setdefault((low, collection), fitting)
+                known = {i: one for i, one in kept.known.items() if i in ids}
+                tree = {"range": ["n", low, None]}
+                self.compare(kept.snapshot, known, query, 4, collection=collection, filter=tree)
 
         @rule(query=queries, k=st.sampled_from([1, 2, 5, 100]), collection=st.sampled_from([None, "x", "z"]))
         def search(self, query: np.ndarray, k: int, collection: str | None) -> None:
@@ -169,8 +192,8 @@ def machine(bundle: Bundle, nearest: Callable) -> type[RuleBasedStateMachine]:  
         def teardown(self) -> None:
             if hasattr(self, "index"):
                 assert self.index.catalog.faults() == []
-                self.reader.close()
-                self.index.close()
+                for index in (self.keeper, self.reader, self.index):
+                    index.close()
                 self.room.cleanup()
 
     return Machine
