@@ -234,9 +234,9 @@ class Catalog:
     def changes(self, since: int, model: str) -> Changes:
         """What has happened after the sequence ``since``, as one transaction sees it."""
         with self._database.read() as connection:
-            now = connection.execute(sa.select(state)).one()
+            now = connection.execute(_STATE).one()
             found = placed.since(connection, since, model)
-            gone = connection.execute(sa.select(tombstones.c.item).where(tombstones.c.sequence > since)).scalars()
+            gone = connection.execute(_GONE, {"since": since}).scalars()
             deleted = np.fromiter(gone, dtype=np.int64)
             # Every item of the live model came with its vector, or was left out when the model went live.
             complete = now.model == model or not placed.lacks(connection, since, model)
@@ -358,6 +358,8 @@ _BY_ID = (
     "WHERE id IN (SELECT value FROM json_each(?))"
 )
 _SEQUENCE = sa.select(state.c.sequence)
+_STATE = sa.select(state)
+_GONE = sa.select(tombstones.c.item).where(tombstones.c.sequence > sa.bindparam("since"))
 
 
 def _next(connection: sa.Connection) -> int:

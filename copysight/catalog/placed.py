@@ -10,6 +10,27 @@ import sqlalchemy as sa
 from copysight.catalog.records import Vectors
 from copysight.catalog.schema import items, models, vectors
 
+# Statements are made once: making them anew for each search that meets a change took three times as long as asking.
+_MODEL = sa.bindparam("model", type_=sa.String)
+_SEQUENCE = sa.bindparam("sequence", type_=sa.BigInteger)
+_NUMBER = sa.select(models.c.id).where(models.c.name == _MODEL).scalar_subquery()
+_DIMENSION = sa.select(models.c.dimension).where(models.c.name == _MODEL)
+# An outer join, though rows without a vector are dropped below: it makes the database go from items to vectors.
+# From vectors to items it would read every vector there is, for each chunk of a stream.
+_FITTING = sa.and_(vectors.c.sha256 == items.c.sha256, vectors.c.model == _NUMBER)
+_ALL: sa.Select[Any] = (
+    sa.select(items.c.id, items.c.collection, vectors.c.vector)
+    .select_from(items.outerjoin(vectors, _FITTING))
+    .order_by(items.c.id)
+)
+_LATE = (
+    sa.select(items.c.id)
+    .join(vectors, vectors.c.sha256 == items.c.sha256)
+    .join(models)
+    .where(models.c.name == _MODEL, vectors.c.sequence > _SEQUENCE)
+)
+_SINCE = _ALL.where(items.c.id.in_(sa.select(items.c.id).where(items.c.placed > _SEQUENCE).union(_LATE)))
+
 
 def model_id(connection: sa.Connection, name: str) -> int:
     """The number of a model, given on first use."""
@@ -22,20 +43,14 @@ def model_id(connection: sa.Connection, name: str) -> int:
 
 def since(connection: sa.Connection, sequence: int, model: str) -> Vectors:
     """Items placed after ``sequence``, and those whose vector of the model came after it."""
-    late = (
-        sa.select(items.c.id)
-        .join(vectors, vectors.c.sha256 == items.c.sha256)
-        .join(models)
-        .where(models.c.name == model, vectors.c.sequence > sequence)
-    )
-    fresh = items.c.id.in_(sa.select(items.c.id).where(items.c.placed > sequence).union(late))
-    query = _query(model).where(fresh) if sequence > 0 else _query(model)
-    return _vectors(connection.execute(query).all(), _dimension(connection, model))
+    rows = connection.execute(_SINCE if sequence > 0 else _ALL, {"model": model, "sequence": sequence}).all()
+    return _vectors(rows, _dimension(connection, model))
 
 
 def of_ids(connection: sa.Connection, ids: Sequence[int], model: str) -> Vectors:
     """The items named."""
-    return _vectors(connection.execute(_query(model).where(items.c.id.in_(ids))).all(), _dimension(connection, model))
+    rows = connection.execute(_ALL.where(items.c.id.in_(ids)), {"model": model}).all()
+    return _vectors(rows, _dimension(connection, model))
 
 
 def stream(connection: sa.Connection, model: str, size: int) -> Iterator[Vectors]:
@@ -43,7 +58,7 @@ def stream(connection: sa.Connection, model: str, size: int) -> Iterator[Vectors
     dimension = _dimension(connection, model)
     after = 0
     while True:
-        rows = connection.execute(_query(model).where(items.c.id > after).limit(size)).all()
+        rows = connection.execute(_ALL.where(items.c.id > after).limit(size), {"model": model}).all()
         if not rows:
             return
         yield _vectors(rows, dimension)
@@ -72,17 +87,8 @@ def _having(model: str) -> sa.Select[Any]:
     return sa.select(vectors.c.sha256).join(models).where(models.c.name == model, vectors.c.sha256 == items.c.sha256)
 
 
-def _query(model: str) -> sa.Select[Any]:
-    # An outer join, though rows without a vector are dropped below: it makes the database go from items to vectors.
-    # From vectors to items it would read every vector there is, for each chunk of a stream.
-    number = sa.select(models.c.id).where(models.c.name == model).scalar_subquery()
-    fitting = sa.and_(vectors.c.sha256 == items.c.sha256, vectors.c.model == number)
-    joined = items.outerjoin(vectors, fitting)
-    return sa.select(items.c.id, items.c.collection, vectors.c.vector).select_from(joined).order_by(items.c.id)
-
-
 def _dimension(connection: sa.Connection, model: str) -> int:
-    return int(connection.execute(sa.select(models.c.dimension).where(models.c.name == model)).scalar() or 0)
+    return int(connection.execute(_DIMENSION, {"model": model}).scalar() or 0)
 
 
 def _vectors(rows: Sequence[sa.Row[Any]], dimension: int) -> Vectors:

@@ -258,11 +258,12 @@ def test_the_journal_is_fsynced(catalog: Catalog) -> None:
     assert sqlite3.threadsafety > 0
 
 
-def test_reading_in_order_of_ids_never_starts_from_all_vectors(catalog: Catalog) -> None:
+@pytest.mark.parametrize("query", [placed._ALL.where(schema.items.c.id > 7).limit(100), placed._SINCE])
+def test_reading_in_order_of_ids_never_starts_from_all_vectors(catalog: Catalog, query: sa.Select) -> None:
     """Else each chunk of a stream, and each refresh of a snapshot, reads every vector there is."""
-    chunk = placed._query(A).where(schema.items.c.id > 7).limit(100)
+    asked = query.params(model=A, sequence=3)
     with catalog._database.read() as connection:
-        text = str(chunk.compile(connection.engine, compile_kwargs={"literal_binds": True}))
+        text = str(asked.compile(connection.engine, compile_kwargs={"literal_binds": True}))
         plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
     assert plan[0].startswith("SEARCH items USING INTEGER PRIMARY KEY")
     assert any(step.startswith("SEARCH vectors") and "sha256=? AND model=?" in step for step in plan)
