@@ -47,12 +47,13 @@ class Rebuilder:
                 return self.index.catalog.jobs.get(self._job)
             job = self.index.catalog.jobs.create("rebuild" if path is None else "reembed")
             # A process of its own, niced, so that searches keep their processor; its progress goes into the job's row.
+            # Of the server's session: between sessions Linux shares evenly, whatever is niced within one (autogroups).
             command = ["nice", "-n", "10", sys.executable, "-m", "cli", "index", "rebuild"]
             arguments = ["--index", str(self.directory), "--job", str(job.id), "--json"]
             arguments += ["--bundle", path] if path is not None else []
             arguments += ["--allow-missing"] if allow_missing else []
             self._worker = subprocess.Popen(  # noqa: S603 - our own command; the path is that of a bundle
-                [*command, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+                [*command, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, process_group=0
             )
             self._job = job.id
             return job

@@ -1,11 +1,12 @@
 """Rebuilds that the service starts: by the clock, when due, on demand; never two at once."""
 
+import os
 import time
 
 import pytest
 
 from copysight.catalog import Job
-from copysight.index import Status
+from copysight.index import Index, Status
 from service.schedule import AFTER_FAILURE, Rebuilder, wanted
 from tests.service.conftest import serving
 
@@ -81,9 +82,21 @@ def test_never_two_at_once(index):
         assert "copysight_rebuild_failed 0.0" in server.http.get("/metrics").text
 
 
-def test_a_worker_that_was_killed_is_noted(index):
-    from copysight.index import Index
+def test_a_worker_is_niced_beside_the_server_and_out_of_reach_of_its_terminal(index):
+    with Index.open(index) as opened:
+        rebuilder = Rebuilder(index, opened)
+        rebuilder.start()
+        worker = rebuilder._worker
+        try:
+            until(10, lambda: os.getpriority(os.PRIO_PROCESS, worker.pid) == min(19, os.nice(0) + 10))
+            assert os.getsid(worker.pid) == os.getsid(0)
+            assert os.getpgid(worker.pid) == worker.pid
+        finally:
+            worker.kill()
+            worker.wait()
 
+
+def test_a_worker_that_was_killed_is_noted(index):
     with Index.open(index) as opened:
         rebuilder = Rebuilder(index, opened)
         assert rebuilder.latest() is None
