@@ -19,10 +19,12 @@ def test_observations_by_the_book(monkeypatch):
     queries[1] = vectors[8]
     seen = rehearsal.observe(queries, np.arange(4), sources[:, None], vectors, offsets)
     for number, source in enumerate(sources):
+        mine = vectors[source] - vectors.mean(axis=0)
+        rest = vectors - vectors.mean(axis=0)
         strangers = [
             float(queries[number] @ vectors[row])
             for row in range(40)
-            if vectors[row] @ vectors[source] < rehearsal.ALIKE
+            if rest[row] @ mine < rehearsal.ALIKE * (rest[row] @ rest[row] + mine @ mine) / 2
         ]
         own = float(queries[number] @ vectors[source])
         assert np.isclose(seen.scores[number], max(own, *strangers) - offsets[number], atol=1e-6)
@@ -61,6 +63,23 @@ def test_what_else_a_copy_shows_is_no_stranger():
     seen = rehearsal.observe(looks, np.array([0]), shown, vectors, nothing)
     assert np.isclose(blamed.scores[1], 1, atol=1e-6)
     assert seen.scores[1] < 0.9
+
+
+def test_pictures_that_share_most_of_their_features_are_strangers_all_the_same():
+    rng = np.random.default_rng(0)
+    vectors = np.float32([1, 0, 0, 0, 0, 0]) + 0.1 * rng.normal(size=(40, 6)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors[31] = vectors[3]
+    cosines = vectors @ vectors[3]
+    assert np.median(cosines) > rehearsal.ALIKE
+    seen = rehearsal.observe(vectors[[3]], np.array([0]), np.array([[3]]), vectors, np.zeros(1, np.float32))
+    assert np.isclose(seen.scores[1], np.delete(cosines, [3, 31]).max(), atol=1e-6)
+
+
+def test_of_equal_pictures_none_is_a_stranger():
+    vectors = np.repeat(units(1, 6, 0), 5, axis=0)
+    seen = rehearsal.observe(vectors[:1], np.array([0]), np.array([[0]]), vectors, np.zeros(1, np.float32))
+    assert seen.right.tolist() == [True, False]
 
 
 def test_few_copies_are_looked_at_hard(drawn):
