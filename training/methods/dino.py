@@ -33,7 +33,9 @@ class DinoConfig:
     )
     student_temperature: float = knob(0.1, "Softmax temperature of the student. DINO: .1.")
     warmup_teacher_temperature: float = knob(0.04, "Teacher's first temperature. DINO: .04; .02 against collapse.")
-    teacher_temperature: float = knob(0.04, "Teacher's temperature after its warm-up. DINO: .04; .07 in long runs.")
+    teacher_temperature: float = knob(
+        0.04, "Teacher's temperature after its warm-up. DINO: .04; .07 in long runs; with Sinkhorn on small data .02."
+    )
     warmup_teacher_epochs: int = knob(
         0, "Epochs from the one to the other, a value per epoch. DINO: 0; 30 in long runs."
     )
