@@ -4,8 +4,9 @@
 
 The writer adds and deletes while it publishes one generation after the other. Every answer is checked: a query finds
 its own item first, at similarity 1, also one that was added a moment ago; no item is found whose deletion had been
-acknowledged before the search began; k results come back, each with the cosine of its vector. Latency is compared with
-that before the writer started, and resident memory (without the vectors that the check needs) after the last ten swaps
+acknowledged before the search began; k results come back, each with the cosine of its vector. Latency while a
+generation is loaded is compared with that beside the same adds and deletes before the first generation is begun, and
+with that before the writer started; resident memory (without the vectors that the check needs) after the last ten swaps
 with that after the first ten.
 """
 
@@ -53,7 +54,9 @@ Times: TypeAlias = "array[float]"  # seconds
 
 @dataclass(frozen=True)
 class Load:
-    """``rate`` searches a second, for ``quiet`` seconds without a writer; ``turns`` of adds and deletes a second.
+    """``rate`` searches a second; ``turns`` of adds and deletes a second.
+
+    For ``quiet`` seconds there is no writer, then for as long one that publishes nothing.
 
     The writer is niced by ``nice``, as the service's own worker is. ``lists`` of the FAISS index and ``clusters`` are
     fewer than usual, because it is the swaps that are measured and not the builds. After ``limit`` seconds no further
@@ -88,18 +91,23 @@ class Record:
 
     ``gone`` holds by id how many deletes had been acknowledged when that one was; an item that is ``going`` may be
     found or not; ``new`` are the latest added items. Of fixed size: the memory of this very process is measured.
+
+    Searches are ``idle`` without a writer, ``writes`` beside adds and deletes alone, ``builds`` when generations are
+    being built, too, and ``loads`` when one is being loaded.
     """
 
     gone: npt.NDArray[np.int32]
     going: npt.NDArray[np.bool_]
-    without: Times = field(default_factory=lambda: array("d"))
-    beside: Times = field(default_factory=lambda: array("d"))
-    loading: Times = field(default_factory=lambda: array("d"))
+    idle: Times = field(default_factory=lambda: array("d"))
+    writes: Times = field(default_factory=lambda: array("d"))
+    builds: Times = field(default_factory=lambda: array("d"))
+    loads: Times = field(default_factory=lambda: array("d"))
     memory: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     new: deque[tuple[int, Floats]] = field(default_factory=lambda: deque(maxlen=LATEST))
     added: int = 0
     deleted: int = 0
+    publishing: bool = False
     ended: bool = False
 
 
@@ -135,10 +143,17 @@ def measured(scratch: Path, load: Load) -> Record:
         publish(index, choice=load.choice, clusters=load.clusters)
         reader = Reader(index, vectors, record)
         end = time.perf_counter() + load.quiet
-        reader.search(load.rate, lambda: record.without, lambda: time.perf_counter() > end)
+        reader.search(load.rate, lambda: record.idle, lambda: time.perf_counter() > end)
         with writing(scratch / "index", load, record):
-            reader.search(load.rate, lambda: record.loading if loads() else record.beside, lambda: record.ended)
+            reader.search(load.rate, lambda: kind(record), lambda: record.ended)
     return record
+
+
+def kind(record: Record) -> Times:
+    """Where the time of a search is noted that begins now, beside the writer."""
+    if not record.publishing:
+        return record.writes
+    return record.loads if loads() else record.builds
 
 
 class Reader:
@@ -166,7 +181,7 @@ class Reader:
         (matches,) = snapshot.search(query[None], K)
         times.append(time.perf_counter() - start)
         self.record.faults += self._faults(own, query, matches, acknowledged)
-        if self.name != generation(snapshot):
+        if self.name != generation(snapshot) and not loads():  # that the one before has been let go of
             self.name = generation(snapshot)
             self.record.memory.append(resident() - self.vectors.nbytes / 1e6)
             print(f"{self.name}: {self.record.memory[-1]:.0f} MB, {searches(self.record):,} searches", flush=True)
@@ -220,6 +235,8 @@ def write(directory: Path, load: Load) -> None:
         turning = threading.Thread(target=turn, args=(index, load, stop))
         turning.start()
         try:
+            time.sleep(load.quiet)
+            tell({"publishing": True})
             end = time.perf_counter() + load.limit
             for _ in takewhile(lambda _: time.perf_counter() < end, range(load.generations)):
                 publish(index, choice=load.choice, clusters=load.clusters)
@@ -264,7 +281,9 @@ def listen(output: IO[str], load: Load, record: Record) -> None:
     """Take what the writer acknowledges, until it ends."""
     for line in output:
         said = json.loads(line)
-        if "going" in said:
+        if "publishing" in said:
+            record.publishing = True
+        elif "going" in said:
             record.going[said["going"]] = True
         elif "gone" in said:
             record.gone[said["gone"]] = record.deleted
@@ -300,21 +319,22 @@ def report(record: Record) -> None:
     """Print the figures."""
     print(f"{len(record.memory)} generations served, {searches(record):,} searches, every answer checked")
     print(f"{record.added:,} items added and {record.deleted * BATCH:,} deleted; {len(record.faults)} faults")
-    for what in ("without", "beside", "loading"):
-        times = getattr(record, what)
-        percentiles = ", ".join(f"p{p} {percentile(times, p):.2f} ms" for p in (50, 99))
-        print(f"{what:8} {len(times):8,} searches: {percentiles}")
-    print(f"p99 while loading is {slowdown(record):.2f} times that without a writer")
+    for what in ("idle", "writes", "builds", "loads"):
+        taken = getattr(record, what)
+        percentiles = ", ".join(f"p{p} {percentile(taken, p):.2f} ms" for p in (50, 99))
+        print(f"{what:8} {len(taken):8,} searches: {percentiles}")
+    print(f"p99 of loads is {slowdown(record.loads, record.writes):.2f} times that of writes alone")
+    print(f"p99 of loads is {slowdown(record.loads, record.idle):.2f} times that of an idle index")
     print(f"memory of the last ten {growth(record):+.1%} above the first ten")
 
 
 def searches(record: Record) -> int:
-    return len(record.without) + len(record.beside) + len(record.loading)
+    return sum(len(taken) for taken in (record.idle, record.writes, record.builds, record.loads))
 
 
-def slowdown(record: Record) -> float:
-    """p99 while a generation is being loaded, relative to p99 without a writer."""
-    return percentile(record.loading, 99) / max(percentile(record.without, 99), 1e-9)
+def slowdown(slow: Times, without: Times) -> float:
+    """p99 relative to that of other searches."""
+    return percentile(slow, 99) / max(percentile(without, 99), 1e-9)
 
 
 def growth(record: Record) -> float:

@@ -1,5 +1,7 @@
 """FAISS: building an index of a chosen type, and asking it for candidates with parameters of the call's own."""
 
+import time
+from pathlib import Path
 from typing import Any
 
 import faiss
@@ -9,6 +11,7 @@ import numpy.typing as npt
 from copysight.index.choice import Choice
 
 CHUNK = 65536
+BLOCK = 1 << 20  # bytes read at a time
 TRAINED_ON = 64  # vectors a list, at most
 
 Floats = npt.NDArray[np.float32]
@@ -51,9 +54,17 @@ def write(index: Any, path: str) -> None:
         raise OSError(f"FAISS could not write {path}: {error}") from error
 
 
-def read(path: str) -> Any:
-    """Read a FAISS index whose checksum has been verified."""
-    return faiss.read_index(path)
+def read(path: Path, rest: float = 0.0) -> Any:
+    """Read a FAISS index whose checksum has been verified; ``rest`` seconds are slept before each block."""
+    if not rest:
+        return faiss.read_index(str(path))
+    with path.open("rb", buffering=0) as file:
+
+        def block(size: int) -> bytes:
+            time.sleep(rest)
+            return file.read(size)
+
+        return faiss.read_index(faiss.BufferedIOReader(faiss.PyCallbackIOReader(block), BLOCK))
 
 
 def _train(index: Any, choice: Choice, sample: Floats, seed: int) -> None:

@@ -51,25 +51,28 @@ class Generation:
         return found
 
 
-def open_generation(path: Path, verify: bool = True) -> Generation:
-    """Open a generation; with ``verify`` every file is compared with its checksum. Raises ``IndexCorrupt``."""
+def open_generation(path: Path, verify: bool = True, rest: float = 0.0) -> Generation:
+    """Open a generation; with ``verify`` every file is compared with its checksum. Raises ``IndexCorrupt``.
+
+    ``rest`` is slept after each block of a large file, for the sake of searches beside it (`durable.sha256`).
+    """
     described = manifest.read(path)
     if verify:
-        manifest.verify(path, described)
+        manifest.verify(path, described, rest)
     try:
-        return _open(path, described)
+        return _open(path, described, rest)
     except (OSError, ValueError, KeyError, RuntimeError) as error:  # FAISS raises RuntimeError
         raise IndexCorrupt(f"{path} cannot be read ({error}); rebuild by `copysight index rebuild`") from error
 
 
-def _open(path: Path, described: Manifest) -> Generation:
+def _open(path: Path, described: Manifest, rest: float) -> Generation:
     count, dimension = described.count, described.dimension
     ids = np.fromfile(path / IDS, dtype="<i8")
     codes = np.fromfile(path / CODES, dtype="<i4")
     found = clusters.load(path)
     if not len(ids) == len(codes) == len(found.assignment) == count:
         raise ValueError(f"{len(ids)} ids, {len(codes)} collections, {len(found.assignment)} assignments for {count}")
-    faiss = ann.read(str(path / FAISS)) if FAISS in described.files else None
+    faiss = ann.read(path / FAISS, rest) if FAISS in described.files else None
     if faiss is not None and faiss.ntotal != count:
         raise ValueError(f"{faiss.ntotal} vectors in the FAISS index for {count}")
     calibration = json.loads((path / CALIBRATION).read_bytes()) if CALIBRATION in described.files else None

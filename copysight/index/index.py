@@ -24,6 +24,9 @@ from copysight.index.snapshot import Snapshot
 from copysight.scoring import Judge
 
 log = logging.getLogger(__name__)
+REST = 0.0005
+"""Seconds that a load beside searches sleeps after each block of a file: it takes half as long again, and the slowest
+searches meanwhile wait less for a processor."""
 
 
 @dataclass(frozen=True)
@@ -152,11 +155,14 @@ class Index:
         same = self.layout.live() in {_name(current), self._tried} and self.catalog.sequence() == current.sequence
         return current if same and current.complete else None
 
-    def reload(self) -> Snapshot:
-        """Like `snapshot`, but waits until the live generation is loaded."""
+    def reload(self, verified: str | None = None) -> Snapshot:
+        """Like `snapshot`, but waits until the live generation is loaded.
+
+        ``verified`` names a generation whose files the caller has just compared with their checksums.
+        """
         with self._loading:
             loaded = self._fault is None and self.layout.live() == _name(self._snapshot)
-            fresh = None if loaded else self._load()
+            fresh = None if loaded else self._load(verified=verified)
             with self._lock:
                 self._snapshot = self._snapshot if fresh is None else fresh
                 return self._refreshed()
@@ -226,23 +232,25 @@ class Index:
 
     def _load_and_swap(self) -> None:
         try:
-            fresh = self._load()
+            fresh = self._load(REST)
             with self._lock:
-                self._snapshot = fresh
+                before, self._snapshot = self._snapshot, fresh
                 self._refreshed()
+            del before  # here, and not while searches wait for the lock: freeing a generation takes milliseconds
         except Exception:
             log.exception("the live generation of %s could not be loaded", self.directory)
         finally:
             self._loading.release()
 
-    def _load(self) -> Snapshot:
+    def _load(self, rest: float = 0.0, verified: str | None = None) -> Snapshot:
         """The live generation and all changes since; an older generation, or none, where it is damaged."""
         live = self.layout.live()
         older = [name for name in reversed(self.layout.names()) if live is not None and name < live]
         fault = snapshot = None
         for name in ([live] if live is not None else []) + older:
             try:
-                snapshot = self._on(open_generation(self.layout.generations / name), name == live)
+                opened = open_generation(self.layout.generations / name, name != verified, rest)
+                snapshot = self._on(opened, name == live)
             except IndexCorrupt as error:
                 log.error("generation %s cannot serve: %s", name, error.message)  # noqa: TRY400 - a state, no defect
                 fault = fault or error.message

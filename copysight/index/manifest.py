@@ -54,12 +54,12 @@ def read(directory: Path) -> Manifest:
         ) from error
 
 
-def verify(directory: Path, manifest: Manifest) -> None:
-    """Compare every file with its checksum. Raises ``IndexCorrupt``."""
+def verify(directory: Path, manifest: Manifest, rest: float = 0.0) -> None:
+    """Compare every file with its checksum; ``rest`` as in `durable.sha256`. Raises ``IndexCorrupt``."""
     for name, expected in manifest.files.items():
         file = directory / name
         try:
-            found = durable.sha256(file)
+            found = durable.sha256(file, rest)
         except OSError as error:  # not there, or on a part of the disk that cannot be read any more
             raise _damaged(file, f"cannot be read ({error.strerror})") from error
         if found != expected:

@@ -78,7 +78,7 @@ def publish(
         history.go_live(index, path, allow_missing, supply)
         history.prune_locked(index, keep)
         report("publish", 1, 1)
-    index.reload()
+    index.reload(verified=path.name)  # by the gate
     return open_generation(path, verify=False)
 
 
