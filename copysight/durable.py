@@ -14,6 +14,7 @@ from pathlib import Path
 from copysight.errors import NotWritable
 
 BLOCK = 1 << 20
+"""Bytes of a file that are read at a time."""
 NOT_WRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 

@@ -151,10 +151,7 @@ def _tiled(recipe: Recipe, pictures: Sequence[Tensor], size: int, drawn: Draw, d
             part = flat.take(rows)
             shown = [pictures[row % len(pictures)] for row in rows.tolist()]
             pixels = crop_resize(shown, part.boxes[None], size, recipe.interpolation, device, part.flip[None])
-            if len(rows) == 1:
-                _finish(recipe, pixels, part, out[int(rows[0]) :][:1])
-            else:
-                out[torch.from_numpy(rows)] = _finish(recipe, pixels, part)
+            out[torch.from_numpy(rows)] = _finish(recipe, pixels, part)
     return out
 
 
@@ -210,19 +207,19 @@ def _central(sizes: Ints) -> Ints:
     return np.stack([(height - h) // 2, (width - w) // 2, h, w], axis=-1)
 
 
-def _finish(recipe: Recipe, pixels: Tensor, drawn: Draw, out: Tensor | None = None) -> Tensor:
-    """Jitter, grey, blur, solarise, normalise: (N, 3, S, S) in 0..1, changed in place or written to ``out``."""
+def _finish(recipe: Recipe, pixels: Tensor, drawn: Draw) -> Tensor:
+    """Jitter, grey, blur, solarise, normalise: (N, 3, S, S) in 0..1, changed in place."""
     colour.jitter(pixels, drawn.order, drawn.factors)
     colour.grey(pixels, np.flatnonzero(drawn.grey))
     colour.blur(pixels, drawn.radius)
     colour.solarise(pixels, np.flatnonzero(drawn.solarise))
-    return normalise(recipe, pixels, pixels if out is None else out)
+    return normalise(recipe, pixels)
 
 
-def normalise(recipe: Recipe, pixels: Tensor, out: Tensor) -> Tensor:
-    """Subtract the mean and divide by the standard deviation: (N, 3, S, S) in 0..1, which ``out`` may be itself."""
+def normalise(recipe: Recipe, pixels: Tensor) -> Tensor:
+    """Subtract the mean and divide by the standard deviation, in place: (N, 3, S, S) in 0..1."""
     for channel, (mean, std) in enumerate(zip(recipe.mean, recipe.std, strict=True)):
         # One pass over memory: offset + pixels / std.
         offset = torch.tensor(-mean / std)
-        torch.add(offset, pixels[:, channel], alpha=1 / std, out=out[:, channel])
-    return out
+        torch.add(offset, pixels[:, channel], alpha=1 / std, out=pixels[:, channel])
+    return pixels

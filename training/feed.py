@@ -102,7 +102,7 @@ class Feed:
         boxes = np.stack([(sizes[:, 0] - side) // 2, (sizes[:, 1] - side) // 2, side, side], axis=-1)[None]
         size = recipe.crops[0].size
         pixels = resample.crop_resize(self._pixels(numbers), boxes, size, recipe.interpolation, self.device)
-        return augment.normalise(recipe, pixels, pixels).contiguous(memory_format=torch.channels_last)
+        return augment.normalise(recipe, pixels).contiguous(memory_format=torch.channels_last)
 
     def _apply(self, numbers: Ints, drawn: list[Draw]) -> list[Tensor]:
         crops = augment.apply(self._recipe, self._pixels(numbers), drawn, self.device)

@@ -8,10 +8,10 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from copysight import durable
 from copysight.index.choice import Choice
 
 CHUNK = 65536
-BLOCK = 1 << 20  # bytes read at a time
 TRAINED_ON = 64  # vectors a list, at most
 
 Floats = npt.NDArray[np.float32]
@@ -64,7 +64,7 @@ def read(path: Path, rest: float = 0.0) -> Any:
             time.sleep(rest)
             return file.read(size)
 
-        return faiss.read_index(faiss.BufferedIOReader(faiss.PyCallbackIOReader(block), BLOCK))
+        return faiss.read_index(faiss.BufferedIOReader(faiss.PyCallbackIOReader(block), durable.BLOCK))
 
 
 def _train(index: Any, choice: Choice, sample: Floats, seed: int) -> None:

@@ -60,6 +60,7 @@ def test_who_leaves_within_the_body_is_no_fault_of_ours(index, pictures, call):
         until = time.monotonic() + 10
         while not (lines := [line for line in server.log.read_text().splitlines() if '"status":499' in line]):
             assert time.monotonic() < until
+            time.sleep(0.01)
         assert [json.loads(line)["route"] for line in lines] == [call]
         assert '"trace"' not in server.log.read_text()
 

@@ -29,9 +29,8 @@ def test_a_read_only_key_hides_writing(locked, open_page, folder):
     give(page, Keys(locked.index).add("reader", "read"))
     expect(page.locator("#key")).to_have_text("Key: read")
     expect(page.locator(".card").first).to_be_visible()
-    expect(page.locator(".card img").first).not_to_have_js_property(
-        "naturalWidth", 0
-    )  # fetched with the key, and shown
+    # Fetched with the key, and shown.
+    expect(page.locator(".card img").first).not_to_have_js_property("naturalWidth", 0)
     for name in ("Rebuild", "Edit", "Delete", "Add pictures", "Roll back"):
         expect(page.get_by_role("button", name=name)).to_have_count(0)
     page.goto(f"{locked.url}/#/clusters?id=0")

@@ -24,4 +24,5 @@ def test_a_hundred_swaps_cost_neither_latency_nor_memory(tmp_path: Path) -> None
     assert record.faults == []
     assert len(record.memory) >= 95  # one that is replaced while it loads is not seen
     assert index_swaps.slowdown(record.loads, record.writes) < 3
+    assert index_swaps.slowdown(record.loads, record.idle) < 3
     assert abs(index_swaps.growth(record)) < 0.05
