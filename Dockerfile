@@ -92,9 +92,11 @@ FROM pip AS wheels-train
 COPY requirements/dev.txt /tmp/lock.txt
 RUN pip install --no-cache-dir --require-hashes --requirement /tmp/lock.txt
 
+# What numba compiles is kept where it may write; the package's own folder belongs to root.
 FROM base AS train
 COPY --from=wheels-train /opt/venv /opt/venv
 COPY --from=package /opt/package /opt/package
+ENV NUMBA_CACHE_DIR=/tmp/numba
 VOLUME /data
 HEALTHCHECK NONE
 CMD ["train", "--help"]

@@ -82,7 +82,7 @@ def write_pictures(folder: Path) -> None:
 
 
 def augmentation(pack: Pack, folder: Path, recipe: augment.Recipe, rounds: int) -> None:
-    """Images/s of one core, from decoded pictures to all views."""
+    """Images a second of one core's time, from decoded pictures to all views."""
     numbers = np.arange(32)
     decoded = [Image.open(file).convert("RGB") for file in sorted(folder.iterdir())[:32]]
     sizes = [crops.size for crops in recipe.crops]
@@ -191,7 +191,7 @@ def staged(run: Run, step: int) -> dict[str, float]:
 
 
 def forward(run: Run, crops: Sequence[Tensor], numbers: Tensor) -> Outcome:
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.plan.precision == "bf16"):
+    with run.plan.autocast():
         outcome: Outcome = run.method(crops, numbers)
     return outcome
 
@@ -213,9 +213,10 @@ def seconds_per_step(turn: Iterator[None], steps: int, device: str) -> float:
 
 
 def seconds(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
+    """Of processor time: one thread does the work."""
+    start = time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def now(device: str) -> float:

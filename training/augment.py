@@ -12,15 +12,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from training import colour
-from training.resample import crop_resize
+from training import colour, finishing
+from training.resample import crop, crop_resize
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 ATTEMPTS = 10
 RATIO = (3 / 4, 4 / 3)
-TILE = 3 * 224**2
-"""Numbers worked on at a time on a CPU."""
+ORDERS = (*(np.array(order) for order in colour.ORDERS), np.array([], np.int64))
+"""Of the colour operations; the last, number -1, is that of a crop that keeps its colours."""
+CLEAR = np.ones(1, np.float32)
+"""The window that does not blur."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,13 @@ def dino_recipe(
     local_crops: int = 8,
     global_scale: tuple[float, float] = (0.4, 1.0),
     local_scale: tuple[float, float] = (0.05, 0.4),
+    colours: float = 1.0,
 ) -> Recipe:
     """DINO: bicubic; blur with p 1, .1 and .5 (second global, locals); solarise the second global with p .2."""
     crops = [Crops(global_size, global_scale, (1.0, 0.1), (0.0, 0.2))]
     if local_crops:
         crops.append(Crops(local_size, local_scale, (0.5,) * local_crops, (0.0,) * local_crops))
-    return Recipe(tuple(crops), (0.4, 0.4, 0.2, 0.1), "bicubic")
+    return Recipe(tuple(crops), _share(colours, (0.4, 0.4, 0.2, 0.1)), "bicubic")
 
 
 def swav_recipe(
@@ -76,12 +79,18 @@ def swav_recipe(
     local_crops: int = 6,
     global_scale: tuple[float, float] = (0.14, 1.0),
     local_scale: tuple[float, float] = (0.05, 0.14),
+    colours: float = 1.0,
 ) -> Recipe:
     """SwAV: bilinear, jitter of strength .8/.8/.8/.2, blur with p .5 everywhere, std (.228, .224, .225) as released."""
     crops = [Crops(global_size, global_scale, (0.5,) * 2, (0.0,) * 2)]
     if local_crops:
         crops.append(Crops(local_size, local_scale, (0.5,) * local_crops, (0.0,) * local_crops))
-    return Recipe(tuple(crops), (0.8, 0.8, 0.8, 0.2), "bilinear", std=(0.228, 0.224, 0.225))
+    return Recipe(tuple(crops), _share(colours, (0.8, 0.8, 0.8, 0.2)), "bilinear", std=(0.228, 0.224, 0.225))
+
+
+def _share(colours: float, jitter: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    brightness, contrast, saturation, hue = (colours * strength for strength in jitter)
+    return brightness, contrast, saturation, hue
 
 
 def plain_recipe(size: int = 224, scale: tuple[float, float] = (0.08, 1.0)) -> Recipe:
@@ -114,44 +123,59 @@ class Draw:
         """The same, crop after crop: every array (V * B, ...)."""
         return Draw(**{name: values.reshape(-1, *values.shape[2:]) for name, values in vars(self).items()})
 
-    def take(self, crops: Ints) -> "Draw":
-        """Some crops of a flat draw."""
-        return Draw(**{name: values[crops] for name, values in vars(self).items()})
-
 
 def draw(recipe: Recipe, sizes: Ints, rng: np.random.Generator) -> list[Draw]:
     """Draw the views of pictures of ``sizes`` (B, 2: height, width): one ``Draw`` per group of crops."""
     return [_draw(recipe, crops, sizes, rng) for crops in recipe.crops]
 
 
+def still(boxes: Ints) -> Draw:
+    """Nothing random: crops at ``boxes`` (V, B, 4), otherwise left alone."""
+    shape = boxes.shape[:2]
+    no = np.zeros(shape, np.bool_)
+    return Draw(boxes, no, np.full(shape, -1), np.ones((*shape, 4)), no, np.zeros(shape), no)
+
+
 def apply(recipe: Recipe, pictures: Sequence[Tensor], draws: Sequence[Draw], device: torch.device) -> list[Tensor]:
     """B pictures (height, width, 3) uint8 to V views, each (B, 3, size, size) float32, normalised, on ``device``."""
+    make = _one_by_one if device.type == "cpu" else _at_once
     views: list[Tensor] = []
     for crops, drawn in zip(recipe.crops, draws, strict=True):
-        make = _tiled if device.type == "cpu" else _at_once
-        views.extend(make(recipe, pictures, crops.size, drawn, device).chunk(len(crops.blur)))
+        views.extend(make(recipe, pictures, crops.size, drawn, device).chunk(len(drawn.order)))
     return views
 
 
 def _at_once(recipe: Recipe, pictures: Sequence[Tensor], size: int, drawn: Draw, device: torch.device) -> Tensor:
+    """Every operation on all crops together, as a GPU likes it."""
     pixels = crop_resize(pictures, drawn.boxes, size, recipe.interpolation, device, drawn.flip)
-    return _finish(recipe, pixels, drawn.flat())
+    flat = drawn.flat()
+    colour.jitter(pixels, flat.order, flat.factors)
+    colour.grey(pixels, np.flatnonzero(flat.grey))
+    colour.blur(pixels, flat.radius)
+    colour.solarise(pixels, np.flatnonzero(flat.solarise))
+    return normalise(recipe, pixels)
 
 
-def _tiled(recipe: Recipe, pictures: Sequence[Tensor], size: int, drawn: Draw, device: torch.device) -> Tensor:
-    """On a CPU: a few crops at a time, from the first step to the last, which so stay in a core's cache.
-
-    Those of a tile have their colours changed in the same order, and those that are blurred lie side by side.
-    """
+def _one_by_one(recipe: Recipe, pictures: Sequence[Tensor], size: int, drawn: Draw, _: torch.device) -> Tensor:
+    """A crop from the first operation to the last, as a CPU's cache likes it."""
     flat = drawn.flat()
     out = torch.empty(len(flat.order), 3, size, size)
-    arranged = np.lexsort((flat.radius > 0, flat.order))
-    for same in np.split(arranged, np.flatnonzero(np.diff(flat.order[arranged])) + 1):
-        for rows in np.array_split(same, -(-len(same) * out[0].numel() // TILE)):
-            part = flat.take(rows)
-            shown = [pictures[row % len(pictures)] for row in rows.tolist()]
-            pixels = crop_resize(shown, part.boxes[None], size, recipe.interpolation, device, part.flip[None])
-            out[torch.from_numpy(rows)] = _finish(recipe, pixels, part)
+    scale = (1 / np.array(recipe.std)).astype(np.float32)
+    offset = (-np.array(recipe.mean) / recipe.std).astype(np.float32)
+    factors, windows = flat.factors.astype(np.float32), colour.box(flat.radius).astype(np.float32)
+    for row, (view, box) in enumerate(zip(out.numpy(), flat.boxes.tolist(), strict=True)):
+        finishing.finish(
+            crop(pictures[row % len(pictures)], box, size, recipe.interpolation),
+            view,
+            flat.flip[row],
+            ORDERS[flat.order[row]],
+            factors[row],
+            flat.grey[row],
+            windows[row] if flat.radius[row] > 0 else CLEAR,
+            flat.solarise[row],
+            scale,
+            offset,
+        )
     return out
 
 
@@ -205,15 +229,6 @@ def _central(sizes: Ints) -> Ints:
     w = np.minimum(width, np.rint(height * RATIO[1])).astype(np.int64)
     h = np.minimum(height, np.rint(width / RATIO[0])).astype(np.int64)
     return np.stack([(height - h) // 2, (width - w) // 2, h, w], axis=-1)
-
-
-def _finish(recipe: Recipe, pixels: Tensor, drawn: Draw) -> Tensor:
-    """Jitter, grey, blur, solarise, normalise: (N, 3, S, S) in 0..1, changed in place."""
-    colour.jitter(pixels, drawn.order, drawn.factors)
-    colour.grey(pixels, np.flatnonzero(drawn.grey))
-    colour.blur(pixels, drawn.radius)
-    colour.solarise(pixels, np.flatnonzero(drawn.solarise))
-    return normalise(recipe, pixels)
 
 
 def normalise(recipe: Recipe, pixels: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ def train() -> None:
 
 
 def method(config: type, crops: int, global_scale: tuple[float, float], local_scale: tuple[float, float]) -> Decorator:
-    """Make a command of a function (job, size, local size, local crops, scales, config): with the method's defaults."""
+    """Make a command of a function (job, views, config): with the method's defaults."""
     area = functools.partial(click.option, nargs=2, show_default=True)
 
     def decorate(command: Command) -> click.Command:
@@ -64,10 +64,15 @@ def method(config: type, crops: int, global_scale: tuple[float, float], local_sc
         @click.option("--local-crops", default=crops, show_default=True, help="Local crops per picture; 0: none.")
         @area("--global-scale", default=global_scale, help="Area of global crops, as a share of the picture.")
         @area("--local-scale", default=local_scale, help="Area of local crops, as a share of the picture.")
+        @click.option(
+            "--colours", default=1.0, show_default=True, help="Colour jitter, as a share of the method's. Ours."
+        )
         @functools.wraps(command)
         def wrapped(**given: Any) -> None:
             settings = config(**options.take(config, given))
-            views = [given.pop(name) for name in ("local_size", "local_crops", "global_scale", "local_scale")]
+            views = [
+                given.pop(name) for name in ("local_size", "local_crops", "global_scale", "local_scale", "colours")
+            ]
             command(_job(given), views, settings)
 
         for option in reversed(FILES):
@@ -102,7 +107,7 @@ def deepcluster(given: Job, views: Any, config: DeepClusterConfig) -> None:
 def deepcluster_v1(given: Job, views: Any, config: DeepClusterV1Config) -> None:
     """The original DeepCluster: cluster all features, learn the clusters as classes (Caron et al. 2018).
 
-    It sees one crop a picture: --global-scale counts, the options of local crops do not.
+    It sees one crop a picture, its colours left alone: --global-scale counts, --local-* and --colours do not.
     """
     recipe = augment.plain_recipe(given.plan.image_size, views[2])
     _run(given, recipe, lambda: DeepClusterV1(config, given.plan.backbone, given.plan.image_size, recipe))

@@ -1,7 +1,7 @@
 """What the network is fed: which pictures come when, and their views. All of it follows from seed and step alone."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from training import augment, edited, gather, resample
+from training import augment, edited, gather
 from training.augment import Draw, Recipe
 from training.data import Pack
 from training.edited import EditRecipe
@@ -81,8 +81,12 @@ class Feed:
             return Views([crop.to(self.device) for crop in crops], torch.from_numpy(numbers).to(self.device))
         rng = np.random.default_rng([self.plan.seed, VIEWS, step])
         drawn = augment.draw(self._recipe, self.pack.sizes[batch], rng)
-        crops = self._apply(numbers, [draw.rows(start, start + share) for draw in drawn])
+        crops = self._apply(self._recipe, numbers, [draw.rows(start, start + share) for draw in drawn])
         return Views(crops, torch.from_numpy(numbers).to(self.device))
+
+    def autocast(self) -> torch.autocast:
+        """The precision of the training."""
+        return self.plan.autocast()
 
     def order(self, epoch: int) -> Ints:
         """The pictures that this process will see in ``epoch``, in order."""
@@ -93,19 +97,17 @@ class Feed:
     def crops(self, numbers: Ints, seed: int) -> list[Tensor]:
         """Augmented views of pictures ``numbers``, apart from those of the training."""
         rng = np.random.default_rng([self.plan.seed, EXTRA, seed])
-        return self._apply(numbers, augment.draw(self._recipe, self.pack.sizes[numbers], rng))
+        return self._apply(self._recipe, numbers, augment.draw(self._recipe, self.pack.sizes[numbers], rng))
 
     def plain(self, numbers: Ints) -> Tensor:
         """Central squares of 7/8 of the shortest side at the size of a global crop, normalised: (B, 3, S, S)."""
         recipe, sizes = self._recipe, self.pack.sizes[numbers]
         side = np.rint(sizes.min(axis=1) * 7 / 8).astype(np.int64)
         boxes = np.stack([(sizes[:, 0] - side) // 2, (sizes[:, 1] - side) // 2, side, side], axis=-1)[None]
-        size = recipe.crops[0].size
-        pixels = resample.crop_resize(self._pixels(numbers), boxes, size, recipe.interpolation, self.device)
-        return augment.normalise(recipe, pixels).contiguous(memory_format=torch.channels_last)
+        return self._apply(replace(recipe, crops=recipe.crops[:1]), numbers, [augment.still(boxes)])[0]
 
-    def _apply(self, numbers: Ints, drawn: list[Draw]) -> list[Tensor]:
-        crops = augment.apply(self._recipe, self._pixels(numbers), drawn, self.device)
+    def _apply(self, recipe: Recipe, numbers: Ints, drawn: list[Draw]) -> list[Tensor]:
+        crops = augment.apply(recipe, self._pixels(numbers), drawn, self.device)
         return [crop.contiguous(memory_format=torch.channels_last) for crop in crops]
 
     @property

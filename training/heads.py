@@ -50,14 +50,19 @@ class WeightNormLinear(nn.Module):
 class SwavHead(nn.Module):
     """SwAV's head: Linear, BatchNorm, ReLU, Linear, L2 norm; then linear prototypes (Caron et al. 2020, section 4).
 
-    ``prototypes`` may name several numbers: DeepCluster-v2 trains several sets at once.
+    ``prototypes`` may name several numbers: DeepCluster-v2 trains several sets at once. ``centred`` (ours) puts a
+    BatchNorm without weights before the L2 norm.
     """
 
-    def __init__(self, features: int, prototypes: tuple[int, ...], hidden: int = 2048, output: int = 128) -> None:
+    def __init__(
+        self, features: int, prototypes: tuple[int, ...], hidden: int = 2048, output: int = 128, centred: bool = False
+    ) -> None:
         super().__init__()
         self.projection_head = nn.Sequential(
             nn.Linear(features, hidden), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, output)
         )
+        if centred:
+            self.projection_head.append(nn.BatchNorm1d(output, affine=False))
         self.prototypes = nn.ModuleList(nn.Linear(output, count, bias=False) for count in prototypes)
 
     def project(self, x: Tensor) -> Tensor:
@@ -114,7 +119,8 @@ def rebuild(state: dict[str, Tensor]) -> nn.Module | None:
     elif "projection_head.0.weight" in state:
         hidden, features = state["projection_head.0.weight"].shape
         counts = [len(value) for name, value in state.items() if name.startswith("prototypes.")]
-        head = SwavHead(features, tuple(counts), hidden, len(state["projection_head.3.weight"]))
+        centred = "projection_head.4.running_mean" in state
+        head = SwavHead(features, tuple(counts), hidden, len(state["projection_head.3.weight"]), centred)
     else:
         return None
     head.load_state_dict(state)

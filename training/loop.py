@@ -53,8 +53,8 @@ def train(run: Run, saved: Checkpoint | None = None) -> bool:
 def step(run: Run, forward: nn.Module, meter: Meter, watch: Watch) -> None:
     """One optimiser step, in the order of the released DINO code."""
     moment, method, plan = run.moment, run.method, run.plan
-    if run.step % run.length.per_epoch == 0:
-        figures = method.begin_epoch(moment.epoch, run.feed)
+    if moment.in_epoch % -(-run.length.per_epoch // method.rounds) == 0:
+        figures = method.begin_round(moment, run.feed)
         if figures:
             run.journal.write("epoch", step=run.step, epoch=moment.epoch, **figures)
     optim.set_step(run.optimizer, run.schedules, run.step)
@@ -63,7 +63,7 @@ def step(run: Run, forward: nn.Module, meter: Meter, watch: Watch) -> None:
     for part in range(plan.accumulate):
         views = run.feed.take(run.step, part)
         with _no_sync(forward, part == plan.accumulate - 1):
-            with torch.autocast(run.device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
+            with plan.autocast():
                 outcome = forward(views.crops, views.numbers)
             (outcome.loss / plan.accumulate).backward()
         meter.add(outcome.figures, len(views.numbers) * gather.world_size())

@@ -1,6 +1,7 @@
 """The seam between the loop and the methods: what a method offers, and the small things that cross it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,7 +54,7 @@ class Outcome:
 
 
 class Passes(Protocol):
-    """What the loop lends to ``begin_epoch``: the pictures, their order in the coming epoch, and views of any."""
+    """What the loop lends to ``begin_round``: pictures, their order in an epoch, views of any, its precision."""
 
     @property
     def pictures(self) -> int:
@@ -73,6 +74,9 @@ class Passes(Protocol):
     def crops(self, numbers: Ints, seed: int) -> Sequence[Tensor]:
         """Augmented views of some pictures: V tensors (B, 3, S, S)."""
 
+    def autocast(self) -> AbstractContextManager[object]:
+        """The precision of the training, for networks."""
+
     def plain(self, numbers: Ints) -> Tensor:
         """Some pictures unaugmented: the central square of the size of a global crop, (B, 3, S, S)."""
 
@@ -82,6 +86,7 @@ class Method(nn.Module):
 
     ``backbone_prefix`` and ``head_prefix`` say where in the state the network to export lies; ``uniform_entropy`` is
     the entropy of targets that say nothing, where that means collapse, and ``remedy`` what can be done against it;
+    ``rounds`` in how many parts an epoch falls;
     ``private`` names entries of the state that differ between processes. The hooks do nothing unless a method
     needs them.
     """
@@ -91,6 +96,7 @@ class Method(nn.Module):
     head_prefix: str
     uniform_entropy: float | None = None
     remedy: str = "lower --lr"
+    rounds: int = 1
     private: tuple[str, ...] = ()
 
     def __init__(self, config: Any, recipe: Recipe | EditRecipe) -> None:
@@ -111,8 +117,8 @@ class Method(nn.Module):
     def order(self, epoch: int, rng: np.random.Generator) -> Ints | None:
         """Which pictures an epoch shows, in order; ``None`` for each once, shuffled."""
 
-    def begin_epoch(self, epoch: int, passes: Passes) -> Mapping[str, float]:
-        """Prepare an epoch; returns figures for the log."""
+    def begin_round(self, moment: Moment, passes: Passes) -> Mapping[str, float]:
+        """Prepare a round, an epoch or one of the equal parts that it has; returns figures for the log."""
         return {}
 
     def begin_step(self, moment: Moment) -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import torch
+
 from copysight.errors import InvalidArgument, TooFewPictures
 from training import gather
 from training.knobs import knob
@@ -56,6 +58,10 @@ class Plan:
         if per_epoch == 0:
             raise TooFewPictures(f"got {pictures} pictures for a batch of {self.batch}; add pictures or lower --batch")
         return Length(max(1, round(self.epochs * per_epoch)), per_epoch, self.batch, pictures)
+
+    def autocast(self) -> torch.autocast:
+        """Where networks run in bf16, if that is the precision."""
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.precision == "bf16")
 
     @property
     def local_batch(self) -> int:

@@ -9,6 +9,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Ints = npt.NDArray[np.int64]
+Pixels = npt.NDArray[np.uint8]
+
+
+def crop(picture: Tensor, box: Sequence[int], size: int, interpolation: str) -> Pixels:
+    """On a CPU: a picture (height, width, 3) uint8, a box of top, left, height, width, to (size, size, 3) uint8.
+
+    Torch's vectorised kernel; it rounds to 8 bits as Pillow does. The filter (``bicubic``, ``bilinear``) sees the crop
+    only, as when Pillow crops first and resizes then.
+    """
+    top, left, height, width = box
+    cut = picture.permute(2, 0, 1)[None, :, top : top + height, left : left + width]
+    small = F.interpolate(cut, (size, size), mode=interpolation, antialias=True)[0]
+    return np.ascontiguousarray(small.permute(1, 2, 0).numpy())
 
 
 def crop_resize(
@@ -21,46 +34,15 @@ def crop_resize(
 ) -> Tensor:
     """B pictures (height, width, 3) uint8, boxes (V, B, 4) to (V * B, 3, size, size) float32 in 0..1, view-major.
 
-    The filter (``bicubic`` or ``bilinear``) sees the crop only, as when Pillow crops first and resizes then. ``flip``
-    (V, B): which crops are mirrored.
+    On any device, all at once: a crop is one matrix product a side, so that a batch is two products; not rounded, cut
+    to 0..1. The filter sees the crop only. ``flip`` (V, B): which crops are mirrored.
     """
-    if flip is None:
-        flip = np.zeros(boxes.shape[:2], np.bool_)
-    if device.type == "cpu":
-        return by_kernel(pictures, boxes, size, interpolation, flip)
-    return by_matrices(pictures, boxes, size, interpolation, device, flip)
-
-
-def by_kernel(
-    pictures: Sequence[Tensor], boxes: Ints, size: int, interpolation: str, flip: npt.NDArray[np.bool_]
-) -> Tensor:
-    """On a CPU: torch's vectorised uint8 kernel, crop by crop; it rounds to 8 bits as Pillow does."""
-    views, count = boxes.shape[:2]
-    out = torch.empty(views * count, 3, size, size)
-    planes = [picture.permute(2, 0, 1)[None] for picture in pictures]
-    places = zip(boxes.reshape(-1, 4).tolist(), flip.reshape(-1).tolist(), strict=True)
-    for row, ((top, left, height, width), mirrored) in enumerate(places):
-        crop = planes[row % count][..., top : top + height, left : left + width]
-        small = F.interpolate(crop, (size, size), mode=interpolation, antialias=True)[0]
-        torch.mul(small.flip(-1) if mirrored else small, 1 / 255, out=out[row])
-    return out
-
-
-def by_matrices(
-    pictures: Sequence[Tensor],
-    boxes: Ints,
-    size: int,
-    interpolation: str,
-    device: torch.device,
-    flip: npt.NDArray[np.bool_],
-) -> Tensor:
-    """On a GPU: a crop is one matrix product a side, so that a batch is two products; not rounded, cut to 0..1."""
     padded = _padded(pictures).to(device).permute(0, 3, 1, 2).float().div_(255)
     places = torch.from_numpy(boxes).to(device, torch.float32)
     rows = _weights(places[..., 0], places[..., 2], size, padded.shape[2], interpolation)
     columns = _weights(places[..., 1], places[..., 3], size, padded.shape[3], interpolation)
-    mirrored = torch.from_numpy(flip).to(device)[..., None, None]
-    columns = torch.where(mirrored, columns.flip(-2), columns)
+    if flip is not None:
+        columns = torch.where(torch.from_numpy(flip).to(device)[..., None, None], columns.flip(-2), columns)
     # Pillow works along rows first, and cuts what the bicubic filter overshoots after either pass.
     narrow = (padded[None] @ columns[:, :, None].transpose(-1, -2)).clamp_(0, 1)
     return (rows[:, :, None] @ narrow).clamp_(0, 1).flatten(0, 1)

@@ -14,6 +14,7 @@ from training.graphs import cls_attention
 from training.heads import DinoHead, rebuild
 from training.method import Length, Moment
 from training.methods.dino import Dino, DinoConfig, Network
+from training.plan import Plan
 from training.schedules import Schedules
 from training.watch import Watch
 
@@ -219,7 +220,7 @@ def _run(method, crops, plan, per_epoch, clip):
     batch = len(crops[0][0])
     return SimpleNamespace(
         method=method,
-        plan=SimpleNamespace(accumulate=1, precision="fp32", clip=clip),
+        plan=Plan(device="cpu", clip=clip),
         length=Length(len(crops), per_epoch, batch, per_epoch * batch),
         schedules=plan,
         optimizer=method.optimizer(),

@@ -15,6 +15,7 @@ from training.method import Length, Moment
 from training.methods import swav
 from training.methods.deepcluster import DeepCluster, DeepClusterConfig
 from training.methods.swav import Swav, SwavConfig
+from training.plan import Plan
 from training.schedules import Schedules
 from training.watch import Watch
 
@@ -91,7 +92,7 @@ def test_deepclusterv2(golden, monkeypatch):
     numbers = [iteration.tensor("index") for iteration in iterations]
     run = make_run(method, crops, numbers, golden["schedule/lr"], per_epoch, config)
 
-    method.begin_epoch(1, run.feed)
+    method.begin_round(Moment(per_epoch, 1, 0), run.feed)
     assert torch.equal(method.assignments, golden.tensor("assignments"))
     for prototypes, head in zip(method.head.prototypes, heads, strict=True):
         assert close(prototypes.weight, head.tensor("centroids"), 2e-6)
@@ -133,7 +134,7 @@ def make_run(method, crops, numbers, lr, per_epoch, config):
     steps = np.resize(lr, 2 * len(lr))
     return SimpleNamespace(
         method=method,
-        plan=SimpleNamespace(accumulate=1, precision="fp32", clip=0),
+        plan=Plan(device="cpu", clip=0),
         length=Length(len(crops), per_epoch, config["batch"], per_epoch * config["batch"]),
         schedules=Schedules(steps, np.full(len(steps), decay)),
         optimizer=SGD(groups, lr=0.0, momentum=config["sgd_momentum"]),

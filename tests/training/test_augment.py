@@ -6,7 +6,7 @@ import torch
 from torchvision.transforms import RandomResizedCrop
 
 from tests.conftest import drawn_picture
-from training import augment
+from training import augment, resample
 
 CPU = torch.device("cpu")
 
@@ -69,6 +69,12 @@ def test_swav_blurs_every_crop_alike() -> None:
         assert not group.solarise.any()
 
 
+def test_colours_are_a_share_of_the_methods() -> None:
+    assert augment.dino_recipe(colours=0.5).jitter == (0.2, 0.2, 0.1, 0.05)
+    assert augment.swav_recipe(colours=0.0).jitter == (0.0,) * 4
+    assert augment.swav_recipe(colours=1.0) == augment.swav_recipe()
+
+
 def test_views_have_the_drawn_pixels() -> None:
     picture = drawn_picture(1, (80, 60))
     tensor = torch.from_numpy(np.asarray(picture).copy())
@@ -100,11 +106,33 @@ def test_no_local_crops() -> None:
     assert augment.dino_recipe(local_crops=0).views == 2
 
 
-def test_what_is_made_in_tiles_is_what_is_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = augment.dino_recipe(48, 32, 6)
+@pytest.mark.parametrize(
+    "recipe", [augment.dino_recipe(48, 32, 6), augment.swav_recipe(64, 9, 6)], ids=["dino", "swav"]
+)
+def test_a_crop_at_a_time_is_what_all_at_once_are(recipe: augment.Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = [torch.from_numpy(np.asarray(drawn_picture(seed, (70, 50))).copy()) for seed in range(20)]
     drawn = augment.draw(recipe, np.array([[50, 70]] * 20), np.random.default_rng(5))
-    monkeypatch.setattr(augment, "TILE", 3 * 32**2 * 3)
+    alone = augment.apply(recipe, pictures, drawn, CPU)
+    monkeypatch.setattr(augment, "crop_resize", rounded)
     for crops, group in zip(recipe.crops, drawn, strict=True):
-        tiled = augment._tiled(recipe, pictures, crops.size, group, CPU)
-        assert torch.allclose(tiled, augment._at_once(recipe, pictures, crops.size, group, CPU), atol=1e-5)
+        together = augment._at_once(recipe, pictures, crops.size, group, CPU)
+        for views in together.chunk(len(crops.blur)):
+            assert torch.allclose(alone.pop(0), views, atol=3e-5)
+    assert not alone
+
+
+def rounded(
+    pictures: list[torch.Tensor],
+    boxes: np.ndarray,
+    size: int,
+    interpolation: str,
+    device: torch.device,
+    flip: np.ndarray,
+) -> torch.Tensor:
+    """What differs on purpose: one crop at a time is rounded to 8 bits after its resizing."""
+    places = enumerate(zip(boxes.reshape(-1, 4).tolist(), flip.reshape(-1), strict=True))
+    crops = [
+        np.flip(resample.crop(pictures[row % len(pictures)], box, size, interpolation), [1] if mirrored else [])
+        for row, (box, mirrored) in places
+    ]
+    return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float().contiguous() / 255

@@ -65,6 +65,7 @@ def test_swav_scores_are_cosines_once_prototypes_are_normalised() -> None:
         DinoHead(8, 12, 16, 4, use_bn=True),
         DinoHead(8, 12, 16, 4, 2),
         SwavHead(8, (5, 7), 16, 4),
+        SwavHead(8, (5, 7), 16, 4, centred=True),
     ],
 )
 def test_a_head_is_rebuilt_from_its_weights(head: nn.Module) -> None:

@@ -17,6 +17,12 @@ from training.run import Run
 from training.watch import Watch
 
 METHODS = ("dino", "swav", "deepcluster", "deepcluster-v1")
+REFILLED = {"refill": True, "rounds": 2, "head_bn": True}
+VARIANTS = pytest.mark.parametrize(
+    ("name", "settings"),
+    [*((name, {}) for name in METHODS), ("deepcluster", REFILLED)],
+    ids=[*METHODS, "deepcluster-refilled"],
+)
 New = Callable[..., Run]
 
 
@@ -30,26 +36,26 @@ def steps(run: Run, count: int) -> list[float]:
     return losses
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_an_interrupted_training_goes_on_bit_for_bit(name: str, new_run: New, tmp_path: Path) -> None:
-    whole = new_run(name, tmp_path / "whole")
+@VARIANTS
+def test_an_interrupted_training_goes_on_bit_for_bit(name: str, settings: dict, new_run: New, tmp_path: Path) -> None:
+    whole = new_run(name, tmp_path / "whole", settings)
     expected = steps(whole, 6)
-    first = new_run(name, tmp_path / "cut")
+    first = new_run(name, tmp_path / "cut", settings)
     assert steps(first, 4) == expected[:4]  # in the middle of the second epoch
     loop.save(first)
     torch.manual_seed(99)
     torch.rand(17)
-    second = new_run(name, tmp_path / "cut")
+    second = new_run(name, tmp_path / "cut", settings)
     loop.resume.restore(second, checkpoint.load(tmp_path / "cut"))
     assert steps(second, 2) == expected[4:]
     for key, value in whole.method.state_dict().items():
         assert torch.equal(value, second.method.state_dict()[key]), key
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_views_made_ahead_change_no_loss(name: str, new_run: New, tmp_path: Path) -> None:
-    ahead = steps(new_run(name, tmp_path / "ahead", prefetch=True, accumulate=2), 6)
-    assert steps(new_run(name, tmp_path / "then", prefetch=False, accumulate=2), 6) == ahead
+@VARIANTS
+def test_views_made_ahead_change_no_loss(name: str, settings: dict, new_run: New, tmp_path: Path) -> None:
+    ahead = steps(new_run(name, tmp_path / "ahead", settings, prefetch=True, accumulate=2), 6)
+    assert steps(new_run(name, tmp_path / "then", settings, prefetch=False, accumulate=2), 6) == ahead
 
 
 def test_views_are_made_ahead_within_an_epoch_and_only_those_asked_for_are_taken(new_run: New) -> None:
@@ -85,6 +91,18 @@ def test_a_stop_leaves_a_checkpoint(new_run: New, tmp_path: Path) -> None:
     again = new_run("dino")
     assert loop.train(again, saved)
     assert again.step == 6
+
+
+def test_deepcluster_clusters_unaugmented_pictures_as_often_as_told(new_run: New, tmp_path: Path) -> None:
+    run = new_run("deepcluster", settings={**REFILLED, "lr": 0.0, "start_lr": 0.0, "min_lr": 0.0})
+    steps(run, 6)
+    method, batch = run.method, run.feed.order(1)[:8]
+    with torch.no_grad():
+        expected = method.head.project(method.backbone(run.feed.plain(batch)))
+    for bank in method.memory:
+        assert torch.allclose(bank[:8], expected, atol=1e-5)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["kind"] == "epoch"] == [0, 2, 3, 5]
 
 
 @pytest.mark.parametrize("backbone", ["test_resnet", "test_vit"])
@@ -184,6 +202,8 @@ def test_what_cannot_work_is_said_before_the_first_step(new_run: New) -> None:
         new_run("deepcluster", settings={"prototypes": 25})
     with pytest.raises(TooFewPictures, match="--clusters 29"):
         new_run("deepcluster-v1", settings={"clusters": 29})
+    with pytest.raises(InvalidArgument, match="--rounds 2 needs --refill"):
+        new_run("deepcluster", settings={"rounds": 2})
     with pytest.raises(InvalidArgument, match="multiple of 3"):
         new_run("dino", accumulate=3)
     with pytest.raises(InvalidArgument, match="warm-up of 30 steps in a training of 6"):

@@ -1,4 +1,8 @@
-"""DeepCluster-v2: k-means on a memory of embeddings gives the labels of the next epoch (Caron et al. 2020, app. D)."""
+"""DeepCluster-v2: k-means on a memory of embeddings gives the labels of the next epoch (Caron et al. 2020, app. D).
+
+``refill`` is ours: k-means on a fresh pass over the unaugmented pictures, as the first DeepCluster has it. Strong crops
+of a network that knows nothing, each remembered from another moment of an epoch, have next to nothing in common.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from copysight.errors import TooFewPictures
+from copysight.errors import InvalidArgument, TooFewPictures
 from training import agreement, backbones, gather, heads, optim, schedules
 from training.augment import Recipe
 from training.knobs import knob
@@ -31,9 +35,20 @@ class DeepClusterConfig:
     banks: int = knob(2, "Global crops whose embeddings are remembered. DeepCluster-v2: 2.")
     kmeans_iterations: int = knob(10, "Iterations of spherical k-means before each epoch. DeepCluster-v2: 10.")
     hidden: int = knob(2048, "Width of the projection head. DeepCluster-v2: 2048.")
+    refill: bool = knob(
+        False,
+        "Cluster the unaugmented pictures, seen in a pass of its own, as the first DeepCluster, not remembered crops: "
+        "for small data. DeepCluster-v2: off.",
+    )
+    rounds: int = knob(1, "Clusterings an epoch; more than 1 need --refill. DeepCluster: 1 (its --reassign).")
+    head_bn: bool = knob(
+        False, "BatchNorm at the end of the head, which keeps embeddings centred. DeepCluster-v2: none."
+    )
     output: int = knob(128, "Dimension of embeddings and centroids. DeepCluster-v2: 128.")
     temperature: float = knob(0.1, "Softmax temperature. DeepCluster-v2: .1.")
-    freeze_prototypes_steps: int = knob(300_000, "Steps in which centroids are not trained. DeepCluster-v2: 300000.")
+    freeze_prototypes_steps: int = knob(
+        300_000, "Steps in which centroids are not trained; 0: always trained. DeepCluster-v2: 300000."
+    )
     drop_path: float = knob(0.0, "Stochastic depth of a ViT. DeepCluster-v2: 0.")
     optimizer: str = knob(
         "larc", "DeepCluster-v2: SGD within LARC; adamw suits ViTs and small data.", ("larc", "adamw", "sgd")
@@ -61,7 +76,9 @@ class DeepCluster(Method):
         super().__init__(config, recipe)
         self.backbone = backbones.build(backbone, image_size, config.drop_path)
         counts = (config.prototypes,) * config.prototype_heads
-        self.head = heads.SwavHead(backbones.dimension(self.backbone), counts, config.hidden, config.output)
+        features = backbones.dimension(self.backbone)
+        self.head = heads.SwavHead(features, counts, config.hidden, config.output, config.head_bn)
+        self.rounds = config.rounds
         self.register_buffer("memory", torch.zeros(config.banks, 0, config.output))
         self.register_buffer("memory_index", torch.zeros(0, dtype=torch.long))
         self.register_buffer("assignments", torch.zeros(config.prototype_heads, 0, dtype=torch.long))
@@ -78,7 +95,12 @@ class DeepCluster(Method):
         return optim.build(self.config.optimizer, optim.groups(self, alike=self.config.optimizer == "larc"))
 
     def start(self, length: Length) -> None:
-        """Size the memory: what one process sees in an epoch. Raises ``TooFewPictures`` if K is more than that."""
+        """Size the memory: what one process sees in an epoch. Raises ``TooFewPictures`` if K is more than that.
+
+        Raises ``InvalidArgument`` for several rounds without ``refill``: crops are remembered once an epoch.
+        """
+        if self.config.rounds > 1 and not self.config.refill:
+            raise InvalidArgument(f"--rounds {self.config.rounds} needs --refill: crops are remembered once an epoch")
         self._rows_per_step = length.batch // gather.world_size()
         rows = length.per_epoch * self._rows_per_step
         if self.config.prototypes > rows:
@@ -90,12 +112,11 @@ class DeepCluster(Method):
         self.memory_index = self.memory_index.new_zeros(rows)
         self.assignments = self.assignments.new_full((self.config.prototype_heads, length.pictures), ABSENT)
 
-    def begin_epoch(self, epoch: int, passes: Passes) -> Mapping[str, float]:
-        """Cluster the memory (filled by a pass of its own before the first epoch); centroids become prototypes."""
-        if epoch == 0:
-            self._fill(passes)
+    def begin_round(self, moment: Moment, passes: Passes) -> Mapping[str, float]:
+        """Cluster the memory, filled by a pass of its own at first or always (``refill``); centroids are prototypes."""
+        if moment.step == 0 or self.config.refill:
+            self._fill(moment.epoch, passes)
         before = self.assignments.clone()
-        self._row = 0
         figures: dict[str, float] = {}
         for number, prototypes in enumerate(self.head.prototypes):
             bank = self.memory[number % self.config.banks]
@@ -107,8 +128,8 @@ class DeepCluster(Method):
             self.assignments[number] = ABSENT
             self.assignments[number, gather.concatenate(self.memory_index)] = gather.concatenate(labels)
             figures |= agreement.sizes(self.assignments[number], self.config.prototypes, f"head{number}_")
-        if epoch > 0:
-            figures["nmi_with_epoch_before"] = agreement.nmi(before[0], self.assignments[0])
+        if moment.step > 0:
+            figures["nmi_with_round_before"] = agreement.nmi(before[0], self.assignments[0])
         if passes.labels is not None:
             figures["nmi_with_labels"] = agreement.nmi(passes.labels, self.assignments[0])
         return figures
@@ -120,7 +141,8 @@ class DeepCluster(Method):
     def forward(self, crops: Sequence[Tensor], numbers: Tensor) -> Outcome:
         """Every crop is to find the cluster of its picture; the global crops' embeddings go to the memory."""
         embeddings = self.head.project(backbones.multi_crop(self.backbone, crops))
-        self._remember(embeddings.detach().float(), numbers)
+        if not self.config.refill:
+            self._remember(embeddings.detach().float(), numbers)
         scores = [prototypes(embeddings).float() for prototypes in self.head.prototypes]
         losses = [
             F.cross_entropy(score / self.config.temperature, labels[numbers].repeat(len(crops)), ignore_index=ABSENT)
@@ -143,14 +165,19 @@ class DeepCluster(Method):
         """Start from a backbone that has already learned."""
         self.backbone.load_state_dict(backbone)
 
-    def _fill(self, passes: Passes) -> None:
-        """One pass without gradient, in training mode (batch statistics), in the order of the epoch to come."""
-        order = passes.order(0)
+    def _fill(self, epoch: int, passes: Passes) -> None:
+        """One pass without gradient, in training mode (batch statistics), over the pictures of the epoch to come."""
+        order = passes.order(epoch)
+        self._row = 0
         with torch.no_grad():
             for number, batch in enumerate(np.split(order, len(order) // passes.batch)):
-                crops = passes.crops(batch, seed=number)[: self.config.banks]
-                embeddings = self.head.project(backbones.multi_crop(self.backbone, crops)).float()
-                self._remember(embeddings, torch.from_numpy(batch).to(self.memory.device))
+                banks = self.config.banks
+                crops = [passes.plain(batch)] if self.config.refill else passes.crops(batch, seed=number)[:banks]
+                with passes.autocast():
+                    embeddings = self.head.project(backbones.multi_crop(self.backbone, crops)).float()
+                self._remember(
+                    embeddings.repeat(banks // len(crops), 1), torch.from_numpy(batch).to(self.memory.device)
+                )
 
     def _remember(self, embeddings: Tensor, numbers: Tensor) -> None:
         rows = slice(self._row, self._row + len(numbers))

@@ -14,7 +14,7 @@ from copysight.errors import TooFewPictures, TrainingDiverged
 from training import agreement, backbones, gather, pseudo_labels
 from training.augment import Recipe
 from training.knobs import knob
-from training.method import Ints, Length, Method, Outcome, Passes
+from training.method import Ints, Length, Method, Moment, Outcome, Passes
 from training.schedules import Schedules
 
 
@@ -61,7 +61,7 @@ class DeepClusterV1(Method):
             )
         self.labels = self.labels.new_full((length.pictures,), -1)
 
-    def begin_epoch(self, epoch: int, passes: Passes) -> Mapping[str, float]:
+    def begin_round(self, moment: Moment, passes: Passes) -> Mapping[str, float]:
         """Features of all pictures, PCA, k-means, new labels, new classifier."""
         before = self.labels.clone()
         seed = int(torch.randint(2**31, (1,)))
@@ -75,8 +75,8 @@ class DeepClusterV1(Method):
         nn.init.normal_(self.top.weight, std=0.01)
         nn.init.zeros_(self.top.bias)
         figures = agreement.sizes(self.labels, self.config.clusters)
-        if epoch > 0:
-            figures["nmi_with_epoch_before"] = agreement.nmi(before, self.labels)
+        if moment.step > 0:
+            figures["nmi_with_round_before"] = agreement.nmi(before, self.labels)
         if passes.labels is not None:
             figures["nmi_with_labels"] = agreement.nmi(passes.labels, self.labels)
         return figures
@@ -104,10 +104,11 @@ class DeepClusterV1(Method):
         """Of every picture, in eval mode and unaugmented: (N, D)."""
         self.backbone.eval()
         numbers = np.arange(passes.pictures)
-        parts = [
-            self.backbone(passes.plain(numbers[start : start + passes.batch])).float().cpu()
-            for start in range(0, len(numbers), passes.batch)
-        ]
+        with passes.autocast():
+            parts = [
+                self.backbone(passes.plain(numbers[start : start + passes.batch])).float().cpu()
+                for start in range(0, len(numbers), passes.batch)
+            ]
         self.backbone.train()
         features: npt.NDArray[np.float32] = torch.cat(parts).numpy()
         if not np.isfinite(features).all():
