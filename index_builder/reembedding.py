@@ -61,7 +61,7 @@ def reembed(index: Index, wanted: Wanted, progress: Progress, hear: Hear | None 
         if not wanted.allow_missing:
             _check(bundle, _without_original(index, bundle))
         # Noted before it is installed: what is coming, no publisher clears away.
-        variant = index.catalog.prepare(bundle.id, bundle.usual_variant)
+        variant = index.catalog.models.prepare(bundle.id, bundle.usual_variant)
         bundle = index.install(bundle.path)
         embedder = Embedder(bundle, Runtime(variant=variant, provider=wanted.provider))
         originals = Originals(index.blobs, embedder, wanted.threads)

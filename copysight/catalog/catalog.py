@@ -1,7 +1,7 @@
 """The catalog: items, their metadata and vectors, tombstones, jobs. All else is derived from it."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,18 +10,17 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from copysight import durable
-from copysight.catalog import additions, fields, filters, limits, placed, schema
+from copysight.catalog import additions, fields, filters, limits, placed, schema, sequence
 from copysight.catalog.additions import chunks, item_of
 from copysight.catalog.database import Database
 from copysight.catalog.fields import Fields
 from copysight.catalog.jobs import Jobs
+from copysight.catalog.models import Models, check_live
 from copysight.catalog.names import ClusterNames
 from copysight.catalog.records import Added, Changes, Item, NewItem, Vectors
 from copysight.catalog.schema import items, orphans, state, tombstones, vectors
-from copysight.errors import BundleMismatch, IndexCorrupt, IndexNotFound, InvalidArgument, ItemNotFound, KeyConflict
+from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument, ItemNotFound, KeyConflict
 
-Supply = Callable[[Sequence[Item]], Mapping[str, npt.NDArray[np.float32]]]
-"""Makes vectors ``(D,)`` by sha256 for items that lack one, as far as it can."""
 POLICIES = ("keep", "reference", "discard")
 
 
@@ -37,6 +36,7 @@ class Catalog:
         self.jobs = Jobs(self._database)
         self.fields = Fields(self._database)
         self.names = ClusterNames(self._database)
+        self.models = Models(self._database)
 
     @classmethod
     def create(cls, path: Path, model: str, variant: str = "fp32", policy: str = "keep") -> Self:
@@ -92,21 +92,23 @@ class Catalog:
         for item in new:
             limits.check(item)
         with self._database.write() as connection:
-            self._check_live(connection, model)
-            return additions.add(connection, new, placed.model_id(connection, model), _next(connection), replace)
+            check_live(connection, model)
+            return additions.add(
+                connection, new, placed.model_id(connection, model), sequence.advance(connection), replace
+            )
 
     def add_vectors(self, model: str, new: Mapping[str, npt.NDArray[np.float32]]) -> None:
         """Store vectors ``(D,)`` by sha256 for a model that need not be live: re-embedding goes this way."""
         with self._database.write() as connection:
             shown = {sha for part in chunks(list(new)) for sha in _shown(connection, part)}
             given = {sha256: vector for sha256, vector in new.items() if sha256 in shown}
-            additions.put_vectors(connection, given, placed.model_id(connection, model), _next(connection))
+            additions.put_vectors(connection, given, placed.model_id(connection, model), sequence.advance(connection))
 
     def set_metadata(self, id: int, metadata: Mapping[str, Any]) -> Item:  # noqa: A002 - the API's word
         """Replace an item's metadata. Raises ``ItemNotFound`` or ``InvalidArgument``."""
         limits.check_metadata(metadata)
         with self._database.write() as connection:
-            changed = {"metadata": dict(metadata), "changed": _next(connection)}
+            changed = {"metadata": dict(metadata), "changed": sequence.advance(connection)}
             connection.execute(items.update().where(items.c.id == id).values(**changed))
             item = _get(connection, id)
             additions.put_values(connection, [item])
@@ -118,8 +120,8 @@ class Catalog:
         Their files are removed by ``Index.delete``, which calls this.
         """
         with self._database.write() as connection:
-            sequence = _next(connection)
-            return sum(_delete(connection, part, sequence) for part in chunks(sorted(set(ids))))
+            now = sequence.advance(connection)
+            return sum(_delete(connection, part, now) for part in chunks(sorted(set(ids))))
 
     # Reading items
 
@@ -245,70 +247,10 @@ class Catalog:
     def stream(self, model: str, size: int = 4096) -> Iterator[Vectors | int]:
         """First the sequence, then all vectors of the model in order of id, ``size`` at a time, of one transaction."""
         with self._database.read() as connection:
-            yield int(connection.execute(_SEQUENCE).scalar_one())
+            yield sequence.current(connection)
             yield from placed.stream(connection, model, size)
 
     # What publishers need
-
-    def prepare(self, model: str, variant: str) -> str:
-        """Note that vectors of ``model`` are being made, so that `forget` keeps them until it is live.
-
-        Returns the precision to make them in: that of an earlier call for this model, if it is still coming, so that
-        work which goes on after a kill stays of one kind. The live model is never coming.
-        """
-        with self._database.write() as connection:
-            row = connection.execute(sa.select(state)).one()
-            if model == row.model:
-                connection.execute(state.update().values(coming_model=None, coming_variant=None))
-                return str(row.variant)
-            variant = row.coming_variant if row.coming_model == model else variant
-            connection.execute(state.update().values(coming_model=model, coming_variant=variant))
-            return variant
-
-    def coming(self) -> str | None:
-        """Id of the bundle that a re-embedding under way, or one that was stopped, leads to."""
-        found = self._state("coming_model")
-        return None if found is None else str(found)
-
-    def go_live(
-        self,
-        model: str,
-        variant: str,
-        swap: Callable[[], bool],
-        allow_missing: bool = False,
-        supply: Supply | None = None,
-    ) -> None:
-        """Make a model live if ``swap``, called while no other writer can write, returns true.
-
-        ``supply`` is asked for the vectors of items that lack one. Raises ``BundleMismatch`` when an item has no
-        vector of the model even then, unless ``allow_missing``, or the model is live already and leaves them out.
-        """
-        with self._database.write() as connection:
-            allow_missing |= model == connection.execute(sa.select(state.c.model)).scalar_one()
-            if supply is not None:
-                lacking = [item_of(row) for row in connection.execute(placed.without(model, 0))]
-                if given := supply(lacking) if lacking else {}:
-                    additions.put_vectors(connection, given, placed.model_id(connection, model), _next(connection))
-            left = None if allow_missing else connection.execute(placed.without(model, 0).limit(1)).first()
-            if left is not None:
-                raise BundleMismatch(
-                    f"item {left.id} ({left.key!r}) has no vector of the bundle {model[:12]}…; "
-                    "`copysight index rebuild --bundle` and `copysight index rollback` make what is missing",
-                    id=left.id,
-                )
-            if swap():
-                coming = sa.case((state.c.coming_model == model, None), else_=state.c.coming_model)
-                connection.execute(state.update().values(model=model, variant=variant, coming_model=coming))
-
-    def forget(self, horizon: int, keep: Iterable[str]) -> None:
-        """Forget tombstones up to ``horizon``, and vectors of models that are neither live, coming nor in ``keep``."""
-        with self._database.write() as connection:
-            row = connection.execute(sa.select(state)).one()
-            names = {row.model, row.coming_model or row.model, *keep}
-            kept = sa.select(schema.models.c.id).where(schema.models.c.name.in_(names))
-            connection.execute(tombstones.delete().where(tombstones.c.sequence <= horizon))
-            connection.execute(vectors.delete().where(vectors.c.model.not_in(kept)))
-            connection.execute(state.update().values(horizon=sa.func.max(state.c.horizon, horizon)))
 
     def orphans(self) -> list[str]:
         """Bytes that no item shows any more, and whose files are still to be removed."""
@@ -343,28 +285,13 @@ class Catalog:
                 for row in connection.execute(sa.select(items).where(column.in_(part), *more))
             ]
 
-    def _check_live(self, connection: sa.Connection, model: str) -> None:
-        live = connection.execute(sa.select(state.c.model)).scalar_one()
-        if live != model:
-            raise BundleMismatch(
-                f"got vectors of the bundle {model[:12]}…, the index is of {live[:12]}…; embed with the index's bundle",
-                got=model,
-                needed=live,
-            )
-
 
 _BY_ID = (
     "SELECT id, collection, key, sha256, width, height, metadata, source, changed FROM items "
     "WHERE id IN (SELECT value FROM json_each(?))"
 )
-_SEQUENCE = sa.select(state.c.sequence)
 _STATE = sa.select(state)
 _GONE = sa.select(tombstones.c.item).where(tombstones.c.sequence > sa.bindparam("since"))
-
-
-def _next(connection: sa.Connection) -> int:
-    connection.execute(state.update().values(sequence=state.c.sequence + 1))
-    return int(connection.execute(_SEQUENCE).scalar_one())
 
 
 def _get(connection: sa.Connection, id_: int) -> Item:
@@ -378,11 +305,11 @@ def _shown(connection: sa.Connection, sha256s: Sequence[str]) -> Iterable[str]:
     return connection.execute(sa.select(items.c.sha256).where(items.c.sha256.in_(sha256s))).scalars()
 
 
-def _delete(connection: sa.Connection, ids: Sequence[int], sequence: int) -> int:
+def _delete(connection: sa.Connection, ids: Sequence[int], now: int) -> int:
     found = connection.execute(sa.select(items.c.id, items.c.sha256).where(items.c.id.in_(ids))).all()
     if found:
         connection.execute(items.delete().where(items.c.id.in_([row.id for row in found])))
-        connection.execute(tombstones.insert(), [{"item": row.id, "sequence": sequence} for row in found])
+        connection.execute(tombstones.insert(), [{"item": row.id, "sequence": now} for row in found])
         additions.drop_unused(connection, {row.sha256 for row in found})
     return len(found)
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from copysight.catalog import sequence
 from copysight.catalog.database import Database
-from copysight.catalog.schema import fields, items, state, values
+from copysight.catalog.schema import fields, items, values
 from copysight.errors import InvalidArgument
 
 CHUNK = 1000
@@ -33,7 +34,7 @@ class Fields:
                 return
             connection.execute(fields.insert().values(name=name))
             _read_all(connection, name)
-            _bump(connection)
+            sequence.advance(connection)
 
     def remove(self, name: str) -> None:
         """Make a field plain metadata again. Raises ``InvalidArgument`` if it is not declared."""
@@ -41,7 +42,7 @@ class Fields:
             connection.execute(values.delete().where(values.c.field == name))
             if not connection.execute(fields.delete().where(fields.c.name == name)).rowcount:
                 raise InvalidArgument(f"{name!r} is no declared field; declared are {names(connection)}")
-            _bump(connection)
+            sequence.advance(connection)
 
 
 def names(connection: sa.Connection) -> tuple[str, ...]:
@@ -74,7 +75,3 @@ def _read_all(connection: sa.Connection, name: str) -> None:
         if found := [row for item, metadata in chunk for row in rows(item, metadata, (name,))]:
             connection.execute(values.insert(), found)
         after = chunk[-1].id
-
-
-def _bump(connection: sa.Connection) -> None:
-    connection.execute(state.update().values(sequence=state.c.sequence + 1))

@@ -73,7 +73,7 @@ def go_live(index: Index, path: Path, allow_missing: bool = False, supply: Suppl
         durable.write_file(index.layout.current, f"{path.name}\n".encode())
         return True
 
-    index.catalog.go_live(made.bundle, made.variant, swap, allow_missing, supply)
+    index.catalog.models.go_live(made.bundle, made.variant, swap, allow_missing, supply)
 
 
 def prune_locked(index: Index, keep: int) -> list[str]:
@@ -102,8 +102,8 @@ def clean(index: Index) -> None:
 def _forget(index: Index, names: Iterable[str]) -> None:
     made = [described for name in names if (described := _described(index.layout, name)) is not None]
     needed = {described.bundle for described in made}
-    index.catalog.forget(horizon=min((described.sequence for described in made), default=0), keep=needed)
-    needed |= {index.catalog.model(), index.catalog.coming() or ""}
+    index.catalog.models.forget(horizon=min((described.sequence for described in made), default=0), keep=needed)
+    needed |= {index.catalog.model(), index.catalog.models.coming() or ""}
     for path in index.layout.bundles.glob("[!.]*"):
         if path.name not in needed:
             _let_go(path)

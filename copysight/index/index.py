@@ -214,7 +214,7 @@ class Index:
             sequence=now.sequence,
             fault=self._fault,
             bytes=sum(file.stat().st_size for file in files),
-            coming=self.catalog.coming(),
+            coming=self.catalog.models.coming(),
         )
 
     def _refreshed(self) -> Snapshot:
@@ -294,7 +294,7 @@ class Index:
         made = generation.manifest
         try:
             swapped = lambda: self.layout.live() == generation.name  # noqa: E731 - by the time that it is our turn
-            self.catalog.go_live(made.bundle, made.variant, swapped, allow_missing=False)
+            self.catalog.models.go_live(made.bundle, made.variant, swapped, allow_missing=False)
         except BundleMismatch as error:
             raise IndexCorrupt(
                 f"{generation.path} was about to go live when its publisher was stopped, and {error.message}",

@@ -137,12 +137,12 @@ def test_vectors_of_a_second_model_are_stored_beside_and_counted_as_changes_of_i
     assert len(catalog.changes(before, A).placed.ids) == 0
     assert catalog.changes(before, B).placed.vectors.shape == (2, 8)
     with pytest.raises(BundleMismatch, match="'1'"):
-        catalog.go_live(B, "fp32", lambda: True, allow_missing=False)
+        catalog.models.go_live(B, "fp32", lambda: True, allow_missing=False)
     assert catalog.model() == A
     catalog.add_vectors(B, {sha(1): unit(101, 8)})
-    catalog.go_live(B, "fp32", lambda: True, allow_missing=False)
+    catalog.models.go_live(B, "fp32", lambda: True, allow_missing=False)
     assert catalog.model() == B
-    catalog.forget(0, keep=())
+    catalog.models.forget(0, keep=())
     assert len(catalog.missing(A)) == 3
 
 

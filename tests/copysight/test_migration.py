@@ -38,7 +38,7 @@ def test_everything_is_there_after_the_migration(older: Path, unit: Callable, it
         assert sorted(match.id for match in red) == [2, 4, 6, 8, 10]
         assert [job.kind for job in index.catalog.jobs.list()] == ["rebuild"]
         assert index.catalog.names.all() == {0: "beaches"}
-        assert index.catalog.coming() is None
+        assert index.catalog.models.coming() is None
         (added,) = index.catalog.add([item("new", 50)], model=index.bundle.id)
         assert added.item.id == 13  # 12 was deleted, and is never used again
         assert publish(index).name == "000002"

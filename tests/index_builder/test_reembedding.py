@@ -69,7 +69,7 @@ def test_all_vectors_are_made_anew_and_the_ids_stay(indexed, other_bundle, tiny_
         assert stages[0] == ("embed", 0, 6)
         assert ("embed", 6, 6) in stages
         assert stages[-1] == ("publish", 1, 1)
-        assert index.catalog.coming() is None
+        assert index.catalog.models.coming() is None
         assert {item.key: item.id for item in index.catalog.page()} == before
     check(indexed, other_bundle)
 
@@ -163,7 +163,7 @@ def test_reference_reads_the_source_if_it_is_unchanged(folder, tiny_bundle, othe
 def test_a_rebuild_meanwhile_does_not_forget_what_was_embedded(indexed, other_bundle, folder, drawn, jpeg):
     """Publishing forgets vectors of models that nobody needs; those that are coming are needed."""
     with Index.open(indexed) as index:
-        index.catalog.prepare(other_bundle.id, "fp32")
+        index.catalog.models.prepare(other_bundle.id, "fp32")
         index.install(other_bundle.path)
         item = index.catalog.get(2)
         index.catalog.add_vectors(other_bundle.id, {item.sha256: np.eye(24, dtype=np.float32)[0]})
@@ -171,7 +171,7 @@ def test_a_rebuild_meanwhile_does_not_forget_what_was_embedded(indexed, other_bu
         prune(index, keep=1)
         assert index.catalog.missing_count(other_bundle.id) == 5
         reembed(index, Wanted(str(index.layout.bundles / index.bundle.id)), QUIET)  # back to the live one: given up
-        assert index.catalog.coming() is None
+        assert index.catalog.models.coming() is None
         prune(index, keep=1)
         assert index.catalog.missing_count(other_bundle.id) == 6
 
@@ -255,7 +255,7 @@ def test_killed_it_goes_on_where_it_was(tiny_bundle, other_bundle, drawn, jpeg, 
         left = opened.catalog.missing_count(other_bundle.id)
         assert 0 < left < 600
         assert opened.snapshot().bundle.id == tiny_bundle.id
-        assert opened.catalog.coming() == other_bundle.id
+        assert opened.catalog.models.coming() == other_bundle.id
         job = opened.catalog.jobs.create("reembed").id
         second = start(index, other_bundle, "--job", job)
         out, errors = second.communicate(timeout=120)

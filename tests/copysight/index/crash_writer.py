@@ -72,7 +72,7 @@ def save(index: Index, command: dict[str, Any]) -> None:
 def switch(index: Index, command: dict[str, Any]) -> None:
     """Go over to another bundle of 8 numbers, while somebody adds at the last moment."""
     second = bundles.load(command["bundle"])
-    index.catalog.prepare(second.id, "fp32")
+    index.catalog.models.prepare(second.id, "fp32")
     index.install(second.path)
 
     def supply(lacking: Sequence[Item]) -> dict[str, np.ndarray]:

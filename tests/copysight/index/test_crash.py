@@ -198,7 +198,7 @@ def test_another_bundle(
         with Index.open(directory) as index:
             lives.add(index.bundle.id)
             assert index.bundle.id == second.id or not acknowledged
-            assert index.bundle.id != second.id or index.catalog.coming() is None
+            assert index.bundle.id != second.id or index.catalog.models.coming() is None
     assert lives - {second.id}
     assert second.id in lives or within[1] != "end"
 

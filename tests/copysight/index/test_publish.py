@@ -229,7 +229,7 @@ class TestAnotherBundle:
         add(index, *range(5))
         publish(index)
         first, third = index.bundle, make_bundle(tmp_path / "third", "third", 8)
-        index.catalog.prepare(second.id, "fp32")
+        index.catalog.models.prepare(second.id, "fp32")
         for bundle in (second, third):
             index.install(bundle.path)
         (index.layout.bundles / ".stopped.tmp").mkdir()
@@ -262,6 +262,6 @@ class TestAnotherBundle:
         index.install(second.path)
         self.embed(index, second, unit)
         publish(index, model=second.id)
-        index.catalog.go_live(first, "fp32", lambda: True)  # what the catalog says if the commit did not come
+        index.catalog.models.go_live(first, "fp32", lambda: True)  # what the catalog says if the commit did not come
         with Index.open(index.directory) as again:
             assert again.bundle.id == second.id == again.catalog.model()

@@ -1,0 +1,18 @@
+"""The change sequence: whoever remembers it sees by one cheap query whether anything has changed."""
+
+import sqlalchemy as sa
+
+from copysight.catalog.schema import state
+
+_CURRENT = sa.select(state.c.sequence)
+
+
+def current(connection: sa.Connection) -> int:
+    """The number of the last change of items, vectors or fields."""
+    return int(connection.execute(_CURRENT).scalar_one())
+
+
+def advance(connection: sa.Connection) -> int:
+    """The number of the change that this transaction makes."""
+    connection.execute(state.update().values(sequence=state.c.sequence + 1))
+    return current(connection)
