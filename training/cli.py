@@ -1,7 +1,7 @@
 """Commands of this room: ``train`` and its methods."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from training.methods.deepcluster_v1 import DeepClusterV1, DeepClusterV1Config
 from training.methods.dino import Dino, DinoConfig
 from training.methods.swav import Swav, SwavConfig
 from training.plan import Plan
+from training.small import SMALL
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], click.Command]
@@ -77,9 +78,29 @@ def method(config: type, crops: int, global_scale: tuple[float, float], local_sc
 
         for option in reversed(FILES):
             wrapped = option(wrapped)
+        if command.__name__ in SMALL:
+            wrapped = _small(SMALL[command.__name__])(wrapped)
         return train.command()(wrapped)
 
     return decorate
+
+
+def _small(settings: Mapping[str, object]) -> Callable[[Command], Command]:
+    """The option that puts ``settings`` in the place of the defaults."""
+
+    def chosen(context: click.Context, _: click.Parameter, small: bool) -> None:
+        if small:
+            context.default_map = {**settings}
+
+    return click.option(
+        "--small",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=chosen,
+        help="Other defaults: a small ResNet, few prototypes and small crops, for some ten thousand pictures and one "
+        "machine. Options given beside it win. Ours; what they are and learned: docs/methods.md.",
+    )
 
 
 @method(DinoConfig, 8, (0.4, 1.0), (0.05, 0.4))

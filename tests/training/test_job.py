@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from cli.main import main
 from copysight.errors import CheckpointMismatch, InvalidArgument
 from tests.conftest import drawn_picture
-from training import checkpoint, journal, probe, trained
+from training import checkpoint, cli, journal, probe, small, trained
 from training.backbones import build
 from training.methods.deepcluster import DeepClusterConfig
 from training.methods.deepcluster_v1 import DeepClusterV1Config
@@ -157,6 +157,20 @@ def test_a_warm_start_takes_a_bundle_with_weights_and_a_released_file(photos: Pa
     (tmp_path / "with" / "weights.safetensors").unlink()
     with pytest.raises(CheckpointMismatch, match="export it again with --weights timm"):
         trained.backbone(tmp_path / "with")
+
+
+@pytest.mark.parametrize("method", ["dino", "swav", "deepcluster"])
+def test_small_puts_other_defaults_and_what_is_given_wins(method: str) -> None:
+    command = cli.train.commands[method]
+    with command.make_context(method, [str(Path(__file__).parent), "--out=x", "--small", "--epochs=3"]) as context:
+        given = context.params
+    assert given["epochs"] == 3
+    for name, value in small.SMALL[method].items():
+        assert given[name] == (3 if name == "epochs" else value), name
+    with command.make_context(method, [str(Path(__file__).parent), "--out=x"]) as context:
+        assert context.params["batch"] == Plan().batch
+        assert context.params["image_size"] == 224
+    assert "--small" not in CliRunner().invoke(main, ["train", "deepcluster-v1", "--help"]).output
 
 
 def test_clusters_are_compared_with_the_folders_if_they_are_classes(photos: Path, tmp_path: Path) -> None:
