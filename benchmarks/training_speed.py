@@ -1,6 +1,6 @@
 """The same DINO step three ways, in turns: through our loop, through lightly, and bare on random tensors.
 
-    [COPYSIGHT_DATA=folder] python -m benchmarks.training_speed [--rounds 3] [--steps 6] [--device cpu]
+    [COPYSIGHT_DATA=folder] python -m benchmarks.training_speed [--rounds 3] [--steps 6] [--device cpu] [--augmentation]
 
 Same network, crops, batch and precision; images/s of each in fp32 and bf16, the time of each stage of our step, and
 augmentation alone on one core (decoded picture to all views). Pictures, of the folder or drawn, are brought to a
@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="loader processes of lightly")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--augmentation", action="store_true", help="augmentation alone, no steps")
     options = parser.parse_args()
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / "pictures"
@@ -60,6 +61,8 @@ def main() -> None:
         recipe = augment.dino_recipe(options.global_size, options.local_size, options.local_crops)
         torch.set_num_threads(1)
         augmentation(pack, folder, recipe, options.rounds)
+        if options.augmentation:
+            return
         torch.set_num_threads(options.threads)
         print(f"{options.backbone}, batch {options.batch}, {options.threads} threads, {options.device}")
         for precision in options.precision:
