@@ -18,6 +18,7 @@ HOMES = {
     "torch": ("training", "evaluation", "benchmarks"),
     "torchvision": ("training", "evaluation", "benchmarks"),
     "timm": ("training", "evaluation", "benchmarks"),
+    "numba": ("training/finishing",),
     "onnxruntime": ("copysight/embedder", "training/quantization", "benchmarks"),
     "faiss": ("copysight/index", "copysight/knn", "copysight/clustering", "benchmarks"),
     "sqlalchemy": ("copysight/catalog", "benchmarks"),
@@ -170,7 +171,7 @@ def test_locks_hold_exact_versions_with_hashes(name):
 def test_the_serving_lock_holds_nothing_heavy():
     for name in ("cpu", "gpu"):
         text = (ROOT / "requirements" / f"{name}.txt").read_text()
-        for heavy in ("torch", "timm", "scikit-image", "scikit-learn", "matplotlib", "pytest"):
+        for heavy in ("torch", "timm", "numba", "scikit-image", "scikit-learn", "matplotlib", "pytest"):
             assert not re.search(rf"^{heavy}==", text, re.MULTILINE), f"requirements/{name}.txt holds {heavy}"
 
 
