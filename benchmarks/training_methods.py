@@ -106,6 +106,8 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
         for curve in curves:
             panel.plot(curve.seen[key], curve.top1[key], marker="o", markersize=3, label=curve.name)
         panel.set(title=key, xlabel="pictures seen", ylabel="k-NN top-1")
+        panel.xaxis.set_major_formatter("{x:,.0f}")
+        panel.locator_params(axis="x", nbins=5)
         panel.grid(alpha=0.3)
     panels[0].legend(fontsize=8)
     figure.savefig(path, dpi=110)
