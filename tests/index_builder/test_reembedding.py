@@ -90,13 +90,13 @@ def test_what_is_added_and_deleted_meanwhile(indexed, other_bundle, folder, draw
             assert len(other.snapshot().search(np.ones((1, 32)), 50)[0]) == len(keys)
 
     with Index.open(indexed) as index:
-        swap = index.catalog.go_live
+        swap = index.catalog.models.go_live
 
         def late(*arguments, **options):
             meanwhile()  # after the last look at what is missing: `go_live` itself must see it
             return swap(*arguments, **options)
 
-        monkeypatch.setattr(index.catalog, "go_live", late)
+        monkeypatch.setattr(index.catalog.models, "go_live", late)
 
         def hear(stage, done, total):
             if (stage, done) in {("embed", 0), ("clusters", 0)}:

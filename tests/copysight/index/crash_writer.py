@@ -82,8 +82,8 @@ def switch(index: Index, command: dict[str, Any]) -> None:
         index.catalog.add(items(1000, 1), model=index.catalog.model())
         go_live(*given)
 
-    go_live = index.catalog.go_live
-    index.catalog.go_live = one_more  # type: ignore[method-assign] - after the last look at what is missing
+    go_live = index.catalog.models.go_live
+    index.catalog.models.go_live = one_more  # type: ignore[method-assign] - after the last look at what is missing
     publish(index, model=second.id, supply=supply, keep=2)
     say({"ack": "all"})
 
