@@ -66,7 +66,11 @@ def method(config: type, crops: int, global_scale: tuple[float, float], local_sc
         @area("--global-scale", default=global_scale, help="Area of global crops, as a share of the picture.")
         @area("--local-scale", default=local_scale, help="Area of local crops, as a share of the picture.")
         @click.option(
-            "--colours", default=1.0, show_default=True, help="Colour jitter, as a share of the method's. Ours."
+            "--colours",
+            type=click.FloatRange(min=0),
+            default=1.0,
+            show_default=True,
+            help="Colour jitter, as a share of the method's. Ours.",
         )
         @functools.wraps(command)
         def wrapped(**given: Any) -> None:

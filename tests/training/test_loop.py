@@ -202,6 +202,8 @@ def test_what_cannot_work_is_said_before_the_first_step(new_run: New) -> None:
         new_run("deepcluster", settings={"prototypes": 25})
     with pytest.raises(TooFewPictures, match="--clusters 29"):
         new_run("deepcluster-v1", settings={"clusters": 29})
+    with pytest.raises(InvalidArgument, match="got --rounds 0"):
+        new_run("deepcluster", settings={"rounds": 0})
     with pytest.raises(InvalidArgument, match="--rounds 2 needs --refill"):
         new_run("deepcluster", settings={"rounds": 2})
     with pytest.raises(InvalidArgument, match="multiple of 3"):

@@ -97,8 +97,10 @@ class DeepCluster(Method):
     def start(self, length: Length) -> None:
         """Size the memory: what one process sees in an epoch. Raises ``TooFewPictures`` if K is more than that.
 
-        Raises ``InvalidArgument`` for several rounds without ``refill``: crops are remembered once an epoch.
+        Raises ``InvalidArgument`` for no round, and for several without ``refill``: crops are remembered once an epoch.
         """
+        if self.config.rounds < 1:
+            raise InvalidArgument(f"got --rounds {self.config.rounds}; an epoch needs at least 1")
         if self.config.rounds > 1 and not self.config.refill:
             raise InvalidArgument(f"--rounds {self.config.rounds} needs --refill: crops are remembered once an epoch")
         self._rows_per_step = length.batch // gather.world_size()
@@ -167,17 +169,15 @@ class DeepCluster(Method):
 
     def _fill(self, epoch: int, passes: Passes) -> None:
         """One pass without gradient, in training mode (batch statistics), over the pictures of the epoch to come."""
-        order = passes.order(epoch)
+        order, banks = passes.order(epoch), self.config.banks
         self._row = 0
         with torch.no_grad():
             for number, batch in enumerate(np.split(order, len(order) // passes.batch)):
-                banks = self.config.banks
                 crops = [passes.plain(batch)] if self.config.refill else passes.crops(batch, seed=number)[:banks]
                 with passes.autocast():
                     embeddings = self.head.project(backbones.multi_crop(self.backbone, crops)).float()
-                self._remember(
-                    embeddings.repeat(banks // len(crops), 1), torch.from_numpy(batch).to(self.memory.device)
-                )
+                numbers = torch.from_numpy(batch).to(self.memory.device)
+                self._remember(embeddings.repeat(banks // len(crops), 1), numbers)
 
     def _remember(self, embeddings: Tensor, numbers: Tensor) -> None:
         rows = slice(self._row, self._row + len(numbers))
