@@ -20,14 +20,14 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from copysight import bundle as bundles
-from copysight.attention import mass_masks
-from copysight.embedder import Embedder
-from copysight.preprocess import Preprocess, seen, to_batch
-from evaluation import davis
-from evaluation.region import region
-from training import networks
-from training.export import Network
+from copysight.model import bundle as bundles
+from copysight.model.attention_maps import mass_masks
+from copysight.model.embedder import Embedder
+from copysight.pictures.preprocess import Preprocess, seen, to_batch
+from evaluation.figures.region import region
+from evaluation.video import davis
+from training.export import exportable
+from training.export.export import Network
 
 Mask = npt.NDArray[np.bool_]
 STEP, MASS = 10, 0.6
@@ -70,13 +70,13 @@ def by_source(source: str) -> Looker:
         embedder = Embedder(bundles.load(path))
         preprocess = embedder.bundle.graphs[embedder.bundle.graph_of("attention")].preprocess
         return Looker(lambda picture: embedder.attend([picture])[0], preprocess)
-    return by_torch(networks.load(path, int(pixels) if pixels else None))
+    return by_torch(exportable.load(path, int(pixels) if pixels else None))
 
 
 def untrained(size: int, seed: int) -> Looker:
     """ViT-Ti/16 with random weights."""
     torch.manual_seed(seed)
-    return by_torch(networks.load("timm:vit_tiny_patch16_224", size=size, random=True))
+    return by_torch(exportable.load("timm:vit_tiny_patch16_224", size=size, random=True))
 
 
 def by_torch(network: Network) -> Looker:

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from evaluation.clusters import clusters
+from evaluation.labels.clusters import clusters
 
 NAMES = (
     *("astronaut", "brick", "camera", "chelsea", "coffee", "coins"),

@@ -24,10 +24,10 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from copysight.looks import EFFORTS
-from evaluation.copy import copy
-from training import networks
-from training.export import export
+from copysight.scoring.query_views import EFFORTS
+from evaluation.copies.copy import copy
+from training.export import exportable
+from training.export.export import export
 
 WAYS: dict[str, tuple[str, ...]] = {f"int8 {effort}": ("--variant", "int8", "--effort", effort) for effort in EFFORTS}
 WAYS["fp32 low"] = ("--effort", "low")
@@ -62,7 +62,7 @@ def baselines(scratch: Path, photos: str) -> Iterator[tuple[str, tuple[str, ...]
     around = ("--background", photos)
     yield "default:patches", around
     untrained = scratch / "ViT-Ti-untrained"
-    export([networks.load("timm:vit_tiny_patch16_224", size=224, random=True)], untrained)
+    export([exportable.load("timm:vit_tiny_patch16_224", size=224, random=True)], untrained)
     yield str(untrained), around
     yield "colours", around
     yield "colours", (*around, "--whitening", photos, "--centred", "--dimensions", DIMENSIONS)

@@ -21,11 +21,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from benchmarks.service_throughput import pictures, processor
-from copysight import bundle as bundles
-from copysight import images
-from copysight.bundle import Bundle
-from copysight.embedder import Embedder
-from copysight.preprocess import RESAMPLING, Preprocess, seen, to_tensor
+from copysight.model import bundle as bundles
+from copysight.model.bundle import Bundle
+from copysight.model.embedder import Embedder
+from copysight.pictures.decode import decode
+from copysight.pictures.preprocess import RESAMPLING, Preprocess, seen, to_tensor
 
 Float = npt.NDArray[np.float32]
 SIZES = {"12 MP": (4000, 3000), "1 MP": (1152, 864), "500 px": (500, 375)}
@@ -48,7 +48,7 @@ def main() -> None:
 
 def grown(data: bytes, size: tuple[int, int], seed: int) -> bytes:
     """The picture as a JPEG of ``size``, with grain."""
-    large = images.decode(data).pixels.resize(size, Image.Resampling.LANCZOS)
+    large = decode(data).pixels.resize(size, Image.Resampling.LANCZOS)
     grain = np.random.default_rng(seed).integers(-3, 4, (size[1], size[0], 1))
     out = BytesIO()
     Image.fromarray((np.asarray(large) + grain).clip(0, 255).astype(np.uint8)).save(out, "JPEG", quality=QUALITY)
@@ -60,11 +60,11 @@ def ways(bundle: Bundle) -> dict[str, Callable[[bytes], Float]]:
     preprocess = bundle.graphs[bundle.embedding.graph].preprocess
 
     def ours(data: bytes) -> Float:
-        return to_tensor(images.decode(data, at_least=bundle.at_least).pixels, preprocess)
+        return to_tensor(decode(data, at_least=bundle.at_least).pixels, preprocess)
 
     found: dict[str, Callable[[bytes], Float]] = {
         "plain Pillow": lambda data: plain(data, preprocess),
-        "ours, every pixel": lambda data: to_tensor(images.decode(data).pixels, preprocess),
+        "ours, every pixel": lambda data: to_tensor(decode(data).pixels, preprocess),
         "ours": ours,
     }
     if importlib.util.find_spec("simplejpeg"):

@@ -25,11 +25,11 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.load import processor_seconds
-from copysight import processors
 from copysight.errors import PictureError, UnsupportedFormat
-from copysight.images import Limits
-from service.decoding import Processes
-from service.errors import DecoderCrashed, DecoderOutOfMemory, DecoderTooSlow
+from copysight.pictures.decode import Limits
+from copysight.system import processors
+from service.http.problems import DecoderCrashed, DecoderOutOfMemory, DecoderTooSlow
+from service.intake.decoding import Processes
 
 MEMORY = 512 * 2**20
 SECONDS = 10.0

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from skimage import data
 
-from copysight import edits
+from copysight.pictures import edits
 
 SIDE, COLUMNS, LABEL = 150, 7, 16
 

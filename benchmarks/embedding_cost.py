@@ -18,13 +18,13 @@ from statistics import mean, median
 import numpy as np
 from PIL import Image
 
-from copysight import bundle as bundles
-from copysight.embedder import Embedder, Runtime
-from copysight.images import decode
-from copysight.looks import EFFORTS, Effort, looks
-from copysight.scan import scan
-from training import networks
-from training.export import export
+from copysight.model import bundle as bundles
+from copysight.model.embedder import Embedder, Runtime
+from copysight.pictures.decode import decode
+from copysight.pictures.scan import scan
+from copysight.scoring.query_views import EFFORTS, Effort, looks
+from training.export import exportable
+from training.export.export import export
 
 ROUNDS, REPEATS, PICTURES = 7, 10, 100
 
@@ -32,7 +32,7 @@ ROUNDS, REPEATS, PICTURES = 7, 10, 100
 def main() -> None:
     """Print milliseconds of processor time, and the ratio to the ViT."""
     with tempfile.TemporaryDirectory() as scratch:
-        vit = export([networks.load("timm:vit_tiny_patch16_224", size=224, random=True)], Path(scratch) / "vit")
+        vit = export([exportable.load("timm:vit_tiny_patch16_224", size=224, random=True)], Path(scratch) / "vit")
         embedders = {"ViT-Ti/16 224 px fp32": Embedder(vit)}
         for source in sys.argv[1:] or ["default"]:
             bundle = bundles.load(source)

@@ -20,15 +20,15 @@ from io import StringIO
 from pathlib import Path
 from statistics import median
 
-from copysight import bundle as bundles
-from copysight import images
-from copysight.bundle import Bundle
-from copysight.embedder import Embedder, Runtime
-from copysight.scan import Entry, scan
+from copysight.model import bundle as bundles
+from copysight.model.bundle import Bundle
+from copysight.model.embedder import Embedder, Runtime
+from copysight.pictures.decode import decode
+from copysight.pictures.scan import Entry, scan
 from index_builder.build import build
-from index_builder.embedding import cores
-from index_builder.plan import Plan
 from index_builder.progress import Progress
+from index_builder.stages.embedding import cores
+from index_builder.stages.plan import Plan
 
 
 def main() -> None:
@@ -94,7 +94,7 @@ def bare_loop(entries: list[Entry], bundle: Bundle) -> Seconds:
     embedder = Embedder(bundle, Runtime(variant=bundle.usual_variant))
 
     def one(entry: Entry) -> None:
-        picture = images.decode(entry.file.read_bytes(), at_least=bundle.at_least)
+        picture = decode(entry.file.read_bytes(), at_least=bundle.at_least)
         embedder.run([embedder.prepare(picture.pixels)])
 
     with ThreadPoolExecutor(cores()) as pool:

@@ -24,9 +24,10 @@ import faiss
 import numpy as np
 
 from benchmarks.mixture import Floats, Mixture, mixture
-from copysight import bundle as bundles
 from copysight.catalog import NewItem
-from copysight.index import Index, exact, publish
+from copysight.index import Index, publish
+from copysight.index.live import exact_search
+from copysight.model import bundle as bundles
 
 CHUNK = 1000
 EXACT = 300  # queries compared with exact search
@@ -128,9 +129,13 @@ def built(index: Index) -> None:
 
 def searched(index: Index, data: Mixture) -> None:
     """Planted duplicates and unseen members."""
-    best = list(exact.nearest(data.others[:EXACT], data.vectors, K))
-    scores = [np.sort(exact.score(q, data.vectors[rows]))[::-1] for q, rows in zip(data.others, best, strict=False)]
-    cosines = [exact.score(q, data.vectors[[row]])[0] for q, row in zip(data.duplicates, data.originals, strict=True)]
+    best = list(exact_search.nearest(data.others[:EXACT], data.vectors, K))
+    scores = [
+        np.sort(exact_search.score(q, data.vectors[rows]))[::-1] for q, rows in zip(data.others, best, strict=False)
+    ]
+    cosines = [
+        exact_search.score(q, data.vectors[[row]])[0] for q, row in zip(data.duplicates, data.originals, strict=True)
+    ]
     first, tenth = (np.mean([score[rank] for score in scores]) for rank in (0, K - 1))
     print(f"cosine of duplicates {np.mean(cosines):.3f}; of others to their 1st {first:.3f}, to their 10th {tenth:.3f}")
     ones = timed(data.duplicates, lambda query: index.snapshot().search(query, K))
@@ -153,7 +158,7 @@ def filtered(index: Index, data: Mixture) -> None:
     right = []
     for part, (query, found) in enumerate(zip(queries, results.answers, strict=True)):
         rows = np.flatnonzero(kept == part)
-        truth = rows[np.argsort(-exact.score(query, data.vectors[rows]), kind="stable")[:K]] + 1
+        truth = rows[np.argsort(-exact_search.score(query, data.vectors[rows]), kind="stable")[:K]] + 1
         right.append(len(set(found) & set(truth.tolist())) / K)
     show("1 % filter, new each time", results, f"recall@10 {np.mean(right):.4f}")
     again = timed(queries, lambda query: index.snapshot().search(query, K, filter={"eq": ["part", 7]}))
@@ -192,7 +197,7 @@ def timed(queries: Floats, ask: Callable[[Floats], Any]) -> Timed:
 def recall(result: Timed, data: Mixture, scores: list[Floats]) -> float:
     """Share of the ten nearest that were found; one that scores like the tenth is as good."""
     hits = [
-        np.count_nonzero(exact.score(query, data.vectors[np.asarray(found) - 1]) >= best[K - 1] - 1e-6) / K
+        np.count_nonzero(exact_search.score(query, data.vectors[np.asarray(found) - 1]) >= best[K - 1] - 1e-6) / K
         for query, found, best in zip(data.others, result.answers, scores, strict=False)
     ]
     return float(np.mean(hits))

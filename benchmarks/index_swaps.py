@@ -37,8 +37,8 @@ from benchmarks.index_million import describe
 from benchmarks.mixture import Floats, members, middles, mixture
 from copysight.catalog import Added, NewItem
 from copysight.index import Index, Match, Snapshot, publish
-from copysight.index.choice import Choice
-from service import memory, threads
+from copysight.index.generations.index_type import Choice
+from service.runtime import malloc, threads
 
 CHUNK = 1000
 K = 10
@@ -132,7 +132,7 @@ def main() -> None:
 
 def measured(scratch: Path, load: Load) -> Record:
     """Fill an index, search it alone, start the writer, search until it ends."""
-    memory.limit_arenas()  # both as the server does
+    malloc.limit_arenas()  # both as the server does
     threads.take_short_turns()
     vectors = mixture(load.count, load.dimension, centres=load.centres, planted=1, seed=SEED).vectors
     room = load.count + 1_000_000

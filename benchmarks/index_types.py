@@ -1,4 +1,4 @@
-"""FAISS types side by side, on one core: what `copysight/index/choice.py` is chosen from.
+"""FAISS types side by side, on one core: what `copysight/index/generations/index_type.py` is chosen from.
 
     OMP_NUM_THREADS=1 python -m benchmarks.index_types [--dimension 384] [--counts 10000,100000] [--kinds flat,ivf_sq8]
 
@@ -21,12 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.mixture import Floats, Mixture, mixture
-from copysight.index import ann, clusters, exact, search
-from copysight.index.choice import Choice, of_kind
-from copysight.index.generation import Generation
-from copysight.index.hidden import Hidden
-from copysight.index.manifest import Manifest
-from copysight.index.search import Parameters
+from copysight.index.generations import clusters, faiss_index
+from copysight.index.generations.generation import Generation
+from copysight.index.generations.index_type import Choice, of_kind
+from copysight.index.generations.manifest import Manifest
+from copysight.index.live import exact_search, search
+from copysight.index.live.search import Parameters
+from copysight.index.live.tombstones import Hidden
 
 QUERIES = 300
 K = 10
@@ -42,7 +43,7 @@ def main() -> None:
     print(f"{platform.processor() or platform.machine()}, one core, {options.dimension} dimensions")
     for count in (int(text) for text in options.counts.split(",")):
         data = mixture(count, options.dimension, centres=max(1, count // 50))
-        truth = [exact.score(q, data.vectors[rows]) for q, rows in exact_rows(data)]
+        truth = [exact_search.score(q, data.vectors[rows]) for q, rows in exact_rows(data)]
         print(f"\nN = {count:,}; cosine of the nearest: {np.mean([scores.max() for scores in truth]):.3f} (others)")
         print(f"{'type':<40} {'recall@1':>8} {'recall@10':>9} {'us':>7} {'cpu':>7} {'MB':>6} {'build s':>8}")
         for kind in options.kinds.split(","):
@@ -52,14 +53,14 @@ def main() -> None:
 
 def exact_rows(data: Mixture) -> Iterator[tuple[Floats, npt.NDArray[np.int64]]]:
     queries = data.others[:QUERIES]
-    return zip(queries, exact.nearest(queries, data.vectors, K), strict=True)
+    return zip(queries, exact_search.nearest(queries, data.vectors, K), strict=True)
 
 
 def compare(kind: str, data: Mixture, truth: list[Floats]) -> None:
     """Build one type, and print a line for every operating point of it."""
     choice = of_kind(kind, len(data.vectors))
     started = time.process_time()
-    index = ann.build(choice, data.vectors)
+    index = faiss_index.build(choice, data.vectors)
     built = time.process_time() - started
     for point in points(choice):
         generation = bare(data.vectors, point, index)
@@ -92,7 +93,7 @@ def run(generation: Generation, queries: Floats, k: int) -> list[Answer]:
     for query in queries:
         clock, cpu = time.perf_counter(), time.process_time()
         (rows,) = search.in_generation(generation, hidden, query[None], k, None, Parameters())
-        scores = exact.score(query, generation.vectors[rows])
+        scores = exact_search.score(query, generation.vectors[rows])
         order = np.lexsort((rows, -scores))[:k]
         answers.append(Answer(rows[order], scores[order], time.perf_counter() - clock, time.process_time() - cpu))
     return answers

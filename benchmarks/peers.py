@@ -23,7 +23,7 @@ import torch
 import uvicorn
 from PIL import Image
 
-from copysight import processors
+from copysight.system import processors
 
 Float = npt.NDArray[np.float32]
 MEAN, STD = np.asarray([0.485, 0.456, 0.406], np.float32), np.asarray([0.229, 0.224, 0.225], np.float32)

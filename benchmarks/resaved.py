@@ -23,10 +23,10 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from copysight.scan import scan
+from copysight.pictures.scan import scan
 from index_builder.build import build
-from index_builder.plan import Plan
 from index_builder.progress import Progress
+from index_builder.stages.plan import Plan
 
 ASKED, TOGETHER = 300, 16
 

@@ -22,10 +22,10 @@ import onnxruntime as ort
 
 from benchmarks.load import resident
 from benchmarks.service_throughput import processor
-from copysight import bundle as bundles
-from copysight import processors
-from training import networks
-from training.export import export
+from copysight.model import bundle as bundles
+from copysight.system import processors
+from training.export import exportable
+from training.export.export import export
 
 VIT = "timm:vit_small_patch16_224"
 SIZES = (1, 7, 3, 16, 5, 32, 2, 11)
@@ -74,7 +74,7 @@ def main() -> None:
 def graph_of(name: str, scratch: Path) -> str:
     """The file that gives the embedding: of a bundle's usual precision, or of ViT-S/16 with random weights."""
     if name == "vit":
-        bundle = export([networks.load(VIT, size=224, random=True)], scratch / "vit")
+        bundle = export([exportable.load(VIT, size=224, random=True)], scratch / "vit")
     else:
         bundle = bundles.load(name)
     return str(bundle.path / bundle.graphs[bundle.embedding.graph].variants[bundle.usual_variant].file)

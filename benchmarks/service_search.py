@@ -21,8 +21,8 @@ from benchmarks.index_million import CHUNK, item
 from benchmarks.load import ask, connected, post, processor_seconds
 from benchmarks.mixture import mixture
 from benchmarks.service_throughput import Running, pictures, processor, started
-from copysight import bundle as bundles
 from copysight.index import Index, publish
+from copysight.model import bundle as bundles
 
 RAW = "Accept: application/octet-stream\r\n"
 BLOCK = 20

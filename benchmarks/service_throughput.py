@@ -33,15 +33,16 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.load import Load, drive, post, processor_seconds, thread_seconds
-from copysight import bundle as bundles
-from copysight import images, processors
-from copysight.bundle import Bundle
-from copysight.embedder import Embedder, Runtime
 from copysight.index import Index
-from copysight.scan import scan
-from training import networks
-from training.export import export
-from training.quantization import quantize
+from copysight.model import bundle as bundles
+from copysight.model.bundle import Bundle
+from copysight.model.embedder import Embedder, Runtime
+from copysight.pictures.decode import decode
+from copysight.pictures.scan import scan
+from copysight.system import processors
+from training.export import exportable
+from training.export.export import export
+from training.export.quantization import quantize
 
 SIDE, PICTURES, QUALITY = 500, 64, 88
 VIT = "vit_small_patch16_224"
@@ -99,7 +100,7 @@ def pictures(folder: str | None) -> list[bytes]:
         return [_jpeg(_drawn(seed)) for seed in range(PICTURES)]
     entries = scan(Path(folder)).entries
     rows = np.random.default_rng(0).permutation(len(entries))[:PICTURES]
-    return [_jpeg(images.decode(entries[int(row)].read()).pixels) for row in rows]
+    return [_jpeg(decode(entries[int(row)].read()).pixels) for row in rows]
 
 
 def _jpeg(picture: Image.Image) -> bytes:
@@ -123,8 +124,8 @@ def _drawn(seed: int) -> Image.Image:
 def exported(path: Path, data: Sequence[bytes]) -> Bundle:
     """ViT-S/16 at 224 px with random weights, in float32 and in 8 bits; the cosine is the least over ``data``."""
     path.mkdir()
-    plain = export([networks.load(f"timm:{VIT}", size=224, random=True)], path / "plain")
-    whole, shown = Embedder(plain), [images.decode(one).pixels for one in data]
+    plain = export([exportable.load(f"timm:{VIT}", size=224, random=True)], path / "plain")
+    whole, shown = Embedder(plain), [decode(one).pixels for one in data]
     quantize(plain.path / "graph0.onnx", path / "graph0.int8.onnx", [])
     bundle = _with_int8(plain, path / "trial", path / "graph0.int8.onnx", 1.0)
     short = Embedder(bundle, Runtime(variant="int8"))
@@ -150,7 +151,7 @@ def bare(embedder: Embedder, data: Sequence[bytes]) -> System:
         def work(number: int) -> list[float]:
             latencies = []
             while (now := time.perf_counter()) - began < seconds:
-                picture = images.decode(data[number % len(data)], at_least=embedder.bundle.at_least)
+                picture = decode(data[number % len(data)], at_least=embedder.bundle.at_least)
                 embedder.run([embedder.prepare(picture.pixels)])
                 latencies.append(time.perf_counter() - now)
                 number += threads

@@ -22,9 +22,9 @@ from pathlib import Path
 import httpx
 
 from benchmarks.mixture import mixture
-from copysight import bundle as bundles
 from copysight.catalog import NewItem
 from copysight.index import Index
+from copysight.model import bundle as bundles
 
 CHUNK = 2000
 SEARCHES = 200

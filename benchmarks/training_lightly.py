@@ -17,8 +17,8 @@ from lightly.transforms.dino_transform import DINOTransform
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from training import backbones
 from training.methods.dino import DinoConfig
+from training.networks import backbones
 
 
 def transform(global_size: int, local_size: int, local_crops: int) -> DINOTransform:

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from training import probe
-from training.probe import Probe
+from training.run import knn_probe
+from training.run.knn_probe import Probe
 
 SETS = ("imagenette10", "caltech100")
 SIDE, BINS = 32, 8
@@ -41,7 +41,7 @@ def main(runs: tuple[str, ...], plot: Path | None) -> None:
     """Print the table; draw the curves."""
     curves = [read(name, Path(folder)) for name, folder in (run.split("=", 1) for run in runs)]
     folder = Path(os.environ.get("COPYSIGHT_DATA", "")) / "labelled"
-    for text in table(curves, {name: baselines(probe.load(folder / f"{name}.tar", 96)) for name in SETS}):
+    for text in table(curves, {name: baselines(knn_probe.load(folder / f"{name}.tar", 96)) for name in SETS}):
         click.echo(text)
     if plot is not None:
         draw(curves, plot)
@@ -81,7 +81,7 @@ def _pair(values: Iterable[float]) -> str:
 def baselines(data: Probe) -> dict[str, float]:
     """k-NN on what needs no network: centred 32x32 pixels, and the square root of a colour histogram of 512 bins."""
     kinds = {"pixels, 32x32": pixels, "colour histogram": histogram}
-    return {name: probe.vote(of(data.train.pictures), of(data.val.pictures), data) for name, of in kinds.items()}
+    return {name: knn_probe.vote(of(data.train.pictures), of(data.val.pictures), data) for name, of in kinds.items()}
 
 
 def pixels(pictures: Tensor) -> Tensor:

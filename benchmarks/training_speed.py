@@ -24,15 +24,18 @@ from torch import Tensor
 from benchmarks import training_lightly
 from benchmarks.service_throughput import pictures as some
 from benchmarks.training_lightly import Lightly, Setting
-from copysight import images
-from training import augment, data, loop, optim
-from training.data import Pack
-from training.journal import Journal, Meter
-from training.method import Outcome
+from copysight.pictures.decode import decode
+from training.data import pack as packs
+from training.data.pack import Pack
 from training.methods.dino import Dino, DinoConfig
-from training.plan import Plan
-from training.run import Run
-from training.watch import Watch
+from training.methods.method import Outcome
+from training.optim import parameter_groups
+from training.run import loop
+from training.run.collapse_guard import Watch
+from training.run.plan import Plan
+from training.run.run import Run
+from training.run.training_log import Journal, Meter
+from training.views import multi_crop
 
 SIDE, PICTURES, WARM = 256, 192, 2
 
@@ -57,8 +60,8 @@ def main() -> None:
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / "pictures"
         write_pictures(folder)
-        pack = data.pack(folder, Path(scratch) / "cache", SIDE)
-        recipe = augment.dino_recipe(options.global_size, options.local_size, options.local_crops)
+        pack = packs.pack(folder, Path(scratch) / "cache", SIDE)
+        recipe = multi_crop.dino_recipe(options.global_size, options.local_size, options.local_crops)
         torch.set_num_threads(1)
         augmentation(pack, folder, recipe, options.rounds)
         if options.augmentation:
@@ -76,7 +79,7 @@ def main() -> None:
 def write_pictures(folder: Path) -> None:
     """``PICTURES`` JPEGs with a shortest side of 256 pixels, some of them several times."""
     folder.mkdir()
-    given = [images.decode(content).pixels for content in some(os.environ.get("COPYSIGHT_DATA"))]
+    given = [decode(content).pixels for content in some(os.environ.get("COPYSIGHT_DATA"))]
     for number in range(PICTURES):
         picture = given[number % len(given)]
         scale = SIDE / min(picture.size)
@@ -84,7 +87,7 @@ def write_pictures(folder: Path) -> None:
         small.save(folder / f"{number:04d}.jpg", quality=90)
 
 
-def augmentation(pack: Pack, folder: Path, recipe: augment.Recipe, rounds: int) -> None:
+def augmentation(pack: Pack, folder: Path, recipe: multi_crop.Recipe, rounds: int) -> None:
     """Images a second of one core's time, from decoded pictures to all views."""
     numbers = np.arange(32)
     decoded = [Image.open(file).convert("RGB") for file in sorted(folder.iterdir())[:32]]
@@ -93,8 +96,8 @@ def augmentation(pack: Pack, folder: Path, recipe: augment.Recipe, rounds: int) 
     rng = np.random.default_rng(0)
 
     def ours() -> None:
-        drawn = augment.draw(recipe, pack.sizes[numbers], rng)
-        augment.apply(recipe, [torch.from_numpy(pack.picture(int(n))) for n in numbers], drawn, torch.device("cpu"))
+        drawn = multi_crop.draw(recipe, pack.sizes[numbers], rng)
+        multi_crop.apply(recipe, [torch.from_numpy(pack.picture(int(n))) for n in numbers], drawn, torch.device("cpu"))
 
     def theirs() -> None:
         for picture in decoded:
@@ -111,7 +114,12 @@ def augmentation(pack: Pack, folder: Path, recipe: augment.Recipe, rounds: int) 
 
 
 def compare(
-    setting: Setting, config: DinoConfig, recipe: augment.Recipe, pack: Pack, folder: Path, options: argparse.Namespace
+    setting: Setting,
+    config: DinoConfig,
+    recipe: multi_crop.Recipe,
+    pack: Pack,
+    folder: Path,
+    options: argparse.Namespace,
 ) -> None:
     """Images/s of ours, lightly and the bare step, and where our step's time goes."""
     ours = started(setting, config, recipe, pack, folder)
@@ -135,7 +143,7 @@ def compare(
         print(f"  {name:28} {value * 1000:8.1f} ms  {value / total:6.1%}")
 
 
-def started(setting: Setting, config: DinoConfig, recipe: augment.Recipe, pack: Pack, folder: Path) -> Run:
+def started(setting: Setting, config: DinoConfig, recipe: multi_crop.Recipe, pack: Pack, folder: Path) -> Run:
     """Our training at its first step, told that it goes on for long."""
     plan = Plan(
         backbone=setting.backbone, image_size=setting.global_size, epochs=1000, batch=setting.batch,
@@ -162,7 +170,7 @@ def on_random(run: Run) -> Iterator[None]:
         run.method.begin_step(run.moment)
         run.optimizer.zero_grad(set_to_none=True)
         forward(run, crops, numbers).loss.backward()  # type: ignore[no-untyped-call]
-        optim.clip(run.method.parameters(), run.plan.clip)
+        parameter_groups.clip(run.method.parameters(), run.plan.clip)
         run.optimizer.step()
         run.method.after_update(run.moment)
         yield
@@ -184,7 +192,7 @@ def staged(run: Run, step: int) -> dict[str, float]:
     times["forward, student and teacher"] = lap()
     outcome.loss.backward()  # type: ignore[no-untyped-call]
     times["backward"] = lap()
-    optim.clip(run.method.parameters(), run.plan.clip)
+    parameter_groups.clip(run.method.parameters(), run.plan.clip)
     times["clip"] = lap()
     run.optimizer.step()
     times["optimiser"] = lap()

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import torch
 
-from copysight import bundle as bundles
-from evaluation import clusters, extract, knn, labelled, linear
-from evaluation.extract import Extractor
-from evaluation.labelled import Labelled
-from evaluation.memory import remembering
-from training import networks
-from training.export import export
+from copysight.model import bundle as bundles
+from evaluation.features import extract
+from evaluation.features.cache import remembering
+from evaluation.features.extract import Extractor
+from evaluation.labels import clusters, knn, labelled, linear
+from evaluation.labels.labelled import Labelled
+from training.export import exportable
+from training.export.export import export
 
 KS = (5, 20)
 VIEWS, EPOCHS, SEED = 2, 100, 0
@@ -52,7 +53,7 @@ def untrained(scratch: Path) -> list[str]:
     for name, size, recipe in UNTRAINED:
         torch.manual_seed(SEED)
         path = scratch / f"{name.removeprefix('timm:')}-untrained"
-        export([networks.load(name, size, recipe, random=True)], path)
+        export([exportable.load(name, size, recipe, random=True)], path)
         paths.append(str(path))
     return paths
 

@@ -10,13 +10,13 @@ import click
 from PIL import Image, ImageSequence
 
 from cli import local
-from copysight import attention as drawing
-from copysight import bundle as bundles
-from copysight.bundle import Bundle
-from copysight.embedder import Embedder
 from copysight.errors import InvalidArgument
-from copysight.gaze import Gaze, gaze
-from copysight.progress import watched
+from copysight.model import attention_maps as drawing
+from copysight.model import bundle as bundles
+from copysight.model.attention_source import Gaze, gaze
+from copysight.model.bundle import Bundle
+from copysight.model.embedder import Embedder
+from copysight.system.progress import watched
 
 MILLISECONDS = 80
 ANIMATED = (".webp", ".gif")

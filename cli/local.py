@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from copysight import images
-from copysight.bundle import Bundle
 from copysight.errors import CopysightError, NoPictures
+from copysight.model.bundle import Bundle
+from copysight.pictures.decode import decode
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 
@@ -28,7 +28,7 @@ def read(path: Path, bundle: Bundle) -> Local:
     """Decode a file for a bundle. Raises a ``PictureError`` that names the file."""
     data = path.read_bytes()
     try:
-        picture = images.decode(data, at_least=bundle.at_least)
+        picture = decode(data, at_least=bundle.at_least)
     except CopysightError as error:
         raise type(error)(f"{path}: {error.message}", **error.data) from error
     return Local(path, picture.pixels, hashlib.sha256(data).hexdigest())
@@ -52,7 +52,7 @@ def equal_pixels(one: Local, other: Local) -> bool:
 
 def whole(path: Path) -> Image.Image:
     """A file at its full size; what a model is given may be a scaled decode."""
-    return images.decode(path.read_bytes()).pixels
+    return decode(path.read_bytes()).pixels
 
 
 def _inside(folder: Path) -> list[Path]:

@@ -8,13 +8,13 @@ import click
 from copysight.errors import CopysightError
 
 COMMANDS = {
-    "train": ("training.cli", "Train a backbone on your own pictures, without labels."),
-    "export": ("training.export_cli", "Write a trained network as a bundle that the service can run."),
-    "amend": ("training.amend_cli", "Renew what is around a bundle's embedding: attention, calibrations, card."),
+    "train": ("training.commands.train", "Train a backbone on your own pictures, without labels."),
+    "export": ("training.commands.export", "Write a trained network as a bundle that the service can run."),
+    "amend": ("training.commands.amend", "Renew what is around a bundle's embedding: attention, calibrations, card."),
     "evaluate": ("evaluation.cli", "Measure a bundle by the papers' yardsticks."),
     "index": ("index_builder.cli", "Make a collection of pictures searchable."),
     "serve": ("service.cli", "Answer over HTTP."),
-    "keys": ("service.keys_cli", "API keys of a service."),
+    "keys": ("service.auth.keys_cli", "API keys of a service."),
     "embed": ("cli.offline", "Embeddings of local pictures."),
     "search": ("cli.offline", "Find local pictures in an index."),
     "compare": ("cli.offline", "Say whether two local pictures are copies of each other."),

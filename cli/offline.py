@@ -11,13 +11,13 @@ import numpy as np
 
 from cli import local, remote
 from cli.local import Local
-from copysight import bundle as bundles
 from copysight.client import Client, Options
-from copysight.embedder import Embedder, Runtime
 from copysight.errors import InvalidArgument
 from copysight.index import Index
-from copysight.looks import EFFORTS, USUAL, Effort, effort_of, looks
-from copysight.scoring import Judge
+from copysight.model import bundle as bundles
+from copysight.model.embedder import Embedder, Runtime
+from copysight.scoring.judge import Judge
+from copysight.scoring.query_views import EFFORTS, USUAL, Effort, effort_of, looks
 
 FILE = click.Path(exists=True, path_type=Path)
 BATCH = 16

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from copysight import durable
 from copysight.errors import InvalidArgument
+from copysight.system import durable
 
 THUMBNAIL_SIDE = 512  # pixels of the longer side
 THUMBNAIL_QUALITY = 82

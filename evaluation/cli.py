@@ -5,13 +5,16 @@ import importlib
 import click
 
 COMMANDS = {
-    "knn": ("evaluation.knn", "Classes by the vote of nearest neighbours."),
-    "linear": ("evaluation.linear", "Classes by a linear classifier on frozen embeddings."),
-    "clusters": ("evaluation.clusters", "Clusters and prototypes against labels, and as pages to look at."),
-    "retrieval": ("evaluation.retrieval", "Mean average precision: revisited Oxford and Paris, or a labelled folder."),
-    "copy": ("evaluation.copy", "Copies among strangers: micro average precision, recall at 90 % precision."),
-    "video": ("evaluation.video", "An object followed through a video from its first mask (DAVIS)."),
-    "all": ("evaluation.everything", "All that the given data allow, as one HTML report."),
+    "knn": ("evaluation.labels.knn", "Classes by the vote of nearest neighbours."),
+    "linear": ("evaluation.labels.linear", "Classes by a linear classifier on frozen embeddings."),
+    "clusters": ("evaluation.labels.clusters", "Clusters and prototypes against labels, and as pages to look at."),
+    "retrieval": (
+        "evaluation.retrieval.retrieval",
+        "Mean average precision: revisited Oxford and Paris, or a labelled folder.",
+    ),
+    "copy": ("evaluation.copies.copy", "Copies among strangers: micro average precision, recall at 90 % precision."),
+    "video": ("evaluation.video.follow", "An object followed through a video from its first mask (DAVIS)."),
+    "all": ("evaluation.overview", "All that the given data allow, as one HTML report."),
 }
 """Name of a yardstick -> the module that holds its command under that name, and one line about it."""
 

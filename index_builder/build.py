@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
-from copysight.embedder import Embedder, Runtime
 from copysight.errors import BundleMismatch, ItemNotFound, NoPictures
 from copysight.index import Index
-from copysight.scan import Entry, scan
-from index_builder import commit, embedding, publishing
-from index_builder.commit import Committed
-from index_builder.embedding import Workshop
-from index_builder.opening import opened
-from index_builder.plan import Plan, Work
+from copysight.model.embedder import Embedder, Runtime
+from copysight.pictures.scan import Entry, scan
+from index_builder.open_index import opened
 from index_builder.progress import Progress
-from index_builder.records import Embedded, Record
-from index_builder.staging import Staging
+from index_builder.stages import commit, embedding, publishing
+from index_builder.stages.commit import Committed
+from index_builder.stages.embedding import Workshop
+from index_builder.stages.plan import Plan, Work
+from index_builder.stages.records import Embedded, Record
+from index_builder.stages.staging import Staging
 from index_builder.summary import LISTED, Summary
 
 

@@ -12,12 +12,13 @@ import click
 
 from copysight.errors import InvalidArgument
 from copysight.index import Generation, Index, backup, export_items, import_items, prune, remarks, restore, verify
-from copysight.index.choice import Kind
-from index_builder import policy, publishing, reembedding
+from copysight.index.generations.index_type import Kind
+from index_builder import rebuild_policy, reembedding
 from index_builder.build import build
-from index_builder.plan import Plan
 from index_builder.progress import Progress
 from index_builder.reembedding import Wanted
+from index_builder.stages import publishing
+from index_builder.stages.plan import Plan
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -185,7 +186,7 @@ def rebuild(
     if bundle is not None and if_due:
         raise click.UsageError("--if-due asks for a rebuild of what is there; leave --bundle out")
     with Index.open(directory) as opened:
-        decision = policy.decide(opened.status())
+        decision = rebuild_policy.decide(opened.status())
         if if_due and not decision.due:
             text = json.dumps({"generation": None, "reason": decision.reason})
             click.echo(text if as_json else f"not rebuilt: {decision.reason}")

@@ -6,18 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
-from copysight import bundle as bundles
-from copysight.bundle import Bundle
 from copysight.catalog import Item
-from copysight.embedder import Embedder, Runtime
 from copysight.errors import OriginalsMissing, PublisherBusy
-from copysight.index import Generation, Index, backlog, rollback
-from copysight.index.manifest import Manifest
-from index_builder import publishing
-from index_builder.originals import GONE, Originals
+from copysight.index import Generation, Index, rollback
+from copysight.index.generations.manifest import Manifest
+from copysight.index.publishing import missing_vectors
+from copysight.model import bundle as bundles
+from copysight.model.bundle import Bundle
+from copysight.model.embedder import Embedder, Runtime
 from index_builder.progress import Progress
-from index_builder.publishing import Hear
-from index_builder.records import Float
+from index_builder.stages import publishing
+from index_builder.stages.originals import GONE, Originals
+from index_builder.stages.publishing import Hear
+from index_builder.stages.records import Float
 
 LISTED = 1000
 SHOWN = 3
@@ -109,7 +110,7 @@ def _embed(index: Index, bundle: Bundle, originals: Originals, progress: Progres
             hear("embed", done, max(done, total))  # more than at the beginning: pictures are added meanwhile
             return vectors
 
-        backlog.work_off(index.catalog, bundle.id, counted)
+        missing_vectors.work_off(index.catalog, bundle.id, counted)
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:

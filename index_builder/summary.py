@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 
-from index_builder.records import Unreadable
+from index_builder.stages.records import Unreadable
 
 LISTED = 1000
 

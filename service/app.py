@@ -9,18 +9,33 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from copysight.embedder import first_provider
 from copysight.index import Index
-from service import access, decoding, errors, examples, vision
-from service.batching import Batcher
-from service.entrance import Entrance
-from service.fetching import Allowed, Fetcher
-from service.headers import Cors
-from service.metrics import Metrics
-from service.models import Models
-from service.routes import attention, clusters, embed, health, images, index, openai, page, search, whoami
-from service.schedule import Rebuilder, keep
-from service.settings import Settings
+from copysight.model.embedder import first_provider
+from service.gateway import Entrance
+from service.http import problems
+from service.http.headers import Cors
+from service.inference.batching import Batcher
+from service.inference.models import Models
+from service.intake import decoding
+from service.intake.url_fetch import Allowed, Fetcher
+from service.jobs.rebuilds import Rebuilder, keep
+from service.queries import inference
+from service.routes import (
+    attention,
+    clusters,
+    embed,
+    health,
+    images,
+    index,
+    openai,
+    openapi_examples,
+    page,
+    scopes,
+    search,
+    whoami,
+)
+from service.runtime.metrics import Metrics
+from service.runtime.settings import Settings
 from service.state import State
 
 IN_TIME = 0.5
@@ -37,7 +52,7 @@ def create_app(settings: Settings, opened: Index) -> ASGIApp:
         state = _state(settings, opened, metrics, allowed)
         snapshot = opened.snapshot()
         # Before anybody is answered: the precision is chosen, the memory of a call is there, and a pace is known.
-        await vision.look_at_one(state, state.embedder(snapshot), health.picture(), ("embedding",))
+        await inference.look_at_one(state, state.embedder(snapshot), health.picture(), ("embedding",))
         app.state.copysight = state
         schedule = asyncio.create_task(
             keep(state.rebuilder, state.searchers, settings.rebuild_every * 3600, settings.rebuild_when_due)
@@ -57,17 +72,17 @@ def create_app(settings: Settings, opened: Index) -> ASGIApp:
         version=version("copysight"),
         description="Have we seen this picture before, where in it, and how sure are we?",
         lifespan=lifespan,
-        responses=errors.PROBLEMS,
-        exception_handlers=errors.HANDLERS,
+        responses=problems.PROBLEMS,
+        exception_handlers=problems.HANDLERS,
         docs_url=None,
         redoc_url=None,
     )
     for module in ROUTERS:
         app.include_router(module.router)
     routes = [route for module in ROUTERS for route in module.router.routes]
-    examples.describe(app)
-    if access.asks(settings):
-        access.describe(app, routes)
+    openapi_examples.describe(app)
+    if scopes.asks(settings):
+        scopes.describe(app, routes)
     entrance = Entrance(app, routes, settings, metrics)
     return Cors(entrance, settings.origins) if settings.origins else entrance
 
@@ -97,5 +112,5 @@ def _state(settings: Settings, opened: Index, metrics: Metrics, allowed: Allowed
         searchers=ThreadPoolExecutor(max(4, settings.cores), thread_name_prefix="search"),
         metrics=metrics,
         rebuilder=Rebuilder(settings.index, opened),
-        keys=access.opened(settings),
+        keys=scopes.opened(settings),
     )

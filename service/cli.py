@@ -8,14 +8,15 @@ import click
 import uvicorn
 from pydantic import ValidationError
 
-from copysight import bundle as bundles
 from copysight.errors import BundleMismatch, IndexNotFound, InvalidArgument
 from copysight.index import Index
-from copysight.knn import limit_threads
-from service import access, memory, threads
+from copysight.model import bundle as bundles
+from copysight.vectors.knn import limit_threads
 from service.app import create_app
-from service.journal import JsonFormatter
-from service.settings import Settings
+from service.routes import scopes
+from service.runtime import malloc, threads
+from service.runtime.access_log import JsonFormatter
+from service.runtime.settings import Settings
 
 GRACE = 30
 
@@ -34,7 +35,7 @@ def serve(**given: str | None) -> None:
     """Answer over HTTP. Every option also comes from COPYSIGHT_ and its name in capitals, COPYSIGHT_PORT say."""
     settings = read_settings({name: value for name, value in given.items() if value is not None})
     _log_json()
-    memory.limit_arenas()
+    malloc.limit_arenas()
     threads.take_short_turns()
     # FAISS runs in the threads of the pools; threads of its own inside them would only compete.
     limit_threads(1)
@@ -43,7 +44,7 @@ def serve(**given: str | None) -> None:
     click.echo(
         f"Copysight serves {settings.index} on http://{settings.host}:{settings.port} (docs under /docs)", err=True
     )
-    keys = access.opened(settings)
+    keys = scopes.opened(settings)
     if keys is not None and not keys.all():
         click.echo(f"No key exists yet: copysight keys add NAME --scope admin --index {settings.index}", err=True)
     uvicorn.run(

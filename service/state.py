@@ -3,18 +3,18 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from copysight.embedder import Embedder
 from copysight.index import Index, Snapshot
-from service import threads
-from service.batching import Batcher
-from service.decoding import Decoding
-from service.fetching import Fetcher
-from service.keys import Keys
-from service.metrics import Metrics
-from service.models import Models
-from service.schedule import Rebuilder
-from service.settings import Settings
-from service.variants import Choice
+from copysight.model.embedder import Embedder
+from service.auth.keys import Keys
+from service.inference.batching import Batcher
+from service.inference.models import Models
+from service.inference.precision import Choice
+from service.intake.decoding import Decoding
+from service.intake.url_fetch import Fetcher
+from service.jobs.rebuilds import Rebuilder
+from service.runtime import threads
+from service.runtime.metrics import Metrics
+from service.runtime.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from copysight.bundle import Bundle
+from copysight.model.bundle import Bundle
 
 
 def drawn_picture(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
@@ -47,9 +47,9 @@ def exported_vit(directory: Path, name: str, side: int, width: int, depth: int, 
     import torch
     from timm.models.vision_transformer import VisionTransformer
 
-    from copysight.preprocess import Preprocess
-    from training.export import Network, export
-    from training.graphs import TransformerGraph
+    from copysight.pictures.preprocess import Preprocess
+    from training.export.export import Network, export
+    from training.networks.export_graphs import TransformerGraph
 
     torch.manual_seed(0)
     backbone = VisionTransformer(
@@ -76,10 +76,10 @@ def resnet_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     import timm
     import torch
 
-    from copysight.preprocess import Preprocess
-    from training.export import Network, export
-    from training.graphs import PooledGraph
-    from training.heads import SwavHead
+    from copysight.pictures.preprocess import Preprocess
+    from training.export.export import Network, export
+    from training.networks.export_graphs import PooledGraph
+    from training.networks.heads import SwavHead
 
     torch.manual_seed(0)
     body = timm.create_model("test_resnet", num_classes=0)

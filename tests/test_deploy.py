@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service.metrics import Metrics
-from service.settings import Settings
+from service.runtime.metrics import Metrics
+from service.runtime.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 RULES = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"][0]["rules"]

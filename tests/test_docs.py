@@ -82,7 +82,7 @@ def test_links_lead_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_settings_exist(page):
-    from service.settings import Settings
+    from service.runtime.settings import Settings
 
     known = {f"COPYSIGHT_{name.upper()}" for name in Settings.model_fields}
     known |= {"COPYSIGHT_DATA", "COPYSIGHT_GOLDEN", "COPYSIGHT_KEY"}

@@ -63,7 +63,7 @@ def test_a_released_file_becomes_a_bundle(tmp_path):
     """The layout of DINO's backbone files, with random weights."""
     import torch
 
-    from training import backbones
+    from training.networks import backbones
 
     torch.save(backbones.build("vit_tiny_patch16_224", 224).state_dict(), tmp_path / "dino.pth")
     exported = json.loads(run("export", tmp_path / "dino.pth", "--out", tmp_path / "bundle", "--size", 96, "--json"))

@@ -11,16 +11,16 @@ import pytest
 ROOT = Path(__file__).parent.parent
 DOORS = ("training", "index_builder", "service", "evaluation")
 ROOMS = ("copysight", *DOORS, "cli", "benchmarks")
-ACROSS = {("evaluation", "training.backbones")}
+ACROSS = {("evaluation", "training.networks.backbones")}
 """The one import between doors: (who, what)."""
 
 HOMES = {
     "torch": ("training", "evaluation", "benchmarks"),
     "torchvision": ("training", "evaluation", "benchmarks"),
     "timm": ("training", "evaluation", "benchmarks"),
-    "numba": ("training/finishing",),
-    "onnxruntime": ("copysight/embedder", "training/quantization", "benchmarks"),
-    "faiss": ("copysight/index", "copysight/knn", "copysight/clustering", "benchmarks"),
+    "numba": ("training/views/compiled",),
+    "onnxruntime": ("copysight/model/embedder", "training/export/quantization", "benchmarks"),
+    "faiss": ("copysight/index", "copysight/vectors", "benchmarks"),
     "sqlalchemy": ("copysight/catalog", "benchmarks"),
     "fastapi": ("service", "benchmarks/peers"),
     "starlette": ("service",),
@@ -35,7 +35,7 @@ HOMES = {
     "sklearn": ("evaluation", "training", "benchmarks"),
     "skimage": ("benchmarks",),
     "matplotlib": ("evaluation", "training", "benchmarks"),
-    "pickle": ("evaluation/retrieval", "training/checkpoint"),
+    "pickle": ("evaluation/retrieval", "training/checkpoints/checkpoint"),
     "marshal": (),
     "shelve": (),
     "dill": (),
@@ -51,6 +51,11 @@ only catches the error of a reader of weights.
 """
 
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "shared", "base", "core"}
+WIDEST = 14
+"""Modules of a folder, ``__init__`` aside: beyond this it holds more than one kind of thing.
+
+Benchmarks lie side by side: each is a program of its own, started by its name.
+"""
 LONGEST = 400
 """Lines of a file: mostly 40 to 220, rarely over 300; beyond this it holds more than one noun."""
 
@@ -121,7 +126,12 @@ def test_nothing_is_read_that_may_hold_a_program(file):
 
 def test_methods_import_neither_each_other_nor_the_loop():
     for file in (ROOT / "training" / "methods").glob("*.py"):
-        bad = [name for name in imports(file) if within(name, "training.methods") or within(name, "training.loop")]
+        bad = [
+            name
+            for name in imports(file)
+            if within(name, "training.run")
+            or (within(name, "training.methods") and not within(name, "training.methods.method"))
+        ]
         assert not bad, f"{place(file)} imports {bad}"
 
 
@@ -138,6 +148,40 @@ def test_nothing_happens_in_init_files(file):
         exports = isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["__all__"]
         words = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         assert exports or words or isinstance(node, ast.ImportFrom), f"{place(file)}: only re-exports"
+
+
+def unit(name: str, folder: Path) -> str | None:
+    """The shelf or module directly in ``folder`` that holds the dotted ``name``; ``None`` if it is elsewhere."""
+    parts, words = folder.relative_to(ROOT).parts, tuple(name.split("."))
+    if words[: len(parts)] != parts or len(words) <= len(parts):
+        return None
+    child = words[len(parts)]
+    return child if (folder / child).is_dir() or (folder / f"{child}.py").is_file() else None
+
+
+def folders() -> list[Path]:
+    return sorted({file.parent for file in modules() if file.parent != ROOT / "benchmarks"})
+
+
+@pytest.mark.parametrize("folder", folders(), ids=place)
+def test_imports_between_shelves_run_one_way(folder):
+    """No circle among the shelves and modules of a folder: each can be read with what lies below it alone."""
+    below: dict[str, set[str]] = {}
+    for file in folder.rglob("*.py"):
+        if file != folder / "__init__.py":
+            own = file.relative_to(folder).parts[0].removesuffix(".py")
+            needs = {unit(name, folder) for name in imports(file)} - {None, own}
+            below.setdefault(own, set()).update(name for name in needs if name)
+    while free := [name for name, needs in below.items() if not needs & below.keys()]:
+        for name in free:
+            del below[name]
+    assert not below, f"{place(folder)}: imports run in a circle among {', '.join(sorted(below))}"
+
+
+@pytest.mark.parametrize("folder", folders(), ids=place)
+def test_no_shelf_is_crowded(folder):
+    held = [file for file in folder.glob("*.py") if file.name != "__init__.py"]
+    assert len(held) <= WIDEST, f"{place(folder)} holds {len(held)} modules, over {WIDEST}: cut it into shelves"
 
 
 def tracked() -> list[Path]:

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from copysight import durable
 from copysight.catalog import additions, fields, filters, limits, placed, schema, sequence
 from copysight.catalog.additions import chunks, item_of
 from copysight.catalog.database import Database
@@ -20,6 +19,7 @@ from copysight.catalog.names import ClusterNames
 from copysight.catalog.records import Added, Changes, Item, NewItem, Vectors
 from copysight.catalog.schema import items, orphans, state, tombstones, vectors
 from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument, ItemNotFound, KeyConflict
+from copysight.system import durable
 
 POLICIES = ("keep", "reference", "discard")
 

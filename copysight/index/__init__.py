@@ -1,16 +1,16 @@
 """A collection made searchable: generations, delta, tombstones, snapshots."""
 
-from copysight.index.asking import Hit
-from copysight.index.backup import backup, restore
-from copysight.index.exchange import Imported, export_items, import_items
-from copysight.index.gate import Gate
-from copysight.index.generation import Generation
-from copysight.index.history import Kept, generations, prune, rollback
+from copysight.index.generations.generation import Generation
 from copysight.index.index import Index, Status
-from copysight.index.publish import publish
-from copysight.index.search import Match, Parameters
-from copysight.index.snapshot import Cluster, Membership, Snapshot
-from copysight.index.verify import remarks, verify
+from copysight.index.live.merge_views import Hit
+from copysight.index.live.search import Match, Parameters
+from copysight.index.live.snapshot import Cluster, Membership, Snapshot
+from copysight.index.publishing.publish import publish
+from copysight.index.publishing.publish_checks import Gate
+from copysight.index.publishing.rollback import Kept, generations, prune, rollback
+from copysight.index.transfer.transfer import Imported, export_items, import_items
+from copysight.index.upkeep.backup import backup, restore
+from copysight.index.upkeep.verify import remarks, verify
 
 __all__ = [
     "Cluster",

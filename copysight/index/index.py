@@ -9,19 +9,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from copysight import bundle as bundles
-from copysight import durable
 from copysight.blobs import Blobs
-from copysight.bundle import Bundle
 from copysight.catalog import Catalog
 from copysight.errors import BundleMismatch, IndexCorrupt, InvalidArgument
-from copysight.index.delta import Delta
-from copysight.index.generation import Generation, open_generation
-from copysight.index.hidden import Hidden
-from copysight.index.layout import Layout
-from copysight.index.lock import publishing
-from copysight.index.snapshot import Snapshot
-from copysight.scoring import Judge
+from copysight.index.generations.generation import Generation, open_generation
+from copysight.index.generations.layout import Layout
+from copysight.index.generations.publisher_lock import publishing
+from copysight.index.live.delta import Delta
+from copysight.index.live.snapshot import Snapshot
+from copysight.index.live.tombstones import Hidden
+from copysight.model import bundle as bundles
+from copysight.model.bundle import Bundle
+from copysight.scoring.judge import Judge
+from copysight.system import durable
 
 log = logging.getLogger(__name__)
 REST = 0.0005

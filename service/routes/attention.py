@@ -9,16 +9,18 @@ from fastapi import APIRouter, Query, Request
 from PIL import Image
 from starlette.responses import Response
 
-from copysight import attention as drawing
-from copysight.bundle import Attention
-from copysight.embedder import Embedder
 from copysight.errors import InvalidArgument
-from copysight.preprocess import seen as seen_box
-from service import answers, threads, uploads, vision
-from service.access import READ
-from service.errors import item_error
+from copysight.model import attention_maps as drawing
+from copysight.model.bundle import Attention
+from copysight.model.embedder import Embedder
+from copysight.pictures.preprocess import seen as seen_box
+from service.http.problems import item_error
+from service.intake import uploads
+from service.queries import inference, search_answers
+from service.queries.inference import Seen
+from service.routes.scopes import READ
+from service.runtime import threads
 from service.state import State
-from service.vision import Seen
 
 router = APIRouter(tags=["pictures"])
 Float = npt.NDArray[np.float32]
@@ -51,15 +53,15 @@ async def attention(
         raise InvalidArgument(f"got head {head}; needed is one from 0 to {about.heads - 1}, or none for all of them")
     embedder = await threads.on(state.searchers, state.embedder, snapshot)
     if format == "json":
-        seen = await vision.look(state, embedder, body.pictures, ("attention",))
+        seen = await inference.look(state, embedder, body.pictures, ("attention",))
         items = [_item(embedder, about, one, head, threshold) for one in seen]
-        return answers.json({**answers.head(snapshot), "items": items})
+        return search_answers.json({**search_answers.head(snapshot), "items": items})
     if len(body.pictures) != 1:
         raise InvalidArgument(f"got {len(body.pictures)} pictures; {format} answers about one, json about many")
-    only = await vision.look_at_one(state, embedder, body.pictures[0], ("attention",))
+    only = await inference.look_at_one(state, embedder, body.pictures[0], ("attention",))
     draw = _npy if format == "npy" else _png
     drawn: Response = await threads.on(state.searchers, draw, embedder, only, head, threshold)
-    drawn.headers.update(answers.stamp(snapshot))
+    drawn.headers.update(search_answers.stamp(snapshot))
     return drawn
 
 

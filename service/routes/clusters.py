@@ -8,11 +8,13 @@ from starlette.responses import Response
 
 from copysight.errors import InvalidArgument
 from copysight.index import Match, Snapshot
-from service import answers, threads, uploads, vision
-from service.access import READ, WRITE
-from service.errors import item_error
+from service.http.problems import item_error
+from service.intake import uploads
+from service.queries import inference, search_answers
+from service.queries.inference import Seen
+from service.routes.scopes import READ, WRITE
+from service.runtime import threads
 from service.state import State
-from service.vision import Seen
 
 router = APIRouter(tags=["clusters"])
 REPRESENTATIVES = 4
@@ -28,16 +30,16 @@ async def assign(request: Request) -> Response:
     opened = await state.opened()
     snapshot = opened.snapshot
     outputs = ("embedding", *(("prototypes",) if snapshot.bundle.prototypes else ()))
-    seen = await vision.look(state, opened.embedder, body.pictures, outputs)
+    seen = await inference.look(state, opened.embedder, body.pictures, outputs)
     items = await threads.on(state.searchers, _assigned, state, snapshot, seen)
-    return answers.json({**answers.head(snapshot, opened.embedder), "items": items})
+    return search_answers.json({**search_answers.head(snapshot, opened.embedder), "items": items})
 
 
 @router.get("/clusters", dependencies=[READ])
 async def listing(request: Request) -> Response:
     """All clusters, the largest first, each with the pictures nearest to its centre."""
     state: State = request.app.state.copysight
-    return answers.json(await threads.on(state.searchers, _all, state))
+    return search_answers.json(await threads.on(state.searchers, _all, state))
 
 
 @router.get("/clusters/{number}", dependencies=[READ])
@@ -49,7 +51,7 @@ async def one(
 ) -> Response:
     """A cluster and its members, those nearest to its centre first."""
     state: State = request.app.state.copysight
-    return answers.json(await threads.on(state.searchers, _one, state, number, limit, offset))
+    return search_answers.json(await threads.on(state.searchers, _one, state, number, limit, offset))
 
 
 @router.patch("/clusters/{number}", dependencies=[WRITE])
@@ -59,15 +61,15 @@ async def rename(request: Request, number: Number, name: Annotated[Any, NAME] = 
     if name is not None and not (isinstance(name, str) and 0 < len(name) <= 200):
         raise InvalidArgument("got a name that is no text of 1 to 200 letters; null takes a name away")
     await threads.on(state.searchers, _rename, state, number, name)
-    return answers.json(await threads.on(state.searchers, _one, state, number, 0, 0))
+    return search_answers.json(await threads.on(state.searchers, _one, state, number, 0, 0))
 
 
 def _assigned(state: State, snapshot: Snapshot, seen: list[Any]) -> list[dict[str, Any]]:
     good = [one for one in seen if isinstance(one, Seen)]
     vectors = np.stack([one.vector for one in good]) if good else np.empty((0, snapshot.bundle.dimension))
-    found = iter(answers.memberships(state, snapshot, vectors.astype(np.float32)) if good else [])
+    found = iter(search_answers.memberships(state, snapshot, vectors.astype(np.float32)) if good else [])
     return [
-        {"prototypes": answers.prototypes(snapshot, one.features.prototypes), "cluster": next(found)}
+        {"prototypes": search_answers.prototypes(snapshot, one.features.prototypes), "cluster": next(found)}
         if isinstance(one, Seen)
         else {"error": item_error(one)}
         for one in seen
@@ -87,7 +89,7 @@ def _all(state: State) -> dict[str, Any]:
         }
         for cluster in snapshot.clusters()
     ]
-    return answers.head(snapshot) | {"clusters": clusters}
+    return search_answers.head(snapshot) | {"clusters": clusters}
 
 
 def _one(state: State, number: int, limit: int, offset: int) -> dict[str, Any]:
@@ -95,12 +97,16 @@ def _one(state: State, number: int, limit: int, offset: int) -> dict[str, Any]:
     members = snapshot.members(number, limit, offset)
     size = next(cluster.size for cluster in snapshot.clusters() if cluster.id == number)
     about = {"id": number, "size": size, "name": state.index.catalog.names.all().get(number)}
-    return answers.head(snapshot) | about | {"members": _members(state, members)}
+    return search_answers.head(snapshot) | about | {"members": _members(state, members)}
 
 
 def _members(state: State, members: list[Match]) -> list[dict[str, Any]]:
     items = state.index.catalog.get_many([match.id for match in members])
-    return [answers.item(items[match.id]) | {"similarity": match.similarity} for match in members if match.id in items]
+    return [
+        search_answers.item(items[match.id]) | {"similarity": match.similarity}
+        for match in members
+        if match.id in items
+    ]
 
 
 def _rename(state: State, number: int, name: str | None) -> None:

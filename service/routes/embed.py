@@ -9,13 +9,15 @@ from starlette.responses import Response
 
 from copysight.errors import InvalidArgument, PictureError
 from copysight.index import Snapshot
-from service import answers, threads, uploads, vision
-from service.access import READ
-from service.answers import Asked
-from service.errors import item_error
-from service.question import OPTIONS, Question
+from service.http.problems import item_error
+from service.intake import uploads
+from service.queries import inference, search_answers
+from service.queries.inference import Seen
+from service.queries.search_answers import Asked
+from service.queries.search_options import OPTIONS, Question
+from service.routes.scopes import READ
+from service.runtime import threads
 from service.state import State
-from service.vision import Seen
 
 router = APIRouter(tags=["pictures"])
 INCLUDE = ("clusters", "attention", "search")
@@ -48,7 +50,7 @@ async def embed(
     body = await uploads.pictures(request, state.settings)
     opened = await state.opened()
     snapshot = opened.snapshot
-    seen = await vision.look(state, opened.embedder, body.pictures, _outputs(snapshot, wanted))
+    seen = await inference.look(state, opened.embedder, body.pictures, _outputs(snapshot, wanted))
     accept = request.headers.get("accept", "")
     if RAW in accept or NPY in accept:
         return _array(snapshot, seen, npy=NPY in accept)
@@ -56,8 +58,8 @@ async def embed(
         items = await threads.on(state.searchers, _items, state, snapshot, seen, wanted, question)
     else:
         items = _items(state, snapshot, seen, wanted, question)  # too little work for a thread
-    return answers.json(
-        {**answers.head(snapshot, opened.embedder), "dimension": snapshot.bundle.dimension, "items": items}
+    return search_answers.json(
+        {**search_answers.head(snapshot, opened.embedder), "dimension": snapshot.bundle.dimension, "items": items}
     )
 
 
@@ -85,15 +87,15 @@ def _items(
     vectors = np.stack([one.vector for one in good]) if good and wanted else None
     parts: list[dict[str, Any]] = [{"embedding": one.features.embedding} for one in good]
     if vectors is not None and "clusters" in wanted:
-        found = answers.memberships(state, snapshot, vectors)
+        found = search_answers.memberships(state, snapshot, vectors)
         for part, one, cluster in zip(parts, good, found, strict=True):
-            part |= {"cluster": cluster, "prototypes": answers.prototypes(snapshot, one.features.prototypes)}
+            part |= {"cluster": cluster, "prototypes": search_answers.prototypes(snapshot, one.features.prototypes)}
     if "attention" in wanted:
         for part, one in zip(parts, good, strict=True):
             part["attention"] = one.features.attention
     if vectors is not None and "search" in wanted:
         asked = [Asked.of(one) for one in good]
-        for part, matches in zip(parts, answers.search(state, snapshot, asked, question), strict=True):
+        for part, matches in zip(parts, search_answers.search(state, snapshot, asked, question), strict=True):
             part["matches"] = matches
     rest = iter(parts)
     return [next(rest) if isinstance(one, Seen) else {"error": item_error(one)} for one in seen]
@@ -101,7 +103,7 @@ def _items(
 
 def _array(snapshot: Snapshot, seen: list[Seen | PictureError], npy: bool) -> Response:
     rows = np.full((len(seen), snapshot.bundle.dimension), np.nan, np.float32)
-    headers = answers.stamp(snapshot)
+    headers = search_answers.stamp(snapshot)
     for row, one in zip(rows, seen, strict=True):
         if isinstance(one, Seen):
             row[:] = one.features.embedding

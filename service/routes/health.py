@@ -11,9 +11,10 @@ from PIL import Image
 from starlette.responses import Response
 
 from copysight.errors import CopysightError
-from service import answers, threads, vision
-from service.access import READ
-from service.errors import NotReady
+from service.http.problems import NotReady
+from service.queries import inference, search_answers
+from service.routes.scopes import READ
+from service.runtime import threads
 from service.state import State
 
 router = APIRouter(tags=["health"])
@@ -23,7 +24,7 @@ SECONDS = 5.0
 @router.get("/healthz")
 async def healthz() -> Response:
     """The process is alive. Nothing else is asked: a restart would help only a process that does not answer."""
-    return answers.json({"status": "alive"})
+    return search_answers.json({"status": "alive"})
 
 
 @router.get("/readyz")
@@ -38,7 +39,7 @@ async def readyz(request: Request) -> Response:
         async with asyncio.timeout(SECONDS):
             snapshot = await threads.on(state.searchers, state.index.snapshot)
             embedder = await threads.on(state.searchers, state.embedder, snapshot)
-            seen = await vision.look_at_one(state, embedder, picture(), ("embedding",))
+            seen = await inference.look_at_one(state, embedder, picture(), ("embedding",))
             await threads.on(state.searchers, snapshot.search, np.asarray(seen.features.embedding)[None], 1)
             status = await threads.on(state.searchers, state.index.status)
     except TimeoutError as error:
@@ -47,7 +48,7 @@ async def readyz(request: Request) -> Response:
         raise NotReady(f"a picture got no answer: {error.message}") from error
     milliseconds = round((time.monotonic() - began) * 1000, 1)
     found = {"status": "stale" if status.fault else "ready", "detail": status.fault, "milliseconds": milliseconds}
-    return answers.json(answers.head(snapshot) | found)
+    return search_answers.json(search_answers.head(snapshot) | found)
 
 
 @router.get("/metrics", dependencies=[READ], response_class=Response, responses={200: {"content": {"text/plain": {}}}})

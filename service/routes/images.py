@@ -6,13 +6,16 @@ from fastapi import APIRouter, Body, Path, Query, Request
 from starlette.responses import Response
 
 from copysight.catalog import Added, Item
-from copysight.embedder import Embedder
 from copysight.errors import InvalidArgument, ItemNotFound, KeyConflict
 from copysight.index import Snapshot
-from service import adding, answers, bulk, following, threads, uploads, vision
-from service.access import READ, WRITE
-from service.adding import Wish
-from service.bulk import Plan
+from copysight.model.embedder import Embedder
+from service.collection import adding, bulk, model_change
+from service.collection.adding import Wish
+from service.collection.bulk import Plan
+from service.intake import uploads
+from service.queries import inference, search_answers
+from service.routes.scopes import READ, WRITE
+from service.runtime import threads
 from service.state import State
 
 router = APIRouter(prefix="/images", tags=["collection"])
@@ -66,13 +69,13 @@ async def add(
     wish = Wish.of(body.pictures[0], fields)
 
     async def embed_and_add(snapshot: Snapshot, embedder: Embedder) -> Added:
-        seen = await vision.look_at_one(state, embedder, wish.picture, ("embedding",))
+        seen = await inference.look_at_one(state, embedder, wish.picture, ("embedding",))
         [added] = await threads.on(state.searchers, adding.store, state, snapshot, [seen], [wish], over)
         if isinstance(added, KeyConflict):
             raise added
         return added
 
-    added = await following.live(state, embed_and_add)
+    added = await model_change.live(state, embed_and_add)
     answered = await _answer(state, added.item, 201 if added.status == "created" else 200, status=added.status)
     answered.headers["Location"] = f"/images/{added.item.id}"
     return answered
@@ -91,7 +94,9 @@ async def listing(
     found = await threads.on(state.searchers, state.index.catalog.page, collection, after, limit, key)
     snapshot = await threads.on(state.searchers, state.index.snapshot)
     following = found[-1].id if len(found) == limit else None
-    return answers.json({**answers.head(snapshot), "items": [answers.item(one) for one in found], "next": following})
+    return search_answers.json(
+        {**search_answers.head(snapshot), "items": [search_answers.item(one) for one in found], "next": following}
+    )
 
 
 @router.get("/{number}", dependencies=[READ])
@@ -115,7 +120,9 @@ async def delete(request: Request, number: Number) -> Response:
     state: State = request.app.state.copysight
     if not await threads.on(state.searchers, state.index.delete, [number]):
         raise ItemNotFound(f"there is no item {number}; perhaps it was deleted", id=number)
-    return Response(status_code=204, headers=answers.stamp(await threads.on(state.searchers, state.index.snapshot)))
+    return Response(
+        status_code=204, headers=search_answers.stamp(await threads.on(state.searchers, state.index.snapshot))
+    )
 
 
 @router.get(
@@ -140,4 +147,4 @@ async def thumbnail(request: Request, number: Number) -> Response:
 async def _answer(state: State, item: Item, code: int = 200, **more: str) -> Response:
     """An item, with the model and the generation; its ``sequence`` is its own."""
     snapshot = await threads.on(state.searchers, state.index.snapshot)
-    return answers.json(answers.head(snapshot) | answers.item(item) | more, code)
+    return search_answers.json(search_answers.head(snapshot) | search_answers.item(item) | more, code)

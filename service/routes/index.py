@@ -7,8 +7,9 @@ from fastapi import APIRouter, Body, Path, Request
 from starlette.responses import Response
 
 from copysight.index import generations, rollback
-from service import answers, threads
-from service.access import ADMIN, READ
+from service.queries import search_answers
+from service.routes.scopes import ADMIN, READ
+from service.runtime import threads
 from service.state import State
 
 router = APIRouter(tags=["index"])
@@ -19,7 +20,7 @@ Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 async def status(request: Request) -> Response:
     """Generation, model, counts, index type, measured recall, calibration."""
     state: State = request.app.state.copysight
-    return answers.json(await threads.on(state.searchers, _status, state))
+    return search_answers.json(await threads.on(state.searchers, _status, state))
 
 
 @router.post("/index/rebuild", dependencies=[ADMIN], status_code=202)
@@ -36,7 +37,7 @@ async def rebuild(
     """
     state: State = request.app.state.copysight
     job = await threads.on(state.searchers, state.rebuilder.start, bundle, allow_missing)
-    return answers.json(asdict(job), 202, {"Location": f"/jobs/{job.id}"})
+    return search_answers.json(asdict(job), 202, {"Location": f"/jobs/{job.id}"})
 
 
 @router.post("/index/reload", dependencies=[ADMIN])
@@ -44,7 +45,7 @@ async def reload(request: Request) -> Response:
     """Load the live generation now. It would be picked up anyway; this waits for it."""
     state: State = request.app.state.copysight
     await threads.on(state.searchers, state.index.reload)
-    return answers.json(await threads.on(state.searchers, _status, state))
+    return search_answers.json(await threads.on(state.searchers, _status, state))
 
 
 @router.post("/index/rollback", dependencies=[ADMIN])
@@ -53,7 +54,7 @@ async def back(request: Request, to: Annotated[str | None, Body(embed=True, exam
     state: State = request.app.state.copysight
     await threads.on(state.searchers, rollback, state.index, to)
     await threads.on(state.searchers, state.index.reload)
-    return answers.json(await threads.on(state.searchers, _status, state))
+    return search_answers.json(await threads.on(state.searchers, _status, state))
 
 
 @router.get("/jobs", dependencies=[READ])
@@ -61,14 +62,14 @@ async def jobs(request: Request) -> Response:
     """The latest jobs."""
     state: State = request.app.state.copysight
     found = await threads.on(state.searchers, state.index.catalog.jobs.list, 50)
-    return answers.json({"jobs": [asdict(job) for job in found]})
+    return search_answers.json({"jobs": [asdict(job) for job in found]})
 
 
 @router.get("/jobs/{number}", dependencies=[READ])
 async def job(request: Request, number: Number) -> Response:
     """A job and its progress."""
     state: State = request.app.state.copysight
-    return answers.json(asdict(await threads.on(state.searchers, state.index.catalog.jobs.get, number)))
+    return search_answers.json(asdict(await threads.on(state.searchers, state.index.catalog.jobs.get, number)))
 
 
 def _status(state: State) -> dict[str, Any]:

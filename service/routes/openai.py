@@ -7,13 +7,15 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from copysight.bundle import Bundle
 from copysight.errors import InvalidArgument, PictureError
-from service import answers, threads, uploads, vision
-from service.access import READ
-from service.fetching import Given
+from copysight.model.bundle import Bundle
+from service.intake import uploads
+from service.intake.url_fetch import Given
+from service.queries import inference, search_answers
+from service.queries.inference import Seen
+from service.routes.scopes import READ
+from service.runtime import threads
 from service.state import State
-from service.vision import Seen
 
 router = APIRouter(prefix="/v1", tags=["pictures"])
 ANY = "copysight"
@@ -42,12 +44,14 @@ async def embeddings(request: Request, wanted: Wanted) -> Response:
     opened = await state.opened()
     _check(wanted, opened.snapshot.bundle)
     pictures = await threads.on(state.searchers, _given, texts)
-    rows = [_good(one, place) for place, one in enumerate(await vision.look(state, opened.embedder, pictures, OUTPUTS))]
+    rows = [
+        _good(one, place) for place, one in enumerate(await inference.look(state, opened.embedder, pictures, OUTPUTS))
+    ]
     data = [
         {"object": "embedding", "index": place, "embedding": _encoded(one, wanted)} for place, one in enumerate(rows)
     ]
-    about = {**answers.head(opened.snapshot, opened.embedder), "usage": {"prompt_tokens": 0, "total_tokens": 0}}
-    return answers.json({"object": "list", "data": data, **about})
+    about = {**search_answers.head(opened.snapshot, opened.embedder), "usage": {"prompt_tokens": 0, "total_tokens": 0}}
+    return search_answers.json({"object": "list", "data": data, **about})
 
 
 def _check(wanted: Wanted, bundle: Bundle) -> None:

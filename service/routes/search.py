@@ -11,15 +11,17 @@ from starlette.responses import Response
 
 from copysight.errors import InvalidArgument, PictureError
 from copysight.index import Snapshot
-from copysight.looks import USUAL, Effort
-from service import answers, threads, uploads, vision
-from service.access import READ
-from service.answers import Asked
-from service.errors import item_error
-from service.question import OPTIONS, Question
+from copysight.scoring.query_views import USUAL, Effort
+from service.http.problems import item_error
+from service.intake import uploads
+from service.intake.uploads import Body
+from service.queries import inference, search_answers
+from service.queries.inference import Seen
+from service.queries.search_answers import Asked
+from service.queries.search_options import OPTIONS, Question
+from service.routes.scopes import READ
+from service.runtime import threads
 from service.state import Opened, State
-from service.uploads import Body
-from service.vision import Seen
 
 router = APIRouter(tags=["search"])
 Float = npt.NDArray[np.float32]
@@ -64,8 +66,8 @@ async def search(
         items = await _by_picture(state, opened, body, question)
     else:
         items = await threads.on(state.searchers, _by_vector, state, snapshot, body.fields, question)
-    head = answers.head(snapshot, opened.embedder if body.pictures else None)
-    return answers.json({**head, "items": items})
+    head = search_answers.head(snapshot, opened.embedder if body.pictures else None)
+    return search_answers.json({**head, "items": items})
 
 
 @router.post("/compare", dependencies=[READ], openapi_extra=uploads.body_of())
@@ -77,18 +79,22 @@ async def compare(request: Request, effort: Annotated[Effort, Query(description=
         raise InvalidArgument(f"got {len(body.pictures)} pictures; a comparison needs exactly two")
     opened = await state.opened()
     snapshot = opened.snapshot
-    seen = await vision.look(state, opened.embedder, body.pictures, ("embedding",), effort)
+    seen = await inference.look(state, opened.embedder, body.pictures, ("embedding",), effort)
     for one in seen:
         if isinstance(one, PictureError):
             raise one
     both = [one for one in seen if isinstance(one, Seen)]
-    return answers.json(await threads.on(state.searchers, _compared, state, snapshot, both, effort))
+    return search_answers.json(await threads.on(state.searchers, _compared, state, snapshot, both, effort))
 
 
 async def _by_picture(state: State, opened: Opened, body: Body, question: Question) -> list[dict[str, Any]]:
-    seen = await vision.look(state, opened.embedder, body.pictures, ("embedding",), question.effort)
+    seen = await inference.look(state, opened.embedder, body.pictures, ("embedding",), question.effort)
     asked = [Asked.of(one) for one in seen if isinstance(one, Seen)]
-    found = await threads.on(state.searchers, answers.search, state, opened.snapshot, asked, question) if asked else []
+    found = (
+        await threads.on(state.searchers, search_answers.search, state, opened.snapshot, asked, question)
+        if asked
+        else []
+    )
     rest = iter(found)
     return [{"matches": next(rest)} if isinstance(one, Seen) else {"error": item_error(one)} for one in seen]
 
@@ -100,7 +106,7 @@ def _by_vector(state: State, snapshot: Snapshot, fields: Mapping[str, Any], ques
         vectors = _vectors(fields["vectors"], snapshot.bundle.dimension)
     if len(vectors) > state.settings.max_items:
         raise InvalidArgument(f"got {len(vectors)} queries, at most {state.settings.max_items} are allowed")
-    found = answers.search(state, snapshot, [Asked(vector[None]) for vector in vectors], question)
+    found = search_answers.search(state, snapshot, [Asked(vector[None]) for vector in vectors], question)
     return [{"matches": matches} for matches in found]
 
 
@@ -124,10 +130,10 @@ def _vectors(given: object, dimension: int) -> Float:
 
 def _compared(state: State, snapshot: Snapshot, seen: Sequence[Seen], effort: Effort) -> dict[str, Any]:
     one, other = seen
-    equal = one.sha256 == other.sha256 or answers.same_pixels(one.data, other.data, state)
+    equal = one.sha256 == other.sha256 or search_answers.same_pixels(one.data, other.data, state)
     first, second = Asked.of(one), Asked.of(other)
     handicaps = (first.handicaps, second.handicaps)
     found = snapshot.judge.compare(first.vectors, second.vectors, handicaps, equal, effort)
     where = (first, second)[found.picture - 1].where(found.look)
     about = {"where": where and {"picture": found.picture, **where}}
-    return answers.head(snapshot) | asdict(found.judgement) | about
+    return search_answers.head(snapshot) | asdict(found.judgement) | about

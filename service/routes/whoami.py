@@ -3,8 +3,9 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from service import access, answers
-from service.access import READ
+from service.queries import search_answers
+from service.routes import scopes
+from service.routes.scopes import READ
 
 router = APIRouter(tags=["health"])
 
@@ -12,5 +13,5 @@ router = APIRouter(tags=["health"])
 @router.get("/whoami", dependencies=[READ])
 async def whoami(request: Request) -> Response:
     """Name and scope of the key at hand; a server that asks for none says `admin` to everybody."""
-    key = await access.caller(request)
-    return answers.json({"name": key.name if key else None, "scope": key.scope if key else "admin"})
+    key = await scopes.caller(request)
+    return search_answers.json({"name": key.name if key else None, "scope": key.scope if key else "admin"})

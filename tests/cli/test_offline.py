@@ -8,10 +8,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cli.main import main
-from copysight import images
-from copysight.embedder import Embedder
-from training import networks
-from training.export import export
+from copysight.model.embedder import Embedder
+from copysight.pictures.decode import decode
+from training.export import exportable
+from training.export.export import export
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def index(folder, tiny_bundle, tmp_path):
 @pytest.fixture(scope="module")
 def other_resnet(tmp_path_factory):
     """A ResNet without prototypes."""
-    return export([networks.load("timm:test_resnet", 64, random=True)], tmp_path_factory.mktemp("b") / "plain")
+    return export([exportable.load("timm:test_resnet", 64, random=True)], tmp_path_factory.mktemp("b") / "plain")
 
 
 def run(*words):
@@ -48,7 +48,7 @@ def answer(*words):
 
 
 def expected(folder, bundle, number):
-    picture = images.decode((folder / f"{number}.jpg").read_bytes(), at_least=bundle.at_least)
+    picture = decode((folder / f"{number}.jpg").read_bytes(), at_least=bundle.at_least)
     return Embedder(bundle).embed([picture.pixels])[0]
 
 

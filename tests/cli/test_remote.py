@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
-from service.keys import Keys
+from service.auth.keys import Keys
 from tests.service.conftest import index, pictures, serving  # noqa: F401
 
 

@@ -62,7 +62,7 @@ def test_confined(system):
 def test_limits_are_honoured(system):
     found = system.inspected()["HostConfig"]
     assert (found["NanoCpus"], found["Memory"]) == (2 * 10**9, 2 * 2**30)
-    threads = system.inside("python3 -c 'from service.settings import Settings; print(Settings().cores)'")
+    threads = system.inside("python3 -c 'from service.runtime.settings import Settings; print(Settings().cores)'")
     assert int(threads) == min(2, len(os.sched_getaffinity(0)))
 
 

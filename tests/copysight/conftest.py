@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from copysight import bundle as bundles
-from copysight.bundle import Bundle
 from copysight.catalog import NewItem
+from copysight.model import bundle as bundles
+from copysight.model.bundle import Bundle
 
 D = 16
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from copysight.bundle import Bundle
-from copysight.embedder import Embedder
+from copysight.model.bundle import Bundle
+from copysight.model.embedder import Embedder
 from tests.faults.ledger import Ledger
 from tests.faults.process import Launcher
 

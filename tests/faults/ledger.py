@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from copysight.catalog import Item
-from copysight.embedder import Embedder
-from copysight.images import decode
 from copysight.index import Index, verify
+from copysight.model.embedder import Embedder
+from copysight.pictures.decode import decode
 
 SAME = 2e-6
 STRAY = "belongs to no item"  # files that were put before a killed writer could name them: no loss, swept some day

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.copysight.catalog_versions import as_version_1, outline
+from tests.copysight.catalog.catalog_versions import as_version_1, outline
 from tests.faults.ledger import Ledger
 from tests.faults.process import Launcher, Run, moment
 

@@ -8,16 +8,16 @@ from io import StringIO
 import numpy as np
 import pytest
 
-from copysight import bundle as bundles
-from copysight import images
-from copysight.embedder import Embedder
 from copysight.errors import BundleMismatch, InvalidArgument, NoPictures, PublisherBusy
 from copysight.index import Index
-from copysight.scan import scan
+from copysight.model import bundle as bundles
+from copysight.model.embedder import Embedder
+from copysight.pictures.decode import decode
+from copysight.pictures.scan import scan
 from index_builder.build import build
-from index_builder.plan import Plan
 from index_builder.progress import Progress
-from index_builder.staging import Staging
+from index_builder.stages.plan import Plan
+from index_builder.stages.staging import Staging
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def run(folder, tiny_bundle, tmp_path):
 
 
 def embedding(bundle, path):
-    picture = images.decode(path.read_bytes(), at_least=bundle.at_least)
+    picture = decode(path.read_bytes(), at_least=bundle.at_least)
     return Embedder(bundle).embed([picture.pixels])
 
 

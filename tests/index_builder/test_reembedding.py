@@ -14,14 +14,15 @@ from click.testing import CliRunner
 
 from cli.main import main
 from copysight.catalog import NewItem
-from copysight.embedder import Embedder
 from copysight.errors import BundleMismatch, OriginalsMissing, PublisherBusy
 from copysight.index import Index, prune, publish, verify
-from index_builder import publishing, reembedding
+from copysight.model.embedder import Embedder
+from index_builder import reembedding
 from index_builder.build import build
-from index_builder.plan import Plan
 from index_builder.progress import Progress
 from index_builder.reembedding import Wanted, go_back, reembed
+from index_builder.stages import publishing
+from index_builder.stages.plan import Plan
 
 QUIET = Progress(quiet=True)
 
@@ -50,10 +51,10 @@ def check(directory, bundle):
         items = index.catalog.page(limit=1000)
         assert snapshot.count == len(items)
         for item in items:
-            from copysight import images
+            from copysight.pictures.decode import decode
 
             data = index.blobs.original(item.sha256, item.source)
-            vector = embedder.embed([images.decode(data, at_least=bundle.at_least).pixels])
+            vector = embedder.embed([decode(data, at_least=bundle.at_least).pixels])
             (best,) = snapshot.search(vector, 1)[0]
             assert best.similarity == pytest.approx(1, abs=1e-5)
             assert np.allclose(snapshot.vector(item.id), vector[0], atol=1e-5)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
-from training.backbones import DinoTransformer
+from training.networks.backbones import DinoTransformer
 
 HERE = Path(__file__).parent
 DIRECTORY = Path(os.environ.get("COPYSIGHT_GOLDEN", HERE.parent / "golden"))

@@ -5,12 +5,12 @@ import pytest
 import torch
 from PIL import Image
 
-from copysight.knn import exact
-from copysight.preprocess import Preprocess, to_batch
-from copysight.scoring import normalise
-from evaluation import copydays, metrics
-from evaluation.features import last_blocks
-from training.infonce import copy_loss
+from copysight.pictures.preprocess import Preprocess, to_batch
+from copysight.scoring.judge import normalise
+from copysight.vectors.knn import exact
+from evaluation.features.tokens import last_blocks
+from evaluation.figures import copydays, ranking
+from training.losses.infonce import copy_loss
 
 
 def judged(golden):
@@ -21,16 +21,16 @@ def judged(golden):
 
 def test_sscd_metrics(golden):
     correct, scores, positives = judged(golden), golden["pred_score"], len(golden["gt_query"])
-    curve = metrics.curve(correct, scores, positives)
+    curve = ranking.curve(correct, scores, positives)
     assert curve.precisions == pytest.approx(golden["precisions"], abs=1e-9)
     assert curve.recalls == pytest.approx(golden["recalls"], abs=1e-9)
     assert curve.thresholds == pytest.approx(golden["thresholds"], abs=1e-9)
-    assert metrics.average_precision(curve) == pytest.approx(golden["micro_average_precision"], abs=1e-9)
-    point = metrics.recall_at_precision(curve)
+    assert ranking.average_precision(curve) == pytest.approx(golden["micro_average_precision"], abs=1e-9)
+    point = ranking.recall_at_precision(curve)
     assert point.recall == pytest.approx(golden["recall_at_precision_90"], abs=1e-9, nan_ok=True)
     assert point.threshold == pytest.approx(golden["threshold_at_precision_90"], abs=1e-9, nan_ok=True)
     for rank in (1, 10):
-        recall = metrics.recall_at_rank(golden["pred_query"], correct, scores, positives, rank)
+        recall = ranking.recall_at_rank(golden["pred_query"], correct, scores, positives, rank)
         assert recall == pytest.approx(golden[f"recall_at_rank{rank}"], abs=1e-9)
 
 
@@ -52,14 +52,14 @@ def test_sscd_score_norm(golden):
     top = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     assert np.take_along_axis(scores, top, axis=1).ravel() == pytest.approx(golden["pred_score"], abs=2e-6)
     correct = (top == np.arange(len(queries))[:, None]).ravel()
-    curve = metrics.curve(correct, np.take_along_axis(scores, top, axis=1).ravel(), len(queries))
-    assert metrics.average_precision(curve) == pytest.approx(golden["micro_average_precision"], abs=1e-9)
+    curve = ranking.curve(correct, np.take_along_axis(scores, top, axis=1).ravel(), len(queries))
+    assert ranking.average_precision(curve) == pytest.approx(golden["micro_average_precision"], abs=1e-9)
 
 
 def test_sscd_copydays_overall_ap(golden):
     for case in golden.numbered("case"):
         matches = case["is_match"].astype(bool)
-        assert metrics.pooled_ap(matches, case["distance"], len(matches)) == pytest.approx(case["ap"], abs=1e-9)
+        assert ranking.pooled_ap(matches, case["distance"], len(matches)) == pytest.approx(case["ap"], abs=1e-9)
 
 
 def test_sscd_training_loss(golden):
@@ -73,7 +73,7 @@ def test_sscd_training_loss(golden):
 
 def test_copydays_score_ap(golden):
     for ranks, positives, ap in zip(golden["ranks_padded_minus1"], golden["n_positives"], golden["ap"], strict=True):
-        assert metrics.trapezoidal_ap(ranks[ranks >= 0], positives) == pytest.approx(ap, abs=1e-12)
+        assert ranking.trapezoidal_ap(ranks[ranks >= 0], positives) == pytest.approx(ap, abs=1e-12)
 
 
 def test_copydays_eval(golden):

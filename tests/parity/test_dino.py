@@ -7,16 +7,18 @@ import pytest
 import torch
 from torch import nn
 
-from evaluation.features import last_blocks, multi_scale
-from training import backbones, loop, schedules
-from training.feed import Views
-from training.graphs import cls_attention
-from training.heads import DinoHead, rebuild
-from training.method import Length, Moment
+from evaluation.features.tokens import last_blocks, multi_scale
 from training.methods.dino import Dino, DinoConfig, Network
-from training.plan import Plan
-from training.schedules import Schedules
-from training.watch import Watch
+from training.methods.method import Length, Moment
+from training.networks import backbones
+from training.networks.export_graphs import cls_attention
+from training.networks.heads import DinoHead, rebuild
+from training.optim import schedules
+from training.optim.schedules import Schedules
+from training.run import loop
+from training.run.collapse_guard import Watch
+from training.run.loader import Views
+from training.run.plan import Plan
 
 
 def close(found, expected, tolerance):

@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from training import optim, pseudo_labels, schedules
-from training.koleo import koleo
-from training.schedules import Schedules
-from training.sinkhorn import sinkhorn
+from training.clusters import pseudo_labels
+from training.losses.koleo import koleo
+from training.losses.sinkhorn import sinkhorn
+from training.optim import parameter_groups, schedules
+from training.optim.schedules import Schedules
 
 
 class Named(nn.Module):
@@ -48,7 +49,7 @@ def test_param_groups(golden):
         name: nn.Parameter(torch.zeros([int(n) for n in shape.split(",")]), grad) for name, shape, grad in flags
     }
     names = {id(parameter): name for name, parameter in parameters.items()}
-    decayed, spared = optim.groups(Named(parameters))
+    decayed, spared = parameter_groups.groups(Named(parameters))
     assert [names[id(p)] for p in decayed["params"]] == golden["group_order_regularised"].tolist()
     for group, key in ((decayed, "regularised"), (spared, "not_regularised")):
         assert {names[id(p)] for p in group["params"]} == set(golden["names"][golden[key]].tolist())
@@ -62,7 +63,7 @@ def test_clip_gradients(golden):
         gradient = golden.tensor(f"grad_in/{name}")
         parameters.append(nn.Parameter(torch.zeros_like(gradient)))
         parameters[-1].grad = gradient
-    optim.clip(parameters, golden["clip"])
+    parameter_groups.clip(parameters, golden["clip"])
     for name, parameter in zip(names, parameters, strict=True):
         assert torch.allclose(parameter.grad, golden.tensor(f"grad_out/{name}"), rtol=1e-6, atol=0)
 
@@ -74,12 +75,12 @@ def test_lars(golden):
     decayed = [value for name, value in parameters.items() if name not in without]
     spared = [parameters[name] for name in without]
     groups = [{"params": decayed, "decayed": True}, {"params": spared, "decayed": False}]
-    lars = optim.build("lars", groups)
+    lars = parameter_groups.build("lars", groups)
     for group in lars.param_groups:
         group |= {"momentum": config["momentum"], "eta": config["eta"]}
     plan = Schedules(config["lr"], np.full(len(config["lr"]), config["weight_decay"]))
     for number, step in enumerate(golden.numbered("step")):
-        optim.set_step(lars, plan, number)
+        parameter_groups.set_step(lars, plan, number)
         for name, gradient in step.tensors("grad").items():
             parameters[name].grad = gradient
         lars.step()

@@ -9,15 +9,15 @@ import torch
 from torch import nn
 from torch.optim import SGD
 
-from training import loop
-from training.feed import Views
-from training.method import Length, Moment
 from training.methods import swav
 from training.methods.deepcluster import DeepCluster, DeepClusterConfig
+from training.methods.method import Length, Moment
 from training.methods.swav import Swav, SwavConfig
-from training.plan import Plan
-from training.schedules import Schedules
-from training.watch import Watch
+from training.optim.schedules import Schedules
+from training.run import loop
+from training.run.collapse_guard import Watch
+from training.run.loader import Views
+from training.run.plan import Plan
 
 
 def close(found, expected, tolerance):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.sinkhorn import sinkhorn
+from training.losses.sinkhorn import sinkhorn
 
 SCRIPT = Path(__file__).with_name("two_ranks.py")
 

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from copysight.attention import enlarge, mass_masks
-from copysight.knn import accuracy, exact, vote
-from evaluation import frames, propagation, retrieval_map
-from evaluation.features import last_blocks
-from evaluation.propagation import Labelled, Propagation
+from copysight.model.attention_maps import enlarge, mass_masks
+from copysight.vectors.knn import accuracy, exact, vote
+from evaluation.features import frames
+from evaluation.features.tokens import last_blocks
+from evaluation.figures import retrieval_map
+from evaluation.video import propagation
+from evaluation.video.propagation import Labelled, Propagation
 
 
 def test_knn(golden):

@@ -32,8 +32,8 @@ def main(path, rank, rendezvous, out):
 
 
 def losses(case, rank):
-    from training.method import Length, Moment
     from training.methods.dino import Dino, DinoConfig
+    from training.methods.method import Length, Moment
 
     settings = DinoConfig(
         prototypes=int(case["config/out_dim"]),
@@ -61,7 +61,7 @@ def losses(case, rank):
 
 
 def assignments(case, rank):
-    from training.sinkhorn import sinkhorn
+    from training.losses.sinkhorn import sinkhorn
 
     found = {}
     for number in range(int(case["n_cases"])):

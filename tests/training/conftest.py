@@ -9,15 +9,16 @@ import pytest
 import torch
 
 from tests.conftest import drawn_picture
-from training import augment, data
-from training.data import Pack
-from training.journal import Journal
+from training.data import pack as packs
+from training.data.pack import Pack
 from training.methods.deepcluster import DeepCluster, DeepClusterConfig
 from training.methods.deepcluster_v1 import DeepClusterV1, DeepClusterV1Config
 from training.methods.dino import Dino, DinoConfig
 from training.methods.swav import Swav, SwavConfig
-from training.plan import Plan
-from training.run import Run
+from training.run.plan import Plan
+from training.run.run import Run
+from training.run.training_log import Journal
+from training.views import multi_crop
 
 PLAN = Plan(backbone="test_resnet", image_size=32, epochs=2, batch=8, device="cpu", log_seconds=1e9, clip=3.0)
 DINO = DinoConfig(prototypes=24, hidden=32, bottleneck=16, warmup_epochs=0.5, lr=0.01, freeze_last_layer=0.25)
@@ -31,15 +32,15 @@ DEEP_V1 = DeepClusterV1Config(clusters=6, pca=12)
 def make_method(name: str, backbone: str = "test_resnet", **changes: Any) -> Any:
     """A tiny method of that name, from seed 0."""
     torch.manual_seed(0)
-    swav = augment.swav_recipe(32, 16, 2)
+    swav = multi_crop.swav_recipe(32, 16, 2)
     if name == "dino":
-        recipe = augment.dino_recipe(32, 16, 2)
+        recipe = multi_crop.dino_recipe(32, 16, 2)
         return Dino(dataclasses.replace(DINO, **changes), backbone, 32, recipe)
     if name == "swav":
         return Swav(dataclasses.replace(SWAV, **changes), backbone, 32, swav)
     if name == "deepcluster":
         return DeepCluster(dataclasses.replace(DEEP, **changes), backbone, 32, swav)
-    return DeepClusterV1(dataclasses.replace(DEEP_V1, **changes), backbone, 32, augment.plain_recipe(32))
+    return DeepClusterV1(dataclasses.replace(DEEP_V1, **changes), backbone, 32, multi_crop.plain_recipe(32))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -61,7 +62,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def pack(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pack:
-    return data.pack(photos, tmp_path_factory.mktemp("cache"))
+    return packs.pack(photos, tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

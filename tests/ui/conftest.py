@@ -13,7 +13,7 @@ from copysight.catalog import NewItem
 from copysight.index import Index
 from index_builder.build import Plan, build
 from index_builder.progress import Progress
-from index_builder.publishing import rebuild
+from index_builder.stages.publishing import rebuild
 from tests.service.conftest import Server, serving
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from playwright.sync_api import expect
 
-from service.keys import Keys
+from service.auth.keys import Keys
 from tests.service.conftest import serving
 
 

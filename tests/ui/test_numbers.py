@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from copysight import attention
+from copysight.model import attention_maps
 
 
 def test_masks_are_those_of_the_library(shared, open_page):
@@ -16,7 +16,7 @@ def test_masks_are_those_of_the_library(shared, open_page):
             " return maps.map((map) => Array.from(massMask(map.flat(), share))); }",
             [maps.tolist(), share],
         )
-        assert np.array_equal(np.array(masks).reshape(3, 4, 4) > 0, attention.mass_masks(maps, share) > 0)
+        assert np.array_equal(np.array(masks).reshape(3, 4, 4) > 0, attention_maps.mass_masks(maps, share) > 0)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from training import descriptors, gather, optim, schedules
-from training.edited import EditRecipe
-from training.infonce import copy_loss
-from training.knobs import knob
-from training.method import Length, Method, Moment, Outcome
-from training.schedules import Schedules
+from training import distributed
+from training.config_field import knob
+from training.losses.infonce import copy_loss
+from training.methods.method import Length, Method, Moment, Outcome
+from training.networks import descriptors
+from training.optim import parameter_groups, schedules
+from training.optim.schedules import Schedules
+from training.views.edited_pairs import EditRecipe
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Copy(Method):
 
     def optimizer(self) -> Optimizer:
         """AdamW over the descriptor network."""
-        return optim.build("adamw", optim.groups(self.descriptor))
+        return parameter_groups.build("adamw", parameter_groups.groups(self.descriptor))
 
     def start(self, length: Length) -> None:
         """Remember the length: sizes and strengths follow the share that is done."""
@@ -72,12 +74,12 @@ class Copy(Method):
         """Loss of one batch over the embeddings of all processes: strangers are worth more than speed."""
         embeddings = F.normalize(self.descriptor(torch.cat(list(crops))).float(), dim=1)
         everyone = _with_others(embeddings)
-        instances = gather.concatenate(numbers.repeat(len(crops)))
+        instances = distributed.concatenate(numbers.repeat(len(crops)))
         weight = self.config.entropy * min(1.0, self._done / 0.1 + 0.1)
         loss = copy_loss(everyone, instances, self.config.temperature, weight)
         figures = {"loss": loss.total.detach(), "infonce": loss.infonce.detach()}
         # The processes' gradients are averaged, while each holds only its own rows' share of the one loss.
-        return Outcome(loss.total * gather.world_size(), figures)
+        return Outcome(loss.total * distributed.world_size(), figures)
 
     @torch.no_grad()
     def after_update(self, moment: Moment) -> None:
@@ -105,8 +107,8 @@ class Copy(Method):
 
 def _with_others(embeddings: Tensor) -> Tensor:
     """The embeddings of all processes (W * B, D); gradients flow into this process's rows alone."""
-    if gather.world_size() == 1:
+    if distributed.world_size() == 1:
         return embeddings
-    parts = list(gather.concatenate(embeddings).chunk(gather.world_size()))
-    parts[gather.rank()] = embeddings
+    parts = list(distributed.concatenate(embeddings).chunk(distributed.world_size()))
+    parts[distributed.rank()] = embeddings
     return torch.cat(parts)

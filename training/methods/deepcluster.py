@@ -15,12 +15,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from copysight.errors import InvalidArgument, TooFewPictures
-from training import agreement, backbones, gather, heads, optim, schedules
-from training.augment import Recipe
-from training.knobs import knob
-from training.method import Length, Method, Moment, Outcome, Passes
-from training.schedules import Schedules
-from training.spherical_kmeans import spherical_kmeans
+from training import distributed
+from training.clusters import agreement
+from training.clusters.spherical_kmeans import spherical_kmeans
+from training.config_field import knob
+from training.methods.method import Length, Method, Moment, Outcome, Passes
+from training.networks import backbones, heads
+from training.optim import parameter_groups, schedules
+from training.optim.schedules import Schedules
+from training.views.multi_crop import Recipe
 
 ABSENT = -100
 """Label of a picture that the memory does not hold; the loss leaves it out."""
@@ -92,7 +95,9 @@ class DeepCluster(Method):
 
     def optimizer(self) -> Optimizer:
         """SGD within LARC over every parameter alike, or another with DINO's groups."""
-        return optim.build(self.config.optimizer, optim.groups(self, alike=self.config.optimizer == "larc"))
+        return parameter_groups.build(
+            self.config.optimizer, parameter_groups.groups(self, alike=self.config.optimizer == "larc")
+        )
 
     def start(self, length: Length) -> None:
         """Size the memory: what one process sees in an epoch. Raises ``TooFewPictures`` if K is more than that.
@@ -103,7 +108,7 @@ class DeepCluster(Method):
             raise InvalidArgument(f"got --rounds {self.config.rounds}; an epoch needs at least 1")
         if self.config.rounds > 1 and not self.config.refill:
             raise InvalidArgument(f"--rounds {self.config.rounds} needs --refill: crops are remembered once an epoch")
-        self._rows_per_step = length.batch // gather.world_size()
+        self._rows_per_step = length.batch // distributed.world_size()
         rows = length.per_epoch * self._rows_per_step
         if self.config.prototypes > rows:
             raise TooFewPictures(
@@ -122,13 +127,13 @@ class DeepCluster(Method):
         figures: dict[str, float] = {}
         for number, prototypes in enumerate(self.head.prototypes):
             bank = self.memory[number % self.config.banks]
-            start = gather.from_first(
+            start = distributed.from_first(
                 bank[torch.randperm(len(bank))[: cast(nn.Linear, prototypes).out_features].to(bank.device)]
             )
             labels, centroids = spherical_kmeans(bank, start, self.config.kmeans_iterations)
             cast(nn.Linear, prototypes).weight.data.copy_(centroids)
             self.assignments[number] = ABSENT
-            self.assignments[number, gather.concatenate(self.memory_index)] = gather.concatenate(labels)
+            self.assignments[number, distributed.concatenate(self.memory_index)] = distributed.concatenate(labels)
             figures |= agreement.sizes(self.assignments[number], self.config.prototypes, f"head{number}_")
         if moment.step > 0:
             figures["nmi_with_round_before"] = agreement.nmi(before[0], self.assignments[0])

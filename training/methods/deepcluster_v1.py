@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from copysight.errors import TooFewPictures, TrainingDiverged
-from training import agreement, backbones, gather, pseudo_labels
-from training.augment import Recipe
-from training.knobs import knob
-from training.method import Ints, Length, Method, Moment, Outcome, Passes
-from training.schedules import Schedules
+from training import distributed
+from training.clusters import agreement, pseudo_labels
+from training.config_field import knob
+from training.methods.method import Ints, Length, Method, Moment, Outcome, Passes
+from training.networks import backbones
+from training.optim.schedules import Schedules
+from training.views.multi_crop import Recipe
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class DeepClusterV1(Method):
         found = pseudo_labels.kmeans(vectors, self.config.clusters, self.config.kmeans_iterations, rng)
         # Labels are counted through, so that empty clusters leave no gap; the classifier keeps K outputs.
         counted = np.unique(found.labels, return_inverse=True)[1]
-        self.labels.copy_(gather.from_first(torch.from_numpy(counted)))
+        self.labels.copy_(distributed.from_first(torch.from_numpy(counted)))
         nn.init.normal_(self.top.weight, std=0.01)
         nn.init.zeros_(self.top.bias)
         figures = agreement.sizes(self.labels, self.config.clusters)

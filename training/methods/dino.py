@@ -9,13 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from training import backbones, gather, heads, optim, schedules
-from training.augment import Recipe
-from training.knobs import knob
-from training.koleo import koleo
-from training.method import Length, Method, Moment, Outcome
-from training.schedules import Schedules
-from training.sinkhorn import sinkhorn
+from training import distributed
+from training.config_field import knob
+from training.losses.koleo import koleo
+from training.losses.sinkhorn import sinkhorn
+from training.methods.method import Length, Method, Moment, Outcome
+from training.networks import backbones, heads
+from training.optim import parameter_groups, schedules
+from training.optim.schedules import Schedules
+from training.views.multi_crop import Recipe
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Dino(Method):
 
     def optimizer(self) -> Optimizer:
         """Over the student only."""
-        return optim.build(self.config.optimizer, optim.groups(self.student))
+        return parameter_groups.build(self.config.optimizer, parameter_groups.groups(self.student))
 
     def start(self, length: Length) -> None:
         """Lay out momentum per step and teacher temperature per epoch; the first teacher is the student."""
@@ -146,8 +148,8 @@ class Dino(Method):
         momentum = float(self._momenta[moment.step])
         follow(self.teacher, self.student, momentum)
         if self._teacher_sum is not None and self.config.centring == "softmax-centre":
-            total = gather.total(self._teacher_sum)
-            mean = total / (self._teacher_rows * gather.world_size())
+            total = distributed.total(self._teacher_sum)
+            mean = total / (self._teacher_rows * distributed.world_size())
             self.centre.lerp_(mean, 1 - self.config.centre_momentum)
 
     def exported(self) -> nn.Module:

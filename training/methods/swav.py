@@ -10,13 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from training import agreement, backbones, gather, heads, optim, schedules
-from training.augment import Recipe
-from training.knobs import knob
-from training.koleo import koleo
-from training.method import Length, Method, Moment, Outcome
-from training.schedules import Schedules
-from training.sinkhorn import sinkhorn
+from training import distributed
+from training.clusters import agreement
+from training.config_field import knob
+from training.losses.koleo import koleo
+from training.losses.sinkhorn import sinkhorn
+from training.methods.method import Length, Method, Moment, Outcome
+from training.networks import backbones, heads
+from training.optim import parameter_groups, schedules
+from training.optim.schedules import Schedules
+from training.views.multi_crop import Recipe
 
 ASSIGNED = 2
 """Crops whose codes are computed: the two global ones."""
@@ -74,11 +77,13 @@ class Swav(Method):
 
     def optimizer(self) -> Optimizer:
         """SGD within LARC over every parameter alike, or AdamW with DINO's groups."""
-        return optim.build(self.config.optimizer, optim.groups(self, alike=self.config.optimizer == "larc"))
+        return parameter_groups.build(
+            self.config.optimizer, parameter_groups.groups(self, alike=self.config.optimizer == "larc")
+        )
 
     def start(self, length: Length) -> None:
         """Size the queue: a multiple of the batch, shared out over the processes."""
-        rows = self.config.queue_length // length.batch * length.batch // gather.world_size()
+        rows = self.config.queue_length // length.batch * length.batch // distributed.world_size()
         self.queue = self.queue.new_zeros(ASSIGNED, rows, self.config.output)
         self._queue_from = length.of_epochs(self.config.queue_from_epoch)
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from copysight.bundle import Bundle
 from copysight.catalog import Added, Item, NewItem
 from copysight.index import Index
+from copysight.model.bundle import Bundle
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from copysight import bundle as bundles
 from copysight.catalog import Catalog, Item, NewItem, schema
 from copysight.index import Gate, Index, backup, publish, rollback
-from copysight.index.choice import of_kind
+from copysight.index.generations.index_type import of_kind
+from copysight.model import bundle as bundles
 from tests.faults.killer import Killer
 
 D = 16

@@ -15,7 +15,7 @@ import pytest
 
 from copysight.catalog import Catalog, schema
 from copysight.index import Index, publish, rollback, verify
-from tests.copysight.catalog_versions import as_version_1
+from tests.copysight.catalog.catalog_versions import as_version_1
 
 WRITER = "tests.copysight.index.crash_writer"
 ROOT = Path(__file__).parents[3]

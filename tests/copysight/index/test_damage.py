@@ -5,8 +5,8 @@ import pytest
 
 from copysight.errors import IndexCorrupt
 from copysight.index import Index, publish, rollback
-from copysight.index.choice import of_kind
-from copysight.index.generation import open_generation
+from copysight.index.generations.generation import open_generation
+from copysight.index.generations.index_type import of_kind
 
 FILES = ["manifest.json", "vectors.f32", "vectors.faiss", "ids.i64", "collections.i32", "clusters.npz"]
 

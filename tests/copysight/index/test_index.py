@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from copysight.bundle import Bundle
 from copysight.errors import IndexNotFound, InvalidArgument
 from copysight.index import Index, publish, rollback
+from copysight.model.bundle import Bundle
 
 WRITER = """
 import sys

@@ -18,11 +18,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from copysight.bundle import Bundle
 from copysight.catalog import Added, NewItem
 from copysight.errors import KeyConflict, NoGeneration
 from copysight.index import Gate, Index, Snapshot, prune, publish, rollback
-from copysight.index.choice import of_kind
+from copysight.index.generations.index_type import of_kind
+from copysight.model.bundle import Bundle
 
 D = 8
 POOL = np.random.default_rng(5).normal(size=(12, D)).astype(np.float32)

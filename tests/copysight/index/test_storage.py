@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from copysight.bundle import Bundle
 from copysight.index import Index, publish, verify
+from copysight.model.bundle import Bundle
 
 # No file may grow beyond a limit: the kernel then fails writes as on a full disk, half-way through them.
 FULL = """

@@ -1,0 +1,109 @@
+"""Clusters of a generation: k-means over its vectors, with ids that stay over rebuilds."""
+
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from copysight.vectors import clustering
+
+FILE = "clusters.npz"
+MOST = 1024
+ITERATIONS = 20
+SAMPLED = 256  # vectors a cluster that k-means learns from, at most
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """``ids (K,)`` int64, ``centroids (K,D)`` float32 L2-normalised, ``sizes (K,)``, ``tightness (K,)``.
+
+    ``tightness`` is the mean cosine of members to their centroid, NaN in generations that were made without.
+    ``assignment (N,)`` int32 gives each row its position in ``ids``; ``next_id`` has never been given to a cluster.
+    """
+
+    ids: npt.NDArray[np.int64]
+    centroids: npt.NDArray[np.float32]
+    sizes: npt.NDArray[np.int64]
+    tightness: npt.NDArray[np.float32]
+    assignment: npt.NDArray[np.int32]
+    next_id: int
+
+
+def usual_count(count: int) -> int:
+    """How many clusters for N vectors, unless the user says: half the root of N, at most 1024."""
+    return max(1, min(MOST, round(sqrt(count) / 2)))
+
+
+def make(vectors: npt.NDArray[np.float32], count: int, seed: int, before: Clusters | None) -> Clusters:
+    """Cluster ``vectors (N,D)`` into at most ``count``; ids of matching clusters are taken over from ``before``."""
+    count = min(count, len(vectors))
+    if not count:
+        return empty(vectors.shape[1], _next_id(before))
+    rows = np.arange(len(vectors))
+    if len(rows) > count * SAMPLED:
+        rows = np.sort(np.random.default_rng(seed).choice(len(rows), count * SAMPLED, replace=False))
+    centroids = clustering.kmeans(np.asarray(vectors[rows]), count, ITERATIONS, seed).centroids
+    assignment = nearest(vectors, centroids)
+    sizes = np.bincount(assignment, minlength=len(centroids)).astype(np.int64)
+    ids, tightness = _stable_ids(centroids, before), _tightness(vectors, centroids, assignment, sizes)
+    return Clusters(ids, centroids, sizes, tightness, assignment, max(_next_id(before), int(ids.max()) + 1))
+
+
+def empty(dimension: int, next_id: int = 0) -> Clusters:
+    """No clusters."""
+    nothing, none = np.empty(0, np.int64), np.empty(0, np.float32)
+    return Clusters(nothing, np.empty((0, dimension), np.float32), nothing, none, np.empty(0, np.int32), next_id)
+
+
+def nearest(vectors: npt.NDArray[np.float32], centroids: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    """For ``vectors (N,D)`` the row of the centroid of largest cosine, ``(N,)``."""
+    parts = [np.argmax(vectors[i : i + 16384] @ centroids.T, axis=1) for i in range(0, len(vectors), 16384)]
+    return np.concatenate(parts).astype(np.int32) if parts else np.empty(0, np.int32)
+
+
+def save(directory: Path, clusters: Clusters) -> None:
+    """Write ``clusters.npz``."""
+    np.savez(
+        directory / FILE,
+        ids=clusters.ids,
+        centroids=clusters.centroids,
+        sizes=clusters.sizes,
+        tightness=clusters.tightness,
+        assignment=clusters.assignment,
+        next_id=clusters.next_id,
+    )
+
+
+def load(directory: Path) -> Clusters:
+    """Read ``clusters.npz``, which holds no pickles."""
+    with np.load(directory / FILE, allow_pickle=False) as data:
+        unknown = np.full(len(data["ids"]), np.nan, np.float32)
+        tightness = data.get("tightness", unknown)
+        arrays = (data["ids"], data["centroids"], data["sizes"], tightness, data["assignment"])
+        return Clusters(*arrays, int(data["next_id"]))
+
+
+def _tightness(
+    vectors: npt.NDArray[np.float32],
+    centroids: npt.NDArray[np.float32],
+    assignment: npt.NDArray[np.int32],
+    sizes: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float32]:
+    sums = np.zeros(len(centroids))
+    for start in range(0, len(vectors), 16384):
+        near = assignment[start : start + 16384]
+        cosines = np.einsum("nd,nd->n", vectors[start : start + 16384], centroids[near])
+        sums += np.bincount(near, cosines, minlength=len(centroids))
+    return (sums / np.maximum(sizes, 1)).astype(np.float32)
+
+
+def _stable_ids(centroids: npt.NDArray[np.float32], before: Clusters | None) -> npt.NDArray[np.int64]:
+    if before is None or not len(before.ids):
+        return np.arange(len(centroids), dtype=np.int64) + _next_id(before)
+    return clustering.match(before.centroids, centroids, before.ids, before.next_id)
+
+
+def _next_id(before: Clusters | None) -> int:
+    return 0 if before is None else before.next_id

@@ -1,0 +1,124 @@
+"""One search of a snapshot: candidates from the generation and the delta, scored exactly, merged in a stable order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from copysight.errors import InvalidArgument
+from copysight.index.generations import faiss_index
+from copysight.index.generations.generation import Generation
+from copysight.index.generations.index_type import Choice
+from copysight.index.live import exact_search
+from copysight.index.live.delta import Delta
+from copysight.index.live.tombstones import Hidden
+
+GATHERED = 4  # copying a quarter of the rows costs as much as scanning them all
+MOST_WIDENING = 8  # times the probes when a restriction leaves much unseen
+PER_RESULT = 2  # candidates scored for a result wanted
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Match:
+    """An item and its cosine to the query, exact to float32."""
+
+    id: int
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What one call may choose otherwise than the generation says; None leaves it."""
+
+    probes: int | None = None
+    effort: int | None = None
+    candidates: int | None = None
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """Which rows a collection or a filter allows: a mask over the generation's rows, one over the delta's."""
+
+    generation: Mask
+    delta: Mask
+
+
+def unit(queries: npt.NDArray[np.floating], dimension: int) -> Floats:
+    """``queries (B,D)`` as L2-normalised float32. Raises ``InvalidArgument`` for other shapes, zeros, NaN."""
+    array = np.asarray(queries, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] != dimension:
+        raise InvalidArgument(f"got queries of shape {array.shape}; needed is (B, {dimension}), the bundle's dimension")
+    norms = np.linalg.norm(array, axis=1, keepdims=True)
+    if not np.all(np.isfinite(norms) & (norms > 0)):
+        raise InvalidArgument("got a query vector that is zero or not finite; needed are finite, non-zero vectors")
+    normalised: Floats = (array / norms).astype(np.float32)
+    return normalised
+
+
+def in_generation(
+    generation: Generation, hidden: Hidden, queries: Floats, k: int, allowed: Mask | None, parameters: Parameters
+) -> Iterator[Rows]:
+    """Rows of candidates for each query."""
+    visible = len(generation) - len(hidden.rows)
+    if allowed is not None:
+        allowed = hidden.among(allowed)
+        visible = int(np.count_nonzero(allowed))
+    choice = _chosen(generation.manifest.choice, parameters, visible / max(1, len(generation)))
+    count = max(PER_RESULT * k, choice.candidates)
+    few = visible <= choice.few and visible < len(generation)
+    if generation.faiss is None or count >= visible or few:
+        return _exact(generation, hidden, queries, k, allowed)
+    return _approximate(generation, hidden, choice, queries, k, count, allowed)
+
+
+def in_delta(delta: Delta, queries: Floats, k: int, allowed: Mask | None) -> Iterator[Rows]:
+    """Rows of candidates for each query."""
+    alive = delta.alive if allowed is None else delta.alive & allowed
+    return exact_search.nearest(queries, delta.vectors, k, None if alive.all() else alive)
+
+
+def merged(ids: npt.NDArray[np.int64], similarities: Floats, k: int) -> list[Match]:
+    """The k best, by falling similarity, equal ones by rising id."""
+    order = np.lexsort((ids, -similarities))[:k]
+    return [Match(*pair) for pair in zip(ids[order].tolist(), similarities[order].tolist(), strict=True)]
+
+
+def _exact(generation: Generation, hidden: Hidden, queries: Floats, k: int, allowed: Mask | None) -> Iterator[Rows]:
+    if allowed is None and len(hidden.rows):
+        allowed = hidden.among(np.ones(len(generation), np.bool_))
+    if allowed is None or GATHERED * np.count_nonzero(allowed) > len(generation):
+        return exact_search.nearest(queries, generation.vectors, k, allowed)
+    rows = np.flatnonzero(allowed)
+    return (rows[top] for top in exact_search.nearest(queries, generation.vectors[rows], k))
+
+
+def _approximate(
+    generation: Generation, hidden: Hidden, choice: Choice, queries: Floats, k: int, count: int, allowed: Mask | None
+) -> Iterator[Rows]:
+    bitmap = None
+    if allowed is not None:
+        bitmap = np.packbits(allowed, bitorder="little")
+    elif len(hidden.rows):
+        bitmap = hidden.visible
+    found = faiss_index.candidates(generation.faiss, choice, queries, count, bitmap)
+    for query, row in zip(queries, found, strict=True):
+        rows = row[row >= 0]
+        if len(rows) >= k:
+            yield rows
+        else:  # the lists probed hold too few that are allowed
+            yield from _exact(generation, hidden, query[None], k, allowed)
+
+
+def _chosen(choice: Choice, parameters: Parameters, share: float) -> Choice:
+    probes = parameters.probes or round(choice.probes * min(MOST_WIDENING, 1 / max(share, 1e-9)))
+    return replace(
+        choice,
+        probes=min(choice.lists, max(1, probes)) if choice.lists else 0,
+        effort=parameters.effort or choice.effort,
+        candidates=parameters.candidates or choice.candidates,
+    )

@@ -1,0 +1,214 @@
+"""A consistent view of an index: generation, delta and hidden rows of one sequence, with the bundle they belong to."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from copysight.catalog import Catalog, Changes
+from copysight.errors import InvalidArgument, ItemNotFound
+from copysight.index.generations import clusters
+from copysight.index.generations.generation import Generation
+from copysight.index.live import exact_search, merge_views
+from copysight.index.live import search as searching
+from copysight.index.live.delta import Delta
+from copysight.index.live.merge_views import Hit
+from copysight.index.live.search import Match, Parameters, Restriction
+from copysight.index.live.tombstones import Hidden
+from copysight.model.bundle import Bundle
+from copysight.scoring.judge import Judge
+
+CACHED_RESTRICTIONS = 64
+
+
+@dataclass(frozen=True)
+class Membership:
+    """The cluster nearest to a vector: its id, its size in the generation, the cosine to its centroid."""
+
+    id: int
+    size: int
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster, its size in the generation, and the mean cosine of its members to its centre (None: not known)."""
+
+    id: int
+    size: int
+    tightness: float | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Take one per query and keep it until the query is answered. It never changes; all methods are thread-safe.
+
+    ``complete`` is false when something was added that it cannot see, because another model is live by now.
+    """
+
+    generation: Generation | None
+    delta: Delta
+    hidden: Hidden
+    sequence: int
+    bundle: Bundle
+    variant: str
+    catalog: Catalog
+    judge: Judge
+    complete: bool = True
+    _restrictions: dict[str, Restriction] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def count(self) -> int:
+        """Items that a search can find."""
+        return (len(self.generation) if self.generation else 0) - len(self.hidden.rows) + self.delta.count
+
+    def search(
+        self,
+        queries: npt.NDArray[np.float32],
+        k: int,
+        *,
+        collection: str | None = None,
+        filter: object | None = None,  # noqa: A002 - the API's word
+        parameters: Parameters | None = None,
+    ) -> list[list[Match]]:
+        """The k nearest items of each of ``queries (B,D)``, by falling cosine, equal ones by rising id.
+
+        Queries are L2-normalised here. ``filter`` is JSON (docs/index.md). Fewer than k come back only when fewer fit.
+        Raises ``InvalidArgument``.
+        """
+        if k < 1:
+            raise InvalidArgument(f"got k = {k}; needed is at least 1")
+        queries = searching.unit(queries, self.bundle.dimension)
+        restriction = self._restriction(collection, filter)
+        k = min(k, max(1, self.count))
+        found = zip(
+            queries,
+            self._in_generation(queries, k, restriction, parameters or Parameters()),
+            searching.in_delta(self.delta, queries, k, restriction.delta if restriction is not None else None),
+            strict=True,
+        )
+        return [self._scored(query, old, new, k) for query, old, new in found]
+
+    def ask(
+        self,
+        vectors: npt.NDArray[np.float32],
+        k: int,
+        handicaps: Sequence[float] = (0.0,),
+        *,
+        collection: str | None = None,
+        filter: object | None = None,  # noqa: A002 - the API's word
+    ) -> list[Hit]:
+        """The k best items for one picture, of which ``vectors (L,D)`` are looks, with the looks' ``handicaps`` (L,).
+
+        As ``search``, by score instead of cosine. Raises ``InvalidArgument``.
+        """
+        found = self.search(vectors, k, collection=collection, filter=filter)
+        taken = [float(offset) + handicap for offset, handicap in zip(self.offsets(vectors), handicaps, strict=True)]
+        return merge_views.merged(found, taken, k)
+
+    def offsets(self, queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """What score normalisation takes from the similarities of each of ``queries (B,D)``: ``(B,)``."""
+        return self.judge.offsets(searching.unit(queries, self.bundle.dimension))
+
+    def vector(self, id: int) -> npt.NDArray[np.float32]:  # noqa: A002
+        """The stored vector ``(D,)`` of an item. Raises ``ItemNotFound``."""
+        row = self.delta.row(id)
+        if row is not None:
+            return np.asarray(self.delta.vectors[row])
+        if self.generation is not None:
+            rows = self.generation.rows(np.asarray([id]))
+            if len(rows) and not np.isin(rows, self.hidden.rows).any():
+                return np.asarray(self.generation.vectors[rows[0]])
+        raise ItemNotFound(f"there is no item {id} with a vector; perhaps it was deleted", id=id)
+
+    def assign(self, vectors: npt.NDArray[np.float32]) -> list[Membership | None]:
+        """The cluster of each of ``vectors (B,D)``; None as long as there are no clusters."""
+        vectors = searching.unit(vectors, self.bundle.dimension)
+        if self.generation is None or not len(self.generation.clusters.ids):
+            return [None] * len(vectors)
+        made = self.generation.clusters
+        nearest = clusters.nearest(vectors, made.centroids)
+        return [
+            Membership(
+                int(made.ids[i]), int(made.sizes[i]), float(exact_search.score(vector, made.centroids[i : i + 1])[0])
+            )
+            for vector, i in zip(vectors, nearest, strict=True)
+        ]
+
+    def clusters(self) -> list[Cluster]:
+        """All clusters, the largest first."""
+        if self.generation is None:
+            return []
+        made = self.generation.clusters
+        tightness = [None if np.isnan(one) else float(one) for one in made.tightness]
+        rows = zip(made.ids.tolist(), made.sizes.tolist(), tightness, strict=True)
+        return sorted((Cluster(*row) for row in rows), key=lambda cluster: (-cluster.size, cluster.id))
+
+    def members(self, cluster: int, limit: int = 100, offset: int = 0) -> list[Match]:
+        """Items of a cluster, those nearest to its centroid first. Raises ``ItemNotFound``."""
+        if self.generation is None or cluster not in self.generation.clusters.ids:
+            raise ItemNotFound(f"there is no cluster {cluster}; GET /clusters lists them", id=cluster)
+        made = self.generation.clusters
+        position = np.flatnonzero(made.ids == cluster)
+        rows = np.setdiff1d(np.flatnonzero(made.assignment == position[0]), self.hidden.rows)
+        scores = exact_search.score(made.centroids[position[0]], self.generation.vectors[rows])
+        return searching.merged(self.generation.ids[rows], scores, offset + limit)[offset:]
+
+    def after(self, changes: Changes) -> "Snapshot":
+        """The snapshot after further changes of the catalog."""
+        touched = np.concatenate([changes.placed.ids, changes.deleted])
+        rows = self.generation.rows(touched) if self.generation else np.empty(0, np.int64)
+        delta = self.delta.after(changes.placed, changes.deleted)
+        hidden, restrictions = self.hidden.after(rows), dict[str, Restriction]()
+        complete = self.complete and changes.complete
+        return replace(
+            self, delta=delta, hidden=hidden, sequence=changes.sequence, complete=complete, _restrictions=restrictions
+        )
+
+    def _in_generation(
+        self, queries: npt.NDArray[np.float32], k: int, restriction: Restriction | None, parameters: Parameters
+    ) -> Any:
+        if self.generation is None or not len(self.generation):
+            return [np.empty(0, np.int64)] * len(queries)
+        allowed = restriction.generation if restriction is not None else None
+        return searching.in_generation(self.generation, self.hidden, queries, k, allowed, parameters)
+
+    def _scored(
+        self, query: npt.NDArray[np.float32], old: npt.NDArray[np.int64], new: npt.NDArray[np.int64], k: int
+    ) -> list[Match]:
+        parts = [(self.delta.ids[new], exact_search.score(query, self.delta.vectors[new]))]
+        if self.generation is not None and len(old):
+            parts.append((self.generation.ids[old], exact_search.score(query, self.generation.vectors[old])))
+        ids, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return searching.merged(ids, scores, k)
+
+    def _restriction(self, collection: str | None, filter: object | None) -> Restriction | None:  # noqa: A002
+        if collection is None and filter is None:
+            return None
+        try:
+            key = json.dumps([collection, filter], sort_keys=True, default=repr)
+        except RecursionError as error:
+            raise InvalidArgument("got a filter nested too deep to be read; flatten it") from error
+        found = self._restrictions.get(key)
+        if found is None:
+            found = self._by_collection(collection) if filter is None else self._by_filter(filter, collection)
+            if len(self._restrictions) < CACHED_RESTRICTIONS:
+                self._restrictions[key] = found
+        return found
+
+    def _by_collection(self, collection: str | None) -> Restriction:
+        mask = np.empty(0, np.bool_)
+        if self.generation is not None:
+            names = self.generation.manifest.collections
+            mask = self.generation.codes == (names.index(collection) if collection in names else -1)
+        return Restriction(mask, self.delta.of_collection(str(collection)))
+
+    def _by_filter(self, filter: object, collection: str | None) -> Restriction:  # noqa: A002
+        ids = self.catalog.matching(filter, collection)
+        mask = np.zeros(len(self.generation) if self.generation else 0, np.bool_)
+        if self.generation is not None:
+            mask[self.generation.rows(ids)] = True
+        return Restriction(mask, np.isin(self.delta.ids, ids))

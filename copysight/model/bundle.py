@@ -1,0 +1,252 @@
+"""Model bundle: an exported model as an immutable, self-describing directory (docs/bundle.md)."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from copysight.errors import BundleCorrupt, BundleNotFound, InvalidArgument, OutputMissing
+from copysight.pictures.preprocess import Preprocess
+from copysight.system import durable
+
+FORMAT = 1
+DESCRIPTION = "bundle.json"
+LEGIBLE = 256
+LEAST_COSINE = 0.999
+"""To fp32, on real pictures: from here on another precision may stand in for it."""
+DEFAULT = Path(__file__).parent.parent / "models" / "default"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One precision of a graph: its file, and the measured cosine of its embeddings to fp32 on real pictures."""
+
+    file: str
+    cosine: float
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One network: the input it wants, the outputs it gives, the precisions it comes in."""
+
+    preprocess: Preprocess
+    outputs: tuple[str, ...]
+    variants: Mapping[str, Variant]
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """``embedding (B, dimension)`` float32, L2-normalised; ``recipe`` is ``cls``, ``gem`` or ``cls+gem``."""
+
+    graph: str
+    dimension: int
+    recipe: str
+    whitening: bool
+
+
+@dataclass(frozen=True)
+class Attention:
+    """``attention (B, heads, rows, columns)``: the [CLS] row of the last block, after softmax, without [CLS]."""
+
+    graph: str
+    heads: int
+    grid: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Prototypes:
+    """``prototypes (B, count)``: logits; probabilities are their softmax after division by ``temperature``."""
+
+    graph: str
+    count: int
+    temperature: float
+
+
+@dataclass(frozen=True)
+class Activations:
+    """``activations (B, count, rows, columns)``: prototype logits of every place of a ResNet's last feature map."""
+
+    graph: str
+    count: int
+    grid: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Patches:
+    """``patches (B, rows * columns, dimension)``: normalised patch tokens of the last block."""
+
+    graph: str
+    dimension: int
+    grid: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Background:
+    """``count`` embeddings of pictures that nobody will ask about: rows of a NumPy file, float16, normalised."""
+
+    file: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """Agreement of the exported fp32 graphs with torch: largest absolute difference, least cosine."""
+
+    largest_difference: float
+    cosine: float
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle. ``id`` is the sha256 of ``bundle.json``, which holds the sha256 of every other file."""
+
+    path: Path
+    id: str
+    name: str
+    method: str
+    backbone: str
+    training: Mapping[str, Any]
+    licence: str
+    graphs: Mapping[str, Graph]
+    embedding: Embedding
+    attention: Attention | None
+    prototypes: Prototypes | None
+    patches: Patches | None
+    activations: Activations | None
+    numerics: Numerics
+    calibration: Mapping[str, Any] | None
+    background: Background | None
+    files: Mapping[str, str]
+
+    @property
+    def dimension(self) -> int:
+        """D, the length of an embedding."""
+        return self.embedding.dimension
+
+    @property
+    def at_least(self) -> int:
+        """Shortest side, in pixels, that a scaled decode must keep for every graph, and for thumbnails and drawings."""
+        return max(LEGIBLE, *(graph.preprocess.at_least for graph in self.graphs.values()))
+
+    @property
+    def usual_variant(self) -> str:
+        """The precision of new indexes: int8 if its embeddings are as good as those of fp32, which it outruns twice."""
+        reduced = [graph.variants.get("int8") for graph in self.graphs.values() if "embedding" in graph.outputs]
+        good = any(variant is not None and variant.cosine >= LEAST_COSINE for variant in reduced)
+        return "int8" if good else "fp32"
+
+    def background_vectors(self) -> npt.NDArray[np.float32]:
+        """Background (M, D) for score normalisation, L2-normalised; M is 0 for a bundle without one."""
+        if self.background is None:
+            return np.empty((0, self.dimension), np.float32)
+        rows = np.load(self.path / self.background.file).astype(np.float32)
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+    def graph_of(self, output: str) -> str:
+        """Name of the graph that gives ``output``; raises ``OutputMissing``."""
+        for name, graph in self.graphs.items():
+            if output in graph.outputs:
+                return name
+        raise self.missing(output)
+
+    def missing(self, output: str) -> OutputMissing:
+        """The error that says that this bundle gives no ``output``."""
+        return OutputMissing(
+            f"the bundle {self.name!r} ({self.backbone}) gives no {output}; "
+            "use a bundle that does (a vision transformer gives attention and patches, a run's head prototypes)",
+            output=output,
+        )
+
+
+def load(path: str | Path, verify: bool = True) -> Bundle:
+    """Read a bundle; the word ``default`` is the one that comes with the package.
+
+    With ``verify`` every file is compared with its sha256. Raises ``BundleNotFound`` or ``BundleCorrupt``.
+    """
+    directory = DEFAULT if str(path) == "default" else Path(path)
+    description = directory / DESCRIPTION
+    if not description.is_file():
+        raise BundleNotFound(f"there is no bundle at {directory} (no {DESCRIPTION}); make one by `copysight export`")
+    data = description.read_bytes()
+    bundle = _parse(directory, data)
+    if verify:
+        _verify(bundle)
+    return bundle
+
+
+def write(path: Path, manifest: Mapping[str, Any], files: Mapping[str, Path | bytes]) -> Bundle:
+    """Write a bundle atomically: temporary name, fsync, rename. Raises ``InvalidArgument`` if ``path`` exists.
+
+    ``manifest`` is ``bundle.json`` without ``format`` and ``files``, which are filled in here.
+    """
+    if path.exists():
+        raise InvalidArgument(f"{path} exists, and a bundle never changes; choose another path or remove it")
+    with durable.new_directory(path) as directory:
+        for name, content in files.items():
+            (directory / name).write_bytes(content if isinstance(content, bytes) else content.read_bytes())
+        sums = {name: durable.sha256(directory / name) for name in sorted(files)}
+        text = json.dumps({"format": FORMAT, **manifest, "files": sums}, indent=1)
+        (directory / DESCRIPTION).write_text(text + "\n")
+    return load(path)
+
+
+def _parse(directory: Path, data: bytes) -> Bundle:
+    try:
+        manifest = json.loads(data)
+        _check_format(manifest)
+        return Bundle(
+            path=directory,
+            id=hashlib.sha256(data).hexdigest(),
+            **{key: manifest[key] for key in ("name", "method", "backbone", "training", "licence", "calibration")},
+            graphs={name: _graph(graph) for name, graph in manifest["graphs"].items()},
+            embedding=Embedding(**manifest["embedding"]),
+            attention=_optional(Attention, manifest["attention"]),
+            prototypes=_optional(Prototypes, manifest["prototypes"]),
+            patches=_optional(Patches, manifest["patches"]),
+            activations=_optional(Activations, manifest.get("activations")),
+            numerics=Numerics(**manifest["numerics"]),
+            background=_optional(Background, manifest.get("background")),
+            files=manifest["files"],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BundleCorrupt(
+            f"{directory / DESCRIPTION} is no description of a bundle ({error!r}); export it again"
+        ) from error
+
+
+def _check_format(manifest: Mapping[str, Any]) -> None:
+    if manifest["format"] != FORMAT:
+        raise ValueError(f"format {manifest['format']}, this version reads {FORMAT}")
+    if any("/" in name or name.startswith(".") for name in manifest["files"]):
+        raise ValueError("a file name with a path in it")
+
+
+def _graph(data: Mapping[str, Any]) -> Graph:
+    return Graph(
+        preprocess=Preprocess.from_json(data["preprocess"]),
+        outputs=tuple(data["outputs"]),
+        variants={name: Variant(**variant) for name, variant in data["variants"].items()},
+    )
+
+
+def _optional(kind: type[T], data: Mapping[str, Any] | None) -> T | None:
+    if data is None:
+        return None
+    return kind(**{key: tuple(value) if key == "grid" else value for key, value in data.items()})
+
+
+def _verify(bundle: Bundle) -> None:
+    for name, expected in bundle.files.items():
+        file = bundle.path / name
+        if not file.is_file() or durable.sha256(file) != expected:
+            raise BundleCorrupt(f"{file} is missing or differs from its checksum; export or copy the bundle again")
+    named = {variant.file for graph in bundle.graphs.values() for variant in graph.variants.values()}
+    named |= {bundle.background.file} if bundle.background else set()
+    if missing := named - bundle.files.keys():
+        raise BundleCorrupt(f"{bundle.path} names files without a checksum: {sorted(missing)}; export it again")

@@ -1,0 +1,144 @@
+"""Every edit by name, and chains of them as people make them: mild, and strong."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from numpy.random import Generator
+from PIL import Image
+
+from copysight.errors import InvalidArgument
+from copysight.pictures.edits import degrade, geometry, overlay, scenes
+
+Picture = Image.Image
+Edit = Callable[[Picture, Generator, float], Picture]
+EditWithOther = Callable[[Picture, Generator, float, Picture], Picture]
+
+ALONE: Mapping[str, Edit] = {
+    edit.__name__: edit
+    for edit in (
+        geometry.crop, geometry.resize, geometry.aspect, degrade.jpeg, degrade.webp, geometry.rotate, geometry.flip,
+        geometry.turn, geometry.pad, degrade.colour, degrade.grey, degrade.blur, degrade.noise, degrade.pixelate,
+        overlay.text, overlay.shapes, overlay.stripes, scenes.meme, scenes.frame, scenes.screenshot,
+        geometry.perspective,
+    )
+}  # fmt: skip
+WITH_OTHER: Mapping[str, EditWithOther] = {
+    edit.__name__: edit for edit in (overlay.blend, overlay.inset, scenes.pasted)
+}
+NAMES = (*ALONE, *WITH_OTHER)
+LARGEST = 900
+"""Longest side in pixels that a chain of single edits may come to."""
+
+
+def apply(name: str, picture: Picture, rng: Generator, strength: float = 0.5, other: Picture | None = None) -> Picture:
+    """One edit by name, at a strength in 0..1; ``blend``, ``inset`` and ``pasted`` need an ``other`` picture.
+
+    The same generator state gives the same result. Raises ``InvalidArgument``.
+    """
+    if name in ALONE:
+        return ALONE[name](picture, rng, strength)
+    if name not in WITH_OTHER or other is None:
+        raise InvalidArgument(
+            f"got the edit {name!r} (other picture: {other is not None}); known are {', '.join(NAMES)}"
+        )
+    return WITH_OTHER[name](picture, rng, strength, other)
+
+
+@dataclass(frozen=True)
+class Strength:
+    """How hard a chain edits: a factor on every probability (``often``) and on every edit's strength (``hard``)."""
+
+    often: float = 1.0
+    hard: float = 1.0
+
+
+def mild(picture: Picture, rng: Generator, strength: Strength = Strength()) -> Picture:
+    """What happens to a picture that is merely passed on: a little cropping, a mirror, some colour, JPEG."""
+    if rng.random() < 0.8 * strength.often:
+        picture = picture.crop(geometry.window(picture.size, rng, rng.uniform(0.75, 1), 0.1))
+    steps: list[tuple[float, Edit, float]] = [
+        (0.3, geometry.flip, 1.0),
+        (0.5, degrade.colour, 0.3),
+        (0.3, degrade.jpeg, 0.7),
+    ]
+    return _run(picture, rng, strength, steps)
+
+
+def chain(picture: Picture, rng: Generator, other: Picture) -> Picture:
+    """Two to four edits of middling strength, no kind twice, in any order."""
+    for number in rng.choice(len(NAMES), int(rng.integers(2, 5)), replace=False):
+        picture = apply(NAMES[int(number)], picture, rng, float(rng.uniform(0.3, 0.7)), other)
+        if max(picture.size) > LARGEST:  # pages and frames around each other grow
+            picture.thumbnail((LARGEST, LARGEST))
+    return picture
+
+
+def strong(picture: Picture, rng: Generator, others: Sequence[Picture], strength: Strength = Strength()) -> Picture:
+    """What people do who do not want a picture to be found: several edits in the order in which they would be made.
+
+    ``others`` are other pictures to blend with or to paste onto; without any, those edits are left out. The
+    probabilities are those of our pilot, with pictures in screenshots down to .08 of the area.
+    """
+    if rng.random() < 0.75 * strength.often:
+        area = 1 - 0.75 * strength.hard * rng.random()
+        picture = picture.crop(geometry.window(picture.size, rng, area, 0.35 * strength.hard))
+    steps: list[tuple[float, Edit, float]] = [
+        (0.4, geometry.flip, 1.0),
+        (0.6, degrade.colour, 0.8),
+        (0.12, degrade.grey, 1.0),
+        (0.1, _with(overlay.blend, others), 1.0),
+        (0.08, overlay.stripes, 1.0),
+        (0.25, overlay.text, 0.8),
+        (0.2, overlay.shapes, 0.8),
+        (0.05, _with(overlay.inset, others), 0.8),
+        (0.36, _one_of((0.55, geometry.rotate, 0.5), (0.12, _any_angle, 1.0), (0.33, geometry.perspective, 0.8)), 1.0),
+        (0.14, geometry.turn, 1.0),
+        (0.40, _scene(others), 1.0),
+        (0.2, _one_of((0.6, degrade.blur, 0.7), (0.4, degrade.pixelate, 0.8)), 1.0),
+        (0.08, degrade.noise, 0.7),
+        (0.25, _one_of((0.85, degrade.jpeg, 1.0), (0.15, degrade.webp, 1.0)), 1.0),
+    ]
+    return _run(picture, rng, strength, steps)
+
+
+def _run(picture: Picture, rng: Generator, strength: Strength, steps: Sequence[tuple[float, Edit, float]]) -> Picture:
+    for probability, edit, hard in steps:
+        if rng.random() < probability * strength.often:
+            picture = edit(picture, rng, hard * strength.hard)
+    return picture
+
+
+def _one_of(*choices: tuple[float, Edit, float]) -> Edit:
+    def edit(picture: Picture, rng: Generator, strength: float) -> Picture:
+        chance = rng.random() * sum(weight for weight, _, _ in choices)
+        for weight, chosen, hard in choices:
+            chance -= weight
+            if chance < 0:
+                return chosen(picture, rng, hard * strength)
+        return picture
+
+    return edit
+
+
+def _with(edit: EditWithOther, others: Sequence[Picture]) -> Edit:
+    def chosen(picture: Picture, rng: Generator, strength: float) -> Picture:
+        return edit(picture, rng, strength, others[int(rng.integers(0, len(others)))]) if others else picture
+
+    return chosen
+
+
+def _scene(others: Sequence[Picture]) -> Edit:
+    return _one_of(
+        (0.32, _with(scenes.pasted, others), 1.0),
+        (0.25, scenes.screenshot, 1.0),
+        (0.17, geometry.pad, 1.0),
+        (0.13, scenes.frame, 1.0),
+        (0.13, scenes.meme, 1.0),
+    )
+
+
+def _any_angle(picture: Picture, rng: Generator, strength: float) -> Picture:
+    return geometry.turned(picture, rng, float(rng.uniform(0, 360)))
+
+
+__all__ = ["ALONE", "NAMES", "WITH_OTHER", "Strength", "apply", "chain", "mild", "strong"]

@@ -1,0 +1,145 @@
+"""A bundle's backbone from its ``weights.safetensors``, at any size of picture: as the released evaluations feed it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from copysight.errors import InvalidArgument
+from copysight.model import bundle as bundles
+from copysight.pictures.preprocess import Preprocess, to_tensor
+from evaluation.features import frames
+from evaluation.features.extract import Extractor
+from evaluation.features.tokens import last_blocks, multi_scale
+from evaluation.figures import copydays
+from training.networks import backbones
+
+Float = npt.NDArray[np.float32]
+FILE = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a linear classifier sees: [CLS] of the last ``blocks``, the mean patch beside it; and its rate for 256."""
+
+    blocks: int
+    patches: bool
+    rate: float
+
+
+RECIPES = {
+    "vit-s": Recipe(blocks=4, patches=False, rate=0.001),
+    "vit-b": Recipe(blocks=1, patches=True, rate=0.001),
+    "resnet50": Recipe(blocks=0, patches=False, rate=0.3),
+}
+"""The released linear evaluations of DINO; the ResNet's rate is that of its log."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network in eval mode, and the preprocessing of its bundle (only its mean and deviation hold at other sizes)."""
+
+    name: str
+    network: nn.Module
+    preprocess: Preprocess
+
+    @property
+    def transformer(self) -> VisionTransformer:
+        """The network, if it has tokens. Raises ``InvalidArgument`` if not."""
+        if not isinstance(self.network, VisionTransformer):
+            raise InvalidArgument(
+                f"{self.name} is no vision transformer, and this protocol reads tokens; give a bundle of a ViT"
+            )
+        return self.network
+
+    @property
+    def patch(self) -> int:
+        """Side of a patch in pixels."""
+        return int(self.transformer.patch_embed.patch_size[0])
+
+    def patches(self, frame: Image.Image, shortest: int) -> Float:
+        """Patches (rows, columns, D) of a whole frame whose shortest side becomes ``shortest`` (DINO's DAVIS)."""
+        pixels = frames.prepare(np.asarray(frame), shortest)
+        tokens = last_blocks(self.transformer, torch.from_numpy(pixels)[None])[0][0, 1:]
+        rows, columns = (side // self.patch for side in pixels.shape[1:])
+        return tokens.reshape(rows, columns, -1).numpy()
+
+    def copies(self, size: int) -> Extractor:
+        """[CLS] beside the generalised mean of the patches, of a picture squashed to a square (DINO's Copydays)."""
+        squash = Preprocess(size, "squash", size, "bicubic", self.preprocess.mean, self.preprocess.std)
+
+        def of(picture: Image.Image) -> Float:
+            tokens = last_blocks(self.transformer, torch.from_numpy(to_tensor(picture, squash))[None])[0]
+            return np.asarray(copydays.descriptor(tokens)[0].numpy(), np.float32)
+
+        return Extractor(f"{self.name} at {size} px", size, of)
+
+    def retrieval(self, size: int, scales: Sequence[float]) -> Extractor:
+        """[CLS] or pooled features of length 1 of a picture, longest side at most ``size``: mean over ``scales``."""
+
+        def of(picture: Image.Image) -> Float:
+            return np.asarray(multi_scale(self._pooled, self._whole(picture, size), scales)[0].numpy(), np.float32)
+
+        return Extractor(f"{self.name} at {size} px, {len(scales)} scale(s)", size, of)
+
+    def linear(self, recipe: Recipe, size: int, squash: bool) -> Extractor:
+        """Frozen features of a recipe, of any length: of the central square, or of all, squashed."""
+        rule: Literal["squash", "shortest"] = "squash" if squash else "shortest"
+        mean, std = self.preprocess.mean, self.preprocess.std
+        preprocess = Preprocess(size, rule, size if squash else round(size * 8 / 7), "bicubic", mean, std)
+
+        def of(picture: Image.Image) -> Float:
+            pixels = torch.from_numpy(to_tensor(picture, preprocess))[None]
+            return np.asarray(self.features(pixels, recipe)[0].numpy(), np.float32)
+
+        return Extractor(self.name, size, of)
+
+    @torch.no_grad()
+    def features(self, pictures: Tensor, recipe: Recipe) -> Tensor:
+        """(B, 3, S, S) to (B, D'): [CLS] of the last blocks, or interleaved with the mean patch; or pooled."""
+        if not recipe.blocks:
+            return self._pooled(pictures)
+        tokens = last_blocks(self.transformer, pictures, recipe.blocks)
+        cls = torch.cat([part[:, 0] for part in tokens], dim=1)
+        if not recipe.patches:
+            return cls
+        # As released: cls0, mean0, cls1, mean1, ...
+        return torch.stack([cls, tokens[-1][:, 1:].mean(dim=1)], dim=2).flatten(1)
+
+    def _pooled(self, pictures: Tensor) -> Tensor:
+        if isinstance(self.network, VisionTransformer):
+            return last_blocks(self.network, pictures)[0][:, 0]
+        pooled: Tensor = self.network(pictures)
+        return pooled
+
+    def _whole(self, picture: Image.Image, size: int) -> Tensor:
+        small = picture.copy()
+        small.thumbnail((size, size), Image.Resampling.LANCZOS)
+        mean, std = (np.asarray(part, np.float32) for part in (self.preprocess.mean, self.preprocess.std))
+        pixels = (np.asarray(small, np.float32) / 255 - mean) / std
+        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32))[None]
+
+
+def load(source: str) -> Backbone:
+    """The backbone of a bundle. Raises ``InvalidArgument`` for a bundle without weights."""
+    bundle = bundles.load(source)
+    file = bundle.path / FILE
+    if not file.exists():
+        raise InvalidArgument(
+            f"the bundle {bundle.name} has no {FILE}, which other sizes of picture need; export it with --weights timm"
+        )
+    with safe_open(file, "pt") as opened:
+        about = opened.metadata()
+    preprocess = Preprocess.from_json(json.loads(about["preprocess"]))
+    network = backbones.build(about["backbone"], preprocess.size)
+    network.load_state_dict(load_file(file))
+    return Backbone(bundle.name, network.eval().requires_grad_(False), preprocess)

@@ -1,0 +1,135 @@
+"""Pictures to features: by a bundle, or by what plain pixels give, as a floor to compare with."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import click
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from copysight.errors import NoPictures, PictureError
+from copysight.model import bundle as bundles
+from copysight.model.embedder import Embedder, Runtime
+from copysight.pictures.decode import decode
+from copysight.pictures.scan import Entry
+from copysight.scoring import judge
+from copysight.scoring.curve import Curve
+from copysight.scoring.query_views import Effort, Look, looks
+from copysight.system.progress import watched
+from evaluation.features import hashes
+
+Float = npt.NDArray[np.float32]
+T = TypeVar("T")
+SIDE = 32
+BINS = 8
+POWER = 4.0
+"""Exponent of the generalised mean of patches, as DINO's copy detection has it (Caron et al. 2021, section 4.1)."""
+PATCHES = ":patches"
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """``of`` maps an RGB picture to (D,) float32 of length 1; ``at_least``: the shortest side that it needs.
+
+    ``background`` (M, D) and ``curves``: what a bundle brings for score normalisation and for calibrations. ``looks``:
+    how a query is looked at.
+    """
+
+    name: str
+    at_least: int
+    of: Callable[[Image.Image], Float]
+    background: Float | None = None
+    curves: Mapping[Effort, Curve | None] = field(default_factory=dict)
+    looks: Callable[[Image.Image, Effort], list[Look]] = looks
+
+
+@dataclass(frozen=True)
+class Features:
+    """``rows`` (N', D) of the pictures that could be read; ``kept`` (N,) says which of the given ones these are."""
+
+    rows: Float
+    kept: npt.NDArray[np.bool_]
+
+
+def extractor(source: str, variant: str = "fp32") -> Extractor:
+    """A bundle (a folder, or ``default``) in one of its precisions, or another description of pictures by name.
+
+    ``pixels``, ``colours``, ``phash``, ``pdq``; ``pdq8`` asks for each query in its eight turns and mirrors;
+    ``BUNDLE:patches`` is the generalised mean of the patches that a bundle gives. Raises ``BundleError``.
+    """
+    if source == "pixels":
+        return Extractor("pixels", SIDE, pixels)
+    if source == "colours":
+        return Extractor("colours", SIDE, colours)
+    if source in hashes.BY_NAME:
+        return Extractor(source, hashes.SIDE, hashes.BY_NAME[source])
+    if source == "pdq8":
+        return Extractor(source, hashes.SIDE, hashes.pdq, looks=lambda picture, _: hashes.turns(picture))
+    if source.endswith(PATCHES):
+        bundle = bundles.load(source.removesuffix(PATCHES))
+        return Extractor(f"{bundle.name}{PATCHES}", bundle.at_least, _patches(Embedder(bundle)))
+    bundle = bundles.load(source)
+    embedder = Embedder(bundle, Runtime(variant=variant))
+    background = bundle.background_vectors() if bundle.background is not None else None
+    curves = judge.curves_of(bundle)
+    return Extractor(bundle.name, bundle.at_least, lambda picture: embedder.embed([picture])[0], background, curves)
+
+
+def extract(entries: Sequence[Entry], how: Extractor, note: str) -> Features:
+    """Features of all pictures; see ``each``. Raises ``NoPictures``."""
+    rows, kept = each(entries, how.at_least, how.of, note)
+    return Features(np.stack(rows), kept)
+
+
+def each(
+    entries: Sequence[Entry], at_least: int, of: Callable[[Image.Image], T], note: str
+) -> tuple[list[T], npt.NDArray[np.bool_]]:
+    """What ``of`` makes of the pictures that can be read, several at a time, and which (N,) of them these are.
+
+    One that cannot be read is named on stderr and left out. Raises ``NoPictures`` if none can be read.
+    """
+
+    def one(entry: Entry) -> T | None:
+        try:
+            return of(decode(entry.read(), at_least=at_least).pixels)
+        except PictureError as error:
+            click.echo(f"left out {entry.key}: {error.message}", err=True)
+            return None
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        found = list(watched(pool.map(one, entries), len(entries), note))
+    made = [one for one in found if one is not None]
+    if not made:
+        raise NoPictures(f"none of the {len(entries)} pictures of {note} can be read; see the lines above")
+    return made, np.array([one is not None for one in found])
+
+
+def pixels(picture: Image.Image) -> Float:
+    """The picture at 32 x 32, less its mean."""
+    small = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32).ravel()
+    return _unit(small - small.mean())
+
+
+def colours(picture: Image.Image) -> Float:
+    """The square roots of a histogram of 8 x 8 x 8 colours."""
+    values = np.asarray(picture.resize((4 * SIDE, 4 * SIDE), Image.Resampling.BILINEAR)).reshape(-1, 3) // (256 // BINS)
+    numbers = values.astype(np.int64) @ np.array([BINS * BINS, BINS, 1])
+    return _unit(np.sqrt(np.bincount(numbers, minlength=BINS**3)).astype(np.float32))
+
+
+def _patches(embedder: Embedder) -> Callable[[Image.Image], Float]:
+    def of(picture: Image.Image) -> Float:
+        patches = embedder.run([embedder.prepare(picture, ("patches",))], ("patches",)).patches
+        if patches is None:
+            raise embedder.bundle.missing("patches")
+        return _unit(np.power(patches[0].clip(1e-6), POWER).mean(axis=0) ** (1 / POWER))
+
+    return of
+
+
+def _unit(vector: Float) -> Float:
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)

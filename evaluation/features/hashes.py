@@ -1,0 +1,53 @@
+"""Perceptual hashes as baselines: bits as vectors, so that a cosine of c is a Hamming distance of (1 - c) / 2."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from copysight.errors import InvalidArgument
+from copysight.scoring.query_views import Look
+
+Float = npt.NDArray[np.float32]
+SIDE = 64
+LOW = 8
+"""Of a block of 32 x 32 cosine coefficients, pHash keeps the 8 x 8 of lowest frequency."""
+
+
+def phash(picture: Image.Image) -> Float:
+    """pHash: 64 bits, low frequencies of 32 x 32 grey values against their median (Zauner 2010, section 3.2)."""
+    grey = np.asarray(picture.convert("L").resize((4 * LOW, 4 * LOW), Image.Resampling.LANCZOS), np.float64)
+    basis = _cosines(4 * LOW)
+    low = (basis @ grey @ basis.T)[:LOW, :LOW].ravel()
+    return _unit(low > np.median(low))
+
+
+def pdq(picture: Image.Image) -> Float:
+    """PDQ: 256 bits, by the package ``pdqhash``. Raises ``InvalidArgument`` where that is not installed."""
+    try:
+        import pdqhash  # noqa: PLC0415 - a baseline that few ask for
+    except ImportError as error:
+        raise InvalidArgument("the row `pdq` needs the package pdqhash; install it, or leave the row out") from error
+    bits, _quality = pdqhash.compute(np.asarray(picture))
+    return _unit(np.asarray(bits, bool))
+
+
+def turns(picture: Image.Image) -> list[Look]:
+    """A picture in its four quarter turns and their mirrors: what a hash without invariance must be asked for."""
+    both = (picture, picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    quarters = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
+    return [Look(one) for side in both for one in (side, *(side.transpose(turn) for turn in quarters))]
+
+
+BY_NAME: Mapping[str, Callable[[Image.Image], Float]] = {"phash": phash, "pdq": pdq}
+
+
+def _cosines(size: int) -> npt.NDArray[np.float64]:
+    """The rows of the discrete cosine transform, type II, not normalised."""
+    frequency, place = np.arange(size)[:, None], np.arange(size)[None]
+    return np.asarray(np.cos(np.pi * frequency * (2 * place + 1) / (2 * size)))
+
+
+def _unit(bits: npt.NDArray[np.bool_]) -> Float:
+    return np.asarray(np.where(bits, 1, -1) / np.sqrt(bits.size), np.float32)

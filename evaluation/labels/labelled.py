@@ -1,0 +1,64 @@
+"""A labelled set: pictures to learn from and pictures to ask about, sorted into classes by their folders."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+
+from copysight.errors import InvalidArgument
+from copysight.pictures.scan import Entry, scan
+
+Ints = npt.NDArray[np.int64]
+LAYOUT = "train/<class>/<picture> and val/<class>/<picture>"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Pictures, and the number of each one's class (N,)."""
+
+    entries: tuple[Entry, ...]
+    labels: Ints
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A set of ``classes``; its ``name`` is that of its folder or tar file."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    val: Split
+
+
+def load(path: Path) -> Labelled:
+    """Read a folder or tar file of ``train/<class>/`` and ``val/<class>/``.
+
+    Raises ``NoPictures``, or ``InvalidArgument`` if a split is missing or a class stands in one split only.
+    """
+    files = [(entry, *_place(entry)) for entry in scan(path).entries]
+    found = {split: {label for _, part, label in files if part == split} for split in ("train", "val")}
+    for split, labels in found.items():
+        if not labels:
+            raise InvalidArgument(f"{path} has no pictures under {split}/<class>/; a labelled set is {LAYOUT}")
+    for one, other in (("train", "val"), ("val", "train")):
+        if lonely := sorted(found[one] - found[other]):
+            raise InvalidArgument(
+                f"{path}: {len(lonely)} classes of {one} are not in {other} ({_few(lonely)}); each is needed in both"
+            )
+    classes = tuple(sorted(found["train"]))
+    return Labelled(path.stem, classes, *(_split(files, split, classes) for split in ("train", "val")))
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+
+
+def _split(files: list[tuple[Entry, str, str]], split: str, classes: tuple[str, ...]) -> Split:
+    mine = [(entry, classes.index(label)) for entry, part, label in files if part == split]
+    return Split(tuple(entry for entry, _ in mine), np.array([label for _, label in mine], np.int64))
+
+
+def _place(entry: Entry) -> tuple[str, str]:
+    parts = PurePosixPath(entry.key).parts
+    return (parts[-3], parts[-2]) if len(parts) >= 3 else ("", "")

@@ -1,0 +1,158 @@
+"""``evaluate all``: every yardstick that the data allow, for one bundle, as one self-contained HTML report."""
+
+import html
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+from PIL import Image
+
+from copysight.model import attention_maps as drawing
+from copysight.model import bundle as bundles
+from copysight.model.attention_source import gaze
+from copysight.model.bundle import Bundle
+from copysight.model.embedder import Embedder
+from copysight.pictures.decode import decode
+from evaluation.copies import copydays_folder
+from evaluation.features import extract
+from evaluation.features.cache import remembering
+from evaluation.features.extract import Extractor
+from evaluation.labels import clusters, contact_sheet, knn, labelled, linear
+from evaluation.labels.labelled import Labelled
+from evaluation.report import to_json
+from evaluation.retrieval import retrieval
+from evaluation.video import davis as sequences
+from evaluation.video import follow
+from evaluation.video.follow import Films
+from evaluation.video.propagation import Propagation
+
+EXISTING = click.Path(exists=True, path_type=Path)
+LOOKED_AT = 6
+KS = (5, 10, 20)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, a table (``rows`` below ``header``), and pictures, ``side`` pixels high, under names."""
+
+    title: str
+    header: Sequence[str] = ()
+    rows: Sequence[Sequence[object]] = ()
+    sheets: Sequence[tuple[str, Sequence[Image.Image]]] = ()
+    side: int = contact_sheet.SIDE
+
+
+@click.command(name="all")
+@click.argument("source")
+@click.option("--labelled", "sets", multiple=True, type=EXISTING, help="<split>/<class>/<picture>; may be repeated.")
+@click.option("--davis", type=EXISTING, help="Sequences in DAVIS's layout.")
+@click.option("--copydays", type=EXISTING, help="Pictures in Copydays's layout.")
+@click.option(
+    "--epochs", default=100, show_default=True, type=click.IntRange(1), help="Passes of the linear classifier."
+)
+@click.option("--views", default=4, show_default=True, type=click.IntRange(1), help="Its views of each picture.")
+@click.option("--tiles", default=2, show_default=True, type=click.IntRange(1), help="Tiles of a frame (--davis).")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The report, an .html.")
+@click.option("--json", "as_json", is_flag=True, help="Print the tables as JSON.")
+def everything(
+    source: str,
+    sets: Sequence[Path],
+    davis: Path | None,
+    copydays: Path | None,
+    epochs: int,
+    views: int,
+    tiles: int,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Measure the bundle SOURCE by all that the given data allow, and write one report.
+
+    Labelled sets give k-NN, linear, retrieval, clusters and what the bundle looks at: heads of attention, or a
+    ResNet's prototypes.
+    """
+    if not (sets or davis or copydays):
+        raise click.UsageError("name data: --labelled, --davis, --copydays")
+    bundle = bundles.load(source)
+    how, embedder = extract.extractor(source), Embedder(bundle)
+    # What is missing is said before the work begins.
+    found = [labelled.load(path) for path in sets]
+    look = follow.tiled(source, tiles) if davis is not None and sequences.load(davis) else None
+    copies = copydays_folder.load(copydays) if copydays is not None else None
+    out.parent.mkdir(parents=True, exist_ok=True)
+    sections = [part for data in found for part in _labelled(data, source, how, epochs, views)]
+    if found and (bundle.attention is not None or bundle.activations is not None):
+        sections.append(attention(found[0], embedder))
+    if davis is not None and look is not None:
+        sections.append(_followed(davis, look))
+    if copies is not None:
+        figures = copydays_folder.measure(copies, how, (), None)
+        blocks = [[name, value] for name, value in [*figures.blocks.items(), ("all pooled", figures.overall)]]
+        sections.append(Section("Copydays", ("block", "mAP"), blocks))
+    out.write_text(report(bundle, sections))
+    tables = [{"title": one.title, "header": one.header, "rows": one.rows} for one in sections if one.header]
+    answer = {"source": bundle.name, "out": str(out), "tables": tables}
+    click.echo(to_json(answer) if as_json else f"{out}: {len(sections)} sections on {bundle.name}")
+
+
+def report(bundle: Bundle, sections: Sequence[Section]) -> str:
+    """The page; it fetches nothing."""
+    about = f"{bundle.method}, {bundle.backbone}, {bundle.dimension} dimensions, id {bundle.id[:16]}"
+    body = "".join(_section(section) for section in sections)
+    return contact_sheet.document(f"{bundle.name}: report", f"<p>{html.escape(about)}</p>{body}")
+
+
+def attention(data: Labelled, embedder: Embedder) -> Section:
+    """Sheets of all maps on a few pictures, evenly spaced over the classes."""
+    places = np.linspace(0, len(data.val.entries) - 1, LOOKED_AT).astype(int)
+    sheets = []
+    for place in places:
+        picture = decode(data.val.entries[place].read()).pixels
+        look = gaze(embedder, picture)
+        sheet = drawing.sheet(look.part(picture), look.of(picture), names=look.names)
+        sheets.append((data.val.entries[place].key, [sheet]))
+    kind = "each head looks at" if embedder.bundle.attention is not None else "the strongest prototypes respond to"
+    return Section(f"Attention: what {kind}", sheets=sheets, side=sheet.height)
+
+
+def _followed(data: Path, look: follow.Look) -> Section:
+    with tempfile.TemporaryDirectory() as folder:
+        found = follow.measure(data, look, Propagation(), Films(Path(folder), "webp"))
+        stills = [(name, _stills(Path(folder) / f"{name}.webp")) for name in found.sequences]
+    rows = [[name, *astuple(quality)] for name, quality in found.lines()]
+    return Section("Video: objects followed from their first mask", follow.HEADER, rows, stills)
+
+
+def _stills(film: Path) -> list[Image.Image]:
+    """A few frames, evenly spaced."""
+    with Image.open(film) as opened:
+        places = np.linspace(0, getattr(opened, "n_frames", 1) - 1, LOOKED_AT).astype(int)
+        stills = []
+        for place in sorted(set(places.tolist())):
+            opened.seek(place)
+            stills.append(opened.convert("RGB"))
+    return stills
+
+
+def _labelled(data: Labelled, source: str, how: Extractor, epochs: int, views: int) -> Iterator[Section]:
+    ks = [k for k in KS if k <= len(data.train.entries)] or [1]
+    whole = remembering(how)
+    votes = [list(asdict(one).values())[1:] for one in knn.measure(data, whole, ks, knn.TEMPERATURE)]
+    train, val, classes = len(data.train.entries), len(data.val.entries), len(data.classes)
+    yield Section(f"{data.name}: {classes} classes, {train} pictures to learn from and {val} to ask about")
+    yield Section(f"{data.name}: k-NN", ("k", "top-1", "top-5"), votes)
+    fitted = linear.measure(data, how, views, epochs, 0)
+    yield Section(f"{data.name}: linear", ("top-1", "top-5", "lr"), [[fitted.top1, fitted.top5, fitted.rate]])
+    ranked = retrieval.by_class(data, whole)["class"]
+    header = ("mAP", *(f"mP@{k}" for k in retrieval.KAPPAS))
+    yield Section(f"{data.name}: retrieval by class", header, [[ranked.map, *ranked.mean_precision]])
+    grouped = clusters.group(data, whole, clusters.prototypes_of(source), None, 0)
+    rows = [["-" if value is None else value for value in list(asdict(one).values())[1:]] for one in grouped.results]
+    yield Section(f"{data.name}: clusters", clusters.HEADER[1:], rows, grouped.sheets())
+
+
+def _section(section: Section) -> str:
+    sheets = contact_sheet.sheets(section.sheets, section.side) if section.sheets else ""
+    return f"<h2>{html.escape(section.title)}</h2>{contact_sheet.table(section.header, section.rows)}{sheets}"

@@ -1,0 +1,81 @@
+"""Staged records into the catalog: each chunk is one durable transaction, and may be committed twice."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from copysight.catalog import Added, NewItem
+from copysight.errors import KeyConflict
+from copysight.pictures.scan import Entry
+from index_builder.stages.plan import Work
+from index_builder.stages.records import Embedded, Present, Record, Unreadable
+
+
+@dataclass(frozen=True)
+class Committed:
+    """Counts by outcome; ``failures`` are the files that gave no item."""
+
+    created: int
+    replaced: int
+    unchanged: int
+    failures: tuple[Unreadable, ...]
+
+    @property
+    def conflicts(self) -> int:
+        """Files whose keys are taken by other bytes."""
+        return self.reasons.get(KeyConflict.code, 0)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many failures of each code."""
+        return dict(sorted(Counter(failure.code for failure in self.failures).items()))
+
+
+def commit(work: Work) -> Committed:
+    """Add what is staged of the files that are still there and unchanged."""
+    entries = {entry.key: entry for entry in work.found.entries}
+    counts: Counter[str] = Counter()
+    failures: list[Unreadable] = []
+    with work.progress.stage("commit", len(entries)) as step:
+        for chunk in work.staging.chunks():
+            records = [record for record in chunk if _is_current(record, entries)]
+            failures += [record for record in records if isinstance(record, Unreadable)]
+            counts["unchanged"] += sum(isinstance(record, Present) for record in records)
+            counts.update(_add(work, [record for record in records if isinstance(record, Embedded)], failures))
+            step(len(records))
+    return Committed(counts["created"], counts["replaced"], counts["unchanged"], tuple(failures))
+
+
+def _is_current(record: Record, entries: dict[str, Entry]) -> bool:
+    entry = entries.get(record.key)
+    return entry is not None and entry.stamp == record.stamp
+
+
+def _add(work: Work, records: list[Embedded], failures: list[Unreadable]) -> Iterable[str]:
+    index = work.index
+    with index.blobs.hold():
+        work.staging.hand_over([record.sha256 for record in records], index.blobs)
+        whole = []
+        for record in records:
+            if not index.blobs.has_thumbnail(record.sha256):
+                failures.append(Unreadable(record.key, record.stamp, "deleted", "deleted meanwhile; build again"))
+            else:
+                whole.append(record)
+        items = [_item(record, work.plan.collection) for record in whole]
+        outcomes = index.catalog.add(items, model=work.embedder.bundle.id, replace=work.plan.replace) if items else []
+    for record, outcome in zip(whole, outcomes, strict=True):
+        if isinstance(outcome, KeyConflict):
+            failures.append(Unreadable(record.key, record.stamp, outcome.code, outcome.message))
+    return [outcome.status for outcome in outcomes if isinstance(outcome, Added)]
+
+
+def _item(record: Embedded, collection: str) -> NewItem:
+    return NewItem(
+        key=record.key,
+        sha256=record.sha256,
+        width=record.width,
+        height=record.height,
+        vector=record.vector,
+        collection=collection,
+        source=record.source,
+    )

@@ -1,0 +1,115 @@
+"""API keys: made once, shown once, kept as checksums in ``keys.json`` beside the index."""
+
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from copysight.errors import IndexCorrupt, InvalidArgument
+from copysight.system import durable
+
+Scope = Literal["read", "write", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+"""Each scope includes those before it."""
+FILE, LOCK, PREFIX = "keys.json", ".keys.lock", "cs"
+
+
+@dataclass(frozen=True)
+class Key:
+    """What is kept of a key. ``digest`` is the sha256 of the whole key; ``created`` is in seconds since the epoch.
+
+    A key has 256 random bits, so a fast checksum is as good as a slow one: there is nothing to guess.
+    """
+
+    id: str
+    name: str
+    scope: Scope
+    digest: str
+    created: float
+
+    def allows(self, wanted: Scope) -> bool:
+        """Whether its scope is ``wanted`` or includes it."""
+        return SCOPES.index(self.scope) >= SCOPES.index(wanted)
+
+
+class Keys:
+    """The keys of one index. Other processes may add and revoke meanwhile: what they did holds at once."""
+
+    def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
+        self._file, self._lock, self._clock = directory / FILE, directory / LOCK, clock
+        self._read: tuple[tuple[int, int, int] | None, dict[str, Key]] = (None, {})
+
+    def all(self) -> list[Key]:
+        """Every key, the oldest first."""
+        return list(self._current().values())
+
+    def add(self, name: str, scope: Scope) -> str:
+        """Make a key and return it: the only time that it is seen. Raises ``InvalidArgument`` for an unusable name."""
+        if not 0 < len(name) <= 200 or not name.isprintable():
+            raise InvalidArgument(f"got a name of {len(name)} letters for a key; needed are 1 to 200 printable ones")
+        number = secrets.token_hex(4)
+        key = f"{PREFIX}_{number}_{secrets.token_urlsafe(32)}"
+        with self._writing() as keys:
+            keys[number] = Key(number, name, scope, _digest(key), self._clock())
+        return key
+
+    def revoke(self, number: str) -> Key:
+        """Take a key back, by its id; the next request with it is refused. Raises ``InvalidArgument``."""
+        with self._writing() as keys:
+            if number not in keys:
+                raise InvalidArgument(f"there is no key {number!r}; `copysight keys list` names them by their ids")
+            return keys.pop(number)
+
+    def find(self, key: str) -> Key | None:
+        """The entry of a key; None for one that is not, or no longer, known. Compares in constant time."""
+        parts = key.split("_", 2)
+        known = self._current().get(parts[1]) if len(parts) == 3 else None
+        return known if known is not None and hmac.compare_digest(known.digest, _digest(key)) else None
+
+    def _current(self) -> dict[str, Key]:
+        stamp = _stamp(self._file)
+        if stamp != self._read[0]:
+            self._read = (stamp, _load(self._file) if stamp else {})
+        return self._read[1]
+
+    @contextmanager
+    def _writing(self) -> Iterator[dict[str, Key]]:
+        handle = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            keys = _load(self._file) if self._file.exists() else {}
+            yield keys
+            text = json.dumps({"keys": [asdict(key) for key in keys.values()]}, indent=1)
+            durable.write_file(self._file, text.encode())
+            self._file.chmod(0o600)
+        finally:
+            os.close(handle)
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    try:
+        about = file.stat()
+    except FileNotFoundError:
+        return None
+    return about.st_ino, about.st_mtime_ns, about.st_size
+
+
+def _load(file: Path) -> dict[str, Key]:
+    try:
+        return {row["id"]: Key(**row) for row in json.loads(file.read_bytes())["keys"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise IndexCorrupt(
+            f"{file.name} is damaged ({error}); remove it and make new keys by `copysight keys add`"
+        ) from error

@@ -1,0 +1,82 @@
+"""A catalog of version 1 is opened by the program of today, and loses nothing by it."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from copysight.catalog import Catalog, schema
+from copysight.errors import IndexCorrupt
+from copysight.index import Index, publish, verify
+from copysight.model.bundle import Bundle
+from tests.copysight.catalog.catalog_versions import as_version_1, outline
+
+
+@pytest.fixture
+def older(tmp_path: Path, graphless: Bundle, item: Callable) -> Path:
+    """An index as the program of version 1 left it: a generation, a delta, a tombstone, fields, jobs and names."""
+    with Index.create(tmp_path / "index", graphless.path) as index:
+        index.catalog.fields.declare("colour")
+        new = [item(f"{i}", i, metadata={"colour": "red" if i % 2 else "blue"}) for i in range(12)]
+        index.catalog.add(new[:10], model=index.bundle.id)
+        publish(index)
+        index.catalog.add(new[10:], model=index.bundle.id)
+        index.delete([3, 12])
+        index.catalog.jobs.create("rebuild")
+        index.catalog.names.set(0, "beaches")
+    as_version_1(tmp_path / "index" / "catalog.sqlite")
+    return tmp_path / "index"
+
+
+def test_everything_is_there_after_the_migration(older: Path, unit: Callable, item: Callable) -> None:
+    with Index.open(older) as index:
+        assert verify(index) == []
+        assert [found.id for found in index.catalog.page()] == [1, 2, 4, 5, 6, 7, 8, 9, 10, 11]
+        assert index.snapshot().search(unit(10)[None], 1)[0][0].id == 11
+        red = index.snapshot().search(unit(0)[None], 20, filter={"eq": ["colour", "red"]})[0]
+        assert sorted(match.id for match in red) == [2, 4, 6, 8, 10]
+        assert [job.kind for job in index.catalog.jobs.list()] == ["rebuild"]
+        assert index.catalog.names.all() == {0: "beaches"}
+        assert index.catalog.models.coming() is None
+        (added,) = index.catalog.add([item("new", 50)], model=index.bundle.id)
+        assert added.item.id == 13  # 12 was deleted, and is never used again
+        assert publish(index).name == "000002"
+
+
+def test_a_migrated_catalog_has_the_tables_of_a_new_one(older: Path, tmp_path: Path) -> None:
+    Catalog.open(older / "catalog.sqlite").close()
+    Catalog.create(tmp_path / "new.sqlite", "a" * 64).close()
+    assert outline(older / "catalog.sqlite") == outline(tmp_path / "new.sqlite")
+
+
+def test_two_programs_that_open_it_at_once_migrate_it_once(older: Path) -> None:
+    first, second = Catalog(older / "catalog.sqlite"), Catalog(older / "catalog.sqlite")
+    for catalog, found in ((first, 1), (second, schema.VERSION)):
+        with catalog._database.write() as connection:
+            assert schema.migrate(connection, schema.MIGRATIONS, schema.VERSION) == found
+        catalog.close()
+
+
+def test_a_step_that_fails_leaves_the_old_version_whole(older: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = outline(older / "catalog.sqlite")
+
+    def failing(connection: object) -> None:
+        schema.MIGRATIONS[schema.VERSION - 1](connection)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), Catalog(older / "catalog.sqlite")._database.write() as connection:
+        schema.migrate(connection, {1: failing}, 2)
+    assert outline(older / "catalog.sqlite") == before
+
+
+def test_a_catalog_of_a_later_program_is_refused_and_left_alone(older: Path) -> None:
+    file = older / "catalog.sqlite"
+    connection = sqlite3.connect(file)
+    connection.execute(f"UPDATE state SET version = {schema.VERSION + 1}")
+    connection.commit()
+    before = list(connection.iterdump())
+    with pytest.raises(IndexCorrupt, match=f"of version {schema.VERSION + 1}, this program reads up to .*upgrade"):
+        Index.open(older)
+    assert list(connection.iterdump()) == before
+    connection.close()

@@ -1,0 +1,235 @@
+"""Both clients against a real server, and against one that is busy, broken or strange."""
+
+import asyncio
+import inspect
+import re
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from copysight import client as package
+from copysight.client import AsyncClient, Client, Fault, New, Options, Refused, Retries, ServerUnreachable, calls
+from copysight.client.retries import seconds
+from service.auth.keys import Keys
+from tests.service.conftest import PICTURES, serving
+
+QUICK = Retries(attempts=3, first=0.01)
+
+
+@pytest.fixture
+def client(shared) -> Iterator[Client]:
+    with Client(shared.url) as made:
+        yield made
+
+
+def test_a_picture_in_any_form(client, pictures):
+    path = pictures / "0.jpg"
+    with Image.open(path) as opened:
+        forms = [path, str(path), path.read_bytes(), opened.convert("RGB")]
+        vectors = client.embed(forms).array()
+    assert vectors.shape == (4, client.index().everything["bundle"]["dimension"])
+    np.testing.assert_allclose(vectors, np.repeat(vectors[:1], 4, axis=0), atol=1e-6)
+
+
+def test_search_by_picture_item_and_vector(client, pictures):
+    found = client.search([pictures / "3.jpg"], Options(k=2))
+    [best, _] = found.items[0]
+    assert (best.key, best.verdict) == ("3.jpg", "exact")
+    assert found.generation == client.index().generation
+    assert client.search_ids([best.id], Options(k=1)).items[0][0].id == best.id
+    vectors = client.embed([pictures / "3.jpg"]).array()
+    assert client.search_vectors(vectors, Options(k=1)).items[0][0].id == best.id
+    assert client.search([pictures / "3.jpg"], Options(collection="nobody")).items == [[]]
+
+
+def test_a_bad_picture_among_good_ones(client, pictures):
+    answer = client.embed([pictures / "0.jpg", b"no picture"])
+    assert isinstance(answer.items[1], Fault)
+    assert answer.items[1].code == "unsupported_format"
+    with pytest.raises(Refused, match="picture 1"):
+        answer.array()
+
+
+def test_the_other_answers(client, pictures, drawn):
+    assert client.compare(pictures / "1.jpg", pictures / "1.jpg").verdict == "exact"
+    [member] = client.assign([pictures / "1.jpg"])
+    assert member.cluster.size > 0
+    assert len(member.prototypes) == 5
+    [seen] = client.attention([pictures / "1.jpg"], threshold=0.5)
+    assert seen.maps.shape == seen.masks.shape
+    assert client.attention_png(pictures / "1.jpg", head=0)[:4] == b"\x89PNG"
+    with Image.open(BytesIO(client.thumbnail(1))) as small:
+        assert small.format == "JPEG"
+    assert client.whoami().scope == "admin"
+    assert (client.ready().status, client.ready().generation) == ("ready", "000001")
+    largest = client.clusters()[0]
+    members = client.cluster(largest.id, limit=2)
+    assert (members.size, len(members.items)) == (largest.size, min(2, largest.size))
+    assert members.items[0].id == largest.representatives[0]
+    assert [(job.kind, job.state) for job in client.jobs()] == [("build", "done")]
+    assert [item.id for item in client.items()] == list(range(1, PICTURES + 1))
+
+
+def test_writing(index, drawn):
+    with serving(index) as server, Client(server.url) as client:
+        made = client.add(New(drawn(60), key="a/b", metadata={"n": 1}))
+        assert (made.status, client.item(made.item.id)) == ("created", made.item)
+        assert client.add(New(drawn(60), key="a/b")).status == "unchanged"
+        with pytest.raises(Refused) as caught:
+            client.add(New(drawn(61), key="a/b"))
+        assert (caught.value.status, caught.value.reason) == (409, "key_conflict")
+        assert client.add(New(drawn(61), key="a/b"), replace=True).status == "replaced"
+        many = [New(drawn(seed), key=f"many/{seed}", collection="bulk") for seed in range(100, 170)]
+        many[5] = New(b"nothing", key="bad")
+        results = list(client.add_many(many))
+        assert [place for place, one in enumerate(results) if isinstance(one, Fault)] == [5]
+        assert len(results) == 70
+        assert len(list(client.items("bulk"))) == 69
+        assert client.set_metadata(made.item.id, {"n": 2}).metadata == {"n": 2}
+        number = client.clusters()[0].id
+        assert client.name_cluster(number, "shapes").name == client.clusters()[0].name == "shapes"
+        assert client.reload().count == client.index().count
+        with pytest.raises(Refused, match="no bundle of the server's disk"):
+            client.rebuild(bundle="/nowhere")
+        client.delete(made.item.id)
+        with pytest.raises(Refused, match="not_found"):
+            client.item(made.item.id)
+
+
+def test_awaited(shared, pictures):
+    async def all_at_once():
+        async with AsyncClient(shared.url) as client:
+            found = await asyncio.gather(*(client.search([pictures / f"{n}.jpg"], Options(k=1)) for n in range(6)))
+            return [one.items[0][0].key for one in found], [item.id async for item in client.items()]
+
+    keys, ids = asyncio.run(all_at_once())
+    assert keys == [f"{n}.jpg" for n in range(6)]
+    assert len(ids) == PICTURES
+
+
+def test_awaited_additions(index, drawn):
+    async def add(url: str, key: str):
+        async with AsyncClient(url, key) as client:
+            results = [one async for one in client.add_many(New(drawn(seed), key=str(seed)) for seed in range(80, 84))]
+            return [one.status for one in results], await client.whoami()
+
+    with serving(index, auth="keys") as server:
+        key = Keys(index).add("desk", "write")
+        statuses, caller = asyncio.run(add(server.url, key))
+        with Client(server.url) as nobody, pytest.raises(Refused, match="key_missing"):
+            nobody.index()
+    assert statuses == ["created"] * 4
+    assert (caller.name, caller.scope) == ("desk", "write")
+
+
+def test_every_endpoint_has_its_call(shared):
+    """Those that a program asks; `/healthz` and `/metrics` are for machines, and OpenAI's shape for OpenAI's client."""
+    paths = shared.http.get("/openapi.json").json()["paths"]
+    endpoints = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    source = inspect.getsource(calls)
+    made = {f"{method} {path}" for method, path in re.findall(r'Call\("([A-Z]+)", f?"([^"]+)"', source)}
+    assert endpoints - made == {"GET /healthz", "GET /metrics", "POST /v1/embeddings"}
+    assert made <= endpoints
+
+
+def test_both_have_the_same_methods():
+    def public(kind) -> dict[str, list[str]]:
+        named = inspect.getmembers(kind, inspect.isfunction)
+        return {name: list(inspect.signature(one).parameters) for name, one in named if not name.startswith("_")}
+
+    assert public(Client) == public(AsyncClient)
+    assert set(package.__all__) == {name for name in vars(package) if name[0].isupper()}
+
+
+@contextmanager
+def scripted(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """A server of sockets that gives these answers in turn, and the first lines of what it was asked."""
+    left, heard = list(answers), []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            heard.append(self.rfile.readline())
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(left.pop(0))
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", heard
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def says(status: str, body: str, *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"content-length: {len(body)}", "connection: close", *headers, "", body]
+    return "\r\n".join(lines).encode()
+
+
+ME = says("200 OK", '{"name": "x", "scope": "read", "more": 1}')
+BUSY = says("503 Busy", '{"code": "overloaded", "detail": "later"}', "retry-after: 0")
+STRANGE = says("200 OK", "<html>")
+
+
+def test_a_busy_server_is_asked_again():
+    with scripted(BUSY, b"", ME) as (url, heard), Client(url, retries=QUICK) as client:
+        assert client.whoami().name == "x"
+        assert len(heard) == 3
+
+
+def test_patience_ends():
+    with scripted(BUSY, BUSY, BUSY) as (url, heard), Client(url, retries=QUICK) as client:
+        with pytest.raises(Refused, match="later"):
+            client.whoami()
+        assert len(heard) == 3
+
+
+def test_a_server_that_wants_too_long_a_pause_is_not_waited_for():
+    with scripted(BUSY.replace(b"retry-after: 0", b"retry-after: 999")) as (url, heard), Client(url) as client:
+        with pytest.raises(Refused):
+            client.whoami()
+        assert len(heard) == 1
+
+
+@pytest.mark.parametrize("call", [lambda client: client.delete(1), lambda client: client.rollback()])
+def test_what_may_have_happened_is_not_done_twice(call):
+    with scripted(b"", ME) as (url, heard), Client(url, retries=QUICK) as client:
+        with pytest.raises(ServerUnreachable):
+            call(client)
+        assert len(heard) == 1
+
+
+def test_an_answer_that_is_none():
+    with scripted(STRANGE) as (url, _), Client(url) as client, pytest.raises(ServerUnreachable, match="no answer of"):
+        client.whoami()
+    bad = says("502 Bad Gateway", "<html>")
+    with scripted(bad) as (url, _), Client(url) as client, pytest.raises(Refused, match="Bad Gateway"):
+        client.whoami()
+
+
+def test_nobody_is_there():
+    with (
+        Client("http://127.0.0.1:1", retries=QUICK) as client,
+        pytest.raises(ServerUnreachable, match="copysight serve"),
+    ):
+        client.whoami()
+
+
+def test_pauses():
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    retries = Retries(attempts=5, first=1.0, longest=30.0)
+    assert [retries.pause(n, None, lambda: 1.0, now) for n in range(1, 6)] == [1.0, 2.0, 4.0, 8.0, None]
+    assert retries.pause(3, None, lambda: 0.0, now) == 2.0
+    assert retries.pause(1, "7", lambda: 0.5, now) == 7.0
+    later = (now + timedelta(seconds=5)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    assert seconds(later, now) == 5.0
+    assert seconds("soon", now) is None

@@ -1,0 +1,61 @@
+import faiss
+import numpy as np
+import pytest
+
+from copysight.errors import InvalidArgument
+from copysight.index.generations import faiss_index
+from copysight.index.generations.index_type import choose, of_kind, widened
+
+
+@pytest.mark.parametrize(
+    ("count", "kind"),
+    [
+        (0, "flat"),
+        (1, "flat"),
+        (20_000, "flat"),
+        (100_000, "ivf_sq8"),
+        (1_000_000, "ivf_sq8"),
+        (10_000_000, "ivf_rabitq"),
+    ],
+)
+def test_the_table(count: int, kind: str) -> None:
+    assert choose(count, 384).kind == kind
+
+
+def test_fewer_dimensions_stay_flat_longer() -> None:
+    assert choose(40_000, 192).kind == "flat"
+    assert choose(40_000, 768).kind == "ivf_sq8"
+
+
+@pytest.mark.parametrize("kind", ["ivf_sq8", "ivf_rabitq"])
+@pytest.mark.parametrize("count", [0, 1, 39, 40, 1000, 10**6, 10**8])
+def test_lists_can_be_trained_and_probes_do_not_exceed_them(kind: str, count: int) -> None:
+    choice = of_kind(kind, count)
+    assert 1 <= choice.probes <= choice.lists
+    assert choice.lists * 40 <= max(count, 40)
+
+
+@pytest.mark.parametrize("kind", ["sq8", "ivf_sq8", "ivf_rabitq", "hnsw"])
+def test_widening_ends(kind: str) -> None:
+    choice, steps = of_kind(kind, 10**6), 0
+    while choice is not None:
+        choice, steps = widened(choice), steps + 1
+    assert 1 < steps < 20
+
+
+def test_an_unknown_type_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="flat, sq8"):
+        of_kind("annoy", 10)
+
+
+@pytest.mark.parametrize("kind", ["ivf_sq8", "ivf_rabitq"])
+def test_lists_are_trained_alike_by_another_index_as_on_a_gpu(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wheel for CPUs stands in for the one for GPUs: the same k-means, in an index of its own."""
+    vectors = np.random.default_rng(0).normal(size=(2000, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    plain = faiss.serialize_index(faiss_index.build(of_kind(kind, 2000), vectors))
+    asked = []
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", lambda index: asked.append(index) or index, raising=False)
+    assert np.array_equal(faiss.serialize_index(faiss_index.build(of_kind(kind, 2000), vectors)), plain)
+    assert [index.ntotal for index in asked] == [of_kind(kind, 2000).lists]

@@ -1,0 +1,77 @@
+"""Bundles: written whole, verified, refused with a reason."""
+
+import json
+import shutil
+
+import pytest
+
+from copysight.errors import BundleCorrupt, BundleNotFound, InvalidArgument, OutputMissing
+from copysight.model import bundle as bundles
+
+
+@pytest.fixture
+def copy(tiny_bundle, tmp_path):
+    return shutil.copytree(tiny_bundle.path, tmp_path / "copy")
+
+
+def test_what_the_tiny_bundle_says(tiny_bundle):
+    again = bundles.load(tiny_bundle.path)
+    assert again == tiny_bundle
+    assert (again.dimension, again.embedding.recipe, again.embedding.whitening) == (32, "cls", False)
+    assert (again.attention.heads, again.attention.grid) == (2, (4, 4))
+    assert (again.prototypes.count, again.prototypes.temperature) == (16, 0.1)
+    assert (again.patches.dimension, again.patches.grid, again.at_least) == (32, (4, 4), 256)
+    assert again.numerics.largest_difference <= 1e-4
+    assert again.numerics.cosine >= 0.99999
+    assert set(again.files) == {"graph0.onnx", "MODEL_CARD.md"}
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(BundleNotFound, match="copysight export"):
+        bundles.load(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
+def test_damaged_file(copy, damage):
+    file = copy / "graph0.onnx"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    if damage == "remove":
+        file.unlink()
+    else:
+        file.write_bytes(bytes(data) if damage == "flip" else bytes(data[:-1]))
+    with pytest.raises(BundleCorrupt, match=r"graph0\.onnx"):
+        bundles.load(copy)
+
+
+@pytest.mark.parametrize("change", [{"format": 99}, {"graphs": 3}, {"embedding": {}}, {"files": {"../x": "0"}}])
+def test_description_that_cannot_be_read(copy, change):
+    file = copy / bundles.DESCRIPTION
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    with pytest.raises(BundleCorrupt, match="export it again"):
+        bundles.load(copy)
+
+
+def test_a_graph_without_a_checksum_is_refused(copy):
+    file = copy / bundles.DESCRIPTION
+    manifest = json.loads(file.read_text())
+    del manifest["files"]["graph0.onnx"]
+    file.write_text(json.dumps(manifest))
+    with pytest.raises(BundleCorrupt, match="without a checksum"):
+        bundles.load(copy)
+
+
+def test_a_bundle_never_changes(tiny_bundle):
+    with pytest.raises(InvalidArgument, match="never changes"):
+        bundles.write(tiny_bundle.path, {}, {})
+
+
+def test_a_failed_write_leaves_nothing(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        bundles.write(tmp_path / "new", {}, {"a": tmp_path / "missing"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_output(tiny_bundle):
+    with pytest.raises(OutputMissing, match="gives no colour"):
+        tiny_bundle.graph_of("colour")

@@ -1,0 +1,124 @@
+"""API keys: what each scope may do on a real server, and what becomes of a key that is revoked."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from cli.main import main
+from copysight.errors import IndexCorrupt
+from service.app import ROUTERS
+from service.auth.keys import SCOPES, Keys
+from service.cli import read_settings
+from service.routes import scopes
+from tests.service.conftest import serving
+
+OPEN = {"/healthz", "/readyz", "/docs", "/", "/ui/{name}"}
+
+
+def scope_of(route):
+    return [call.dependency.scope for call in route.dependencies if isinstance(call.dependency, scopes.Needs)]
+
+
+@pytest.mark.parametrize(
+    "route", [route for module in ROUTERS for route in module.router.routes], ids=lambda one: one.path
+)
+def test_every_route_says_its_scope(route):
+    assert len(scope_of(route)) == (0 if route.path in OPEN else 1)
+
+
+@pytest.fixture
+def locked(index):
+    """A server that asks for keys, and a key of each scope."""
+    keys = {scope: Keys(index).add(f"a {scope} key", scope) for scope in SCOPES}
+    with serving(index, auth="keys") as server:
+        yield SimpleNamespace(server=server, keys=keys, index=index)
+
+
+def test_scopes_on_a_real_server(locked, pictures):
+    http, picture = locked.server.http, (pictures / "0.jpg").read_bytes()
+    calls = [
+        ("read", lambda headers: http.post("/search", files={"file": picture}, headers=headers)),
+        ("read", lambda headers: http.get("/images/1/thumbnail", headers=headers)),
+        ("write", lambda headers: http.patch("/images/1", json={"metadata": {"a": 1}}, headers=headers)),
+        ("admin", lambda headers: http.post("/index/reload", headers=headers)),
+    ]
+    for needed, call in calls:
+        assert call({}).status_code == 401
+        assert call({}).headers["www-authenticate"] == "Bearer"
+        assert call({"Authorization": "Bearer cs_00000000_no"}).json()["code"] == "key_unknown"
+        for scope, key in locked.keys.items():
+            enough = SCOPES.index(scope) >= SCOPES.index(needed)
+            for headers in ({"Authorization": f"Bearer {key}"}, {"X-API-Key": key}):
+                answer = call(headers)
+                assert answer.is_success == enough, (needed, scope, answer.text)
+                assert enough or answer.json()["code"] == "scope_missing"
+    assert http.get("/healthz").status_code == http.get("/").status_code == 200
+
+
+def test_the_openapi_text_says_how_a_key_is_shown(locked):
+    text = locked.server.http.get("/openapi.json").json()
+    schemes = text["components"]["securitySchemes"]
+    assert (schemes["bearer"]["scheme"], schemes["key"]["name"]) == ("bearer", "X-API-Key")
+    asks = {path for path, calls in text["paths"].items() for call in calls.values() if "security" in call}
+    assert asks == text["paths"].keys() - OPEN
+    assert text["paths"]["/search"]["post"]["security"] == [{"bearer": []}, {"key": []}]
+    assert "scope `admin`" in text["paths"]["/index/rebuild"]["post"]["description"]
+
+
+def test_where_nobody_is_asked_the_openapi_text_names_no_key(http):
+    text = http.get("/openapi.json").json()
+    assert "securitySchemes" not in text["components"]
+    assert not any("security" in call for calls in text["paths"].values() for call in calls.values())
+
+
+def test_a_revoked_key_is_refused_at_once(locked):
+    http, headers = locked.server.http, {"Authorization": f"Bearer {locked.keys['read']}"}
+    assert http.get("/whoami", headers=headers).json() == {"name": "a read key", "scope": "read"}
+    number = locked.keys["read"].split("_")[1]
+    done = CliRunner().invoke(main, ["keys", "revoke", number, "--index", str(locked.index)])
+    assert done.exit_code == 0
+    assert http.get("/whoami", headers=headers).json()["code"] == "key_unknown"
+
+
+def test_no_log_line_and_no_file_holds_a_key(locked):
+    for key in locked.keys.values():
+        locked.server.http.get("/index", headers={"Authorization": f"Bearer {key}"})
+        secret = key.split("_", 2)[2]
+        assert secret not in locked.server.log.read_text()
+        assert secret not in (locked.index / "keys.json").read_text()
+    assert (locked.index / "keys.json").stat().st_mode & 0o077 == 0
+
+
+def test_without_keys_everybody_is_admin(http):
+    assert http.get("/whoami").json() == {"name": None, "scope": "admin"}
+
+
+def test_the_commands(index):
+    run = CliRunner()
+    made = run.invoke(main, ["keys", "add", "desk", "--scope", "write", "--index", str(index)])
+    key = made.stdout.strip()
+    found = Keys(index).find(key)
+    assert found is not None
+    assert (found.name, found.scope) == ("desk", "write")
+    assert found.id in run.invoke(main, ["keys", "list", "--index", str(index)]).stdout
+    assert Keys(index).find(key[:-1] + ("a" if key[-1] != "a" else "b")) is None
+    assert run.invoke(main, ["keys", "revoke", "nobody", "--index", str(index)]).exit_code == 1
+
+
+def test_a_damaged_file_opens_nothing(index):
+    key = Keys(index).add("desk", "admin")
+    (index / "keys.json").write_text(json.dumps({"keys": [{"id": "x"}]}))
+    with pytest.raises(IndexCorrupt, match="damaged"):
+        Keys(index).find(key)
+
+
+@pytest.mark.parametrize(
+    ("host", "auth", "asked"),
+    [("127.0.0.1", "", False), ("localhost", "", False), ("0.0.0.0", "", True), ("::", "", True),
+     ("192.168.1.7", "", True), ("example.org", "", True), ("0.0.0.0", "none", False), ("127.0.0.1", "keys", True)],
+)  # fmt: skip
+def test_who_is_asked(tmp_path, host, auth, asked):
+    settings = read_settings({"host": host, "auth": auth, "index": str(tmp_path)})
+    assert (scopes.opened(settings) is not None) == asked

@@ -1,0 +1,45 @@
+"""An index that calibrated itself: answers carry probabilities, and they order as scores do."""
+
+import pytest
+
+from index_builder.build import build
+from index_builder.progress import Progress
+from index_builder.stages.plan import Plan
+from tests.service.conftest import serving
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory, tiny_bundle, drawn, jpeg):
+    folder, index = tmp_path_factory.mktemp("many"), tmp_path_factory.mktemp("calibrated") / "index"
+    for seed in range(120):
+        (folder / f"{seed}.jpg").write_bytes(jpeg(drawn(seed)))
+    build(Plan(folder, index, bundle=str(tiny_bundle.path), threads=1), Progress(quiet=True))
+    return index
+
+
+def test_every_match_has_a_probability(calibrated, drawn, jpeg):
+    with serving(calibrated) as server:
+        status = server.http.get("/index").json()
+        assert list(status["calibration"]) == ["low", "normal", "high"]
+        for fitted in status["calibration"].values():
+            assert fitted["source"] == "index"
+            assert [one["precision"] for one in fitted["thresholds"]] == [0.9, 0.95, 0.99]
+        own, edited = jpeg(drawn(5)), jpeg(drawn(5).crop((2, 2, 158, 118)), quality=80)
+        for data, verdicts in ((own, {"exact"}), (edited, {"copy", "uncertain", "different"})):
+            matches = server.http.post("/search", content=data, headers={"content-type": "image/jpeg"}).json()["items"]
+            first, *rest = matches[0]["matches"]
+            assert first["verdict"] in verdicts
+            chances = [match["probability"] for match in rest]
+            assert all(0 <= chance <= 1 for chance in chances)
+            assert chances == sorted(chances, reverse=True)
+        least = {"min_probability": 1.0}
+        kept = server.http.post("/search", params=least, content=own, headers={"content-type": "image/jpeg"}).json()
+        assert [match["verdict"] for match in kept["items"][0]["matches"]] == ["exact"]
+
+
+def test_two_pictures_are_compared_with_the_same_calibration(calibrated, drawn, jpeg):
+    with serving(calibrated) as server:
+        files = [("file", ("a.jpg", jpeg(drawn(seed)), "image/jpeg")) for seed in (5, 6)]
+        answer = server.http.post("/compare", files=files).json()
+        assert 0 <= answer["probability"] <= 1
+        assert answer["verdict"] in {"copy", "uncertain", "different"}

@@ -1,0 +1,98 @@
+"""What an export learns from pictures: the bundle holds it, and what serves it agrees with torch."""
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from torch import nn
+
+from copysight.errors import TooFewPictures
+from copysight.model.embedder import Embedder, Runtime
+from copysight.scoring.judge import Judge
+from training.commands.export import export as command
+from training.export import exportable
+from training.export.export import export
+from training.export.fitting import Fitting
+from training.networks.export_graphs import PooledGraph
+from training.networks.many_views import ManyViews, View, cut, standard
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory, drawn, jpeg):
+    folder = tmp_path_factory.mktemp("pictures")
+    for seed in range(130):
+        (folder / f"{seed}.jpg").write_bytes(jpeg(drawn(seed, (96, 80))))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fitted(pictures, tmp_path_factory):
+    torch.manual_seed(0)
+    network = exportable.load("timm:test_resnet", size=64, random=True)
+    out = tmp_path_factory.mktemp("bundles") / "fitted"
+    return export([network], out, fitting=Fitting(pictures, whiten=24, int8=True), half=True)
+
+
+def test_the_bundle_holds_all_of_it(fitted):
+    assert (fitted.dimension, fitted.embedding.whitening) == (24, True)
+    background = fitted.background_vectors()
+    assert background.shape == (fitted.background.count, 24)
+    assert np.allclose(np.linalg.norm(background, axis=1), 1, atol=1e-6)
+    judge = Judge.of(fitted)
+    assert judge.calibrations["high"].source == "bundle"
+    assert judge.judge(1.0, 0.2).probability > judge.judge(0.1, 0.2).probability
+    assert fitted.numerics.largest_difference < 1e-2
+
+
+def test_int8_agrees_and_ignores_neighbours(fitted, drawn):
+    variant = fitted.graphs["graph0"].variants["int8"]
+    full, reduced = Embedder(fitted), Embedder(fitted, Runtime(variant="int8"))
+    queries = [drawn(seed) for seed in range(200, 206)]
+    together = reduced.embed(queries)
+    assert (together * full.embed(queries)).sum(axis=1).min() > 0.9
+    assert 0.9 < variant.cosine <= 1.00001
+    for number, picture in enumerate(queries):
+        assert (reduced.embed([picture])[0] == together[number]).all()
+
+
+def test_too_few_pictures_and_missing_pictures(pictures, tmp_path, drawn, jpeg):
+    few = tmp_path / "few"
+    few.mkdir()
+    (few / "0.jpg").write_bytes(jpeg(drawn(0)))
+    network = exportable.load("timm:test_resnet", size=64, random=True)
+    with pytest.raises(TooFewPictures, match="got 1 pictures"):
+        export([network], tmp_path / "no", fitting=Fitting(few))
+    result = CliRunner().invoke(command, ["timm:test_resnet", "--out", str(tmp_path / "x"), "--int8"])
+    assert result.exit_code == 2
+    assert "--pictures" in result.output
+
+
+class Corner(nn.Module):
+    """Says which value is at the top left, and the mean."""
+
+    def forward(self, x):
+        return torch.stack([x[:, 0, 0, 0], x.mean(dim=(1, 2, 3))], dim=1)
+
+
+def test_views_are_what_they_say():
+    x = torch.arange(2 * 3 * 8 * 8, dtype=torch.float32).reshape(2, 3, 8, 8)
+    assert (cut(x, View(8)) == x).all()
+    assert (cut(x, View(4, 0.5)) == x[:, :, 2:6, 2:6]).all()
+    assert (cut(x, View(8, mirrored=True))[..., 0] == x[..., 7]).all()
+    assert (cut(x, View(8, turns=1)) == torch.rot90(x, 1, (2, 3))).all()
+    assert cut(x, View(4)).shape == (2, 3, 4, 4)
+
+
+def test_a_descriptor_of_views_is_the_mean_of_theirs():
+    x, views = torch.rand(3, 3, 16, 16), (View(12), View(8, mirrored=True), View(8, 0.5))
+    expected = torch.stack([nn.functional.normalize(Corner()(cut(x, view)), dim=1) for view in views]).mean(dim=0)
+    assert torch.allclose(ManyViews(Corner(), views)(x), expected, atol=1e-6)
+    assert [view.size for view in standard(128)] == [192, 128, 128, 128]
+
+
+def test_views_travel_in_the_graph(tmp_path, drawn):
+    network = exportable.load("timm:test_resnet", size=32, random=True)
+    graph = PooledGraph(ManyViews(network.graph.descriptor, standard(16))).eval()
+    one = exportable.Network(**{**vars(network), "graph": graph})
+    bundle = export([one], tmp_path / "views")
+    assert Embedder(bundle).embed([drawn(1), drawn(2)]).shape == (2, bundle.dimension)

@@ -1,0 +1,34 @@
+"""The loss of copy detection, pair by pair."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from training.losses.infonce import copy_loss
+
+
+@pytest.mark.parametrize(("instances", "width"), [([0, 0, 1, 1], 4), ([0, 1, 2, 0, 1, 2, 3, 3, 3], 8)])
+@pytest.mark.parametrize(("temperature", "weight"), [(0.05, 30.0), (0.5, 0.0)])
+def test_is_a_sum_over_pairs(instances, width, temperature, weight):
+    x = F.normalize(torch.randn(len(instances), width, generator=torch.Generator().manual_seed(width)), dim=1)
+    similarity = (x @ x.t()).double().tolist()
+    count, infonce, entropy = len(instances), 0.0, 0.0
+    for i in range(count):
+        strangers = [similarity[i][j] for j in range(count) if instances[j] != instances[i]]
+        total = sum(math.exp(s / temperature) for s in strangers) + 1e-6
+        for j in range(count):
+            if j != i and instances[j] == instances[i]:
+                own = math.exp(similarity[i][j] / temperature)
+                infonce -= math.log(own / (own + total)) / count
+        entropy -= math.log(math.sqrt(max(2 - 2 * max(strangers), 1e-6))) / count
+    found = copy_loss(x, torch.tensor(instances), temperature, weight)
+    assert float(found.infonce) == pytest.approx(infonce, rel=1e-4, abs=1e-5)
+    assert float(found.entropy) == pytest.approx(weight * entropy, rel=1e-4, abs=1e-5)
+    assert float(found.total) == pytest.approx(infonce + weight * entropy, rel=1e-4, abs=1e-5)
+
+
+def test_a_low_temperature_does_not_overflow():
+    x = F.normalize(torch.randn(8, 4, generator=torch.Generator().manual_seed(0)), dim=1)
+    assert copy_loss(x, torch.arange(8) // 2, 0.001).total.isfinite()

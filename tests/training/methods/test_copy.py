@@ -1,0 +1,120 @@
+"""Views for copies, descriptors, and the copy objective on drawn pictures."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from copysight.errors import InvalidArgument
+from copysight.pictures.edits import NAMES, Strength, apply, mild, strong
+from training.data import pack as packs
+from training.methods.copy import Copy, CopyConfig
+from training.methods.method import Length, Moment
+from training.networks import descriptors
+from training.networks.export_graphs import gem
+from training.views.edited_pairs import EditRecipe, views
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory, drawn, jpeg):
+    folder = tmp_path_factory.mktemp("pictures")
+    for seed in range(12):
+        (folder / f"{seed}.jpg").write_bytes(jpeg(drawn(seed)))
+    return packs.pack(folder, tmp_path_factory.mktemp("cache"))
+
+
+def test_views_follow_from_their_seeds_alone(pack):
+    recipe = EditRecipe(32)
+    numbers = np.array([3, 7, 9])
+    whole = views(recipe, pack, numbers, [(0, row) for row in range(3)])
+    part = views(recipe, pack, numbers[1:], [(0, row) for row in (1, 2)])
+    assert [view.shape for view in whole] == [(3, 3, 32, 32)] * 2
+    assert torch.equal(whole[0][1:], part[0])
+    assert torch.equal(whole[1][1:], part[1])
+    assert not torch.equal(whole[0], whole[1])
+
+
+@pytest.mark.parametrize(("backbone", "width"), [("test_resnet", None), ("test_vit", 2 * 64)])
+def test_descriptors(backbone, width):
+    network = descriptors.build(backbone, 64, 20).eval()
+    with torch.inference_mode():
+        assert network(torch.randn(2, 3, 64, 64)).shape == (2, 20)
+    assert width is None or network.project.in_features == width
+
+
+def test_the_power_of_the_mean():
+    """Power 1 is the plain mean; a larger one leans to the largest values."""
+    maps = torch.tensor([[[1.0], [2.0], [6.0]]])
+    assert gem(maps, 1.0).item() == pytest.approx(3.0)
+    assert gem(maps, 3.0).item() == pytest.approx((225 / 3) ** (1 / 3))
+    torch.manual_seed(0)
+    plain = descriptors.build("test_resnet", 64, 20, power=1.0).eval()
+    leaning = descriptors.build("test_resnet", 64, 20).eval()
+    leaning.load_state_dict(plain.state_dict())
+    pictures = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        assert not torch.allclose(plain(pictures), leaning(pictures))
+
+
+def test_copies_come_together_and_strangers_apart(pack):
+    """Sixty steps on twelve drawn pictures: the loss falls, and edits are nearer to their own picture than before."""
+    torch.manual_seed(0)
+    recipe = EditRecipe(32, strength=Strength(hard=0.5))
+    method = Copy(CopyConfig(dimension=32, first_size=32, warmup=0.1), "test_resnet", 32, recipe)
+    length = Length(60, 1, 12, 12)
+    method.start(length)
+    optimizer, rates = method.optimizer(), method.schedules(length)
+    numbers = np.arange(12)
+    losses = []
+    for step in range(60):
+        moment = Moment(step, step, 0)
+        method.begin_step(moment)
+        for group in optimizer.param_groups:
+            group["lr"] = float(rates.lr[step])
+        outcome = method(views(method.recipe, pack, numbers, [(1, step, row) for row in numbers]), torch.arange(12))
+        optimizer.zero_grad()
+        outcome.loss.backward()
+        optimizer.step()
+        method.after_update(moment)
+        losses.append(float(outcome.figures["infonce"]))
+    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+    with torch.no_grad():
+        pairs = zip(method.average.parameters(), method.descriptor.parameters(), strict=True)
+        assert max(float((mean - new).abs().max()) for mean, new in pairs) > 0
+
+
+def test_sizes_and_strengths_follow_the_training():
+    method = Copy(CopyConfig(dimension=8, first_size=32, grow_at=0.5), "test_resnet", 64, EditRecipe(64))
+    method.start(Length(100, 10, 4, 40))
+    seen = []
+    for step in (0, 15, 49, 50, 99):
+        method.begin_step(Moment(step, step // 10, 0))
+        seen.append((method.recipe.size, round(method.recipe.strength.often, 2)))
+    assert seen == [(32, 0.5), (32, 1.0), (32, 1.0), (64, 1.0), (64, 1.0)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_edit_is_seeded_and_changes_the_picture(name, drawn):
+    picture, other = drawn(1), drawn(2)
+    got = [apply(name, picture, np.random.default_rng(5), 0.8, other) for _ in range(2)]
+    assert got[0].mode == "RGB"
+    assert min(got[0].size) >= 8
+    assert got[0].tobytes() == got[1].tobytes()
+    assert got[0].size != picture.size or got[0].tobytes() != picture.tobytes()
+
+
+@pytest.mark.parametrize("size", [(20, 20), (16, 200), (300, 40), (97, 131)])
+def test_chains_take_any_size(size, drawn):
+    rng = np.random.default_rng(0)
+    for seed in range(60):
+        picture = Image.new("RGB", size, (seed, 2 * seed, 3 * seed))
+        for out in (mild(picture, rng), strong(picture, rng, [drawn(1)]), strong(picture, rng, [])):
+            assert out.mode == "RGB"
+            assert min(out.size) >= 1
+
+
+def test_unknown_edit(drawn):
+    with pytest.raises(InvalidArgument, match="known are"):
+        apply("burn", drawn(0), np.random.default_rng(0))
+    with pytest.raises(InvalidArgument, match="other picture: False"):
+        apply("pasted", drawn(0), np.random.default_rng(0))

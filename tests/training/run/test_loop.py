@@ -1,0 +1,243 @@
+"""The loop with every method: it learns its bookkeeping, stops, goes on bit for bit, and refuses what does not fit."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from copysight.errors import CheckpointMismatch, InvalidArgument, TooFewPictures, TrainingDiverged
+from training.checkpoints import checkpoint
+from training.data.pack import Pack
+from training.methods.method import Method
+from training.run import loop
+from training.run.collapse_guard import Watch
+from training.run.run import Run
+from training.run.training_log import Meter
+
+METHODS = ("dino", "swav", "deepcluster", "deepcluster-v1")
+REFILLED = {"refill": True, "rounds": 2, "head_bn": True}
+VARIANTS = pytest.mark.parametrize(
+    ("name", "settings"),
+    [*((name, {}) for name in METHODS), ("deepcluster", REFILLED)],
+    ids=[*METHODS, "deepcluster-refilled"],
+)
+New = Callable[..., Run]
+
+
+def steps(run: Run, count: int) -> list[float]:
+    """Losses of the next ``count`` steps."""
+    losses = []
+    for _ in range(count):
+        meter = Meter()
+        loop.step(run, run.method, meter, Watch(0))
+        losses.append(meter.take()["loss"])
+    return losses
+
+
+@VARIANTS
+def test_an_interrupted_training_goes_on_bit_for_bit(name: str, settings: dict, new_run: New, tmp_path: Path) -> None:
+    whole = new_run(name, tmp_path / "whole", settings)
+    expected = steps(whole, 6)
+    first = new_run(name, tmp_path / "cut", settings)
+    assert steps(first, 4) == expected[:4]  # in the middle of the second epoch
+    loop.save(first)
+    torch.manual_seed(99)
+    torch.rand(17)
+    second = new_run(name, tmp_path / "cut", settings)
+    loop.resume.restore(second, checkpoint.load(tmp_path / "cut"))
+    assert steps(second, 2) == expected[4:]
+    for key, value in whole.method.state_dict().items():
+        assert torch.equal(value, second.method.state_dict()[key]), key
+
+
+@VARIANTS
+def test_views_made_ahead_change_no_loss(name: str, settings: dict, new_run: New, tmp_path: Path) -> None:
+    ahead = steps(new_run(name, tmp_path / "ahead", settings, prefetch=True, accumulate=2), 6)
+    assert steps(new_run(name, tmp_path / "then", settings, prefetch=False, accumulate=2), 6) == ahead
+
+
+def test_views_are_made_ahead_within_an_epoch_and_only_those_asked_for_are_taken(new_run: New) -> None:
+    feed = new_run("dino").feed
+    feed.take(0)
+    assert feed._ahead is not None
+    assert feed._ahead[0] == (1, 0)
+    for ours, right in zip(feed.take(4).crops, feed.views(4).crops, strict=True):  # not what was foreseen
+        assert torch.equal(ours, right)
+    feed.take(2)  # the last of the first epoch: the second may be ordered by a pass over all pictures
+    assert feed._ahead is None
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_train_runs_to_the_end_and_describes_itself(name: str, new_run: New, tmp_path: Path) -> None:
+    run = new_run(name)
+    assert loop.train(run)
+    saved = checkpoint.load(tmp_path)
+    assert (saved.method, saved.backbone, saved.image_size, saved.step) == (name, "test_resnet", 32, 6)
+    assert saved.training["pictures_seen"] == 48
+    assert saved.training["epochs"] == 2
+    kinds = [json.loads(line)["kind"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert kinds.count("step") == 2
+    run.method.exported().load_state_dict(saved.backbone_state)
+    assert not list(tmp_path.glob(".*tmp"))
+
+
+def test_a_stop_leaves_a_checkpoint(new_run: New, tmp_path: Path) -> None:
+    run = new_run("dino", stop_after_minutes=1e-9)
+    assert not loop.train(run)
+    saved = checkpoint.load(tmp_path)
+    assert saved.step < run.length.steps
+    again = new_run("dino")
+    assert loop.train(again, saved)
+    assert again.step == 6
+
+
+def test_deepcluster_clusters_unaugmented_pictures_as_often_as_told(new_run: New, tmp_path: Path) -> None:
+    run = new_run("deepcluster", settings={**REFILLED, "lr": 0.0, "start_lr": 0.0, "min_lr": 0.0})
+    steps(run, 6)
+    method, batch = run.method, run.feed.order(1)[:8]
+    with torch.no_grad():
+        expected = method.head.project(method.backbone(run.feed.plain(batch)))
+    for bank in method.memory:
+        assert torch.allclose(bank[:8], expected, atol=1e-5)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["kind"] == "epoch"] == [0, 2, 3, 5]
+
+
+@pytest.mark.parametrize("backbone", ["test_resnet", "test_vit"])
+def test_a_few_steps_lower_the_loss_of_a_fixed_batch(backbone: str, new_run: New) -> None:
+    run = new_run("deepcluster-v1", backbone=backbone, epochs=8)
+    losses = steps(run, 3)
+    fixed = run.feed.views(1)
+    for _ in range(25):
+        run.optimizer.zero_grad()
+        outcome = run.method(fixed.crops, fixed.numbers)
+        outcome.loss.backward()
+        run.optimizer.step()
+    assert float(outcome.loss.detach()) < losses[1] - 0.3
+
+
+def test_accumulation_is_the_mean_of_its_parts(new_run: New) -> None:
+    run = new_run("swav", accumulate=2)
+    whole, halves = run.feed.views(0), [new_run("swav", accumulate=2).feed.views(0, part) for part in (0, 1)]
+    assert len(whole.numbers) == 4
+    assert not torch.equal(halves[0].numbers, halves[1].numbers)
+    full = new_run("swav").feed.views(0)
+    assert torch.equal(torch.cat([half.numbers for half in halves]), full.numbers)
+    for crop, (first, second) in zip(full.crops, zip(*(half.crops for half in halves), strict=True), strict=True):
+        assert torch.allclose(crop, torch.cat([first, second]), atol=1e-5)
+
+
+def informed(key: str, value: torch.Tensor) -> torch.Tensor:
+    """Without a key's bias: softmax cancels it, so its gradient is rounding noise that AdamW blows up to full steps."""
+    if not key.endswith("attn.qkv.bias"):
+        return value
+    query, _, content = value.chunk(3)
+    return torch.cat([query, content])
+
+
+def test_teacher_and_centre_move_once_per_step_however_often_gradients_are_added(new_run: New) -> None:
+    # A ViT without drop path sees no batch: two halves must give what the whole gives.
+    states = []
+    for accumulate in (1, 2):
+        run = new_run("dino", backbone="test_vit", accumulate=accumulate, settings={"drop_path": 0.0})
+        steps(run, 3)
+        states.append(run.method.state_dict())
+    for key, value in states[0].items():
+        whole, halves = (informed(key, tensor) for tensor in (value, states[1][key]))
+        assert torch.allclose(whole, halves, atol=2e-5), key
+    assert states[0]["centre"].abs().max() > 0
+
+
+def test_every_picture_once_an_epoch_and_another_order_in_the_next(new_run: New) -> None:
+    run = new_run("dino")
+    first, second = run.feed.order(0), run.feed.order(1)
+    assert len(first) == 24
+    assert len(set(first.tolist())) == 24
+    assert not np.array_equal(first, second)
+    seen = torch.cat([run.feed.views(step).numbers for step in range(3)])
+    assert seen.tolist() == first.tolist()
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "what"),
+    [
+        ({"batch": 4}, {}, "batch"),
+        ({"seed": 1}, {}, "seed"),
+        ({"epochs": 3}, {}, "epochs"),
+        ({"backbone": "test_vit"}, {}, "backbone"),
+        ({}, {"prototypes": 12}, "prototypes"),
+        ({}, {"lr": 1.0}, "lr"),
+    ],
+)
+def test_a_resume_with_other_settings_is_refused(
+    changes: dict, settings: dict, what: str, new_run: New, tmp_path: Path
+) -> None:
+    loop.save(new_run("dino"))
+    with pytest.raises(CheckpointMismatch, match=f"{what} = .* choose another --out"):
+        loop.train(new_run("dino", settings=settings, **changes), checkpoint.load(tmp_path))
+
+
+def test_a_checkpoint_of_another_method_is_refused(new_run: New, tmp_path: Path) -> None:
+    loop.save(new_run("dino"))
+    with pytest.raises(CheckpointMismatch, match="the method = dino, this run has swav"):
+        loop.train(new_run("swav"), checkpoint.load(tmp_path))
+
+
+def test_a_resume_with_another_number_of_processes_is_refused(
+    new_run: New, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.distributed.world_size", lambda: 2)
+    loop.save(new_run("dino"))
+    monkeypatch.undo()
+    with pytest.raises(CheckpointMismatch, match="number of processes = 2, this run has 1"):
+        loop.train(new_run("dino"), checkpoint.load(tmp_path))
+
+
+def test_what_cannot_work_is_said_before_the_first_step(new_run: New) -> None:
+    with pytest.raises(TooFewPictures, match="28 pictures for a batch of 64"):
+        new_run("dino", batch=64)
+    with pytest.raises(TooFewPictures, match="--prototypes 25"):
+        new_run("deepcluster", settings={"prototypes": 25})
+    with pytest.raises(TooFewPictures, match="--clusters 29"):
+        new_run("deepcluster-v1", settings={"clusters": 29})
+    with pytest.raises(InvalidArgument, match="got --rounds 0"):
+        new_run("deepcluster", settings={"rounds": 0})
+    with pytest.raises(InvalidArgument, match="--rounds 2 needs --refill"):
+        new_run("deepcluster", settings={"rounds": 2})
+    with pytest.raises(InvalidArgument, match="multiple of 3"):
+        new_run("dino", accumulate=3)
+    with pytest.raises(InvalidArgument, match="warm-up of 30 steps in a training of 6"):
+        new_run("dino", settings={"warmup_epochs": 10})
+    with pytest.raises(InvalidArgument, match="timm does not have"):
+        new_run("dino", backbone="resnot50")
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(new_run: New) -> None:
+    run = new_run("dino")
+    with torch.no_grad():
+        next(run.method.student.parameters())[:] = float("nan")
+    with pytest.raises(TrainingDiverged, match="the loss is nan at step 0"):
+        loop.train(run)
+
+
+def test_the_exported_network_gives_what_the_checkpoint_promises(new_run: New, tmp_path: Path, pack: Pack) -> None:
+    for name, keys in (("dino", 24), ("swav", 8), ("deepcluster", 6)):
+        run: Run = new_run(name, tmp_path / name)
+        steps(run, 2)
+        loop.save(run)
+        saved = checkpoint.load(tmp_path / name)
+        head, method = saved.head_module(), run.method
+        assert head is not None
+        features = torch.randn(5, 96)
+        assert isinstance(method, Method)
+        expected = (method.teacher.head if name == "dino" else method.head).eval()(features)  # type: ignore[operator]
+        if name == "dino":
+            expected = expected - method.centre
+        assert head(features).shape == (5, keys)
+        assert torch.allclose(head(features), expected, atol=1e-6)
+        assert saved.prototypes is not None
+        assert torch.allclose(saved.prototypes.norm(dim=1), torch.ones(keys))
+        assert saved.temperature == (0.04 if name == "dino" else 0.1)

@@ -1,0 +1,96 @@
+"""Two real processes over gloo train what one process trains, on the same global batches."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.checkpoints import checkpoint
+
+# A ViT: without BatchNorm a picture does not see its neighbours, so the sums must agree.
+ARGUMENTS = {
+    "backbone": "test_vit",
+    "global-size": 32,
+    "local-size": 16,
+    "local-crops": 2,
+    "batch": 8,
+    "epochs": 2,
+    "warmup-epochs": 0.5,
+    "prototypes": 12,
+    "hidden": 32,
+    "threads": 1,
+    "device": "cpu",
+    "drop-path": 0,
+    "log-seconds": 0,
+}
+METHODS = {
+    "dino": {"bottleneck": 16, "lr": 0.01},
+    "swav": {"output": 16, "lr": 0.1, "queue-length": 16, "queue-from-epoch": 0, "freeze-prototypes-steps": 1},
+}
+
+
+def train(method: str, photos: Path, out: Path, world: int, *more: str) -> list[subprocess.CompletedProcess]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "cli",
+        "train",
+        method,
+        str(photos),
+        f"--out={out}",
+        f"--cache={out.parent / 'cache'}",
+    ]
+    command += [f"--{name}={value}" for name, value in {**ARGUMENTS, **METHODS[method]}.items()] + list(more)
+    running = []
+    for rank in range(world):
+        place = {"RANK": rank, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        environment = {**os.environ, **{name: str(value) for name, value in place.items()}, "OMP_NUM_THREADS": "1"}
+        running.append(
+            subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
+    try:
+        outputs = [process.communicate(timeout=120) for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    return [
+        subprocess.CompletedProcess(command, process.returncode, *output)
+        for process, output in zip(running, outputs, strict=True)
+    ]
+
+
+def losses(out: Path) -> list[float]:
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in lines if line["kind"] == "step"]
+
+
+def test_two_processes_equal_one(photos: Path, tmp_path: Path) -> None:
+    for world in (1, 2):
+        done = train("dino", photos, tmp_path / f"run{world}", world)
+        assert [process.returncode for process in done] == [0] * world, done[0].stderr
+    one, two = losses(tmp_path / "run1"), losses(tmp_path / "run2")
+    assert len(one) == len(two) == 6
+    assert two == pytest.approx(one, abs=2e-5)
+    states = [checkpoint.load(tmp_path / f"run{world}").state for world in (1, 2)]
+    for name, value in states[0].items():
+        assert torch.allclose(value, states[1][name], atol=5e-5), name
+
+
+def test_two_processes_go_on_where_they_stopped(photos: Path, tmp_path: Path) -> None:
+    whole = train("swav", photos, tmp_path / "whole", 2)
+    assert [process.returncode for process in whole] == [0, 0], whole[0].stderr
+    stopped = train("swav", photos, tmp_path / "cut", 2, "--stop-after=0.000001")
+    assert [process.returncode for process in stopped] == [0, 0], stopped[0].stderr
+    assert checkpoint.load(tmp_path / "cut").step == 1
+    assert (tmp_path / "cut" / "checkpoint.rank1.pt").exists()
+    rest = train("swav", photos, tmp_path / "cut", 2)
+    assert [process.returncode for process in rest] == [0, 0], rest[0].stderr
+    assert losses(tmp_path / "cut") == losses(tmp_path / "whole")

@@ -1,0 +1,152 @@
+"""Training pictures, decoded once: a packed cache of uint8 pixels that every epoch maps into memory.
+
+Decoding costs more than augmenting, so it is paid once. A pack is a directory: ``pixels.u8`` (all pictures, rows of RGB
+bytes, one after the other), ``offsets.npy`` (N + 1,), ``sizes.npy`` (N, 2: height, width) and ``pack.json``.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from copysight.errors import NoPictures, PictureError, TooFewPictures
+from copysight.pictures.decode import decode
+from copysight.pictures.scan import Entry, scan
+from copysight.system.durable import new_directory
+
+Pixels = npt.NDArray[np.uint8]
+FORMAT = 1
+CHUNK = 256
+MEND = "add pictures or lower --batch"
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Decoded pictures. ``sizes`` (N, 2) int64: height and width; ``unreadable``: how many files by reason."""
+
+    path: Path
+    pixels: Pixels
+    offsets: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+    names: tuple[str, ...]
+    unreadable: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def picture(self, number: int) -> Pixels:
+        """Picture ``number`` as (height, width, 3) uint8, a view into the mapped file."""
+        height, width = self.sizes[number]
+        return self.pixels[self.offsets[number] : self.offsets[number + 1]].reshape(height, width, 3)
+
+
+def pack(
+    source: Path, cache: Path, side: int = 256, at_least: int = 1, report: Callable[[int], None] = lambda _: None
+) -> Pack:
+    """The pack of ``source`` in the folder ``cache``, made if it is not there yet.
+
+    Pictures whose shortest side is longer than ``side`` pixels are reduced to it (bicubic, antialiased). ``report``
+    hears how many files were read so far. Raises ``NoPictures``, and ``TooFewPictures`` below ``at_least``.
+    """
+    entries = scan(source).entries
+    if len(entries) < at_least:
+        raise TooFewPictures(f"{source} holds {len(entries)} pictures, {at_least} are needed; {MEND}")
+    path = cache / _fingerprint(entries, side)
+    if not path.is_dir():
+        _make(path, entries, side, report)
+    found = load(path)
+    if len(found) == 0:
+        raise NoPictures(f"none of the picture files at {source} can be read: {_reasons(found)}")
+    if len(found) < at_least:
+        raise TooFewPictures(
+            f"{source} holds {len(found)} readable pictures ({_reasons(found)} unreadable), {at_least} are needed; "
+            f"{MEND}"
+        )
+    return found
+
+
+def _make(path: Path, files: Sequence[Entry], side: int, report: Callable[[int], None]) -> None:
+    """Write the pack; another process that was first with the same pictures has made the same."""
+    try:
+        with new_directory(path) as directory:
+            _write(directory, files, side, report)
+    except OSError:
+        if not path.is_dir():
+            raise
+
+
+def load(path: Path) -> Pack:
+    """Open a pack that ``pack`` wrote; nothing is read but the index."""
+    about = json.loads((path / "pack.json").read_text())
+    offsets = np.load(path / "offsets.npy")
+    # Copy-on-write, because torch warns about arrays that it may not write to; nothing ever writes.
+    empty = np.empty(0, np.uint8)
+    pixels = np.memmap(path / "pixels.u8", np.uint8, "c") if offsets[-1] else empty
+    return Pack(path, pixels, offsets, np.load(path / "sizes.npy"), tuple(about["names"]), about["unreadable"])
+
+
+def _write(directory: Path, files: Iterable[Entry], side: int, report: Callable[[int], None]) -> None:
+    names: list[str] = []
+    sizes: list[tuple[int, int]] = []
+    unreadable: Counter[str] = Counter()
+    with (directory / "pixels.u8").open("wb") as out:
+        for number, decoded in enumerate(_decoded(files, side), 1):
+            if isinstance(decoded, str):
+                unreadable[decoded] += 1
+            else:
+                names.append(decoded.name)
+                sizes.append(decoded.pixels.shape[:2])
+                out.write(decoded.pixels.tobytes())
+            report(number)
+    shapes = np.asarray(sizes, np.int64).reshape(-1, 2)
+    np.save(directory / "sizes.npy", shapes)
+    np.save(directory / "offsets.npy", np.concatenate([[0], np.cumsum(shapes.prod(axis=1) * 3)]).astype(np.int64))
+    about = {"format": FORMAT, "side": side, "unreadable": dict(unreadable), "names": names}
+    (directory / "pack.json").write_text(json.dumps(about))
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    name: str
+    pixels: Pixels
+
+
+def _decoded(files: Iterable[Entry], side: int) -> Iterator[_Decoded | str]:
+    files = iter(files)
+    with ThreadPoolExecutor() as pool:
+        while chunk := list(islice(files, CHUNK)):
+            yield from pool.map(lambda file: _decode(file, side), chunk)
+
+
+def _decode(file: Entry, side: int) -> _Decoded | str:
+    """The picture, or the reason why there is none."""
+    try:
+        picture = decode(file.read(), at_least=side).pixels
+    except PictureError as error:
+        return error.code
+    except OSError:
+        return "unreadable_file"
+    shortest = min(picture.size)
+    if shortest > side:
+        width, height = (max(1, round(length * side / shortest)) for length in picture.size)
+        picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+    return _Decoded(file.key, np.asarray(picture))
+
+
+def _fingerprint(files: Iterable[Entry], side: int) -> str:
+    digest = hashlib.sha256(f"{FORMAT} {side}".encode())
+    for entry in files:
+        digest.update(f"{entry.file.resolve()} {entry.key} {entry.stamp}".encode())
+    return digest.hexdigest()[:20]
+
+
+def _reasons(found: Pack) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(found.unreadable.items())) or "none"

@@ -1,0 +1,284 @@
+"""Networks to a bundle: ONNX graphs, checked against torch through the very Embedder that will serve them."""
+
+import json
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import nn
+
+from copysight.errors import ExportFailed
+from copysight.model import bundle as bundles
+from copysight.model.bundle import Bundle, Numerics
+from copysight.model.embedder import Embedder, Runtime
+from copysight.pictures.preprocess import Preprocess, to_batch
+from training.checkpoints import frameworks
+from training.export import fitting as fits
+from training.export import quantization
+from training.export.fitting import RANGES, Fitting, Photographs
+from training.export.half_precision import halve
+
+Float = npt.NDArray[np.float32]
+LARGEST_DIFFERENCE = 1e-4
+LEAST_COSINE = 0.99999
+HALF_DIFFERENCE, HALF_COSINE = 1e-2, 0.9999
+"""Bounds for weights stored in half precision, which moves them by up to 2^-11; whitening amplifies that."""
+LICENCE = "Apache-2.0"
+BACKGROUND = "background.npy"
+FURTHER = ("attention", "prototypes", "patches", "activations")
+"""Outputs besides the embedding, which a bundle may lack."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network, ready to export: its graph (in eval mode) and what the bundle says about it."""
+
+    graph: nn.Module
+    preprocess: Preprocess
+    name: str
+    method: str
+    backbone: str
+    recipe: str
+    temperature: float | None
+    training: Mapping[str, Any]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the graph's outputs, in the order in which it returns them."""
+        names: tuple[str, ...] = self.graph.names  # type: ignore[assignment]
+        return names
+
+
+def export(
+    networks: Sequence[Network],
+    out: Path,
+    card: str | None = None,
+    name: str | None = None,
+    fitting: Fitting | None = None,
+    half: bool = False,
+    weights: str | None = None,
+) -> Bundle:
+    """Write a bundle at ``out``: the embedding from the first network, each other output from the first that has it.
+
+    ``half`` stores weights in half precision (they are computed with in float32), which must keep the cosine to torch
+    above .9999. ``fitting`` adds what is learned from pictures: whitening, background, calibration, int8.
+    ``weights`` (``timm`` or ``torchvision``) adds the first network's tensors under the names of that framework.
+
+    Raises ``ExportFailed`` if the graphs differ from torch by more than 1e-4 or below cosine .99999 (fp32), and
+    ``InvalidArgument`` if ``out`` exists.
+    """
+    photographs = Photographs(fitting) if fitting is not None else None
+    plain = {} if weights is None else {frameworks.FILE: _weights(networks[0], weights)}
+    with tempfile.TemporaryDirectory() as scratch:
+        if photographs is not None and fitting is not None and fitting.whiten:
+            before = _graphs(networks[:1], Path(scratch), "plain")
+            networks[0].graph.whitening = fits.whiten(Embedder(before.bundle), photographs, fitting.whiten)
+        made = _graphs(networks, Path(scratch), "exact", name)
+        manifest, files, trial = made.manifest, made.files, made.bundle
+        manifest["numerics"] = _checked(compare(trial, made.networks), LARGEST_DIFFERENCE, LEAST_COSINE)
+        if half:
+            trial = _halved(trial, manifest, files)
+            manifest["numerics"] = _checked(compare(trial, made.networks), HALF_DIFFERENCE, HALF_COSINE)
+        if photographs is not None and fitting is not None:
+            _fit(manifest, files, trial, photographs, fitting.int8)
+        files["MODEL_CARD.md"] = (card or _card(manifest)).encode()
+        return bundles.write(out, manifest, {**files, **plain})
+
+
+def _weights(network: Network, framework: str) -> bytes:
+    body = frameworks.backbone_of(network.graph)
+    return frameworks.weights(network.backbone, body, framework, network.preprocess.to_json())
+
+
+@dataclass(frozen=True)
+class Made:
+    """Graphs as files, not yet checked, and a bundle of them on trial."""
+
+    networks: dict[str, Network]
+    manifest: dict[str, Any]
+    files: dict[str, Path | bytes]
+    bundle: Bundle
+
+
+def _graphs(networks: Sequence[Network], scratch: Path, trial: str, name: str | None = None) -> Made:
+    by_key = {f"graph{number}": network for number, network in enumerate(networks)}
+    (scratch / f"{trial}-graphs").mkdir()
+    files: dict[str, Path | bytes] = {
+        f"{key}.onnx": _to_onnx(network, scratch / f"{trial}-graphs" / f"{key}.onnx") for key, network in by_key.items()
+    }
+    manifest = _manifest(by_key, {key: _shapes(network) for key, network in by_key.items()}, name or networks[0].name)
+    bundle = bundles.write(scratch / trial, {**manifest, "numerics": _numerics(1.0, 0.0)}, files)
+    return Made(by_key, manifest, files, bundle)
+
+
+def _checked(measured: Numerics, largest: float, cosine: float) -> dict[str, float]:
+    if measured.largest_difference > largest or measured.cosine < cosine:
+        raise ExportFailed(
+            f"the exported graph differs from torch by {measured.largest_difference:.2e} (cosine "
+            f"{measured.cosine:.6f}); at most {largest} and at least {cosine} are needed"
+        )
+    return _numerics(measured.largest_difference, measured.cosine)
+
+
+def _halved(trial: Bundle, manifest: Mapping[str, Any], files: Mapping[str, Path | bytes]) -> Bundle:
+    for file in files.values():
+        if isinstance(file, Path):
+            halve(file)
+    return bundles.write(trial.path.parent / "halved", manifest, files)
+
+
+def _fit(
+    manifest: dict[str, Any], files: dict[str, Path | bytes], trial: Bundle, photographs: Photographs, int8: bool
+) -> None:
+    """Add background, calibration and int8 to what will be written."""
+    embedder, (strangers, collection) = Embedder(trial), photographs.halves()
+    rows = fits.background(embedder, strangers)
+    files[BACKGROUND], manifest["background"] = _npy(rows), {"file": BACKGROUND, "count": len(rows)}
+    around = rows.astype(np.float32)
+    manifest["calibration"] = fits.calibration(embedder, around, collection, photographs)
+    if int8:
+        key, pictures = trial.embedding.graph, photographs.first(RANGES)
+        inputs = [embedder.prepare(picture)[key] for picture in pictures]
+        path = trial.path.parent / f"{key}.int8.onnx"
+        quantization.quantize(trial.path / f"{key}.onnx", path, inputs)
+        files[path.name] = path
+        variants = manifest["graphs"][key]["variants"]
+        variants["int8"] = {"file": path.name, "cosine": 1.0}
+        second = bundles.write(trial.path.parent / "second", manifest, files)
+        reduced = Embedder(second, Runtime(variant="int8"))
+        variants["int8"]["cosine"] = fits.agreement(embedder, reduced, strangers[:RANGES])
+
+
+def _npy(rows: npt.NDArray[np.float16]) -> bytes:
+    out = BytesIO()
+    np.save(out, rows)
+    return out.getvalue()
+
+
+def compare(bundle: Bundle, graphs: Mapping[str, Network]) -> Numerics:
+    """Largest absolute difference over all outputs, and least cosine of the embeddings, between Embedder and torch."""
+    embedder, pictures = Embedder(bundle), [_drawing(seed) for seed in range(6)]
+    largest, cosine = 0.0, 1.0
+    for key, network in graphs.items():
+        with torch.inference_mode():
+            expected = network.graph(torch.from_numpy(to_batch(pictures, network.preprocess)))
+        names = bundle.graphs[key].outputs
+        inputs = [embedder.prepare(picture, names) for picture in pictures]
+        features = embedder.run(inputs, names)
+        for output, tensor in zip(network.outputs, expected, strict=True):
+            if output in names:
+                got: Float = getattr(features, output)
+                largest = max(largest, float(np.abs(got - tensor.numpy()).max()))
+                if output == "embedding":
+                    cosine = min(cosine, float((got * tensor.numpy()).sum(axis=1).min()))
+    return Numerics(largest, cosine)
+
+
+def _to_onnx(network: Network, path: Path) -> Path:
+    size = network.preprocess.size
+    # Two different pictures, so that the exporter does not take the batch size for a constant.
+    example = torch.from_numpy(to_batch([_drawing(0), _drawing(1)], network.preprocess))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
+        program = torch.onnx.export(
+            network.graph,
+            (example,),
+            dynamo=True,
+            input_names=["pictures"],
+            output_names=list(network.outputs),
+            dynamic_shapes=({0: torch.export.Dim("B"), 1: 3, 2: size, 3: size},),
+            external_data=False,
+            verbose=False,
+        )
+    if program is None:
+        raise ExportFailed(f"torch could not export {network.backbone} at {size} px")
+    program.save(str(path))
+    return path
+
+
+def _shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    with torch.inference_mode():
+        outputs = network.graph(torch.zeros(1, 3, network.preprocess.size, network.preprocess.size))
+    return {name: tuple(output.shape[1:]) for name, output in zip(network.outputs, outputs, strict=True)}
+
+
+def _manifest(
+    graphs: Mapping[str, Network], shapes: Mapping[str, Mapping[str, tuple[int, ...]]], name: str
+) -> dict[str, Any]:
+    owner: dict[str, str] = {}
+    for key, network in graphs.items():
+        for output in network.outputs:
+            owner.setdefault(output, key)
+    first = next(iter(graphs.values()))
+    return {
+        "name": name,
+        "method": " + ".join(dict.fromkeys(network.method for network in graphs.values())),
+        "backbone": " + ".join(dict.fromkeys(network.backbone for network in graphs.values())),
+        "training": {key: dict(network.training) for key, network in graphs.items()},
+        "licence": LICENCE,
+        "graphs": {key: _graph(key, network, owner) for key, network in graphs.items()},
+        "embedding": {
+            "graph": owner["embedding"],
+            "dimension": shapes[owner["embedding"]]["embedding"][0],
+            "recipe": first.recipe,
+            "whitening": getattr(first.graph, "whitening", None) is not None,
+        },
+        **{output: _output(output, graphs, shapes, owner) for output in FURTHER},
+        "calibration": None,
+        "background": None,
+    }
+
+
+def _graph(key: str, network: Network, owner: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "preprocess": network.preprocess.to_json(),
+        "outputs": [output for output in network.outputs if owner[output] == key],
+        "variants": {"fp32": {"file": f"{key}.onnx", "cosine": 1.0}},
+    }
+
+
+def _output(
+    output: str,
+    graphs: Mapping[str, Network],
+    shapes: Mapping[str, Mapping[str, tuple[int, ...]]],
+    owner: Mapping[str, str],
+) -> dict[str, Any] | None:
+    if output not in owner:
+        return None
+    key = owner[output]
+    network, shape = graphs[key], shapes[key][output]
+    if output == "prototypes":
+        return {"graph": key, "count": shape[0], "temperature": network.temperature}
+    if output == "activations":
+        return {"graph": key, "count": shape[0], "grid": list(shape[1:])}
+    grid = list(shapes[key]["attention"][1:])
+    if output == "attention":
+        return {"graph": key, "heads": shape[0], "grid": grid}
+    return {"graph": key, "dimension": shape[1], "grid": grid}
+
+
+def _numerics(largest: float, cosine: float) -> dict[str, float]:
+    return {"largest_difference": largest, "cosine": cosine}
+
+
+def _card(manifest: Mapping[str, Any]) -> str:
+    training = json.dumps(manifest["training"], indent=2)
+    return (
+        f"# {manifest['name']}\n\nMethod: {manifest['method']}. Backbone: {manifest['backbone']}. "
+        f"Licence: {manifest['licence']}.\n\nHow it was trained:\n\n```json\n{training}\n```\n"
+    )
+
+
+def _drawing(seed: int) -> Image.Image:
+    """A smooth random picture: numerics on white noise say little about pictures."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (5 + seed, 7, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC)

@@ -1,0 +1,104 @@
+"""The k-NN probe: how well plain neighbours in feature space tell labelled classes apart, while training goes on."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from copysight.errors import NoPictures
+from copysight.pictures.decode import decode
+from copysight.pictures.preprocess import Preprocess, to_batch
+from copysight.pictures.scan import Entry, scan
+
+NEIGHBOURS = (5, 10, 20)
+TEMPERATURE = 0.07
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Split:
+    """Pictures (N, 3, S, S) uint8 and their labels (N,)."""
+
+    pictures: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A labelled set: neighbours come from ``train``, questions from ``val``; its name is that of its folder."""
+
+    name: str
+    train: Split
+    val: Split
+    classes: int
+
+
+def load(path: Path, size: int) -> Probe:
+    """Read a labelled set, a tar or a folder that holds ``train/<class>/*.jpg`` and ``val/<class>/*.jpg``.
+
+    The shortest side is resized to 8/7 of ``size`` and the central square kept, as in DINO's evaluation (256 and 224).
+    Raises ``NoPictures`` if a split is empty.
+    """
+    files = scan(path).entries
+    splits = {split: [file for file in files if _parts(file)[0] == split] for split in ("train", "val")}
+    for split, found in splits.items():
+        if not found:
+            raise NoPictures(f"{path} has no pictures under {split}/<class>/; a probe needs both train and val")
+    classes = sorted({_parts(file)[1] for found in splits.values() for file in found})
+    return Probe(
+        name=path.stem,
+        train=_split(splits["train"], classes, size),
+        val=_split(splits["val"], classes, size),
+        classes=len(classes),
+    )
+
+
+def measure(backbone: nn.Module, probe: Probe, recipe_mean: Iterable[float], recipe_std: Iterable[float]) -> float:
+    """Top-1 share of right answers, best of k = 5, 10, 20; the vote weighs a neighbour by exp(cosine / .07)."""
+    device = next(backbone.parameters()).device
+    mean, std = (torch.tensor(list(v), device=device)[:, None, None] for v in (recipe_mean, recipe_std))
+    was_training = backbone.training
+    backbone.eval()
+    train, val = (_features(backbone, split.pictures, mean, std) for split in (probe.train, probe.val))
+    backbone.train(was_training)
+    return vote(train, val, probe)
+
+
+def vote(train: Tensor, val: Tensor, probe: Probe) -> float:
+    """The same from features of length 1, (N, D) of the neighbours and (Q, D) of the questions."""
+    similarity, index = (val @ train.t()).topk(min(max(NEIGHBOURS), len(train)))
+    labels = probe.train.labels[index]
+    weights = (similarity / TEMPERATURE).exp()
+    best = 0.0
+    for k in NEIGHBOURS:
+        votes = torch.zeros(len(val), probe.classes).scatter_add_(1, labels[:, :k], weights[:, :k])
+        best = max(best, float((votes.argmax(dim=1) == probe.val.labels).float().mean()))
+    return best
+
+
+@torch.inference_mode()
+def _features(backbone: nn.Module, pictures: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    rows = []
+    for batch in torch.split(pictures, BATCH):
+        x = batch.to(mean.device).float().div_(255).sub_(mean).div_(std)
+        rows.append(F.normalize(backbone(x).float(), dim=1).cpu())
+    return torch.cat(rows)
+
+
+def _split(files: list[Entry], classes: list[str], size: int) -> Split:
+    plain = Preprocess(size, "shortest", round(size * 8 / 7), "bicubic", (0, 0, 0), (1, 1, 1))
+    pixels = np.empty((len(files), 3, size, size), np.uint8)
+    for row, file in enumerate(files):
+        picture = decode(file.read(), at_least=plain.at_least).pixels
+        pixels[row] = np.rint(to_batch([picture], plain)[0] * 255).clip(0, 255)
+    labels = torch.tensor([classes.index(_parts(file)[1]) for file in files])
+    return Split(torch.from_numpy(pixels), labels)
+
+
+def _parts(file: Entry) -> tuple[str, str]:
+    parts = PurePosixPath(file.key).parts
+    return (parts[-3], parts[-2]) if len(parts) >= 3 else ("", "")

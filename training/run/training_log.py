@@ -1,0 +1,85 @@
+"""What a training says while it runs: one JSON line per event in the run's folder, and a short line for people."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from copysight.errors import InvalidArgument
+from training import distributed
+
+CPU = torch.device("cpu")
+Scalars = Callable[[str, float, int], None]
+"""Takes a figure's name, its value and the step."""
+
+
+@dataclass
+class Meter:
+    """Means of figures and the rate of pictures since the last time they were taken."""
+
+    pictures: int = 0
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        self._sums: dict[str, Tensor | float] = {}
+        self._since = time.perf_counter()
+
+    def add(self, figures: Mapping[str, Tensor], pictures: int) -> None:
+        """Add a step's figures; tensors stay on their device until ``take``."""
+        for name, value in figures.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self.pictures += pictures
+        self.steps += 1
+
+    def take(self, device: torch.device = CPU) -> dict[str, float]:
+        """Means over steps and processes, and images/s, since the last call; starts anew."""
+        sums = torch.tensor([float(value) for value in self._sums.values()], device=device)
+        shares = distributed.total(sums) / (max(self.steps, 1) * distributed.world_size())
+        means = dict(zip(self._sums, shares.tolist(), strict=True))
+        means["images_per_s"] = self.pictures / max(time.perf_counter() - self._since, 1e-9)
+        self.pictures = self.steps = 0
+        self.__post_init__()
+        return means
+
+
+@dataclass(frozen=True)
+class Journal:
+    """``log.jsonl`` in ``directory``, and ``say`` for people. Silent when ``directory`` is ``None``."""
+
+    directory: Path | None
+    say: Callable[[str], None]
+    scalars: Scalars | None = None
+
+    def write(self, kind: str, **values: object) -> None:
+        """Record an event."""
+        if self.directory is None:
+            return
+        with (self.directory / "log.jsonl").open("a") as file:
+            file.write(json.dumps({"kind": kind, "time": round(time.time(), 2), **values}) + "\n")
+        if self.scalars is not None:
+            for name, value in values.items():
+                if isinstance(value, float):
+                    self.scalars(
+                        "/".join(filter(None, (kind, str(values.get("set", "")), name))),
+                        value,
+                        int(str(values.get("step", 0))),
+                    )
+        self.say(f"{kind:9}" + "  ".join(f"{name} {_short(value)}" for name, value in values.items()))
+
+
+def tensorboard(directory: Path) -> Scalars:
+    """Writes events for TensorBoard into ``directory``. Raises ``InvalidArgument`` without the package."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional, and slow to import
+    except ImportError as error:
+        raise InvalidArgument("--tensorboard needs a package that is not here; run: pip install tensorboard") from error
+    writer = SummaryWriter(str(directory))
+    return writer.add_scalar
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
