@@ -1,6 +1,6 @@
 """CPU time of one embedding: a bundle's precisions against ViT-Ti/16 at 224 px in float32, one core, in turns.
 
-Then, where COPYSIGHT_DATA names a folder of pictures, of a whole query with each effort: finding the looks, preparing
+Then, where COPYSIGHT_DATA names a folder of pictures, of a whole query with each effort: finding the views, preparing
 them and the model's passes over them, beside preparing the picture for the ViT and its pass.
 
 python -m benchmarks.embedding_cost [BUNDLE …]
@@ -22,7 +22,7 @@ from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder, Runtime
 from copysight.pictures.decode import decode
 from copysight.pictures.scan import scan
-from copysight.scoring.query_views import EFFORTS, Effort, looks
+from copysight.scoring.query_views import EFFORTS, Effort, views_of
 from training.export import exportable
 from training.export.export import export
 
@@ -73,8 +73,8 @@ def queries(vit: Embedder, sources: Sequence[str], pictures: Sequence[Image.Imag
 
 
 def ask(embedder: Embedder, effort: Effort, picture: Image.Image) -> None:
-    for look in looks(picture, effort):
-        embedder.embed([look.pixels])
+    for view in views_of(picture, effort):
+        embedder.embed([view.pixels])
 
 
 def measured(embedders: Mapping[str, Embedder]) -> dict[str, list[float]]:

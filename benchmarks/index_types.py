@@ -27,7 +27,7 @@ from copysight.index.generations.index_type import Choice, of_kind
 from copysight.index.generations.manifest import Manifest
 from copysight.index.live import exact_search, search
 from copysight.index.live.search import Parameters
-from copysight.index.live.tombstones import Hidden
+from copysight.index.live.tombstones import Tombstones
 
 QUERIES = 300
 K = 10
@@ -88,11 +88,11 @@ class Answer:
 
 def run(generation: Generation, queries: Floats, k: int) -> list[Answer]:
     """One query after the other: candidates, exact scores, order."""
-    hidden = Hidden.none(len(generation))
+    tombstones = Tombstones.none(len(generation))
     answers = []
     for query in queries:
         clock, cpu = time.perf_counter(), time.process_time()
-        (rows,) = search.in_generation(generation, hidden, query[None], k, None, Parameters())
+        (rows,) = search.in_generation(generation, tombstones, query[None], k, None, Parameters())
         scores = exact_search.score(query, generation.vectors[rows])
         order = np.lexsort((rows, -scores))[:k]
         answers.append(Answer(rows[order], scores[order], time.perf_counter() - clock, time.process_time() - cpu))

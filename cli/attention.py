@@ -13,7 +13,7 @@ from cli import local
 from copysight.errors import InvalidArgument
 from copysight.model import attention_maps as drawing
 from copysight.model import bundle as bundles
-from copysight.model.attention_source import Gaze, gaze
+from copysight.model.attention_source import AttentionSource, attention_source
 from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder
 from copysight.system.progress import watched
@@ -55,10 +55,10 @@ def attention(picture: Path, out: Path, names: Sequence[str], head: int | None, 
     film = _film(picture, max(models, key=lambda bundle: bundle.at_least))
     frames = iter(film)
     first = next(frames)
-    views = [View(model.name, gaze(Embedder(model), first.pixels, head)) for model in models]
+    views = [View(model.name, attention_source(Embedder(model), first.pixels, head)) for model in models]
     every = watched(chain([first], frames), len(film), "frames")
     count = _save([_compare(frame, views, head is not None, mass) for frame in every], out)
-    shown = views[0].gaze
+    shown = views[0].attention_source
     report = {"out": str(out), "frames": count, "heads": len(shown.names), "grid": list(shown.grid)}
     report["maps"] = list(shown.names)
     if len(names) > 1:
@@ -71,7 +71,7 @@ class View:
     """A bundle's name and how it looks at pictures."""
 
     name: str
-    gaze: Gaze
+    attention_source: AttentionSource
 
 
 @dataclass(frozen=True)
@@ -127,13 +127,13 @@ def _film(source: Path, model: Bundle) -> Animation | Stills:
 
 def _compare(frame: Frame, views: Sequence[View], large: bool, mass: float) -> Image.Image:
     """The frame's drawing by each bundle, under the bundle's name if there are several."""
-    drawn = [_draw(frame, view.gaze, large, mass) for view in views]
+    drawn = [_draw(frame, view.attention_source, large, mass) for view in views]
     return drawn[0] if len(drawn) == 1 else drawing.stack(drawn, [view.name for view in views])
 
 
-def _draw(frame: Frame, look: Gaze, large: bool, mass: float) -> Image.Image:
-    maps, canvas = look.of(frame.pixels), look.part(frame.canvas)
-    return drawing.heat(canvas, maps[0]) if large else drawing.sheet(canvas, maps, mass, names=look.names)
+def _draw(frame: Frame, source: AttentionSource, large: bool, mass: float) -> Image.Image:
+    maps, canvas = source.of(frame.pixels), source.part(frame.canvas)
+    return drawing.heat(canvas, maps[0]) if large else drawing.sheet(canvas, maps, mass, names=source.names)
 
 
 def _check(out: Path) -> None:

@@ -17,7 +17,7 @@ from copysight.index import Index
 from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder, Runtime
 from copysight.scoring.judge import Judge
-from copysight.scoring.query_views import EFFORTS, USUAL, Effort, effort_of, looks
+from copysight.scoring.query_views import EFFORTS, USUAL, Effort, effort_of, views_of
 
 FILE = click.Path(exists=True, path_type=Path)
 BATCH = 16
@@ -123,10 +123,10 @@ def _found(picture: Path, directory: Path, asked: Options) -> dict[str, Any]:
         snapshot = index.snapshot()
         query = local.read(picture, snapshot.bundle)
         effort = effort_of(asked.effort or USUAL)
-        seen = looks(query.pixels, effort)
-        vectors = Embedder(snapshot.bundle, Runtime(variant=snapshot.variant)).embed([look.pixels for look in seen])
-        handicaps = [look.handicap for look in seen]
-        found = snapshot.ask(vectors, asked.k, handicaps, collection=asked.collection, filter=asked.filter)
+        seen = views_of(query.pixels, effort)
+        vectors = Embedder(snapshot.bundle, Runtime(variant=snapshot.variant)).embed([view.pixels for view in seen])
+        penalties = [view.penalty for view in seen]
+        found = snapshot.ask(vectors, asked.k, penalties, collection=asked.collection, filter=asked.filter)
         items = index.catalog.get_many([hit.id for hit in found])
         matches = [
             {
@@ -134,9 +134,9 @@ def _found(picture: Path, directory: Path, asked: Options) -> dict[str, Any]:
                 "key": items[hit.id].key,
                 "collection": items[hit.id].collection,
                 **asdict(
-                    snapshot.judge.judge(hit.similarity, hit.handicap, items[hit.id].sha256 == query.sha256, effort)
+                    snapshot.judge.judge(hit.similarity, hit.penalty, items[hit.id].sha256 == query.sha256, effort)
                 ),
-                "where": seen[hit.look].where(),
+                "where": seen[hit.view].where(),
                 "metadata": dict(items[hit.id].metadata),
             }
             for hit in found
@@ -150,11 +150,11 @@ def _compared(one: Path, other: Path, bundle: str, effort: Effort) -> dict[str, 
     model = bundles.load(bundle)
     first, second = local.read(one, model), local.read(other, model)
     judge, embedder = Judge.of(model), Embedder(model)
-    seen = [looks(picture.pixels, effort) for picture in (first, second)]
-    vectors = [embedder.embed([look.pixels for look in some]) for some in seen]
-    a, b = ([look.handicap for look in some] for some in seen)
+    seen = [views_of(picture.pixels, effort) for picture in (first, second)]
+    vectors = [embedder.embed([view.pixels for view in some]) for some in seen]
+    a, b = ([view.penalty for view in some] for some in seen)
     found = judge.compare(vectors[0], vectors[1], (a, b), local.equal_pixels(first, second), effort)
-    where = seen[found.picture - 1][found.look].where()
+    where = seen[found.picture - 1][found.view].where()
     return {"model": model.id, **asdict(found.judgement), "where": where and {"picture": found.picture, **where}}
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from copysight.model import attention_maps as drawing
 from copysight.model import bundle as bundles
-from copysight.model.attention_source import gaze
+from copysight.model.attention_source import attention_source
 from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder
 from copysight.pictures.decode import decode
@@ -79,14 +79,14 @@ def everything(
     how, embedder = extract.extractor(source), Embedder(bundle)
     # What is missing is said before the work begins.
     found = [labelled.load(path) for path in sets]
-    look = follow.tiled(source, tiles) if davis is not None and sequences.load(davis) else None
+    frame_features = follow.tiled(source, tiles) if davis is not None and sequences.load(davis) else None
     copies = copydays_folder.load(copydays) if copydays is not None else None
     out.parent.mkdir(parents=True, exist_ok=True)
     sections = [part for data in found for part in _labelled(data, source, how, epochs, views)]
     if found and (bundle.attention is not None or bundle.activations is not None):
         sections.append(attention(found[0], embedder))
-    if davis is not None and look is not None:
-        sections.append(_followed(davis, look))
+    if davis is not None and frame_features is not None:
+        sections.append(_followed(davis, frame_features))
     if copies is not None:
         figures = copydays_folder.measure(copies, how, (), None)
         blocks = [[name, value] for name, value in [*figures.blocks.items(), ("all pooled", figures.overall)]]
@@ -110,16 +110,16 @@ def attention(data: Labelled, embedder: Embedder) -> Section:
     sheets = []
     for place in places:
         picture = decode(data.val.entries[place].read()).pixels
-        look = gaze(embedder, picture)
-        sheet = drawing.sheet(look.part(picture), look.of(picture), names=look.names)
+        source = attention_source(embedder, picture)
+        sheet = drawing.sheet(source.part(picture), source.of(picture), names=source.names)
         sheets.append((data.val.entries[place].key, [sheet]))
     kind = "each head looks at" if embedder.bundle.attention is not None else "the strongest prototypes respond to"
     return Section(f"Attention: what {kind}", sheets=sheets, side=sheet.height)
 
 
-def _followed(data: Path, look: follow.Look) -> Section:
+def _followed(data: Path, frame_features: follow.FrameFeatures) -> Section:
     with tempfile.TemporaryDirectory() as folder:
-        found = follow.measure(data, look, Propagation(), Films(Path(folder), "webp"))
+        found = follow.measure(data, frame_features, Propagation(), Films(Path(folder), "webp"))
         stills = [(name, _stills(Path(folder) / f"{name}.webp")) for name in found.sequences]
     rows = [[name, *astuple(quality)] for name, quality in found.lines()]
     return Section("Video: objects followed from their first mask", follow.HEADER, rows, stills)

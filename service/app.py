@@ -52,7 +52,7 @@ def create_app(settings: Settings, opened: Index) -> ASGIApp:
         state = _state(settings, opened, metrics, allowed)
         snapshot = opened.snapshot()
         # Before anybody is answered: the precision is chosen, the memory of a call is there, and a pace is known.
-        await inference.look_at_one(state, state.embedder(snapshot), health.picture(), ("embedding",))
+        await inference.infer_one(state, state.embedder(snapshot), health.picture(), ("embedding",))
         app.state.copysight = state
         schedule = asyncio.create_task(
             keep(state.rebuilder, state.searchers, settings.rebuild_every * 3600, settings.rebuild_when_due)

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 
-def knob(default: Any, text: str, choices: tuple[str, ...] = (), flag: str | None = None) -> Any:
+def config_field(default: Any, text: str, choices: tuple[str, ...] = (), flag: str | None = None) -> Any:
     """A dataclass field with a ``default`` and, for ``--help``, what it does and where the default comes from.
 
     ``flag``: the option's name where it is not the field's.

@@ -17,7 +17,7 @@ from copysight.index.generations.layout import Layout
 from copysight.index.generations.publisher_lock import publishing
 from copysight.index.live.delta import Delta
 from copysight.index.live.snapshot import Snapshot
-from copysight.index.live.tombstones import Hidden
+from copysight.index.live.tombstones import Tombstones
 from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle
 from copysight.scoring.judge import Judge
@@ -207,7 +207,7 @@ class Index:
             variant=now.variant,
             count=now.count,
             delta=now.delta.count,
-            tombstones=len(now.hidden.rows),
+            tombstones=len(now.tombstones.rows),
             index_type=made.choice.kind if made else "flat",
             recall=made.recall if made else None,
             built_at=made.built_at if made else None,
@@ -270,7 +270,7 @@ class Index:
         empty = Snapshot(
             generation,
             Delta.empty(bundle.dimension),
-            Hidden.none(len(generation)),
+            Tombstones.none(len(generation)),
             made.sequence,
             bundle,
             made.variant,
@@ -304,8 +304,8 @@ class Index:
     def _without_generation(self) -> Snapshot:
         model = self.catalog.model()
         bundle = bundles.load(self.layout.bundles / model)
-        delta, hidden, variant = Delta.empty(bundle.dimension), Hidden.none(0), self.catalog.variant()
-        nothing = Snapshot(None, delta, hidden, 0, bundle, variant, self.catalog, Judge.of(bundle))
+        delta, tombstones, variant = Delta.empty(bundle.dimension), Tombstones.none(0), self.catalog.variant()
+        nothing = Snapshot(None, delta, tombstones, 0, bundle, variant, self.catalog, Judge.of(bundle))
         return nothing.after(self.catalog.changes(0, model))
 
 

@@ -16,7 +16,7 @@ STRONGEST = 6
 
 
 @dataclass(frozen=True)
-class Gaze:
+class AttentionSource:
     """``of`` maps an RGB picture to (H, rows, columns), a map for each of ``names`` (H); ``numbers`` (H,) tell them."""
 
     names: tuple[str, ...]
@@ -31,7 +31,7 @@ class Gaze:
         return picture.crop((left, top, right, bottom))
 
 
-def gaze(embedder: Embedder, first: Image.Image, one: int | None = None) -> Gaze:
+def attention_source(embedder: Embedder, first: Image.Image, one: int | None = None) -> AttentionSource:
     """How the bundle of ``embedder`` looks at ``first``, and at what comes after it in a video.
 
     Heads of attention where there are some; else the prototypes that respond most in ``first``, so that one colour
@@ -41,7 +41,7 @@ def gaze(embedder: Embedder, first: Image.Image, one: int | None = None) -> Gaze
     bundle = embedder.bundle
     if bundle.attention is not None:
         numbers = _chosen(one, bundle.attention.heads, range(bundle.attention.heads), "heads")
-        return Gaze(
+        return AttentionSource(
             names=tuple(f"head {number}" for number in numbers),
             numbers=numbers,
             grid=bundle.attention.grid,
@@ -50,7 +50,7 @@ def gaze(embedder: Embedder, first: Image.Image, one: int | None = None) -> Gaze
         )
     if bundle.activations is not None:
         numbers = _chosen(one, bundle.activations.count, strongest(embedder.activate([first])[0]), "prototypes")
-        return Gaze(
+        return AttentionSource(
             names=tuple(f"prototype {number}" for number in numbers),
             numbers=numbers,
             grid=bundle.activations.grid,

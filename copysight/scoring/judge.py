@@ -90,38 +90,38 @@ class Judge:
         self,
         one: Float,
         other: Float,
-        handicaps: tuple[Sequence[float], Sequence[float]],
+        penalties: tuple[Sequence[float], Sequence[float]],
         equal: bool = False,
         effort: Effort = "low",
     ) -> "Compared":
         """Judge two pictures by looks at them, (L, D) and (M, D), the whole pictures first.
 
-        Each look at either is compared with the whole of the other; ``handicaps`` are the looks' of both. ``equal``:
+        Each look at either is compared with the whole of the other; ``penalties`` are the looks' of both. ``equal``:
         same bytes or pixels.
         """
-        first = self._pairs(one, other[0], handicaps[0], 1)
-        second = self._pairs(other, one[0], handicaps[1], 2)[1:]
+        first = self._pairs(one, other[0], penalties[0], 1)
+        second = self._pairs(other, one[0], penalties[1], 2)[1:]
         whole = first[0]
         pairs = [whole] if equal or whole[0] >= SAME else first + second
-        similarity, offset, picture, look = max(pairs, key=_score)
-        return Compared(self.judge(1.0 if equal else similarity, offset, equal, effort), picture, look)
+        similarity, offset, picture, view = max(pairs, key=_score)
+        return Compared(self.judge(1.0 if equal else similarity, offset, equal, effort), picture, view)
 
-    def _pairs(self, looks: Float, whole: Float, handicaps: Sequence[float], picture: int) -> list["_Pair"]:
-        taken = self.offsets(looks) + np.asarray(handicaps, np.float32)
-        similarities = (looks @ whole).tolist()
+    def _pairs(self, views: Float, whole: Float, penalties: Sequence[float], picture: int) -> list["_Pair"]:
+        taken = self.offsets(views) + np.asarray(penalties, np.float32)
+        similarities = (views @ whole).tolist()
         return [
-            (similarity, float(offset), picture, look)
-            for look, (similarity, offset) in enumerate(zip(similarities, taken, strict=True))
+            (similarity, float(offset), picture, view)
+            for view, (similarity, offset) in enumerate(zip(similarities, taken, strict=True))
         ]
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Two pictures' ``judgement``, and the look that it rests on: number ``look`` at ``picture`` 1 or 2."""
+    """Two pictures' ``judgement``, and the look that it rests on: number ``view`` at ``picture`` 1 or 2."""
 
     judgement: Judgement
     picture: int
-    look: int
+    view: int
 
 
 _Pair = tuple[float, float, int, int]

@@ -1,7 +1,7 @@
 """How hard to look at a picture that is asked for: whole, at the pictures within it, turned.
 
 A picture that was put into a page, a frame or another picture fills only a part of the query. Each look has its own
-embedding, and an item's score is the best over the looks, less a handicap for those that were guessed.
+embedding, and an item's score is the best over the views, less a handicap for those that were guessed.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float32]
 Effort = Literal["low", "normal", "high"]
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
 USUAL: Effort = "normal"
-HANDICAP = 0.06
+PENALTY = 0.06
 """Taken from the scores of every look but the whole picture: more looks find more strangers that happen to be alike."""
 SURE, FEW, MANY = 0.7, 2, 4
 """Support from which on a region is looked at with normal effort, and how many are with normal and with high effort."""
@@ -28,7 +28,7 @@ TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Im
 
 
 @dataclass(frozen=True)
-class Look:
+class QueryView:
     """What the model is shown: the picture, a ``region`` of it, or the picture turned by ``turn`` degrees to the left.
 
     ``effort`` is the least with which this is looked at.
@@ -40,9 +40,9 @@ class Look:
     turn: int = 0
 
     @property
-    def handicap(self) -> float:
+    def penalty(self) -> float:
         """What is taken from this look's scores."""
-        return 0.0 if self.region is None and self.turn == 0 else HANDICAP
+        return 0.0 if self.region is None and self.turn == 0 else PENALTY
 
     def where(self) -> dict[str, Any] | None:
         """As plain data, the region as left, top, right, bottom in shares of the sides; None for the whole picture."""
@@ -52,20 +52,20 @@ class Look:
         return {"region": [round(side, 4) for side in (box.left, box.top, box.right, box.bottom)], "turn": self.turn}
 
 
-def looks(picture: Image.Image, effort: Effort = USUAL) -> list[Look]:
-    """The whole RGB picture first; normal: sure regions; high: more regions and quarter turns. 1, 1-3, 4-8 looks."""
-    found = [Look(picture)]
+def views_of(picture: Image.Image, effort: Effort = USUAL) -> list[QueryView]:
+    """The whole RGB picture first; normal: sure regions; high: more regions and quarter turns. 1, 1-3, 4-8 views."""
+    found = [QueryView(picture)]
     if effort == "low":
         return found
     for place, region in enumerate(regions(picture, MANY)):
-        found.append(Look(region.crop(picture), _least(place, region), region))
-    found += [Look(picture.transpose(how), "high", turn=turn) for turn, how in TURNS.items()]
-    return [look for look in found if within(look, effort)]
+        found.append(QueryView(region.crop(picture), _least(place, region), region))
+    found += [QueryView(picture.transpose(how), "high", turn=turn) for turn, how in TURNS.items()]
+    return [view for view in found if within(view, effort)]
 
 
-def within(look: Look, effort: Effort) -> bool:
+def within(view: QueryView, effort: Effort) -> bool:
     """Whether an effort includes a look."""
-    return EFFORTS.index(look.effort) <= EFFORTS.index(effort)
+    return EFFORTS.index(view.effort) <= EFFORTS.index(effort)
 
 
 def effort_of(text: str) -> Effort:
@@ -77,7 +77,7 @@ def effort_of(text: str) -> Effort:
 
 
 def best(scores: Floats, owners: npt.NDArray[np.int64], count: int) -> Floats:
-    """The best over each query's looks: scores (L, ...), of looks that belong to ``owners`` (L,), to (count, ...)."""
+    """The best over each query's views: scores (L, ...), of looks that belong to ``owners`` (L,), to (count, ...)."""
     out = np.full((count, *scores.shape[1:]), -np.inf, np.float32)
     np.maximum.at(out, owners, scores)
     return out

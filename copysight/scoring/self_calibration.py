@@ -56,17 +56,17 @@ def rehearse(
     deep = np.linspace(0, len(made) - 1, min(thorough or len(made), len(made))).round().astype(np.int64)
     efforts = np.full(len(made), EFFORTS.index("normal"))
     efforts[deep] = EFFORTS.index("high")
-    seen = [looking.looks(copy.pixels, EFFORTS[effort]) for copy, effort in zip(made, efforts, strict=True)]
+    seen = [looking.views_of(copy.pixels, EFFORTS[effort]) for copy, effort in zip(made, efforts, strict=True)]
     owners = np.repeat(np.arange(len(seen)), [len(some) for some in seen])
-    flat = [look for some in seen for look in some]
-    queries = embed([look.pixels for look in flat])
-    handicaps = judge.offsets(queries, background) + np.array([look.handicap for look in flat], np.float32)
+    flat = [view for some in seen for view in some]
+    queries = embed([view.pixels for view in flat])
+    penalties = judge.offsets(queries, background) + np.array([view.penalty for view in flat], np.float32)
     found = {}
     for effort in EFFORTS:
         asked = np.flatnonzero(efforts >= EFFORTS.index(effort))
-        chosen = np.array([looking.within(look, effort) for look in flat]) & np.isin(owners, asked)
+        chosen = np.array([looking.within(view, effort) for view in flat]) & np.isin(owners, asked)
         numbers = np.searchsorted(asked, owners[chosen])
-        found[effort] = observe(queries[chosen], numbers, shown[asked], vectors, handicaps[chosen])
+        found[effort] = observe(queries[chosen], numbers, shown[asked], vectors, penalties[chosen])
     return found
 
 
@@ -79,7 +79,7 @@ def calibrations(
     """What becomes of a rehearsal: a calibration for each effort. Raises ``InvalidArgument`` for too few answers.
 
     Where curves are known, one line suits all efforts to the collection: it differs from others by its strangers,
-    however hard one looks.
+    however hard one views.
     """
     known = {effort: curve for effort in seen if (curve := curves.get(effort)) is not None}
     if not known:
@@ -101,10 +101,10 @@ def copies(pictures: Sequence[Image.Image], rng: Generator) -> list[Copy]:
     return [_copy(pictures, number, rng) for number in range(len(pictures))]
 
 
-def observe(queries: Float, owners: Ints, shown: Ints, vectors: Float, handicaps: Float) -> Answers:
+def observe(queries: Float, owners: Ints, shown: Ints, vectors: Float, penalties: Float) -> Answers:
     """Ask twice for each of M copies, in the collection as it is and in the collection without their source.
 
-    ``queries`` (L, D) are the embeddings of looks at the copies numbered ``owners`` (L,), ``handicaps`` (L,) what is
+    ``queries`` (L, D) are the embeddings of looks at the copies numbered ``owners`` (L,), ``penalties`` (L,) what is
     taken from a look's similarities. ``shown`` (M, 1 + others) are rows in ``vectors`` (N, D): the source that a copy
     was made from, then others that it shows. Whatever is like one of these is no stranger, and left out of both.
     Gives 2 M answers; a tie of source and stranger counts as wrong.
@@ -116,8 +116,8 @@ def observe(queries: Float, owners: Ints, shown: Ints, vectors: Float, handicaps
         similarities = queries @ block.T
         similarities[_alike(vectors[shown] - middle, block - middle)[owners]] = -1.0
         np.maximum(strangers, similarities.max(axis=1), out=strangers)
-    own = looking.best(np.einsum("ld,ld->l", queries, originals[owners]) - handicaps, owners, len(shown))
-    other = looking.best(strangers - handicaps, owners, len(shown))
+    own = looking.best(np.einsum("ld,ld->l", queries, originals[owners]) - penalties, owners, len(shown))
+    other = looking.best(strangers - penalties, owners, len(shown))
     nobody = np.zeros(len(shown), np.bool_)
     return Answers(
         scores=np.concatenate([np.maximum(own, other), other]),

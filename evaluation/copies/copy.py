@@ -60,7 +60,7 @@ class Asked:
     ids: tuple[str, ...]
     vectors: Float
     owners: Ints
-    handicaps: Float
+    penalties: Float
 
 
 @dataclass(frozen=True)
@@ -172,9 +172,9 @@ def copy(
 
 def measure(bench: Bench, how: Extractor, effort: Effort) -> Result:
     """Ask for every query among the references. Raises ``InvalidArgument`` where the truth does not fit them."""
-    asked, kept = look(how, bench.queries, effort), describe(how, bench.references, "references")
+    asked, kept = describe_queries(how, bench.queries, effort), describe(how, bench.references, "references")
     bench.truth.check(asked.ids, kept.ids)
-    similarities = asked.vectors @ kept.vectors.T - asked.handicaps[:, None]
+    similarities = asked.vectors @ kept.vectors.T - asked.penalties[:, None]
     raw = isc.measure(best(similarities, asked.owners, len(asked.ids)), asked.ids, kept.ids, bench.truth)
     around = how.background
     if bench.background is not None:
@@ -183,7 +183,9 @@ def measure(bench: Bench, how: Extractor, effort: Effort) -> Result:
         return Result(raw)
     scores = best(normalise(similarities, asked.vectors, around), asked.owners, len(asked.ids))
     normalized = isc.measure(scores, asked.ids, kept.ids, bench.truth)
-    if len(kept.ids) < self_calibration.LEAST or how.looks is not query_views.looks:  # a rehearsal looks as searches do
+    if (
+        len(kept.ids) < self_calibration.LEAST or how.views is not query_views.views_of
+    ):  # a rehearsal looks as searches do
         return Result(raw, normalized)
     fitted = _calibration(how, bench.references, kept, around, effort, bench.share)
     return Result(raw, normalized, Stated(fitted, _reliability(fitted, scores, asked.ids, kept.ids, bench.truth)))
@@ -207,19 +209,19 @@ def describe(how: Extractor, pictures: Path, note: str, most: int | None = None)
     return Described(tuple(names), found.rows)
 
 
-def look(how: Extractor, pictures: Path, effort: Effort) -> Asked:
+def describe_queries(how: Extractor, pictures: Path, effort: Effort) -> Asked:
     """The queries of a folder or tar file, looked at with an effort."""
 
     def seen(picture: Picture) -> tuple[Float, list[float]]:
-        found = how.looks(picture, effort)
-        return np.stack([how.of(one.pixels) for one in found]), [one.handicap for one in found]
+        found = how.views(picture, effort)
+        return np.stack([how.of(one.pixels) for one in found]), [one.penalty for one in found]
 
     entries: Sequence[Entry] = scan(pictures).entries
     rows, kept = each(entries, how.at_least, seen, "queries")
     owners = np.repeat(np.arange(len(rows)), [len(vectors) for vectors, _ in rows])
     names = [PurePosixPath(entry.key).stem for entry, good in zip(entries, kept, strict=True) if good]
-    handicaps = np.concatenate([np.asarray(some, np.float32) for _, some in rows])
-    return Asked(tuple(names), np.concatenate([vectors for vectors, _ in rows]), owners, handicaps)
+    penalties = np.concatenate([np.asarray(some, np.float32) for _, some in rows])
+    return Asked(tuple(names), np.concatenate([vectors for vectors, _ in rows]), owners, penalties)
 
 
 def _copydays(

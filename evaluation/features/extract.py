@@ -18,7 +18,7 @@ from copysight.pictures.decode import decode
 from copysight.pictures.scan import Entry
 from copysight.scoring import judge
 from copysight.scoring.curve import Curve
-from copysight.scoring.query_views import Effort, Look, looks
+from copysight.scoring.query_views import Effort, QueryView, views_of
 from copysight.system.progress import watched
 from evaluation.features import hashes
 
@@ -44,7 +44,7 @@ class Extractor:
     of: Callable[[Image.Image], Float]
     background: Float | None = None
     curves: Mapping[Effort, Curve | None] = field(default_factory=dict)
-    looks: Callable[[Image.Image, Effort], list[Look]] = looks
+    views: Callable[[Image.Image, Effort], list[QueryView]] = views_of
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def extractor(source: str, variant: str = "fp32") -> Extractor:
     if source in hashes.BY_NAME:
         return Extractor(source, hashes.SIDE, hashes.BY_NAME[source])
     if source == "pdq8":
-        return Extractor(source, hashes.SIDE, hashes.pdq, looks=lambda picture, _: hashes.turns(picture))
+        return Extractor(source, hashes.SIDE, hashes.pdq, views=lambda picture, _: hashes.turns(picture))
     if source.endswith(PATCHES):
         bundle = bundles.load(source.removesuffix(PATCHES))
         return Extractor(f"{bundle.name}{PATCHES}", bundle.at_least, _patches(Embedder(bundle)))

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from copysight.errors import InvalidArgument
-from copysight.scoring.query_views import Look
+from copysight.scoring.query_views import QueryView
 
 Float = npt.NDArray[np.float32]
 SIDE = 64
@@ -33,11 +33,11 @@ def pdq(picture: Image.Image) -> Float:
     return _unit(np.asarray(bits, bool))
 
 
-def turns(picture: Image.Image) -> list[Look]:
+def turns(picture: Image.Image) -> list[QueryView]:
     """A picture in its four quarter turns and their mirrors: what a hash without invariance must be asked for."""
     both = (picture, picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
     quarters = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
-    return [Look(one) for side in both for one in (side, *(side.transpose(turn) for turn in quarters))]
+    return [QueryView(one) for side in both for one in (side, *(side.transpose(turn) for turn in quarters))]
 
 
 BY_NAME: Mapping[str, Callable[[Image.Image], Float]] = {"phash": phash, "pdq": pdq}

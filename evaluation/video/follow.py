@@ -28,7 +28,7 @@ from evaluation.video.propagation import Labelled, Propagation
 
 Float = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
-Look = Callable[[Image.Image], Float]
+FrameFeatures = Callable[[Image.Image], Float]
 """A frame to patch features (rows, columns, D)."""
 HEADER = ("sequence", "J", "F", "J&F")
 MILLISECONDS = 80
@@ -77,8 +77,10 @@ def video(
     weights.safetensors (`export --weights timm`), as in the released evaluation. Beside each result stands
     what the first mask gives when it is simply copied. Propagation and its defaults are those of DINO's evaluation.
     """
-    look = tiled(bundle, tiles) if lines is None else whole(bundle, lines)
-    found = measure(data, look, Propagation(frames, topk, radius), Films(pictures, film) if pictures else None)
+    frame_features = tiled(bundle, tiles) if lines is None else whole(bundle, lines)
+    found = measure(
+        data, frame_features, Propagation(frames, topk, radius), Films(pictures, film) if pictures else None
+    )
     rows = [[name, quality.j, quality.f, quality.jf] for name, quality in found.lines()]
     show(found.to_json(), HEADER, rows, as_json)
 
@@ -115,7 +117,7 @@ class Films:
     kind: str
 
 
-def tiled(source: str, tiles: int) -> Look:
+def tiled(source: str, tiles: int) -> FrameFeatures:
     """Patches of frames cut into tiles, by the bundle itself. Raises ``OutputMissing`` if it gives none."""
     embedder = Embedder(bundles.load(source))
     if embedder.bundle.patches is None:
@@ -123,19 +125,19 @@ def tiled(source: str, tiles: int) -> Look:
     return lambda frame: patches(frame, embedder, tiles)
 
 
-def whole(source: str, lines: int) -> Look:
+def whole(source: str, lines: int) -> FrameFeatures:
     """Patches of whole frames of ``lines`` lines, by the bundle's weights. Raises ``InvalidArgument`` without them."""
     network = backbone.load(source)
     return lambda frame: network.patches(frame, lines)
 
 
-def measure(data: Path, look: Look, how: Propagation, films: Films | None = None) -> Followed:
+def measure(data: Path, frame_features: FrameFeatures, how: Propagation, films: Films | None = None) -> Followed:
     """Follow every sequence of ``data`` by the patches that ``look`` sees; draws each if there are to be ``films``."""
     found: dict[str, list[Quality]] = {}
     copied: dict[str, list[Quality]] = {}
     for sequence in davis.load(data):
         truth = _truth(sequence)
-        masks = follow(sequence, look, how)
+        masks = follow(sequence, frame_features, how)
         found[sequence.name] = judge(masks, truth)
         copied[sequence.name] = judge([truth[0]] * len(truth), truth)
         if films is not None:
@@ -144,10 +146,10 @@ def measure(data: Path, look: Look, how: Propagation, films: Films | None = None
     return Followed(found, copied)
 
 
-def follow(sequence: Sequence, look: Look, how: Propagation) -> list[Pixels]:
+def follow(sequence: Sequence, frame_features: FrameFeatures, how: Propagation) -> list[Pixels]:
     """The mask of every frame at its own size; the first is the given one."""
     given = sequence.mask(0)
-    grids = (look(sequence.frame(number)) for number in range(len(sequence.frames)))
+    grids = (frame_features(sequence.frame(number)) for number in range(len(sequence.frames)))
     first = next(grids)
     rows, columns = first.shape[:2]
     small = propagation.one_hot(torch.from_numpy(np.array(shrink_mask(given, rows, columns))))

@@ -104,7 +104,7 @@ async def _patiently(state: State, wishes: Sequence[Wish], plan: Plan) -> list[A
     """Wait while the model has no room: the sender notices, because nothing more is read from it."""
 
     async def work(snapshot: Snapshot, embedder: Embedder) -> list[Added | CopysightError]:
-        seen = await inference.look(state, embedder, [wish.picture for wish in wishes], ("embedding",))
+        seen = await inference.infer(state, embedder, [wish.picture for wish in wishes], ("embedding",))
         return await threads.on(state.searchers, _stored, state, snapshot, seen, wishes, plan.replace)
 
     began = asyncio.get_running_loop().time()

@@ -30,7 +30,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Looked:
+class Inferred:
     """A picture that the model has seen. ``features`` hold one row each: (D,), (H, rows, columns), (K,)."""
 
     prepared: Prepared
@@ -44,7 +44,7 @@ class Waiting:
     embedder: Embedder
     prepare: Callable[[], Prepared]
     outputs: tuple[str, ...]
-    answer: asyncio.Future[Looked]
+    answer: asyncio.Future[Inferred]
     since: float
 
 
@@ -118,7 +118,7 @@ class Batcher:
 
     async def run(
         self, turn: Turn, embedder: Embedder, prepare: Callable[[], Prepared], outputs: tuple[str, ...]
-    ) -> Looked:
+    ) -> Inferred:
         """What the model sees in one picture, or what ``prepare``, which a runner calls, raises of it.
 
         When the caller is cancelled, the picture leaves the queue.
@@ -162,7 +162,7 @@ class Batcher:
                 self.metrics.stage("queue", began - one.since)
             threads.back(self._loop, _deliver, [one.answer for one in batch], self._answers(batch))
 
-    def _answers(self, batch: Sequence[Waiting]) -> list[Looked | Exception]:
+    def _answers(self, batch: Sequence[Waiting]) -> list[Inferred | Exception]:
         prepared = [_prepared(one) for one in batch]
         good = [one for one in prepared if isinstance(one, Prepared)]
         began = time.monotonic()
@@ -171,7 +171,7 @@ class Batcher:
         except Exception as error:  # noqa: BLE001 - handed to the callers, whose outermost door logs it
             return [error if isinstance(one, Prepared) else one for one in prepared]
         self.metrics.stage("model", time.monotonic() - began)
-        return [Looked(one, next(rows)) if isinstance(one, Prepared) else one for one in prepared]
+        return [Inferred(one, next(rows)) if isinstance(one, Prepared) else one for one in prepared]
 
     def _next(self, bell: threading.Event) -> list[Waiting]:
         """The next batch: of one kind, so that one model call answers it. Empty when closed."""
@@ -222,7 +222,7 @@ def _row(found: Features, number: int) -> Features:
     return Features(**{name: None if array is None else np.asarray(array[number]) for name, array in arrays.items()})
 
 
-def _deliver(futures: Sequence[asyncio.Future[Looked]], answers: Sequence[Looked | Exception]) -> None:
+def _deliver(futures: Sequence[asyncio.Future[Inferred]], answers: Sequence[Inferred | Exception]) -> None:
     for future, answer in zip(futures, answers, strict=True):
         if future.done():  # its caller has gone
             continue

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from copysight.errors import PictureError
 from copysight.model.embedder import Embedder, Features
 from copysight.pictures.decode import Picture
-from copysight.scoring.query_views import TYPICAL, Effort, Look, looks
+from copysight.scoring.query_views import TYPICAL, Effort, QueryView, views_of
 from service.inference.batching import Prepared, Turn
 from service.intake.url_fetch import Given
 from service.runtime import threads
@@ -32,7 +32,7 @@ class Seen:
     data: bytes
     picture: Picture
     features: Features
-    more: tuple[tuple[Look, Features], ...] = ()
+    more: tuple[tuple[QueryView, Features], ...] = ()
 
     @cached_property
     def sha256(self) -> str:
@@ -46,16 +46,16 @@ class Seen:
 
     @property
     def vectors(self) -> Float:
-        """The embeddings (L, D) of all looks, the whole picture first."""
+        """The embeddings (V, D) of all views, the whole picture first."""
         return np.stack([self.vector, *(np.asarray(features.embedding, np.float32) for _, features in self.more)])
 
     @property
-    def looks(self) -> tuple[Look, ...]:
-        """The looks (L,) that ``vectors`` belong to."""
-        return (Look(self.picture.pixels), *(look for look, _ in self.more))
+    def views(self) -> tuple[QueryView, ...]:
+        """The query views (V,) that ``vectors`` belong to."""
+        return (QueryView(self.picture.pixels), *(view for view, _ in self.more))
 
 
-async def look(
+async def infer(
     state: State, embedder: Embedder, data: Sequence[Given], outputs: tuple[str, ...], effort: Effort = "low"
 ) -> list[Seen | PictureError]:
     """Outputs of the model for each picture, or the error that one picture has: neighbours are unharmed.
@@ -80,9 +80,9 @@ async def look(
                 one.cancel()
 
 
-async def look_at_one(state: State, embedder: Embedder, data: Given, outputs: tuple[str, ...]) -> Seen:
+async def infer_one(state: State, embedder: Embedder, data: Given, outputs: tuple[str, ...]) -> Seen:
     """The same for a single picture, whose error is the request's."""
-    [seen] = await look(state, embedder, [data], outputs)
+    [seen] = await infer(state, embedder, [data], outputs)
     if isinstance(seen, PictureError):
         raise seen
     return seen
@@ -114,14 +114,14 @@ async def _seen(
 
 async def _more(
     state: State, embedder: Embedder, whole: Prepared, outputs: tuple[str, ...], effort: Effort, turn: Turn
-) -> tuple[tuple[Look, Features], ...]:
-    """The looks beside the whole picture, each a model call of its own."""
-    found = (await threads.on(state.searchers, looks, whole.picture.pixels, effort))[1:]
+) -> tuple[tuple[QueryView, Features], ...]:
+    """The query views beside the whole picture, each a model call of its own."""
+    found = (await threads.on(state.searchers, views_of, whole.picture.pixels, effort))[1:]
     work = [
-        state.batcher.run(turn, embedder, partial(_prepare_look, embedder, whole, look, outputs), outputs)
-        for look in found
+        state.batcher.run(turn, embedder, partial(_prepare_view, embedder, whole, view, outputs), outputs)
+        for view in found
     ]
-    return tuple((look, seen.features) for look, seen in zip(found, await asyncio.gather(*work), strict=True))
+    return tuple((view, seen.features) for view, seen in zip(found, await asyncio.gather(*work), strict=True))
 
 
 def _rejected(state: State, error: PictureError) -> PictureError:
@@ -137,8 +137,8 @@ def _prepare(state: State, embedder: Embedder, data: bytes, outputs: tuple[str, 
     return Prepared(picture, inputs)
 
 
-def _prepare_look(embedder: Embedder, whole: Prepared, look: Look, outputs: tuple[str, ...]) -> Prepared:
-    return Prepared(whole.picture, embedder.prepare(look.pixels, outputs))
+def _prepare_view(embedder: Embedder, whole: Prepared, view: QueryView, outputs: tuple[str, ...]) -> Prepared:
+    return Prepared(whole.picture, embedder.prepare(view.pixels, outputs))
 
 
 def _given(ready: Prepared) -> Prepared:

@@ -15,7 +15,7 @@ from copysight.errors import PictureError
 from copysight.index import Hit, Snapshot
 from copysight.model.embedder import Embedder, probabilities
 from copysight.scoring.judge import SAME
-from copysight.scoring.query_views import Effort, Look
+from copysight.scoring.query_views import Effort, QueryView
 from service.queries.inference import Seen
 from service.queries.search_options import Question
 from service.state import State
@@ -29,22 +29,22 @@ class Asked:
     """A query: vectors (L, D) of ``looks`` (L,) at a picture that was ``seen``; or a vector (1, D) of no picture."""
 
     vectors: Float
-    looks: Sequence[Look] = ()
+    views: Sequence[QueryView] = ()
     seen: Seen | None = None
 
     @classmethod
     def of(cls, seen: Seen) -> Self:
         """A picture, with all looks at it."""
-        return cls(seen.vectors, seen.looks, seen)
+        return cls(seen.vectors, seen.views, seen)
 
     @property
-    def handicaps(self) -> list[float]:
+    def penalties(self) -> list[float]:
         """What is taken from the scores of each look."""
-        return [look.handicap for look in self.looks] or [0.0]
+        return [view.penalty for view in self.views] or [0.0]
 
-    def where(self, look: int) -> dict[str, Any] | None:
-        """What look number ``look`` was at."""
-        return self.looks[look].where() if self.looks else None
+    def where(self, view: int) -> dict[str, Any] | None:
+        """What look number ``view`` was at."""
+        return self.views[view].where() if self.views else None
 
 
 def json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -75,7 +75,7 @@ def search(
     """Matches of each query, judged."""
     began = time.monotonic()
     kept: dict[str, Any] = {"collection": question.collection, "filter": question.filter}
-    found = [snapshot.ask(asked.vectors, question.k, asked.handicaps, **kept) for asked in queries]
+    found = [snapshot.ask(asked.vectors, question.k, asked.penalties, **kept) for asked in queries]
     items = state.index.catalog.get_many({hit.id for hits in found for hit in hits})
     answers = []
     for hits, asked in zip(found, queries, strict=True):
@@ -114,14 +114,14 @@ def item(found: Item) -> dict[str, Any]:
 def _match(state: State, snapshot: Snapshot, hit: Hit, asked: Asked, found: Item, effort: Effort) -> dict[str, Any]:
     seen = asked.seen
     equal = seen is not None and (seen.sha256 == found.sha256 or _same_pixels(state, hit, found, seen))
-    judgement = vars(snapshot.judge.judge(hit.similarity, hit.handicap, equal, effort))
+    judgement = vars(snapshot.judge.judge(hit.similarity, hit.penalty, equal, effort))
     names = {"id": found.id, "key": found.key, "collection": found.collection}
-    return names | judgement | {"where": asked.where(hit.look), "metadata": dict(found.metadata)}
+    return names | judgement | {"where": asked.where(hit.view), "metadata": dict(found.metadata)}
 
 
 def _same_pixels(state: State, hit: Hit, found: Item, seen: Seen) -> bool:
     size = (seen.picture.width, seen.picture.height)
-    if hit.similarity < SAME or hit.look or size != (found.width, found.height):
+    if hit.similarity < SAME or hit.view or size != (found.width, found.height):
         return False
     original = state.index.blobs.original(found.sha256, found.source)
     return original is not None and same_pixels(seen.data, original, state)

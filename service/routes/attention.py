@@ -53,12 +53,12 @@ async def attention(
         raise InvalidArgument(f"got head {head}; needed is one from 0 to {about.heads - 1}, or none for all of them")
     embedder = await threads.on(state.searchers, state.embedder, snapshot)
     if format == "json":
-        seen = await inference.look(state, embedder, body.pictures, ("attention",))
+        seen = await inference.infer(state, embedder, body.pictures, ("attention",))
         items = [_item(embedder, about, one, head, threshold) for one in seen]
         return search_answers.json({**search_answers.head(snapshot), "items": items})
     if len(body.pictures) != 1:
         raise InvalidArgument(f"got {len(body.pictures)} pictures; {format} answers about one, json about many")
-    only = await inference.look_at_one(state, embedder, body.pictures[0], ("attention",))
+    only = await inference.infer_one(state, embedder, body.pictures[0], ("attention",))
     draw = _npy if format == "npy" else _png
     drawn: Response = await threads.on(state.searchers, draw, embedder, only, head, threshold)
     drawn.headers.update(search_answers.stamp(snapshot))

@@ -30,7 +30,7 @@ async def assign(request: Request) -> Response:
     opened = await state.opened()
     snapshot = opened.snapshot
     outputs = ("embedding", *(("prototypes",) if snapshot.bundle.prototypes else ()))
-    seen = await inference.look(state, opened.embedder, body.pictures, outputs)
+    seen = await inference.infer(state, opened.embedder, body.pictures, outputs)
     items = await threads.on(state.searchers, _assigned, state, snapshot, seen)
     return search_answers.json({**search_answers.head(snapshot, opened.embedder), "items": items})
 

@@ -50,7 +50,7 @@ async def embed(
     body = await uploads.pictures(request, state.settings)
     opened = await state.opened()
     snapshot = opened.snapshot
-    seen = await inference.look(state, opened.embedder, body.pictures, _outputs(snapshot, wanted))
+    seen = await inference.infer(state, opened.embedder, body.pictures, _outputs(snapshot, wanted))
     accept = request.headers.get("accept", "")
     if RAW in accept or NPY in accept:
         return _array(snapshot, seen, npy=NPY in accept)

@@ -39,7 +39,7 @@ async def readyz(request: Request) -> Response:
         async with asyncio.timeout(SECONDS):
             snapshot = await threads.on(state.searchers, state.index.snapshot)
             embedder = await threads.on(state.searchers, state.embedder, snapshot)
-            seen = await inference.look_at_one(state, embedder, picture(), ("embedding",))
+            seen = await inference.infer_one(state, embedder, picture(), ("embedding",))
             await threads.on(state.searchers, snapshot.search, np.asarray(seen.features.embedding)[None], 1)
             status = await threads.on(state.searchers, state.index.status)
     except TimeoutError as error:

@@ -69,7 +69,7 @@ async def add(
     wish = Wish.of(body.pictures[0], fields)
 
     async def embed_and_add(snapshot: Snapshot, embedder: Embedder) -> Added:
-        seen = await inference.look_at_one(state, embedder, wish.picture, ("embedding",))
+        seen = await inference.infer_one(state, embedder, wish.picture, ("embedding",))
         [added] = await threads.on(state.searchers, adding.store, state, snapshot, [seen], [wish], over)
         if isinstance(added, KeyConflict):
             raise added

@@ -45,7 +45,7 @@ async def embeddings(request: Request, wanted: Wanted) -> Response:
     _check(wanted, opened.snapshot.bundle)
     pictures = await threads.on(state.searchers, _given, texts)
     rows = [
-        _good(one, place) for place, one in enumerate(await inference.look(state, opened.embedder, pictures, OUTPUTS))
+        _good(one, place) for place, one in enumerate(await inference.infer(state, opened.embedder, pictures, OUTPUTS))
     ]
     data = [
         {"object": "embedding", "index": place, "embedding": _encoded(one, wanted)} for place, one in enumerate(rows)

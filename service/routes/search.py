@@ -79,7 +79,7 @@ async def compare(request: Request, effort: Annotated[Effort, Query(description=
         raise InvalidArgument(f"got {len(body.pictures)} pictures; a comparison needs exactly two")
     opened = await state.opened()
     snapshot = opened.snapshot
-    seen = await inference.look(state, opened.embedder, body.pictures, ("embedding",), effort)
+    seen = await inference.infer(state, opened.embedder, body.pictures, ("embedding",), effort)
     for one in seen:
         if isinstance(one, PictureError):
             raise one
@@ -88,7 +88,7 @@ async def compare(request: Request, effort: Annotated[Effort, Query(description=
 
 
 async def _by_picture(state: State, opened: Opened, body: Body, question: Question) -> list[dict[str, Any]]:
-    seen = await inference.look(state, opened.embedder, body.pictures, ("embedding",), question.effort)
+    seen = await inference.infer(state, opened.embedder, body.pictures, ("embedding",), question.effort)
     asked = [Asked.of(one) for one in seen if isinstance(one, Seen)]
     found = (
         await threads.on(state.searchers, search_answers.search, state, opened.snapshot, asked, question)
@@ -132,8 +132,8 @@ def _compared(state: State, snapshot: Snapshot, seen: Sequence[Seen], effort: Ef
     one, other = seen
     equal = one.sha256 == other.sha256 or search_answers.same_pixels(one.data, other.data, state)
     first, second = Asked.of(one), Asked.of(other)
-    handicaps = (first.handicaps, second.handicaps)
-    found = snapshot.judge.compare(first.vectors, second.vectors, handicaps, equal, effort)
-    where = (first, second)[found.picture - 1].where(found.look)
+    penalties = (first.penalties, second.penalties)
+    found = snapshot.judge.compare(first.vectors, second.vectors, penalties, equal, effort)
+    where = (first, second)[found.picture - 1].where(found.view)
     about = {"where": where and {"picture": found.picture, **where}}
     return search_answers.head(snapshot) | asdict(found.judgement) | about

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from training import distributed
-from training.config_field import knob
+from training.config_field import config_field
 from training.losses.infonce import copy_loss
 from training.methods.method import Length, Method, Moment, Outcome
 from training.networks import descriptors
@@ -24,18 +24,20 @@ from training.views.edited_pairs import EditRecipe
 class CopyConfig:
     """Every knob of the copy objective; the defaults are those of our pilot on two CPU cores."""
 
-    dimension: int = knob(512, "Length D of the descriptor. SSCD: 512.")
-    power: float = knob(3.0, "Exponent of the generalised mean over positions; 1: the plain mean. SSCD: 3.")
-    temperature: float = knob(0.05, "Temperature of InfoNCE. SSCD: .05.")
-    entropy: float = knob(3.0, "Weight of the entropy term, which spreads pictures. SSCD: 30; small batches: 3.")
-    average: float = knob(0.998, "Momentum of the averaged weights that are exported.")
-    first_size: int = knob(96, "Side of the views, in pixels, in the first part of the training.")
-    grow_at: float = knob(0.74, "Share of the training after which views have the full size.")
-    mild: float = knob(0.6, "Share of first views that are edited mildly.")
-    lr: float = knob(4e-3, "Peak learning rate, not scaled by the batch.")
-    min_lr: float = knob(1e-5, "Last learning rate.")
-    warmup: float = knob(0.02, "Share of the training with linear warm-up.")
-    weight_decay: float = knob(0.03, "Weight decay of matrices.")
+    dimension: int = config_field(512, "Length D of the descriptor. SSCD: 512.")
+    power: float = config_field(3.0, "Exponent of the generalised mean over positions; 1: the plain mean. SSCD: 3.")
+    temperature: float = config_field(0.05, "Temperature of InfoNCE. SSCD: .05.")
+    entropy: float = config_field(
+        3.0, "Weight of the entropy term, which spreads pictures. SSCD: 30; small batches: 3."
+    )
+    average: float = config_field(0.998, "Momentum of the averaged weights that are exported.")
+    first_size: int = config_field(96, "Side of the views, in pixels, in the first part of the training.")
+    grow_at: float = config_field(0.74, "Share of the training after which views have the full size.")
+    mild: float = config_field(0.6, "Share of first views that are edited mildly.")
+    lr: float = config_field(4e-3, "Peak learning rate, not scaled by the batch.")
+    min_lr: float = config_field(1e-5, "Last learning rate.")
+    warmup: float = config_field(0.02, "Share of the training with linear warm-up.")
+    weight_decay: float = config_field(0.03, "Weight decay of matrices.")
 
 
 class Copy(Method):

@@ -18,7 +18,7 @@ from copysight.errors import InvalidArgument, TooFewPictures
 from training import distributed
 from training.clusters import agreement
 from training.clusters.spherical_kmeans import spherical_kmeans
-from training.config_field import knob
+from training.config_field import config_field
 from training.methods.method import Length, Method, Moment, Outcome, Passes
 from training.networks import backbones, heads
 from training.optim import parameter_groups, schedules
@@ -33,34 +33,36 @@ ABSENT = -100
 class DeepClusterConfig:
     """Every knob of DeepCluster-v2; the defaults are those of the released code at batch 4096."""
 
-    prototypes: int = knob(3000, "Clusters K of each head; at most the pictures of one epoch. DeepCluster-v2: 3000.")
-    prototype_heads: int = knob(3, "Sets of clusters that are learned at once. DeepCluster-v2: 3.")
-    banks: int = knob(2, "Global crops whose embeddings are remembered. DeepCluster-v2: 2.")
-    kmeans_iterations: int = knob(10, "Iterations of spherical k-means before each epoch. DeepCluster-v2: 10.")
-    hidden: int = knob(2048, "Width of the projection head. DeepCluster-v2: 2048.")
-    refill: bool = knob(
+    prototypes: int = config_field(
+        3000, "Clusters K of each head; at most the pictures of one epoch. DeepCluster-v2: 3000."
+    )
+    prototype_heads: int = config_field(3, "Sets of clusters that are learned at once. DeepCluster-v2: 3.")
+    banks: int = config_field(2, "Global crops whose embeddings are remembered. DeepCluster-v2: 2.")
+    kmeans_iterations: int = config_field(10, "Iterations of spherical k-means before each epoch. DeepCluster-v2: 10.")
+    hidden: int = config_field(2048, "Width of the projection head. DeepCluster-v2: 2048.")
+    refill: bool = config_field(
         False,
         "Cluster the unaugmented pictures, seen in a pass of its own, as the first DeepCluster, not remembered crops: "
         "for small data. DeepCluster-v2: off.",
     )
-    rounds: int = knob(1, "Clusterings an epoch; more than 1 need --refill. DeepCluster: 1 (its --reassign).")
-    head_bn: bool = knob(
+    rounds: int = config_field(1, "Clusterings an epoch; more than 1 need --refill. DeepCluster: 1 (its --reassign).")
+    head_bn: bool = config_field(
         False, "BatchNorm at the end of the head, which keeps embeddings centred. DeepCluster-v2: none."
     )
-    output: int = knob(128, "Dimension of embeddings and centroids. DeepCluster-v2: 128.")
-    temperature: float = knob(0.1, "Softmax temperature. DeepCluster-v2: .1.")
-    freeze_prototypes_steps: int = knob(
+    output: int = config_field(128, "Dimension of embeddings and centroids. DeepCluster-v2: 128.")
+    temperature: float = config_field(0.1, "Softmax temperature. DeepCluster-v2: .1.")
+    freeze_prototypes_steps: int = config_field(
         300_000, "Steps in which centroids are not trained; 0: always trained. DeepCluster-v2: 300000."
     )
-    drop_path: float = knob(0.0, "Stochastic depth of a ViT. DeepCluster-v2: 0.")
-    optimizer: str = knob(
+    drop_path: float = config_field(0.0, "Stochastic depth of a ViT. DeepCluster-v2: 0.")
+    optimizer: str = config_field(
         "larc", "DeepCluster-v2: SGD within LARC; adamw suits ViTs and small data.", ("larc", "adamw", "sgd")
     )
-    lr: float = knob(4.8, "Peak learning rate, NOT scaled by the batch. DeepCluster-v2: 4.8 at 4096.")
-    min_lr: float = knob(0.0048, "Last learning rate. DeepCluster-v2: .0048.")
-    start_lr: float = knob(0.3, "First learning rate of the warm-up. DeepCluster-v2: .3.")
-    warmup_epochs: float = knob(10.0, "Epochs of linear warm-up. DeepCluster-v2: 10.")
-    weight_decay: float = knob(1e-6, "Weight decay. DeepCluster-v2: 1e-6.")
+    lr: float = config_field(4.8, "Peak learning rate, NOT scaled by the batch. DeepCluster-v2: 4.8 at 4096.")
+    min_lr: float = config_field(0.0048, "Last learning rate. DeepCluster-v2: .0048.")
+    start_lr: float = config_field(0.3, "First learning rate of the warm-up. DeepCluster-v2: .3.")
+    warmup_epochs: float = config_field(10.0, "Epochs of linear warm-up. DeepCluster-v2: 10.")
+    weight_decay: float = config_field(1e-6, "Weight decay. DeepCluster-v2: 1e-6.")
 
 
 class DeepCluster(Method):

@@ -13,7 +13,7 @@ from torch.optim import SGD, Optimizer
 from copysight.errors import TooFewPictures, TrainingDiverged
 from training import distributed
 from training.clusters import agreement, pseudo_labels
-from training.config_field import knob
+from training.config_field import config_field
 from training.methods.method import Ints, Length, Method, Moment, Outcome, Passes
 from training.networks import backbones
 from training.optim.schedules import Schedules
@@ -24,11 +24,11 @@ from training.views.multi_crop import Recipe
 class DeepClusterV1Config:
     """Every knob of the original DeepCluster; the defaults are those of the released code."""
 
-    clusters: int = knob(10_000, "Clusters K. DeepCluster: 10000, about ten per class.")
-    pca: int = knob(256, "Dimension after PCA-whitening; at most the network's. DeepCluster: 256.")
-    kmeans_iterations: int = knob(20, "Iterations of k-means before each epoch. DeepCluster: 20.")
-    lr: float = knob(0.05, "Learning rate of body and classifier, constant. DeepCluster: .05.")
-    weight_decay: float = knob(1e-5, "Weight decay. DeepCluster: 1e-5.")
+    clusters: int = config_field(10_000, "Clusters K. DeepCluster: 10000, about ten per class.")
+    pca: int = config_field(256, "Dimension after PCA-whitening; at most the network's. DeepCluster: 256.")
+    kmeans_iterations: int = config_field(20, "Iterations of k-means before each epoch. DeepCluster: 20.")
+    lr: float = config_field(0.05, "Learning rate of body and classifier, constant. DeepCluster: .05.")
+    weight_decay: float = config_field(1e-5, "Weight decay. DeepCluster: 1e-5.")
 
 
 class DeepClusterV1(Method):

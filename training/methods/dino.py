@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from training import distributed
-from training.config_field import knob
+from training.config_field import config_field
 from training.losses.koleo import koleo
 from training.losses.sinkhorn import sinkhorn
 from training.methods.method import Length, Method, Moment, Outcome
@@ -24,37 +24,41 @@ from training.views.multi_crop import Recipe
 class DinoConfig:
     """Every knob of DINO; the defaults are those of the released code."""
 
-    prototypes: int = knob(65536, "Outputs K of the head. DINO: 65536; on small data 1024 to 8192.")
-    hidden: int = knob(2048, "Width of the head's hidden layers. DINO: 2048.")
-    bottleneck: int = knob(256, "Width before the last layer. DINO: 256.")
-    head_bn: bool = knob(False, "BatchNorm in the head. DINO: off, on in its large-batch ResNet runs.")
-    norm_last_layer: bool = knob(True, "Keep prototypes at length 1. DINO: on; off is better with large batches.")
-    freeze_last_layer: float = knob(1.0, "Epochs without update of the last layer. DINO: 1.")
-    momentum: float = knob(
+    prototypes: int = config_field(65536, "Outputs K of the head. DINO: 65536; on small data 1024 to 8192.")
+    hidden: int = config_field(2048, "Width of the head's hidden layers. DINO: 2048.")
+    bottleneck: int = config_field(256, "Width before the last layer. DINO: 256.")
+    head_bn: bool = config_field(False, "BatchNorm in the head. DINO: off, on in its large-batch ResNet runs.")
+    norm_last_layer: bool = config_field(
+        True, "Keep prototypes at length 1. DINO: on; off is better with large batches."
+    )
+    freeze_last_layer: float = config_field(1.0, "Epochs without update of the last layer. DINO: 1.")
+    momentum: float = config_field(
         0.996, "Teacher's first momentum; rises to 1. DINO: .996; .9995 at batch 256; small data .99."
     )
-    student_temperature: float = knob(0.1, "Softmax temperature of the student. DINO: .1.")
-    warmup_teacher_temperature: float = knob(0.04, "Teacher's first temperature. DINO: .04; .02 against collapse.")
-    teacher_temperature: float = knob(
+    student_temperature: float = config_field(0.1, "Softmax temperature of the student. DINO: .1.")
+    warmup_teacher_temperature: float = config_field(
+        0.04, "Teacher's first temperature. DINO: .04; .02 against collapse."
+    )
+    teacher_temperature: float = config_field(
         0.04, "Teacher's temperature after its warm-up. DINO: .04; .07 in long runs; with Sinkhorn on small data .02."
     )
-    warmup_teacher_epochs: int = knob(
+    warmup_teacher_epochs: int = config_field(
         0, "Epochs from the one to the other, a value per epoch. DINO: 0; 30 in long runs."
     )
-    centre_momentum: float = knob(0.9, "Momentum of the centre. DINO: .9.")
-    centring: str = knob(
+    centre_momentum: float = config_field(0.9, "Momentum of the centre. DINO: .9.")
+    centring: str = config_field(
         "softmax-centre",
         "How targets are balanced: DINO's centre, or Sinkhorn-Knopp as in DINOv2.",
         ("softmax-centre", "sinkhorn"),
     )
-    koleo: float = knob(0.0, "Weight of KoLeo on the features of both global crops. DINO: 0; DINOv2: .1.")
-    drop_path: float = knob(0.1, "Stochastic depth of a student ViT. DINO: .1.")
-    optimizer: str = knob("adamw", "DINO: adamw; sgd or lars for ResNets.", ("adamw", "sgd", "lars"))
-    lr: float = knob(5e-4, "Peak learning rate per 256 pictures of batch. DINO: 5e-4.")
-    min_lr: float = knob(1e-6, "Last learning rate, not scaled. DINO: 1e-6.")
-    warmup_epochs: float = knob(10.0, "Epochs of linear warm-up. DINO: 10.")
-    weight_decay: float = knob(0.04, "First weight decay. DINO: .04.")
-    final_weight_decay: float = knob(0.4, "Last weight decay, on a cosine. DINO: .4.")
+    koleo: float = config_field(0.0, "Weight of KoLeo on the features of both global crops. DINO: 0; DINOv2: .1.")
+    drop_path: float = config_field(0.1, "Stochastic depth of a student ViT. DINO: .1.")
+    optimizer: str = config_field("adamw", "DINO: adamw; sgd or lars for ResNets.", ("adamw", "sgd", "lars"))
+    lr: float = config_field(5e-4, "Peak learning rate per 256 pictures of batch. DINO: 5e-4.")
+    min_lr: float = config_field(1e-6, "Last learning rate, not scaled. DINO: 1e-6.")
+    warmup_epochs: float = config_field(10.0, "Epochs of linear warm-up. DINO: 10.")
+    weight_decay: float = config_field(0.04, "First weight decay. DINO: .04.")
+    final_weight_decay: float = config_field(0.4, "Last weight decay, on a cosine. DINO: .4.")
 
 
 class Network(nn.Module):

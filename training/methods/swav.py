@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from training import distributed
 from training.clusters import agreement
-from training.config_field import knob
+from training.config_field import config_field
 from training.losses.koleo import koleo
 from training.losses.sinkhorn import sinkhorn
 from training.methods.method import Length, Method, Moment, Outcome
@@ -29,25 +29,31 @@ ASSIGNED = 2
 class SwavConfig:
     """Every knob of SwAV; the defaults are those of the released code at batch 256."""
 
-    prototypes: int = knob(3000, "Prototypes K. SwAV: 3000; about ten per class on small data.")
-    hidden: int = knob(2048, "Width of the projection head. SwAV: 2048.")
-    output: int = knob(128, "Dimension of embeddings and prototypes. SwAV: 128.")
-    temperature: float = knob(0.1, "Softmax temperature. SwAV: .1.")
-    epsilon: float = knob(
+    prototypes: int = config_field(3000, "Prototypes K. SwAV: 3000; about ten per class on small data.")
+    hidden: int = config_field(2048, "Width of the projection head. SwAV: 2048.")
+    output: int = config_field(128, "Dimension of embeddings and prototypes. SwAV: 128.")
+    temperature: float = config_field(0.1, "Softmax temperature. SwAV: .1.")
+    epsilon: float = config_field(
         0.05, "Entropy weight of Sinkhorn-Knopp. SwAV: .05; for small batches (K 128, batch 64) try .02."
     )
-    sinkhorn_iterations: int = knob(3, "Iterations of Sinkhorn-Knopp. SwAV: 3.")
-    freeze_prototypes_steps: int = knob(5005, "Steps without update of prototypes. SwAV: 5005; 313 at batch 4096.")
-    queue_length: int = knob(0, "Past embeddings that take part in the assignment. SwAV: 3840 at batch 256, else 0.")
-    queue_from_epoch: float = knob(15.0, "When the queue begins; too early collapses. SwAV: 15.")
-    koleo: float = knob(0.0, "Weight of KoLeo on the features of both global crops. SwAV: 0; DINOv2: .1.")
-    drop_path: float = knob(0.0, "Stochastic depth of a ViT. SwAV: 0.")
-    optimizer: str = knob("larc", "SwAV: SGD within LARC; adamw suits ViTs and small data.", ("larc", "adamw", "sgd"))
-    lr: float = knob(0.6, "Peak learning rate, NOT scaled by the batch. SwAV: .6 at 256, 4.8 at 4096.")
-    min_lr: float = knob(0.0006, "Last learning rate. SwAV: .0006; .0048 at 4096.")
-    start_lr: float = knob(0.0, "First learning rate of the warm-up. SwAV: 0; .3 at 4096.")
-    warmup_epochs: float = knob(0.0, "Epochs of linear warm-up. SwAV: 0 at 256, 10 at 4096.")
-    weight_decay: float = knob(1e-6, "Weight decay. SwAV: 1e-6.")
+    sinkhorn_iterations: int = config_field(3, "Iterations of Sinkhorn-Knopp. SwAV: 3.")
+    freeze_prototypes_steps: int = config_field(
+        5005, "Steps without update of prototypes. SwAV: 5005; 313 at batch 4096."
+    )
+    queue_length: int = config_field(
+        0, "Past embeddings that take part in the assignment. SwAV: 3840 at batch 256, else 0."
+    )
+    queue_from_epoch: float = config_field(15.0, "When the queue begins; too early collapses. SwAV: 15.")
+    koleo: float = config_field(0.0, "Weight of KoLeo on the features of both global crops. SwAV: 0; DINOv2: .1.")
+    drop_path: float = config_field(0.0, "Stochastic depth of a ViT. SwAV: 0.")
+    optimizer: str = config_field(
+        "larc", "SwAV: SGD within LARC; adamw suits ViTs and small data.", ("larc", "adamw", "sgd")
+    )
+    lr: float = config_field(0.6, "Peak learning rate, NOT scaled by the batch. SwAV: .6 at 256, 4.8 at 4096.")
+    min_lr: float = config_field(0.0006, "Last learning rate. SwAV: .0006; .0048 at 4096.")
+    start_lr: float = config_field(0.0, "First learning rate of the warm-up. SwAV: 0; .3 at 4096.")
+    warmup_epochs: float = config_field(0.0, "Epochs of linear warm-up. SwAV: 0 at 256, 10 at 4096.")
+    weight_decay: float = config_field(1e-6, "Weight decay. SwAV: 1e-6.")
 
 
 class Swav(Method):

@@ -14,33 +14,33 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Hit:
-    """An item, its cosine to look number ``look``, and what is taken from that for the score."""
+    """An item, its cosine to look number ``view``, and what is taken from that for the score."""
 
     id: int
     similarity: float
-    handicap: float
-    look: int
+    penalty: float
+    view: int
 
     @property
     def score(self) -> float:
         """What hits are compared by."""
-        return self.similarity - self.handicap
+        return self.similarity - self.penalty
 
 
-def merged(found: Sequence[Sequence[Match]], handicaps: Sequence[float], k: int) -> list[Hit]:
-    """The k best items over the looks, each by its best look: by falling score, equal ones by rising id.
+def merged(found: Sequence[Sequence[Match]], penalties: Sequence[float], k: int) -> list[Hit]:
+    """The k best items over the views, each by its best look: by falling score, equal ones by rising id.
 
-    ``found`` (L,) are the k nearest items of each look, the whole picture first; ``handicaps`` (L,) are theirs.
+    ``found`` (L,) are the k nearest items of each look, the whole picture first; ``penalties`` (L,) are theirs.
     The same picture as a whole comes before what is like a part, and is judged as a whole.
     """
     best: dict[int, Hit] = {}
-    for look, (matches, handicap) in enumerate(zip(found, handicaps, strict=True)):
+    for view, (matches, penalty) in enumerate(zip(found, penalties, strict=True)):
         for match in matches:
-            hit = Hit(match.id, match.similarity, handicap, look)
+            hit = Hit(match.id, match.similarity, penalty, view)
             if match.id not in best or _rank(hit) < _rank(best[match.id]):
                 best[match.id] = hit
     return sorted(best.values(), key=_rank)[:k]
 
 
 def _rank(hit: Hit) -> tuple[bool, float, int]:
-    return not (hit.look == 0 and hit.similarity >= SAME), -hit.score, hit.id
+    return not (hit.view == 0 and hit.similarity >= SAME), -hit.score, hit.id

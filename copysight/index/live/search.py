@@ -12,7 +12,7 @@ from copysight.index.generations.generation import Generation
 from copysight.index.generations.index_type import Choice
 from copysight.index.live import exact_search
 from copysight.index.live.delta import Delta
-from copysight.index.live.tombstones import Hidden
+from copysight.index.live.tombstones import Tombstones
 
 GATHERED = 4  # copying a quarter of the rows costs as much as scanning them all
 MOST_WIDENING = 8  # times the probes when a restriction leaves much unseen
@@ -61,19 +61,24 @@ def unit(queries: npt.NDArray[np.floating], dimension: int) -> Floats:
 
 
 def in_generation(
-    generation: Generation, hidden: Hidden, queries: Floats, k: int, allowed: Mask | None, parameters: Parameters
+    generation: Generation,
+    tombstones: Tombstones,
+    queries: Floats,
+    k: int,
+    allowed: Mask | None,
+    parameters: Parameters,
 ) -> Iterator[Rows]:
     """Rows of candidates for each query."""
-    visible = len(generation) - len(hidden.rows)
+    visible = len(generation) - len(tombstones.rows)
     if allowed is not None:
-        allowed = hidden.among(allowed)
+        allowed = tombstones.among(allowed)
         visible = int(np.count_nonzero(allowed))
     choice = _chosen(generation.manifest.choice, parameters, visible / max(1, len(generation)))
     count = max(PER_RESULT * k, choice.candidates)
     few = visible <= choice.few and visible < len(generation)
     if generation.faiss is None or count >= visible or few:
-        return _exact(generation, hidden, queries, k, allowed)
-    return _approximate(generation, hidden, choice, queries, k, count, allowed)
+        return _exact(generation, tombstones, queries, k, allowed)
+    return _approximate(generation, tombstones, choice, queries, k, count, allowed)
 
 
 def in_delta(delta: Delta, queries: Floats, k: int, allowed: Mask | None) -> Iterator[Rows]:
@@ -88,9 +93,11 @@ def merged(ids: npt.NDArray[np.int64], similarities: Floats, k: int) -> list[Mat
     return [Match(*pair) for pair in zip(ids[order].tolist(), similarities[order].tolist(), strict=True)]
 
 
-def _exact(generation: Generation, hidden: Hidden, queries: Floats, k: int, allowed: Mask | None) -> Iterator[Rows]:
-    if allowed is None and len(hidden.rows):
-        allowed = hidden.among(np.ones(len(generation), np.bool_))
+def _exact(
+    generation: Generation, tombstones: Tombstones, queries: Floats, k: int, allowed: Mask | None
+) -> Iterator[Rows]:
+    if allowed is None and len(tombstones.rows):
+        allowed = tombstones.among(np.ones(len(generation), np.bool_))
     if allowed is None or GATHERED * np.count_nonzero(allowed) > len(generation):
         return exact_search.nearest(queries, generation.vectors, k, allowed)
     rows = np.flatnonzero(allowed)
@@ -98,20 +105,26 @@ def _exact(generation: Generation, hidden: Hidden, queries: Floats, k: int, allo
 
 
 def _approximate(
-    generation: Generation, hidden: Hidden, choice: Choice, queries: Floats, k: int, count: int, allowed: Mask | None
+    generation: Generation,
+    tombstones: Tombstones,
+    choice: Choice,
+    queries: Floats,
+    k: int,
+    count: int,
+    allowed: Mask | None,
 ) -> Iterator[Rows]:
     bitmap = None
     if allowed is not None:
         bitmap = np.packbits(allowed, bitorder="little")
-    elif len(hidden.rows):
-        bitmap = hidden.visible
+    elif len(tombstones.rows):
+        bitmap = tombstones.visible
     found = faiss_index.candidates(generation.faiss, choice, queries, count, bitmap)
     for query, row in zip(queries, found, strict=True):
         rows = row[row >= 0]
         if len(rows) >= k:
             yield rows
         else:  # the lists probed hold too few that are allowed
-            yield from _exact(generation, hidden, query[None], k, allowed)
+            yield from _exact(generation, tombstones, query[None], k, allowed)
 
 
 def _chosen(choice: Choice, parameters: Parameters, share: float) -> Choice:

@@ -17,7 +17,7 @@ from copysight.index.live import search as searching
 from copysight.index.live.delta import Delta
 from copysight.index.live.merge_views import Hit
 from copysight.index.live.search import Match, Parameters, Restriction
-from copysight.index.live.tombstones import Hidden
+from copysight.index.live.tombstones import Tombstones
 from copysight.model.bundle import Bundle
 from copysight.scoring.judge import Judge
 
@@ -51,7 +51,7 @@ class Snapshot:
 
     generation: Generation | None
     delta: Delta
-    hidden: Hidden
+    tombstones: Tombstones
     sequence: int
     bundle: Bundle
     variant: str
@@ -63,7 +63,7 @@ class Snapshot:
     @property
     def count(self) -> int:
         """Items that a search can find."""
-        return (len(self.generation) if self.generation else 0) - len(self.hidden.rows) + self.delta.count
+        return (len(self.generation) if self.generation else 0) - len(self.tombstones.rows) + self.delta.count
 
     def search(
         self,
@@ -96,17 +96,17 @@ class Snapshot:
         self,
         vectors: npt.NDArray[np.float32],
         k: int,
-        handicaps: Sequence[float] = (0.0,),
+        penalties: Sequence[float] = (0.0,),
         *,
         collection: str | None = None,
         filter: object | None = None,  # noqa: A002 - the API's word
     ) -> list[Hit]:
-        """The k best items for one picture, of which ``vectors (L,D)`` are looks, with the looks' ``handicaps`` (L,).
+        """The k best items for one picture, of which ``vectors (L,D)`` are views, with the looks' ``penalties`` (L,).
 
         As ``search``, by score instead of cosine. Raises ``InvalidArgument``.
         """
         found = self.search(vectors, k, collection=collection, filter=filter)
-        taken = [float(offset) + handicap for offset, handicap in zip(self.offsets(vectors), handicaps, strict=True)]
+        taken = [float(offset) + penalty for offset, penalty in zip(self.offsets(vectors), penalties, strict=True)]
         return merge_views.merged(found, taken, k)
 
     def offsets(self, queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -120,7 +120,7 @@ class Snapshot:
             return np.asarray(self.delta.vectors[row])
         if self.generation is not None:
             rows = self.generation.rows(np.asarray([id]))
-            if len(rows) and not np.isin(rows, self.hidden.rows).any():
+            if len(rows) and not np.isin(rows, self.tombstones.rows).any():
                 return np.asarray(self.generation.vectors[rows[0]])
         raise ItemNotFound(f"there is no item {id} with a vector; perhaps it was deleted", id=id)
 
@@ -153,7 +153,7 @@ class Snapshot:
             raise ItemNotFound(f"there is no cluster {cluster}; GET /clusters lists them", id=cluster)
         made = self.generation.clusters
         position = np.flatnonzero(made.ids == cluster)
-        rows = np.setdiff1d(np.flatnonzero(made.assignment == position[0]), self.hidden.rows)
+        rows = np.setdiff1d(np.flatnonzero(made.assignment == position[0]), self.tombstones.rows)
         scores = exact_search.score(made.centroids[position[0]], self.generation.vectors[rows])
         return searching.merged(self.generation.ids[rows], scores, offset + limit)[offset:]
 
@@ -162,10 +162,15 @@ class Snapshot:
         touched = np.concatenate([changes.placed.ids, changes.deleted])
         rows = self.generation.rows(touched) if self.generation else np.empty(0, np.int64)
         delta = self.delta.after(changes.placed, changes.deleted)
-        hidden, restrictions = self.hidden.after(rows), dict[str, Restriction]()
+        tombstones, restrictions = self.tombstones.after(rows), dict[str, Restriction]()
         complete = self.complete and changes.complete
         return replace(
-            self, delta=delta, hidden=hidden, sequence=changes.sequence, complete=complete, _restrictions=restrictions
+            self,
+            delta=delta,
+            tombstones=tombstones,
+            sequence=changes.sequence,
+            complete=complete,
+            _restrictions=restrictions,
         )
 
     def _in_generation(
@@ -174,7 +179,7 @@ class Snapshot:
         if self.generation is None or not len(self.generation):
             return [np.empty(0, np.int64)] * len(queries)
         allowed = restriction.generation if restriction is not None else None
-        return searching.in_generation(self.generation, self.hidden, queries, k, allowed, parameters)
+        return searching.in_generation(self.generation, self.tombstones, queries, k, allowed, parameters)
 
     def _scored(
         self, query: npt.NDArray[np.float32], old: npt.NDArray[np.int64], new: npt.NDArray[np.int64], k: int

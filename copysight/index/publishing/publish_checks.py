@@ -9,7 +9,7 @@ from copysight.errors import GateFailed
 from copysight.index.generations.generation import Generation
 from copysight.index.live import exact_search, search
 from copysight.index.live.search import Parameters
-from copysight.index.live.tombstones import Hidden
+from copysight.index.live.tombstones import Tombstones
 
 RECALL_AT = 10
 TIE = 1e-6  # a result that scores like the last true neighbour is as good as that
@@ -33,7 +33,7 @@ def measure(generation: Generation, sample: int, seed: int) -> float:
     if generation.faiss is None or not len(queries):
         return 1.0
     k = min(RECALL_AT, len(generation))
-    found = search.in_generation(generation, Hidden.none(len(generation)), queries, k, None, Parameters())
+    found = search.in_generation(generation, Tombstones.none(len(generation)), queries, k, None, Parameters())
     truth = exact_search.nearest(queries, generation.vectors, k)
     hits = [_hits(generation, *case, k) for case in zip(queries, found, truth, strict=True)]
     return sum(hits) / (k * len(queries))
@@ -61,8 +61,8 @@ def _self_found(generation: Generation, sample: int, seed: int) -> float:
     if not len(rows):
         return 1.0
     queries = generation.vectors[rows]
-    hidden = Hidden.none(len(generation))
-    found = search.in_generation(generation, hidden, queries, 1, None, Parameters())
+    tombstones = Tombstones.none(len(generation))
+    found = search.in_generation(generation, tombstones, queries, 1, None, Parameters())
     best = [exact_search.score(q, generation.vectors[c]).max(initial=-1) for q, c in zip(queries, found, strict=True)]
     own = [exact_search.score(query, query[None])[0] for query in queries]
     return float(np.mean(np.asarray(best) >= np.asarray(own) - TIE))

@@ -113,10 +113,10 @@ def _forget(index: Index, names: Iterable[str]) -> None:
 
 def _let_go(directory: Path) -> None:
     # Renamed first, so that a killed removal leaves nothing that looks whole.
-    hidden = directory.with_name(f".{directory.name}.gone")
-    directory.rename(hidden)
+    tombstones = directory.with_name(f".{directory.name}.gone")
+    directory.rename(tombstones)
     durable.sync_directory(directory.parent)
-    shutil.rmtree(hidden)
+    shutil.rmtree(tombstones)
 
 
 def _described(layout: Layout, name: str) -> Manifest | None:

@@ -3,7 +3,7 @@
 from copysight.index.index import Index
 
 
-def strays(index: Index) -> list[str]:
+def find_orphans(index: Index) -> list[str]:
     """The sha256 of each such file's picture; one that is just being added may be among them."""
     stored = index.blobs.names()  # first: what is added later than this is not asked for
     named = {*index.catalog.sha256s(), *index.catalog.orphans()}
@@ -12,7 +12,7 @@ def strays(index: Index) -> list[str]:
 
 def sweep(index: Index) -> int:
     """Remove them; returns how many pictures' files these were."""
-    found = strays(index)
+    found = find_orphans(index)
     if found:
         with index.blobs.sweep():  # nobody is adding now: who was has named his files
             named = {*index.catalog.sha256s(), *index.catalog.orphans()}

@@ -9,7 +9,7 @@ from copysight.catalog import Vectors
 from copysight.errors import IndexCorrupt
 from copysight.index.generations.generation import Generation, open_generation
 from copysight.index.index import Index
-from copysight.index.upkeep.orphan_files import strays
+from copysight.index.upkeep.orphan_files import find_orphans
 
 NAMED = 3
 
@@ -25,7 +25,7 @@ def verify(index: Index) -> list[str]:
 def remarks(index: Index) -> list[str]:
     """What is no fault, but good to know: files that nobody needs, items that no search finds."""
     found = []
-    if stray := strays(index):
+    if stray := find_orphans(index):
         found.append(
             f"the files of {len(stray):,} pictures belong to no item (a writer was killed before it could name them); "
             "the next rebuild or `copysight index prune` removes them"

@@ -5,29 +5,29 @@ import pytest
 from PIL import Image
 
 from copysight.errors import InvalidArgument
-from copysight.model.attention_source import gaze, strongest
+from copysight.model.attention_source import attention_source, strongest
 from copysight.model.embedder import Embedder
 
 
 def test_heads_of_attention(tiny_bundle, drawn):
     embedder = Embedder(tiny_bundle)
-    look = gaze(embedder, drawn(0))
-    assert look.names == ("head 0", "head 1")
-    assert (look.of(drawn(1)) == embedder.attend([drawn(1)])[0]).all()
-    assert (gaze(embedder, drawn(0), 1).of(drawn(1))[0] == embedder.attend([drawn(1)])[0, 1]).all()
+    source = attention_source(embedder, drawn(0))
+    assert source.names == ("head 0", "head 1")
+    assert (source.of(drawn(1)) == embedder.attend([drawn(1)])[0]).all()
+    assert (attention_source(embedder, drawn(0), 1).of(drawn(1))[0] == embedder.attend([drawn(1)])[0, 1]).all()
     with pytest.raises(InvalidArgument, match="2 heads, counted from 0"):
-        gaze(embedder, drawn(0), 2)
+        attention_source(embedder, drawn(0), 2)
 
 
 def test_prototypes_are_those_of_the_first_picture(resnet_bundle, drawn):
     embedder = Embedder(resnet_bundle)
-    look = gaze(embedder, drawn(0))
+    source = attention_source(embedder, drawn(0))
     first = embedder.activate([drawn(0)])[0]
     assert first.shape == (12, 2, 2)
-    assert look.numbers[0] == first.sum(axis=(1, 2)).argmax()
-    assert len(set(look.numbers)) == 6
-    maps, logits = look.of(drawn(3)), embedder.activate([drawn(3)])[0]
-    for found, number in zip(maps, look.numbers, strict=True):
+    assert source.numbers[0] == first.sum(axis=(1, 2)).argmax()
+    assert len(set(source.numbers)) == 6
+    maps, logits = source.of(drawn(3)), embedder.activate([drawn(3)])[0]
+    for found, number in zip(maps, source.numbers, strict=True):
         assert found.min() == 0
         assert np.allclose(found, logits[number] - logits[number].min())
 
@@ -40,4 +40,4 @@ def test_strongest_by_the_whole_picture():
 
 def test_the_part_that_maps_cover(tiny_bundle):
     whole = Image.new("RGB", (80, 60))
-    assert gaze(Embedder(tiny_bundle), whole).part(whole).size == (80, 60)
+    assert attention_source(Embedder(tiny_bundle), whole).part(whole).size == (80, 60)

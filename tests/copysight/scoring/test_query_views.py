@@ -8,28 +8,28 @@ from copysight.errors import InvalidArgument
 from copysight.index.live.merge_views import merged
 from copysight.index.live.search import Match
 from copysight.scoring.judge import Judge
-from copysight.scoring.query_views import EFFORTS, HANDICAP, best, effort_of, looks, within
+from copysight.scoring.query_views import EFFORTS, PENALTY, best, effort_of, views_of, within
 from tests.copysight.pictures.test_regions import page, photograph
 
 
 def test_more_effort_more_looks():
     picture = page(photograph(1), (40, 60), (300, 420), dark=False)
-    low, normal, high = (looks(picture, effort) for effort in EFFORTS)
-    assert [look.where() for look in low] == [None]
+    low, normal, high = (views_of(picture, effort) for effort in EFFORTS)
+    assert [view.where() for view in low] == [None]
     assert 1 < len(normal) < len(high) <= 8
     for few, effort in ((low, "low"), (normal, "normal")):
-        assert [look.where() for look in high if within(look, effort)] == [look.where() for look in few]
-    assert [look.turn for look in high if look.turn] == [90, 180, 270]
-    assert [look.handicap for look in high] == [0.0] + [HANDICAP] * (len(high) - 1)
+        assert [view.where() for view in high if within(view, effort)] == [view.where() for view in few]
+    assert [view.turn for view in high if view.turn] == [90, 180, 270]
+    assert [view.penalty for view in high] == [0.0] + [PENALTY] * (len(high) - 1)
 
 
 def test_what_a_look_shows():
     picture = photograph(2, (160, 120))
-    quarter = next(look for look in looks(picture, "high") if look.turn == 90)
+    quarter = next(view for view in views_of(picture, "high") if view.turn == 90)
     assert quarter.pixels.tobytes() == picture.rotate(90, expand=True).tobytes()
     assert quarter.where() == {"region": None, "turn": 90}
     paged = page(picture, (40, 60), (300, 420), dark=True)
-    part = next(look for look in looks(paged) if look.region is not None)
+    part = next(view for view in views_of(paged) if view.region is not None)
     left, top, right, bottom = part.where()["region"]
     assert part.pixels.size == (round((right - left) * 300), round((bottom - top) * 420))
 
@@ -49,7 +49,7 @@ def test_an_item_counts_by_its_best_look():
     whole = [Match(1, 0.5), Match(2, 0.4)]
     part = [Match(2, 0.9), Match(3, 0.6)]
     found = merged([whole, part], [0.1, 0.2], 2)
-    assert [(hit.id, hit.look, round(hit.score, 6)) for hit in found] == [(2, 1, 0.7), (1, 0, 0.4)]
+    assert [(hit.id, hit.view, round(hit.score, 6)) for hit in found] == [(2, 1, 0.7), (1, 0, 0.4)]
     assert [hit.id for hit in merged([whole, part], [0.1, 0.2], 9)] == [2, 1, 3]
 
 
@@ -57,7 +57,7 @@ def test_the_same_picture_is_judged_as_a_whole_and_comes_first():
     whole = [Match(7, 1.0), Match(8, 0.4)]
     part = [Match(8, 0.99), Match(7, 0.95)]
     found = merged([whole, part], [0.6, 0.1], 2)
-    assert [(hit.id, hit.similarity, hit.look) for hit in found] == [(7, 1.0, 0), (8, 0.99, 1)]
+    assert [(hit.id, hit.similarity, hit.view) for hit in found] == [(7, 1.0, 0), (8, 0.99, 1)]
 
 
 def test_equal_scores_by_id():
@@ -74,18 +74,18 @@ def test_one_picture_within_the_other(turned):
     judge, picture, page_ = Judge(np.empty((0, 8), np.float32)), units(1, 1), units(3, 2)
     page_[2] = picture[0]
     given = (page_, picture) if turned else (picture, page_)
-    handicaps = tuple([0.0] + [HANDICAP] * (len(one) - 1) for one in given)
-    found = judge.compare(*given, handicaps)
-    assert (found.picture, found.look) == ((1, 2) if turned else (2, 2))
+    penalties = tuple([0.0] + [PENALTY] * (len(one) - 1) for one in given)
+    found = judge.compare(*given, penalties)
+    assert (found.picture, found.view) == ((1, 2) if turned else (2, 2))
     assert found.judgement.similarity == pytest.approx(1.0)
-    assert found.judgement.score == pytest.approx(1 - HANDICAP)
+    assert found.judgement.score == pytest.approx(1 - PENALTY)
 
 
 def test_equal_pictures_are_compared_as_wholes():
     judge, looks_ = Judge(np.empty((0, 8), np.float32)), units(3, 3)
     found = judge.compare(looks_, looks_[:1], ([0.0, 0.06, 0.06], [0.0]), equal=True)
-    assert (found.picture, found.look, found.judgement.verdict, found.judgement.similarity) == (1, 0, "exact", 1.0)
+    assert (found.picture, found.view, found.judgement.verdict, found.judgement.similarity) == (1, 0, "exact", 1.0)
 
 
 def test_a_picture_too_small_for_regions_is_looked_at_all_the_same():
-    assert len(looks(Image.new("RGB", (8, 8)), "high")) == 4
+    assert len(views_of(Image.new("RGB", (8, 8)), "high")) == 4

@@ -46,12 +46,12 @@ def test_copies_are_edited_and_follow_the_seed(drawn):
 
 def test_of_several_looks_the_best_counts(drawn):
     vectors, sources = units(12, 6, 0), np.array([2, 5])
-    looks = np.stack([units(1, 6, 7)[0], vectors[2], vectors[9]])
+    views = np.stack([units(1, 6, 7)[0], vectors[2], vectors[9]])
     alone = self_calibration.observe(
-        looks[[0, 2]], np.array([0, 1]), sources[:, None], vectors, np.zeros(2, np.float32)
+        views[[0, 2]], np.array([0, 1]), sources[:, None], vectors, np.zeros(2, np.float32)
     )
     seen = self_calibration.observe(
-        looks, np.array([0, 0, 1]), sources[:, None], vectors, np.array([0, 0.06, 0], np.float32)
+        views, np.array([0, 0, 1]), sources[:, None], vectors, np.array([0, 0.06, 0], np.float32)
     )
     assert not alone.right[0]
     assert seen.right[0]
@@ -60,11 +60,11 @@ def test_of_several_looks_the_best_counts(drawn):
 
 
 def test_what_else_a_copy_shows_is_no_stranger():
-    vectors, looks = units(12, 6, 0), units(1, 6, 1)
-    looks[0] = vectors[4]  # the picture that the copy of picture 2 was pasted onto
+    vectors, views = units(12, 6, 0), units(1, 6, 1)
+    views[0] = vectors[4]  # the picture that the copy of picture 2 was pasted onto
     shown, nothing = np.array([[2, 4]]), np.zeros(1, np.float32)
-    blamed = self_calibration.observe(looks, np.array([0]), shown[:, :1], vectors, nothing)
-    seen = self_calibration.observe(looks, np.array([0]), shown, vectors, nothing)
+    blamed = self_calibration.observe(views, np.array([0]), shown[:, :1], vectors, nothing)
+    seen = self_calibration.observe(views, np.array([0]), shown, vectors, nothing)
     assert np.isclose(blamed.scores[1], 1, atol=1e-6)
     assert seen.scores[1] < 0.9
 
@@ -90,9 +90,9 @@ def test_few_copies_are_looked_at_hard(drawn):
     pictures = [drawn(seed) for seed in range(30)]
     shown = []
 
-    def embed(looks):
-        shown.append(len(looks))
-        return units(len(looks), 6, 3)
+    def embed(views):
+        shown.append(len(views))
+        return units(len(views), 6, 3)
 
     def rehearsed(thorough):
         rng = np.random.default_rng(0)
