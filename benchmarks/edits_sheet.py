@@ -1,4 +1,4 @@
-"""A contact sheet of every edit, on a freely licensed photograph: `python -m benchmarks.edits_sheet docs/edits.jpg`."""
+"""A contact sheet of every edit, on a freely licensed photograph: `python -m benchmarks.edits_sheet docs/images/edits.jpg`."""
 
 import sys
 from pathlib import Path

@@ -28,7 +28,7 @@ def test_alerts_ask_for_metrics_that_are_exported(rule):
 
 
 def test_every_alert_is_in_the_handbook_and_tested():
-    pages = [(ROOT / name).read_text() for name in ("docs/operations/alerts.md", "deploy/alerts.yml")]
+    pages = [(ROOT / name).read_text() for name in ("docs/guides/operations/alerts.md", "deploy/alerts.yml")]
     names = [rule["alert"] for rule in RULES]
     assert re.findall(r"^## (Copysight\w+)", pages[0], re.MULTILINE) == names
     assert len(set(names)) == len(names)

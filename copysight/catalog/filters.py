@@ -1,4 +1,4 @@
-"""Filters: JSON to a small checked tree, and the tree to SQL over the declared fields (docs/index.md).
+"""Filters: JSON to a small checked tree, and the tree to SQL over the declared fields (docs/reference/index-format.md).
 
 ``{"eq": [field, value]}``, ``{"in": [field, [values]]}``, ``{"range": [field, low, high]}`` (either end null, both
 inclusive) and ``{"and": [filters]}``. A list in an item's metadata fits when one of its values does.

@@ -1,4 +1,4 @@
-"""Model bundle: an exported model as an immutable, self-describing directory (docs/bundle.md)."""
+"""Model bundle: an exported model as an immutable, self-describing directory (docs/reference/bundle.md)."""
 
 import hashlib
 import json

@@ -1,6 +1,6 @@
 """Settings for a small collection and one machine; the papers' are for millions of pictures and many GPUs.
 
-What each learned from 14,537 photographs on one core of a CPU: ``docs/methods.md``. Keys are names of options.
+What each learned from 14,537 photographs on one core of a CPU: ``docs/notes/methods.md``. Keys are names of options.
 """
 
 from collections.abc import Mapping

@@ -106,7 +106,7 @@ def _small(settings: Mapping[str, object]) -> Callable[[Command], Command]:
         expose_value=False,
         callback=chosen,
         help="Other defaults: a small ResNet, few prototypes and small crops, for some ten thousand pictures and one "
-        "machine. Options given beside it win. Ours; what they are and learned: docs/methods.md.",
+        "machine. Options given beside it win. Ours; what they are and learned: docs/notes/methods.md.",
     )
 
 

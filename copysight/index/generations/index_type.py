@@ -1,6 +1,6 @@
 """Which FAISS type for how many vectors: one pure table. Every type is re-scored exactly, so it only finds candidates.
 
-Measured by `benchmarks/index_types.py` on one core at 384 dimensions; the figures stand in docs/index.md.
+Measured by `benchmarks/index_types.py` on one core at 384 dimensions; the figures stand in docs/reference/index-format.md.
 """
 
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Where things are in an index directory (docs/index.md)."""
+"""Where things are in an index directory (docs/reference/index-format.md)."""
 
 import os
 from dataclasses import dataclass

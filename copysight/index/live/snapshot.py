@@ -76,7 +76,7 @@ class Snapshot:
     ) -> list[list[Match]]:
         """The k nearest items of each of ``queries (B,D)``, by falling cosine, equal ones by rising id.
 
-        Queries are L2-normalised here. ``filter`` is JSON (docs/index.md). Fewer than k come back only when fewer fit.
+        Queries are L2-normalised here. ``filter`` is JSON (docs/reference/index-format.md). Fewer than k come back only when fewer fit.
         Raises ``InvalidArgument``.
         """
         if k < 1:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tests.service.conftest import serving
 
-PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "api.md").read_text()
 ADDRESS = "http://127.0.0.1:8000"
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 CURL = [line for _, block in BLOCKS for line in block.splitlines() if line.startswith("curl ")]

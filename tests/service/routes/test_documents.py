@@ -10,7 +10,7 @@ from copysight import errors
 from service.http import problems as service_errors
 from service.runtime.settings import Settings
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = Path(__file__).parents[3] / "docs" / "reference"
 
 
 def test_every_setting():
