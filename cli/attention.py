@@ -1,4 +1,4 @@
-"""``attention``: what a bundle looks at, drawn over a local picture or the frames of a video."""
+"""The command ``attention``: draw a model's attention maps over a local picture or the frames of a video."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,67 +16,81 @@ from copysight.model import bundle as bundles
 from copysight.model.attention_source import AttentionSource, attention_source
 from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder
-from copysight.system.progress import watched
+from copysight.system.progress import with_progress
 
-MILLISECONDS = 80
-ANIMATED = (".webp", ".gif")
-FILMS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg")
+FRAME_MILLISECONDS = 80
+ANIMATIONS = (".webp", ".gif")
+VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg")
 
 
 @click.command()
 @click.argument("picture", type=click.Path(exists=True, path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="A .png or .jpg; a video: .webp or .gif.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File to write: .png or .jpg for a picture, .webp or .gif for a video.",
+)
 @click.option(
     "--bundle",
     "names",
     multiple=True,
     default=("default",),
     show_default=True,
-    help="A bundle's directory, or `default`; several are drawn one below the other.",
+    help="Directory of a bundle, or `default`. Repeat it to draw several bundles, one below the other.",
 )
-@click.option("--head", default=None, type=click.IntRange(0), help="One head (of a ResNet: one prototype), large.")
+@click.option(
+    "--head",
+    default=None,
+    type=click.IntRange(0),
+    help="Draw only this head, large. For a ResNet, draw only this prototype.",
+)
 @click.option(
     "--mass",
     default=0.6,
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True),
-    help="Share of each map that its mask holds.",
+    help="Share of the attention that the outlined mask contains.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def attention(picture: Path, out: Path, names: Sequence[str], head: int | None, mass: float, as_json: bool) -> None:
-    """Draw what a bundle looks at over the part of PICTURE that it sees.
+    """Draw a model's attention over PICTURE.
 
-    Of a vision transformer the last block's [CLS] attention, a map for each head; of a ResNet with prototypes where the
-    six that respond most (in a video: to its first frame) do so, each map from its least to its largest.
-    PICTURE is a picture; or a video: a folder of frames in the order of their names, or an animated GIF or WebP.
+    For a vision transformer, each map is the [CLS] attention of one head of the last block. For a ResNet with
+    prototypes, each map is the response of one prototype, scaled from its smallest to its largest value; the six
+    prototypes with the strongest response are drawn (in a video, to its first frame). Only the part of the picture that
+    the model receives is drawn.
+
+    PICTURE is a picture or a video. A video is a folder of frames, in the order of their names, or an animated GIF or
+    WebP.
     """
-    _check(out)
+    _check_name(out)
     models = [bundles.load(name) for name in names]
-    film = _film(picture, max(models, key=lambda bundle: bundle.at_least))
-    frames = iter(film)
+    source = _open(picture, max(models, key=lambda bundle: bundle.at_least))
+    frames = iter(source)
     first = next(frames)
-    views = [View(model.name, attention_source(Embedder(model), first.pixels, head)) for model in models]
-    every = watched(chain([first], frames), len(film), "frames")
-    count = _save([_compare(frame, views, head is not None, mass) for frame in every], out)
-    shown = views[0].attention_source
+    maps = [BundleAttention(model.name, attention_source(Embedder(model), first.pixels, head)) for model in models]
+    every = with_progress(chain([first], frames), len(source), "frames")
+    count = _save([_draw_all(frame, maps, head is not None, mass) for frame in every], out)
+    shown = maps[0].source
     report = {"out": str(out), "frames": count, "heads": len(shown.names), "grid": list(shown.grid)}
     report["maps"] = list(shown.names)
     if len(names) > 1:
-        report["bundles"] = [view.name for view in views]
+        report["bundles"] = [one.name for one in maps]
     click.echo(json.dumps(report) if as_json else f"{out}: {count} frame(s); {', '.join(shown.names)}")
 
 
 @dataclass(frozen=True)
-class View:
-    """A bundle's name and how it looks at pictures."""
+class BundleAttention:
+    """A bundle's name and the source of its attention maps."""
 
     name: str
-    attention_source: AttentionSource
+    source: AttentionSource
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What the model is given, and what is drawn upon."""
+    """``pixels`` are the model's input; the maps are drawn over ``canvas``."""
 
     pixels: Image.Image
     canvas: Image.Image
@@ -86,7 +100,7 @@ class Animation:
     """The frames of an animated GIF or WebP."""
 
     def __init__(self, source: Path, model: Bundle) -> None:
-        local.read(source, model)  # within the limits, or a clear error
+        local.read(source, model)  # raises a clear error if the file exceeds a limit
         self._source = source
         with Image.open(source) as animation:
             self._count = int(getattr(animation, "n_frames", 1))
@@ -112,23 +126,23 @@ class Stills:
 
     def __iter__(self) -> Iterator[Frame]:
         for file in self._files:
-            yield Frame(local.read(file, self._model).pixels, local.whole(file))
+            yield Frame(local.read(file, self._model).pixels, local.full_size(file))
 
 
-def _film(source: Path, model: Bundle) -> Animation | Stills:
-    kind = source.suffix.lower()
-    if kind in FILMS:
+def _open(source: Path, model: Bundle) -> Animation | Stills:
+    suffix = source.suffix.lower()
+    if suffix in VIDEOS:
         raise InvalidArgument(
-            f"got {source}, and there is no decoder of {kind} among the dependencies; unpack it first, by "
-            f"`ffmpeg -i {source.name} frames/%05d.jpg`, say, and give the folder of frames"
+            f"got {source}, and Copysight cannot decode {suffix} files; extract the frames first, for example with "
+            f"`ffmpeg -i {source.name} frames/%05d.jpg`, and give the folder of frames"
         )
-    return Animation(source, model) if kind in ANIMATED else Stills(source, model)
+    return Animation(source, model) if suffix in ANIMATIONS else Stills(source, model)
 
 
-def _compare(frame: Frame, views: Sequence[View], large: bool, mass: float) -> Image.Image:
-    """The frame's drawing by each bundle, under the bundle's name if there are several."""
-    drawn = [_draw(frame, view.attention_source, large, mass) for view in views]
-    return drawn[0] if len(drawn) == 1 else drawing.stack(drawn, [view.name for view in views])
+def _draw_all(frame: Frame, maps: Sequence[BundleAttention], large: bool, mass: float) -> Image.Image:
+    """Draw the frame once for each bundle. Several drawings are stacked, each under its bundle's name."""
+    drawn = [_draw(frame, one.source, large, mass) for one in maps]
+    return drawn[0] if len(drawn) == 1 else drawing.stack(drawn, [one.name for one in maps])
 
 
 def _draw(frame: Frame, source: AttentionSource, large: bool, mass: float) -> Image.Image:
@@ -136,19 +150,21 @@ def _draw(frame: Frame, source: AttentionSource, large: bool, mass: float) -> Im
     return drawing.heat(canvas, maps[0]) if large else drawing.sheet(canvas, maps, mass, names=source.names)
 
 
-def _check(out: Path) -> None:
+def _check_name(out: Path) -> None:
     if out.suffix.lower() not in Image.registered_extensions():
-        raise InvalidArgument(f"got the name {out}; a picture is a .png or .jpg, a video a .webp or .gif")
+        raise InvalidArgument(
+            f"got the file name {out}; needed is .png or .jpg for a picture, .webp or .gif for a video"
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _save(drawn: Sequence[Image.Image], out: Path) -> int:
     if len(drawn) > 1:
-        if out.suffix.lower() not in ANIMATED:
-            raise InvalidArgument(f"got {len(drawn)} frames and the name {out}; a video needs .webp or .gif")
+        if out.suffix.lower() not in ANIMATIONS:
+            raise InvalidArgument(f"got {len(drawn)} frames and the file name {out}; a video needs .webp or .gif")
         if len(sizes := {picture.size for picture in drawn}) > 1:
-            raise InvalidArgument(f"got frames of {len(sizes)} shapes; the frames of one video have one")
-        drawn[0].save(out, save_all=True, append_images=drawn[1:], duration=MILLISECONDS, loop=0)
+            raise InvalidArgument(f"got frames of {len(sizes)} shapes; all frames of a video must have the same shape")
+        drawn[0].save(out, save_all=True, append_images=drawn[1:], duration=FRAME_MILLISECONDS, loop=0)
     else:
         drawn[0].save(out)
     return len(drawn)

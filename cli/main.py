@@ -1,4 +1,4 @@
-"""The ``copysight`` command. Every sub-command is loaded when it is called, so serving never imports torch."""
+"""The ``copysight`` command. It imports each sub-command only when it is called, so `serve` never imports torch."""
 
 import traceback
 
@@ -12,16 +12,16 @@ COMMANDS = {
     "export": ("training.commands.export:export", "Write a trained network as a bundle that the service can run."),
     "amend": (
         "training.commands.amend:amend",
-        "Renew what is around a bundle's embedding: attention, calibrations, card.",
+        "Renew a bundle's attention output, calibrations and model card.",
     ),
-    "evaluate": ("evaluation.cli:evaluate", "Measure a bundle by the papers' yardsticks."),
-    "index": ("index_builder.cli:index", "Make a collection of pictures searchable."),
-    "serve": ("service.cli:serve", "Answer over HTTP."),
-    "keys": ("service.auth.keys_cli:keys", "API keys of a service."),
-    "embed": ("cli.offline:embed", "Embeddings of local pictures."),
-    "search": ("cli.offline:search", "Find local pictures in an index."),
-    "compare": ("cli.offline:compare", "Say whether two local pictures are copies of each other."),
-    "attention": ("cli.attention:attention", "Draw what a network looks at in a local picture or video."),
+    "evaluate": ("evaluation.cli:evaluate", "Measure a bundle on the benchmarks of the papers."),
+    "index": ("index_builder.cli:index", "Build and maintain an index of pictures."),
+    "serve": ("service.cli:serve", "Start the HTTP service."),
+    "keys": ("service.auth.keys_cli:keys", "Manage the API keys of a service."),
+    "embed": ("cli.offline:embed", "Compute the embeddings of pictures."),
+    "search": ("cli.offline:search", "Search an index for copies of a picture."),
+    "compare": ("cli.offline:compare", "Decide whether one of two pictures is a copy of the other."),
+    "attention": ("cli.attention:attention", "Draw a model's attention over a picture or video."),
 }
 """Sub-command -> (``module:attribute``, one line of help)."""
 
@@ -30,7 +30,7 @@ class Main(LazyGroup):
     """The command ``copysight``. It prints a domain error as one line on stderr and exits 1."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run; what the user can mend is one line on stderr and exit 1, with ``--debug`` below its trace."""
+        """Run the sub-command. An error is one line on stderr and exit code 1; ``--debug`` adds its traceback."""
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
@@ -38,21 +38,22 @@ class Main(LazyGroup):
         except Exception as error:  # noqa: BLE001 - the outermost door
             if ctx.params["debug"]:
                 traceback.print_exc()
-            click.echo(f"copysight: {_line(error)}", err=True)
+            click.echo(f"copysight: {_error_line(error)}", err=True)
             ctx.exit(1)
 
 
 @click.group(cls=Main, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--debug", is_flag=True, help="Show the trace of an error.")
+@click.option("--debug", is_flag=True, help="Print the traceback of an error.")
 @click.version_option(package_name="copysight")
 def main(debug: bool) -> None:
-    """Find copies of pictures: have we seen this one before, where in it, and how sure are we.
+    """Find copies of pictures in a collection.
 
-    The loop: train, export, index, serve.
+    Each match has a similarity, a calibrated probability, and the region in which it was found. The usual order of
+    work is train, export, index, serve.
     """
 
 
-def _line(error: Exception) -> str:
+def _error_line(error: Exception) -> str:
     if isinstance(error, CopysightError):
         return error.message
-    return f"{type(error).__name__}: {error} (add --debug before the command for the trace)"
+    return f"{type(error).__name__}: {error} (put --debug before the command to see the traceback)"

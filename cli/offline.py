@@ -1,4 +1,4 @@
-"""``embed``, ``search`` and ``compare``: the answers of the service, on local files; or asked of one."""
+"""The commands ``embed``, ``search`` and ``compare``, on local files or through a running server."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from cli import local, remote
-from cli.local import Local
+from cli.local import LocalPicture
 from copysight.client import Client, Options
 from copysight.errors import InvalidArgument
 from copysight.index import Index
@@ -21,21 +21,29 @@ from copysight.scoring.query_views import EFFORTS, USUAL, Effort, effort_of, vie
 
 FILE = click.Path(exists=True, path_type=Path)
 BATCH = 16
+EFFORT_HELP = (
+    "Search depth: `low` uses the whole picture, `normal` also clear regions in it, `high` more regions and rotations."
+)
 
 
 @click.command()
 @click.argument("pictures", nargs=-1, required=True, type=FILE)
-@click.option("--bundle", default="default", show_default=True, help="A bundle's directory, or `default`.")
+@click.option("--bundle", default="default", show_default=True, help="Directory of a bundle, or `default`.")
 @remote.options
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Write the (N, D) array as .npy here.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=None, help="Also write the embeddings (N, D) to this .npy file."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def embed(
     pictures: tuple[Path, ...], bundle: str, server: str | None, key: str | None, out: Path | None, as_json: bool
 ) -> None:
-    """Embeddings of PICTURES (files or folders), L2-normalised."""
+    """Compute the embeddings of PICTURES.
+
+    PICTURES are files or folders. Each embedding is L2-normalised.
+    """
     files = local.files(pictures)
     if server is None:
-        answer = _embedded(files, bundle)
+        answer = _embed_files(files, bundle)
     else:
         with Client(server, key) as client:
             answer = remote.embed(client, files)
@@ -52,12 +60,17 @@ def embed(
 
 @click.command()
 @click.argument("picture", type=FILE)
-@click.option("--index", "directory", default=None, type=FILE, help="Directory of the index; or --server.")
+@click.option("--index", "directory", default=None, type=FILE, help="Directory of the index. Or use --server.")
 @remote.options
-@click.option("-k", "k", default=10, show_default=True, type=click.IntRange(1), help="How many matches.")
-@click.option("--collection", default=None, help="Only this collection. Default: all.")
-@click.option("--filter", "condition", default=None, help='JSON, for example {"eq": ["field", "value"]}.')
-@click.option("--effort", type=click.Choice(EFFORTS), default=None, help="How hard to look. Default: normal.")
+@click.option("-k", "k", default=10, show_default=True, type=click.IntRange(1), help="Maximum number of matches.")
+@click.option("--collection", default=None, help="Search only this collection. The default is all collections.")
+@click.option(
+    "--filter",
+    "condition",
+    default=None,
+    help='Search only items with this metadata, as JSON, for example {"eq": ["field", "value"]}.',
+)
+@click.option("--effort", type=click.Choice(EFFORTS), default=None, help=f"{EFFORT_HELP} The default is {USUAL}.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def search(
     picture: Path,
@@ -70,64 +83,72 @@ def search(
     effort: str | None,
     as_json: bool,
 ) -> None:
-    """Find PICTURE, or what it was made from, in an index."""
-    asked = Options(k=k, collection=collection, filter=_json(condition), effort=effort)
+    """Search an index for copies of PICTURE.
+
+    A match may be an original that PICTURE was made from, or a picture within PICTURE. Each line has the similarity,
+    the verdict, the id and the key of a match, and where in PICTURE it was found.
+    """
+    options = Options(k=k, collection=collection, filter=_json(condition), effort=effort)
     if server is not None and directory is None:
         with Client(server, key) as client:
-            answer = remote.search(client, picture, asked)
+            answer = remote.search(client, picture, options)
     elif directory is not None and server is None:
-        answer = _found(picture, directory, asked)
+        answer = _search_index(picture, directory, options)
     else:
-        raise click.UsageError("name an --index or a --server, one of the two")
+        raise click.UsageError("give either --index or --server, and not both")
     if as_json:
         click.echo(json.dumps(answer))
         return
     for match in answer["matches"]:
         click.echo(
-            f"{match['similarity']:.4f}  {match['verdict']:9}  {match['id']:>8}  {match['key']}{_place(match['where'])}"
+            f"{match['similarity']:.4f}  {match['verdict']:9}  {match['id']:>8}  "
+            f"{match['key']}{_location(match['where'])}"
         )
 
 
 @click.command()
 @click.argument("one", type=FILE)
 @click.argument("other", type=FILE)
-@click.option("--bundle", default="default", show_default=True, help="A bundle's directory, or `default`.")
+@click.option("--bundle", default="default", show_default=True, help="Directory of a bundle, or `default`.")
 @remote.options
-@click.option("--effort", type=click.Choice(EFFORTS), default=USUAL, show_default=True, help="How hard to look.")
+@click.option("--effort", type=click.Choice(EFFORTS), default=USUAL, show_default=True, help=EFFORT_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def compare(
     one: Path, other: Path, bundle: str, server: str | None, key: str | None, effort: Effort, as_json: bool
 ) -> None:
-    """Say how alike two pictures are, and whether one is a copy of the other."""
+    """Decide whether one of two pictures is a copy of the other.
+
+    Prints the verdict, the similarity, and the probability that one is a copy of the other.
+    """
     if server is None:
-        answer = _compared(one, other, bundle, effort)
+        answer = _compare_files(one, other, bundle, effort)
     else:
         with Client(server, key) as client:
             answer = remote.compare(client, one, other, effort)
     if as_json:
         click.echo(json.dumps(answer))
         return
-    chance = "" if answer["probability"] is None else f", probability {answer['probability']:.3f}"
-    click.echo(f"{answer['verdict']}: similarity {answer['similarity']:.4f}{chance}")
+    probability = "" if answer["probability"] is None else f", probability {answer['probability']:.3f}"
+    click.echo(f"{answer['verdict']}: similarity {answer['similarity']:.4f}{probability}")
 
 
-def _embedded(files: list[Path], bundle: str) -> dict[str, Any]:
+def _embed_files(files: list[Path], bundle: str) -> dict[str, Any]:
     model = bundles.load(bundle)
     vectors = np.concatenate(list(_vectors(files, Embedder(model))))
     items = [{"path": str(path), "embedding": row.tolist()} for path, row in zip(files, vectors, strict=True)]
     return {"model": model.id, "dimension": model.dimension, "items": items}
 
 
-def _found(picture: Path, directory: Path, asked: Options) -> dict[str, Any]:
+def _search_index(picture: Path, directory: Path, options: Options) -> dict[str, Any]:
     with Index.open(directory) as index:
         snapshot = index.snapshot()
         query = local.read(picture, snapshot.bundle)
-        effort = effort_of(asked.effort or USUAL)
-        seen = views_of(query.pixels, effort)
-        vectors = Embedder(snapshot.bundle, Runtime(variant=snapshot.variant)).embed([view.pixels for view in seen])
-        penalties = [view.penalty for view in seen]
-        found = snapshot.ask(vectors, asked.k, penalties, collection=asked.collection, filter=asked.filter)
-        items = index.catalog.get_many([hit.id for hit in found])
+        effort = effort_of(options.effort or USUAL)
+        views = views_of(query.pixels, effort)
+        vectors = Embedder(snapshot.bundle, Runtime(variant=snapshot.variant)).embed([view.pixels for view in views])
+        penalties = [view.penalty for view in views]
+        hits = snapshot.ask(vectors, options.k, penalties, collection=options.collection, filter=options.filter)
+        items = index.catalog.get_many([hit.id for hit in hits])
         matches = [
             {
                 "id": hit.id,
@@ -136,30 +157,30 @@ def _found(picture: Path, directory: Path, asked: Options) -> dict[str, Any]:
                 **asdict(
                     snapshot.judge.judge(hit.similarity, hit.penalty, items[hit.id].sha256 == query.sha256, effort)
                 ),
-                "where": seen[hit.view].where(),
+                "where": views[hit.view].where(),
                 "metadata": dict(items[hit.id].metadata),
             }
-            for hit in found
+            for hit in hits
             if hit.id in items
         ]
         name = snapshot.generation.name if snapshot.generation else None
     return {"model": snapshot.bundle.id, "generation": name, "matches": matches}
 
 
-def _compared(one: Path, other: Path, bundle: str, effort: Effort) -> dict[str, Any]:
+def _compare_files(one: Path, other: Path, bundle: str, effort: Effort) -> dict[str, Any]:
     model = bundles.load(bundle)
     first, second = local.read(one, model), local.read(other, model)
     judge, embedder = Judge.of(model), Embedder(model)
-    seen = [views_of(picture.pixels, effort) for picture in (first, second)]
-    vectors = [embedder.embed([view.pixels for view in some]) for some in seen]
-    a, b = ([view.penalty for view in some] for some in seen)
+    views = [views_of(picture.pixels, effort) for picture in (first, second)]
+    vectors = [embedder.embed([view.pixels for view in of_picture]) for of_picture in views]
+    a, b = ([view.penalty for view in of_picture] for of_picture in views)
     found = judge.compare(vectors[0], vectors[1], (a, b), local.equal_pixels(first, second), effort)
-    where = seen[found.picture - 1][found.view].where()
+    where = views[found.picture - 1][found.view].where()
     return {"model": model.id, **asdict(found.judgement), "where": where and {"picture": found.picture, **where}}
 
 
-def _place(where: dict[str, Any] | None) -> str:
-    """Where in the query a match was found, in words."""
+def _location(where: dict[str, Any] | None) -> str:
+    """The region and rotation of the query in which a match was found, as text."""
     if where is None:
         return ""
     within = " ".join(f"{side:.2f}" for side in where["region"] or ())
@@ -168,7 +189,7 @@ def _place(where: dict[str, Any] | None) -> str:
 
 def _vectors(files: list[Path], embedder: Embedder) -> Iterator[np.ndarray]:
     for start in range(0, len(files), BATCH):
-        batch: list[Local] = [local.read(path, embedder.bundle) for path in files[start : start + BATCH]]
+        batch: list[LocalPicture] = [local.read(path, embedder.bundle) for path in files[start : start + BATCH]]
         yield embedder.embed([picture.pixels for picture in batch])
 
 
@@ -178,4 +199,4 @@ def _json(text: str | None) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise InvalidArgument(f"got the filter {text!r}, which is no JSON ({error})") from error
+        raise InvalidArgument(f"got the filter {text!r}, which is not valid JSON ({error})") from error

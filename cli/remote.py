@@ -1,4 +1,4 @@
-"""The offline commands' answers, from a running server: ``--server URL``."""
+"""Get the answers of ``embed``, ``search`` and ``compare`` from a running server (``--server URL``)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -15,19 +15,20 @@ BATCH = 32
 
 
 def options(command: F) -> F:
-    """Where the server is, and the key that it may ask for."""
+    """Add the options ``--server`` and ``--key``."""
     key = click.option(
         "--key",
         default=None,
         envvar="COPYSIGHT_KEY",
         show_envvar=True,
-        help="API key for --server, if it asks for one.",
+        help="API key for --server, if it requires one.",
     )
-    return click.option("--server", default=None, help="Ask this server, http://127.0.0.1:8000 say.")(key(command))
+    server = click.option("--server", default=None, help="Use this running server, for example http://127.0.0.1:8000.")
+    return server(key(command))
 
 
 def embed(client: Client, files: Sequence[Path]) -> dict[str, Any]:
-    """Embeddings of files. Raises ``PictureError`` that names the file which cannot be used."""
+    """Embed files on the server. Raises a ``PictureError`` that names the first unusable file."""
     items: list[dict[str, Any]] = []
     model, dimension = "", 0
     for start in range(0, len(files), BATCH):
@@ -41,9 +42,9 @@ def embed(client: Client, files: Sequence[Path]) -> dict[str, Any]:
     return {"model": model, "dimension": dimension, "items": items}
 
 
-def search(client: Client, picture: Path, asked: Options) -> dict[str, Any]:
-    """Matches of a file."""
-    found = client.search([picture], asked)
+def search(client: Client, picture: Path, options: Options) -> dict[str, Any]:
+    """Search the server's collection for a file. Raises ``PictureError`` for an unusable file."""
+    found = client.search([picture], options)
     [matches] = found.items
     if isinstance(matches, Fault):
         raise PictureError(f"{picture}: {matches.detail}")
@@ -51,5 +52,5 @@ def search(client: Client, picture: Path, asked: Options) -> dict[str, Any]:
 
 
 def compare(client: Client, one: Path, other: Path, effort: str) -> dict[str, Any]:
-    """How alike two files are."""
+    """Compare two files on the server."""
     return asdict(client.compare(one, other, effort))

@@ -1,4 +1,4 @@
-"""The roof: lazy commands, one clear line for an error, exit codes."""
+"""The ``copysight`` command imports sub-commands lazily, prints an error as one line, and sets the exit code."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ def python(*words, code=None):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_help_imports_nothing_heavy():
+def test_help_imports_no_heavy_library():
     code = (
         "import sys; from click.testing import CliRunner; from cli.main import main;"
         "result = CliRunner().invoke(main, ['--help']); assert result.exit_code == 0, result.output;"
@@ -28,7 +28,7 @@ def test_help_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize("name", ["serve", "index", "search", "attention", "embed", "compare"])
-def test_no_torch_without_training(name):
+def test_commands_other_than_training_import_no_torch(name):
     code = (
         "import sys; from click.testing import CliRunner; from cli.main import main;"
         f"result = CliRunner().invoke(main, ['{name}', '--help']); assert result.exit_code == 0, result.output;"
@@ -53,7 +53,7 @@ def test_a_domain_error_is_one_line_and_exit_1(tmp_path):
     assert result.stderr.count("\n") == 1
 
 
-def test_the_trace_comes_with_debug(tmp_path):
+def test_debug_prints_the_traceback(tmp_path):
     result = python("--debug", "index", "status", "--index", str(tmp_path / "nowhere"))
     assert result.returncode == 1
     assert "Traceback" in result.stderr
@@ -69,7 +69,7 @@ def test_wrong_use_exits_2(words):
     assert "Usage:" in result.output
 
 
-def test_the_installed_command_is_this_one():
+def test_the_installed_command_prints_its_version():
     result = subprocess.run(
         [str(sys.prefix) + "/bin/copysight", "--version"], capture_output=True, text=True, check=False
     )

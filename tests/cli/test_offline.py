@@ -1,4 +1,4 @@
-"""Offline commands on drawn pictures: what they print is what the core says."""
+"""Offline commands on drawn pictures print the same results as the core."""
 
 import json
 
@@ -77,7 +77,7 @@ def test_search_in_another_collection_finds_nothing(folder, index):
     assert answer("search", folder / "1.jpg", "--index", index, "--collection", "other")["matches"] == []
 
 
-def test_compare(folder, tiny_bundle, tmp_path):
+def test_compare_tells_equal_pictures_from_different_ones(folder, tiny_bundle, tmp_path):
     words = ("--bundle", tiny_bundle.path)
     same = answer("compare", folder / "0.jpg", folder / "0.jpg", *words)
     assert same["verdict"] == "exact"
@@ -91,7 +91,7 @@ def test_compare(folder, tiny_bundle, tmp_path):
     assert answer("compare", folder / "0.jpg", tmp_path / "0.png", *words)["verdict"] == "exact"
 
 
-def test_a_picture_within_another(folder, index, tiny_bundle, tmp_path):
+def test_search_and_compare_find_a_picture_within_another(folder, index, tiny_bundle, tmp_path):
     screen = Image.new("RGB", (500, 700), (244, 245, 247))
     with Image.open(folder / "1.jpg") as picture:
         screen.paste(picture.resize((320, 240)), (90, 200))
@@ -130,17 +130,17 @@ def test_prototypes_of_a_resnet(folder, resnet_bundle, tiny_bundle, tmp_path):
     assert answer(*words, "--bundle", tiny_bundle.path)["bundles"] == ["resnet", "tiny"]
 
 
-def test_attention_needs_something_to_look_at(folder, tmp_path, other_resnet):
+def test_attention_fails_for_a_bundle_without_attention_or_prototypes(folder, tmp_path, other_resnet):
     result = run("attention", folder / "0.jpg", "--out", tmp_path / "map.png", "--bundle", other_resnet.path)
     assert result.exit_code == 1
     assert "gives no attention" in result.stderr
 
 
-def test_attention_of_files_that_cannot_be(folder, tiny_bundle, tmp_path, drawn):
+def test_attention_rejects_files_and_names_that_it_cannot_use(folder, tiny_bundle, tmp_path, drawn):
     (tmp_path / "film.mp4").write_bytes(b"moov")
     words = ("--bundle", tiny_bundle.path, "--out")
     assert "give the folder of frames" in run("attention", tmp_path / "film.mp4", *words, tmp_path / "a.gif").stderr
-    assert "a picture is a .png or .jpg" in run("attention", folder / "0.jpg", *words, tmp_path / "a.txt").stderr
+    assert "needed is .png or .jpg" in run("attention", folder / "0.jpg", *words, tmp_path / "a.txt").stderr
     drawn(7, (90, 200)).save(folder / "9.png")
     assert "frames of 2 shapes" in run("attention", folder, *words, tmp_path / "a.gif").stderr
 
@@ -171,14 +171,14 @@ def test_attention_of_a_video(folder, tiny_bundle, tmp_path, kind, drawn):
     assert "a video needs .webp or .gif" in run(*words, tmp_path / "maps.png").stderr
 
 
-def test_a_broken_file_is_named(folder, tiny_bundle):
+def test_the_error_names_a_broken_file(folder, tiny_bundle):
     (folder / "2.jpg").write_bytes(b"broken")
     result = run("embed", folder, "--bundle", tiny_bundle.path)
     assert result.exit_code == 1
     assert "2.jpg: got 6 bytes that are no picture" in result.stderr
 
 
-def test_a_filter_that_is_no_json(folder, index):
+def test_search_rejects_a_filter_that_is_not_json(folder, index):
     result = run("search", folder / "0.jpg", "--index", index, "--filter", "{")
     assert result.exit_code == 1
-    assert "which is no JSON" in result.stderr
+    assert "which is not valid JSON" in result.stderr

@@ -1,4 +1,4 @@
-"""The offline commands asked of a real server: the same answers in the same form."""
+"""Offline commands with ``--server`` give the same answers as without it, in the same form."""
 
 import json
 
@@ -21,7 +21,7 @@ def answer(*words):
     return json.loads(result.stdout)
 
 
-def test_the_same_answers(index, pictures, tiny_bundle, tmp_path):  # noqa: F811
+def test_a_server_gives_the_same_answers_as_local_files(index, pictures, tiny_bundle, tmp_path):  # noqa: F811
     bundle = ["--bundle", tiny_bundle.path]
     here = {
         "embed": answer("embed", pictures / "1.jpg", pictures / "2.jpg", *bundle),
@@ -50,7 +50,7 @@ def test_the_same_answers(index, pictures, tiny_bundle, tmp_path):  # noqa: F811
     assert (nobody.exit_code, "key_missing" in nobody.output) == (1, True)
 
 
-def test_an_index_or_a_server(tmp_path):
+def test_search_needs_either_an_index_or_a_server(tmp_path):
     picture = tmp_path / "any.jpg"
     picture.write_bytes(b"x")
     assert run("search", picture).exit_code == 2
