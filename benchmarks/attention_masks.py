@@ -23,7 +23,7 @@ from PIL import Image
 from copysight.model import bundle as bundles
 from copysight.model.attention_maps import mass_masks
 from copysight.model.embedder import Embedder
-from copysight.pictures.preprocess import Preprocess, seen, to_batch
+from copysight.pictures.preprocess import Preprocess, crop_box, to_batch
 from evaluation.figures.region import region
 from evaluation.video import davis
 from training.export import exportable
@@ -96,7 +96,7 @@ def heads(looker: Looker, sequence: davis.Sequence) -> npt.NDArray[np.float64]:
     found = []
     for number in range(0, len(sequence.frames), STEP):
         picture, truth = sequence.frame(number), sequence.mask(number) > 0
-        left, top, right, bottom = (round(edge) for edge in seen(picture.width, picture.height, looker.preprocess))
+        left, top, right, bottom = (round(edge) for edge in crop_box(picture.width, picture.height, looker.preprocess))
         whole = np.zeros_like(truth)
         scores = []
         for mask in mass_masks(looker.attend(picture), MASS):

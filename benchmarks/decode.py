@@ -25,7 +25,7 @@ from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder
 from copysight.pictures.decode import decode
-from copysight.pictures.preprocess import RESAMPLING, Preprocess, seen, to_tensor
+from copysight.pictures.preprocess import RESAMPLING, Preprocess, crop_box, to_tensor
 
 Float = npt.NDArray[np.float32]
 SIZES = {"12 MP": (4000, 3000), "1 MP": (1152, 864), "500 px": (500, 375)}
@@ -75,7 +75,7 @@ def ways(bundle: Bundle) -> dict[str, Callable[[bytes], Float]]:
 def plain(data: bytes, preprocess: Preprocess) -> Float:
     """What one writes first: decode all, resize what the network sees, divide, subtract, divide, transpose."""
     picture = Image.open(BytesIO(data)).convert("RGB")
-    side, box = preprocess.size, seen(picture.width, picture.height, preprocess)
+    side, box = preprocess.size, crop_box(picture.width, picture.height, preprocess)
     square = picture.resize((side, side), RESAMPLING[preprocess.interpolation], box=box)
     pixels = np.asarray(square).astype(np.float32) / np.float32(255)
     normalised = (pixels - np.asarray(preprocess.mean, np.float32)) / np.asarray(preprocess.std, np.float32)

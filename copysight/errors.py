@@ -1,43 +1,43 @@
-"""The tree of domain errors. Every error has a stable ``code`` and carries its data; none of them knows HTTP.
+"""Domain errors in one tree. Each error has a stable ``code`` and carries its data; HTTP statuses are set elsewhere.
 
 CopysightError
-├── PictureError                 one picture cannot be used; its neighbours are unharmed
-│   ├── EmptyPicture             no bytes
-│   ├── UnsupportedFormat        bytes of a format that is not allowed, or no picture at all
-│   ├── CorruptPicture           the header reads, the body does not (truncated, damaged)
-│   ├── PictureTooSmall          a side below the least side
-│   ├── TooManyBytes             more bytes than the cap
-│   └── TooManyPixels            more pixels than the cap (decompression bombs)
+├── PictureError                 one picture cannot be used; other pictures are not affected
+│   ├── EmptyPicture             the file has no bytes
+│   ├── UnsupportedFormat        not a picture, or a format that is not allowed
+│   ├── CorruptPicture           the header or the pixels cannot be read (truncated or damaged file)
+│   ├── PictureTooSmall          a side is shorter than the minimum
+│   ├── TooManyBytes             more bytes than the limit
+│   └── TooManyPixels            more pixels than the limit (decompression bombs)
 ├── BundleError                  a model bundle cannot be used
-│   ├── BundleNotFound           no bundle there
+│   ├── BundleNotFound           no bundle at the path
 │   ├── BundleCorrupt            a file differs from its checksum, or the description cannot be read
-│   ├── OutputMissing            the bundle does not give what was asked for (attention of a ResNet, say)
+│   ├── OutputMissing            the bundle has no such output (attention of a ResNet, for example)
 │   └── ExportFailed             the exported graph does not agree with the network
 ├── IndexFault                   a collection cannot be used
-│   ├── IndexNotFound            no index there
+│   ├── IndexNotFound            no index at the path
 │   ├── IndexCorrupt             a file differs from its checksum, or cannot be read
 │   ├── BundleMismatch           the index was made with another bundle
 │   ├── PublisherBusy            another publisher holds the index
-│   ├── GateFailed               a new generation did not pass its gate; the live one stays
-│   ├── NoGeneration             there is no generation to go to
-│   ├── OriginalsMissing         pictures cannot be embedded again, because their originals are gone
-│   └── NotWritable              the disk is full or read-only; what was acknowledged stays
-├── RequestError                 a question that cannot be answered as asked
+│   ├── GateFailed               a new generation failed the publish checks; the live one stays
+│   ├── NoGeneration             there is no generation to serve or to return to
+│   ├── OriginalsMissing         pictures cannot be embedded again without their original files
+│   └── NotWritable              the disk is full or read-only; acknowledged writes are kept
+├── RequestError                 a request cannot be answered
 │   ├── ItemNotFound             no such item, cluster or job
-│   ├── KeyConflict              the key is taken by other bytes
-│   └── InvalidArgument          a value outside what is allowed
+│   ├── KeyConflict              the key belongs to a picture with other bytes
+│   └── InvalidArgument          a value is not allowed
 └── JobError                     a job on files cannot start or go on
-    ├── NoPictures               nothing to read
+    ├── NoPictures               the source has no pictures
     ├── TooFewPictures           fewer pictures than the job needs
-    ├── CheckpointMismatch       a checkpoint does not fit
-    └── TrainingDiverged         NaN, or a collapsed teacher
+    ├── CheckpointMismatch       a checkpoint does not fit the job
+    └── TrainingDiverged         the loss is not finite, or the teacher collapsed
 """
 
 from typing import ClassVar
 
 
 class CopysightError(Exception):
-    """Root of all errors that a user can cause or mend. ``str(error)`` is one clear sentence."""
+    """Base class of all errors that a user can cause or fix. ``str(error)`` is one clear sentence."""
 
     code: ClassVar[str] = "error"
 
@@ -54,37 +54,37 @@ class PictureError(CopysightError):
 
 
 class EmptyPicture(PictureError):
-    """No bytes at all."""
+    """The file has no bytes."""
 
     code = "empty_picture"
 
 
 class UnsupportedFormat(PictureError):
-    """Not a picture, or a picture of a format that is not allowed."""
+    """The bytes are not a picture, or the format is not allowed."""
 
     code = "unsupported_format"
 
 
 class CorruptPicture(PictureError):
-    """The header reads, the body does not."""
+    """The header or the pixels cannot be read: the file is truncated or damaged."""
 
     code = "corrupt_picture"
 
 
 class PictureTooSmall(PictureError):
-    """A side is below the least side that says anything."""
+    """A side is shorter than the minimum."""
 
     code = "picture_too_small"
 
 
 class TooManyBytes(PictureError):
-    """The file is larger than the cap."""
+    """The file has more bytes than the limit."""
 
     code = "too_many_bytes"
 
 
 class TooManyPixels(PictureError):
-    """The picture would decode to more pixels than the cap."""
+    """The picture would decode to more pixels than the limit."""
 
     code = "too_many_pixels"
 
@@ -150,31 +150,31 @@ class PublisherBusy(IndexFault):
 
 
 class GateFailed(IndexFault):
-    """A new generation did not pass its gate."""
+    """A new generation failed the publish checks; the live generation stays."""
 
     code = "gate_failed"
 
 
 class NoGeneration(IndexFault):
-    """There is no generation to serve or to go back to."""
+    """There is no generation to serve or to return to."""
 
     code = "no_generation"
 
 
 class OriginalsMissing(IndexFault):
-    """Another bundle needs the originals of all pictures; ``items`` lists those without one."""
+    """A change of the bundle needs the originals of all pictures; ``items`` lists those without one."""
 
     code = "originals_missing"
 
 
 class NotWritable(IndexFault):
-    """The disk is full, or the directory cannot be written; what was acknowledged before is unharmed."""
+    """The disk is full, or the directory cannot be written. Writes acknowledged before are kept."""
 
     code = "not_writable"
 
 
 class RequestError(CopysightError):
-    """A question that cannot be answered as asked."""
+    """A request cannot be answered."""
 
     code = "bad_request"
 
@@ -186,13 +186,13 @@ class ItemNotFound(RequestError):
 
 
 class KeyConflict(RequestError):
-    """The key is taken by other bytes."""
+    """The key already belongs to a picture with other bytes."""
 
     code = "key_conflict"
 
 
 class InvalidArgument(RequestError):
-    """A value outside what is allowed."""
+    """A value is not allowed."""
 
     code = "invalid_argument"
 
@@ -204,13 +204,13 @@ class JobError(CopysightError):
 
 
 class NoPictures(JobError):
-    """Nothing to read."""
+    """The source has no pictures to read."""
 
     code = "no_pictures"
 
 
 class TooFewPictures(JobError):
-    """Fewer pictures than the job needs."""
+    """There are fewer pictures than the job needs."""
 
     code = "too_few_pictures"
 

@@ -1,4 +1,4 @@
-"""Bytes to RGB pictures, for input that may be hostile: format, bytes and pixels are checked before decoding."""
+"""Decode bytes to RGB pictures; check format, bytes and pixels first, because input may be hostile."""
 
 import struct
 import zlib
@@ -29,8 +29,8 @@ TRANSPOSITIONS = {
 }
 WHITE = (255, 255, 255, 255)
 
-# What Pillow's decoders raise on damaged files, as found by fuzzing; anything else is a defect of ours.
-DAMAGE = (
+# What Pillow's decoders raise on damaged files, found by fuzzing. Any other exception is a bug.
+DECODER_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -49,7 +49,7 @@ DAMAGE = (
 
 @dataclass(frozen=True)
 class Limits:
-    """What a picture may cost. ``max_pixels`` counts the pixels named in the header; ``min_side`` is in pixels."""
+    """Limits for pictures. ``max_pixels`` applies to the size given in the header; ``min_side`` is in pixels."""
 
     max_bytes: int = 32 * 2**20
     max_pixels: int = 100_000_000
@@ -59,7 +59,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture: upright RGB pixels (perhaps scaled down), and the size of the upright original."""
+    """A decoded picture: upright RGB ``pixels``, possibly scaled down, and the size of the upright original."""
 
     pixels: Image.Image
     width: int
@@ -68,10 +68,10 @@ class Picture:
 
 
 def decode(data: bytes, limits: Limits = Limits(), at_least: int | None = None) -> Picture:
-    """Decode a picture: first frame, EXIF orientation applied, alpha laid over white, 16 bits reduced to 8.
+    """Decode a picture: first frame, EXIF orientation applied, transparency over white, 16 bits reduced to 8.
 
-    ``at_least`` allows a JPEG to be decoded at 1/2, 1/4 or 1/8 of its size as long as its shortest side keeps that
-    many pixels (a 12-megapixel photograph then costs a tenth). Raises a ``PictureError``.
+    With ``at_least`` a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, the smallest whose shortest side has at least
+    that many pixels (a 12-megapixel photograph then takes a tenth of the time). Raises a ``PictureError``.
     """
     check_bytes(data, limits)
     file = _open(data, limits)
@@ -80,11 +80,11 @@ def decode(data: bytes, limits: Limits = Limits(), at_least: int | None = None) 
         orientation = _orientation(file)
         if at_least is not None:
             file.draft(file.mode, (at_least, at_least))
-        # All in one piece: Pillow else hands 64 KB at a time to a decoder, which reads the end of each slowly.
+        # One block: by default Pillow passes 64 KB at a time to a decoder, which is slow at the end of each block.
         file.decodermaxblock = max(file.decodermaxblock, len(data))
         file.load()
         pixels = _rgb(file)
-    except DAMAGE as error:
+    except DECODER_ERRORS as error:
         raise CorruptPicture(
             f"got a {file.format} file whose pixels cannot be read ({error}); send the whole, undamaged file"
         ) from error
@@ -101,36 +101,38 @@ def check_bytes(data: bytes, limits: Limits) -> None:
         raise EmptyPicture("got an empty file; send the bytes of a picture")
     if len(data) > limits.max_bytes:
         raise TooManyBytes(
-            f"got {len(data):,} bytes, at most {limits.max_bytes:,} are allowed; send a smaller file", size=len(data)
+            f"got {len(data):,} bytes; at most {limits.max_bytes:,} are allowed; send a smaller file", size=len(data)
         )
 
 
 def _open(data: bytes, limits: Limits) -> ImageFile.ImageFile:
-    # Pillow's own `open` compares with a process-wide pixel cap; ours is an argument, so the format's reader is
-    # called directly and the cap is checked below, before a pixel is decoded.
+    # Pillow's `open` uses a process-wide pixel limit. Here the limit is an argument, so the format's reader is called
+    # directly and the limit is checked in `_check_size`, before any pixel is decoded.
     Image.init()
     for name in limits.formats:
         factory, accept = Image.OPEN[name]
         if accept is None or accept(data[:16]) is True:
             try:
                 return factory(BytesIO(data), "")
-            except DAMAGE as error:
+            except DECODER_ERRORS as error:
                 raise CorruptPicture(
                     f"got a {name} file whose header cannot be read ({error}); send the whole, undamaged file"
                 ) from error
     allowed = ", ".join(limits.formats)
-    raise UnsupportedFormat(f"got {len(data):,} bytes that are no picture of an allowed format; send one of {allowed}")
+    raise UnsupportedFormat(
+        f"got {len(data):,} bytes that are not a picture of an allowed format; send one of {allowed}"
+    )
 
 
 def _check_size(file: ImageFile.ImageFile, limits: Limits) -> tuple[int, int]:
     width, height = file.size
     if min(width, height) < limits.min_side:
         raise PictureTooSmall(
-            f"got a picture of {width} x {height} pixels, each side needs at least {limits.min_side}; send a larger one"
+            f"got a picture of {width} x {height} pixels; each side needs at least {limits.min_side}; send a larger one"
         )
     if width * height > limits.max_pixels:
         raise TooManyPixels(
-            f"got a picture of {width} x {height} pixels, at most {limits.max_pixels:,} pixels are allowed; "
+            f"got a picture of {width} x {height} pixels; at most {limits.max_pixels:,} pixels are allowed; "
             "send a smaller one or raise the limit"
         )
     return width, height
@@ -139,7 +141,7 @@ def _check_size(file: ImageFile.ImageFile, limits: Limits) -> tuple[int, int]:
 def _orientation(file: ImageFile.ImageFile) -> int:
     try:
         value = file.getexif().get(ORIENTATION_TAG, 1)
-    except DAMAGE:  # damaged EXIF data must not cost a good picture
+    except DECODER_ERRORS:  # damaged EXIF data does not make the picture unusable
         return 1
     return value if isinstance(value, int) else 1
 
@@ -148,14 +150,14 @@ def _rgb(file: Image.Image) -> Image.Image:
     if file.mode == "RGB" and "transparency" not in file.info:
         return file.copy()
     if file.mode.startswith("I") or file.mode == "F":
-        return _eight_bits(file).convert("RGB")
+        return _to_8_bits(file).convert("RGB")
     if file.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in file.info:
         layer = file.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, WHITE), layer).convert("RGB")
     return file.convert("RGB")
 
 
-def _eight_bits(file: Image.Image) -> Image.Image:
+def _to_8_bits(file: Image.Image) -> Image.Image:
     values = np.asarray(file).astype(np.float32)
     full = 65535.0 if values.max(initial=0.0) > 255 else 255.0
     return Image.fromarray((values.clip(0, full) * (255.0 / full)).round().astype(np.uint8))

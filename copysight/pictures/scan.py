@@ -1,4 +1,4 @@
-"""What there is to read: a folder tree of pictures, a tar shard, or a folder of shards."""
+"""List the picture files of a source: a folder tree, a tar shard, or a folder of shards."""
 
 import tarfile
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"})
 class Entry:
     """One picture file, not read yet.
 
-    ``key`` is its path relative to the source (for a member of a shard: the shard's, a slash, the member's);
-    ``file`` is read from ``offset`` for ``size`` bytes; ``stamp`` changes when the file does.
+    ``key`` is its path relative to the source; for a member of a shard: the shard's path, a slash, the member's path.
+    Its bytes are ``size`` bytes of ``file``, starting at ``offset``. ``stamp`` changes when the file changes.
     """
 
     key: str
@@ -26,21 +26,21 @@ class Entry:
     in_shard: bool
 
     def read(self) -> bytes:
-        """The bytes. Raises ``OSError``."""
+        """Read the bytes. Raises ``OSError``."""
         with self.file.open("rb") as file:
             file.seek(self.offset)
             return file.read(self.size)
 
     @property
     def source(self) -> str | None:
-        """Where the very bytes can be read again; None for a member of a shard, or a path that is no text."""
+        """Path of the file; None for a member of a shard and for a path that is not printable text."""
         path = str(self.file.resolve())
         return None if self.in_shard or not path.isprintable() else path
 
 
 @dataclass(frozen=True)
 class Scan:
-    """The picture files of a source, sorted by key, and how many other files lie between them."""
+    """The picture files of a source, sorted by key. ``ignored`` counts the other files."""
 
     source: Path
     entries: tuple[Entry, ...]
@@ -48,7 +48,7 @@ class Scan:
 
 
 def scan(source: Path) -> Scan:
-    """List the pictures of ``source`` by their suffixes; hidden files are passed over. Raises ``NoPictures``."""
+    """List the pictures of ``source`` by file suffix, without hidden files. Raises ``NoPictures``."""
     root = source if source.is_dir() else source.parent
     files = _files(source)
     entries: list[Entry] = []
@@ -59,7 +59,9 @@ def scan(source: Path) -> Scan:
             entries += _members(file, key)
         elif file.suffix.lower() in SUFFIXES:
             status = file.stat()
-            entries.append(Entry(_text(key), file, 0, status.st_size, f"{status.st_size}-{status.st_mtime_ns}", False))
+            entries.append(
+                Entry(_printable(key), file, 0, status.st_size, f"{status.st_size}-{status.st_mtime_ns}", False)
+            )
         else:
             ignored += 1
     if not entries:
@@ -71,29 +73,31 @@ def scan(source: Path) -> Scan:
     return Scan(source, tuple(sorted(entries, key=lambda entry: entry.key)), ignored)
 
 
-def _text(key: str) -> str:
-    # File names are bytes: what is no text, or would break a line, is spelled out.
+def _printable(key: str) -> str:
+    # File names are bytes. A name that is not printable text is escaped.
     return key if key.isprintable() else ascii(key)[1:-1]
 
 
 def _files(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
-    return [file for file in source.rglob("[!.]*") if _is_shown(file.relative_to(source)) and file.is_file()]
+    return [file for file in source.rglob("[!.]*") if _is_visible(file.relative_to(source)) and file.is_file()]
 
 
-def _is_shown(path: Path) -> bool:
+def _is_visible(path: Path) -> bool:
     return not any(part.startswith(".") for part in path.parts)
 
 
 def _members(shard: Path, key: str) -> Iterator[Entry]:
-    # Only headers are read here; pictures are read later, in any order, straight from the shard.
-    changed = shard.stat().st_mtime_ns
+    # Only headers are read here. The pictures are read later from the shard, in any order.
+    modified = shard.stat().st_mtime_ns
     try:
         with tarfile.open(shard, "r:") as tar:
             for member in tar:
                 if member.isfile() and Path(member.name).suffix.lower() in SUFFIXES:
-                    stamp = f"{member.offset_data}-{member.size}-{changed}"
-                    yield Entry(_text(f"{key}/{member.name}"), shard, member.offset_data, member.size, stamp, True)
+                    stamp = f"{member.offset_data}-{member.size}-{modified}"
+                    yield Entry(_printable(f"{key}/{member.name}"), shard, member.offset_data, member.size, stamp, True)
     except tarfile.TarError as error:
-        raise NoPictures(f"{shard} cannot be read as a tar file ({error}); give a whole, uncompressed shard") from error
+        raise NoPictures(
+            f"{shard} cannot be read as a tar file ({error}); give a complete, uncompressed shard"
+        ) from error

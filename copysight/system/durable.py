@@ -1,4 +1,4 @@
-"""Files that survive a power cut: contents and directory entries are fsynced before a name points at them."""
+"""Write files that survive a power cut: fsync contents and directory entries, then rename."""
 
 import ctypes
 import errno
@@ -14,7 +14,7 @@ from pathlib import Path
 from copysight.errors import NotWritable
 
 BLOCK = 1 << 20
-"""Bytes of a file that are read at a time."""
+"""Bytes read at a time."""
 NOT_WRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -34,7 +34,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_filesystem(directory: Path) -> None:
-    """Make everything on the file system of ``directory`` durable, in one call: cheaper than many single ones."""
+    """Make everything on the file system of ``directory`` durable in one call, cheaper than many single syncs."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
@@ -46,20 +46,20 @@ def sync_filesystem(directory: Path) -> None:
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """While files below ``path`` are written: a full or read-only disk becomes ``NotWritable``."""
+    """Raise ``NotWritable`` if the disk is full or read-only while files below ``path`` are written."""
     try:
         yield
     except OSError as error:
-        # NumPy's and FAISS's short writes carry no number.
+        # Errors of NumPy and FAISS on a full disk (short writes) have no errno.
         if error.errno is not None and error.errno not in NOT_WRITABLE:
             raise
         raise NotWritable(
-            f"{path} cannot be written ({error}); free some space, or grant write access", path=str(path)
+            f"{path} cannot be written ({error}); free disk space or grant write access", path=str(path)
         ) from error
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path`` so that after a crash there is the old file or the whole new one, never a part."""
+    """Write ``data`` to ``path`` atomically: after a crash there is the old file or the whole new one."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -75,7 +75,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling to write; on success it is fsynced and renamed to ``path``, else nothing is left."""
+    """Yield a temporary path in the same directory. On success fsync it and rename it to ``path``, else remove it."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         yield temporary
@@ -89,9 +89,9 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling to fill; on success everything in it is fsynced and renamed to ``path``.
+    """Yield a temporary directory in the same parent. On success fsync everything in it and rename it to ``path``.
 
-    On failure nothing is left behind. ``path`` must not exist.
+    On failure the temporary directory is removed. ``path`` must not exist.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
@@ -108,16 +108,16 @@ def new_directory(path: Path) -> Iterator[Path]:
     sync_directory(path.parent)
 
 
-def sha256(path: Path, rest: float = 0.0) -> str:
+def sha256(path: Path, pause: float = 0.0) -> str:
     """Checksum of a file, as 64 hexadecimal digits.
 
-    After each block, half a millisecond's work, it sleeps for ``rest`` seconds: who never sleeps is left on his
-    processor until the scheduler's next tick, every 4 ms perhaps, whoever waits for it.
+    After each block (about 0.5 ms of work) it sleeps for ``pause`` seconds. A thread that never sleeps keeps its
+    processor until the scheduler's next tick (about every 4 ms), even if another thread waits for that processor.
     """
     digest, block = hashlib.sha256(), memoryview(bytearray(BLOCK))
     with path.open("rb", buffering=0) as file:
         while size := file.readinto(block):
             digest.update(block[:size])
-            if rest:
-                time.sleep(rest)
+            if pause:
+                time.sleep(pause)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""A click group that imports each sub-command only when it is called."""
+"""Click group that imports each sub-command only when it is called."""
 
 import importlib
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ Table = Mapping[str, tuple[str, str]]
 
 
 class LazyGroup(click.Group):
-    """A group over ``table``. Listing the commands imports none of them, so serving never imports torch."""
+    """Click group over ``table``. Listing the commands imports none of them, so serving never imports torch."""
 
     def __init__(self, *args: Any, table: Table, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""Progress of long work, on stderr: a bar on a terminal, a line now and then elsewhere."""
+"""Show the progress of long work on stderr: a bar on a terminal, otherwise a line every 30 seconds."""
 
 import sys
 import time
@@ -8,17 +8,18 @@ from typing import TypeVar
 from tqdm import tqdm
 
 T = TypeVar("T")
-SECONDS = 30.0
+INTERVAL = 30.0
+"""Seconds between two lines when stderr is not a terminal."""
 
 
-def watched(items: Iterable[T], total: int, note: str, every: float = SECONDS) -> Iterator[T]:
-    """``items`` as they are, while stderr says how many of ``total`` are done; off a terminal ``every`` so many s."""
+def with_progress(items: Iterable[T], total: int, label: str, interval: float = INTERVAL) -> Iterator[T]:
+    """Yield ``items`` unchanged and print to stderr how many of ``total`` are done. ``interval`` is in seconds."""
     if sys.stderr.isatty():
-        yield from tqdm(items, total=total, desc=note)
+        yield from tqdm(items, total=total, desc=label)
         return
-    said = time.monotonic()
+    printed = time.monotonic()
     for number, item in enumerate(items, start=1):
         yield item
-        if time.monotonic() - said >= every:
-            said = time.monotonic()
-            sys.stderr.write(f"{note}: {number} of {total}\n")
+        if time.monotonic() - printed >= interval:
+            printed = time.monotonic()
+            sys.stderr.write(f"{label}: {number} of {total}\n")

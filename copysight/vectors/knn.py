@@ -1,4 +1,4 @@
-"""Exact nearest neighbours, and the weighted vote that turns them into a class."""
+"""Find exact nearest neighbours, and classify by their weighted vote."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Neighbours:
-    """For Q queries: ``ids`` (Q, k) rows of the database and their inner products, most similar first."""
+    """``ids`` (Q, k): rows of the database; ``similarities`` (Q, k): their inner products, the largest first."""
 
     ids: Ints
     similarities: Float
@@ -23,7 +23,7 @@ class Neighbours:
 def exact(queries: Float, database: Float, k: int) -> Neighbours:
     """The k rows of ``database`` (N, D) with the largest inner product to each of ``queries`` (Q, D).
 
-    k is cut to N. Blocked matrix products of FAISS: the (Q, N) matrix is never held.
+    k is limited to N. FAISS multiplies in blocks, so the (Q, N) matrix is never in memory.
     """
     k = int(min(k, len(database)))
     if k == 0 or len(queries) == 0:
@@ -38,14 +38,15 @@ def exact(queries: Float, database: Float, k: int) -> Neighbours:
 
 
 def vote(neighbours: Neighbours, labels: Ints, classes: int, k: int, temperature: float = 0.07) -> Float:
-    """Scores (Q, classes): each of the k nearest adds exp(similarity / temperature) to its class.
+    """Scores (Q, classes): each of the k nearest neighbours adds exp(similarity / temperature) to its class.
 
-    ``labels`` (N,) are those of the database. Not normalised (Wu et al. 2018, section 3.4, as in DINO's evaluation).
+    ``labels`` (N,) are the classes of the database rows. Scores are not normalised (Wu et al. 2018, section 3.4, as in
+    DINO's evaluation).
     Raises ``InvalidArgument`` if fewer than k neighbours are given.
     """
     if k > neighbours.ids.shape[1]:
-        raise InvalidArgument(f"got {neighbours.ids.shape[1]} neighbours, the vote of {k} needs {k}; lower k")
-    # Relative to the best neighbour of each query: the order of classes is the same, and nothing overflows.
+        raise InvalidArgument(f"got {neighbours.ids.shape[1]} neighbours; a vote with k = {k} needs {k}; lower k")
+    # Relative to the best neighbour of each query: the order of classes stays the same, and exp cannot overflow.
     near = neighbours.similarities[:, :k]
     weights = np.exp((near - near[:, :1]) / np.float32(temperature))
     scores = np.zeros((len(near), classes), np.float32)
@@ -54,11 +55,11 @@ def vote(neighbours: Neighbours, labels: Ints, classes: int, k: int, temperature
 
 
 def accuracy(scores: Float, labels: Ints, top: int = 1) -> float:
-    """Share of rows of ``scores`` (Q, classes) whose true class is among the ``top`` best; ties go to lower classes."""
+    """Share of rows of ``scores`` (Q, classes) whose true class is in the ``top`` best; in ties lower classes win."""
     best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
     return float((best == labels[:, None]).any(axis=1).mean())
 
 
 def limit_threads(count: int) -> None:
-    """Let FAISS use so many threads in each call, in the whole process."""
+    """Set the number of threads of each FAISS call, for the whole process."""
     faiss.omp_set_num_threads(count)

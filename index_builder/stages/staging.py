@@ -76,10 +76,10 @@ class Staging:
         """Key -> stamp of every file that some chunk holds; the latest where there are several."""
         return {record.key: record.stamp for chunk in self.chunks() for record in chunk}
 
-    def hand_over(self, sha256s: Iterable[str], blobs: Blobs) -> None:
+    def move_blobs(self, sha256s: Iterable[str], blobs: Blobs) -> None:
         """Move blobs to their place in the index; call it under ``blobs.hold()``."""
         names = [name for sha256 in sha256s for name in (sha256, sha256 + THUMBNAIL_SUFFIX)]
-        blobs.take_in(path for name in names if (path := self._blobs / name).exists())
+        blobs.move_in(path for name in names if (path := self._blobs / name).exists())
 
     def job(self) -> int | None:
         """The number of the job whose work this is."""

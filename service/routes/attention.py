@@ -13,7 +13,7 @@ from copysight.errors import InvalidArgument
 from copysight.model import attention_maps as drawing
 from copysight.model.bundle import Attention
 from copysight.model.embedder import Embedder
-from copysight.pictures.preprocess import seen as seen_box
+from copysight.pictures.preprocess import crop_box as seen_box
 from service.http.problems import item_error
 from service.intake import uploads
 from service.queries import inference, search_answers

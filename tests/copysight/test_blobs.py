@@ -11,7 +11,7 @@ from copysight.blobs import THUMBNAIL_SUFFIX, Blobs, encode_thumbnail
 from copysight.errors import InvalidArgument
 
 
-def test_kept_originals_and_thumbnails_come_back(tmp_path: Path, drawn: Callable, jpeg: Callable) -> None:
+def test_stored_originals_and_thumbnails_can_be_read(tmp_path: Path, drawn: Callable, jpeg: Callable) -> None:
     blobs, data = Blobs(tmp_path), jpeg(drawn(1, (1200, 700)))
     sha256 = blobs.put_original(data)
     blobs.put_thumbnail(sha256, drawn(1, (1200, 700)))
@@ -30,7 +30,7 @@ def test_small_pictures_are_not_enlarged(tmp_path: Path, drawn: Callable) -> Non
         assert small.size == (40, 30)
 
 
-def test_files_are_taken_in_with_one_sync(tmp_path: Path, drawn: Callable, jpeg: Callable) -> None:
+def test_files_are_moved_in_with_one_sync(tmp_path: Path, drawn: Callable, jpeg: Callable) -> None:
     blobs, chunk = Blobs(tmp_path / "blobs"), tmp_path / "chunk"
     chunk.mkdir()
     data = [jpeg(drawn(i)) for i in range(3)]
@@ -40,17 +40,19 @@ def test_files_are_taken_in_with_one_sync(tmp_path: Path, drawn: Callable, jpeg:
         (chunk / f"{sha256}{THUMBNAIL_SUFFIX}").write_bytes(encode_thumbnail(drawn(i)))
     blobs.put_original(data[0])
     with blobs.hold():
-        blobs.take_in(sorted(chunk.iterdir()))
+        blobs.move_in(sorted(chunk.iterdir()))
     assert list(chunk.iterdir()) == []
     assert list(blobs.names()) == sorted(sums)
     assert [blobs.original(sha256) for sha256 in sums] == data
     assert all(blobs.thumbnail(sha256) is not None for sha256 in sums)
-    (chunk / "stranger.txt").write_text("x")
+    (chunk / "other.txt").write_text("x")
     with pytest.raises(InvalidArgument):
-        blobs.take_in(sorted(chunk.iterdir()))
+        blobs.move_in(sorted(chunk.iterdir()))
 
 
-def test_deleting_removes_both_and_may_be_repeated(tmp_path: Path, drawn: Callable, jpeg: Callable) -> None:
+def test_delete_removes_original_and_thumbnail_and_can_be_repeated(
+    tmp_path: Path, drawn: Callable, jpeg: Callable
+) -> None:
     blobs = Blobs(tmp_path)
     sha256 = blobs.put_original(jpeg(drawn(1)))
     blobs.put_thumbnail(sha256, drawn(1))
@@ -61,7 +63,7 @@ def test_deleting_removes_both_and_may_be_repeated(tmp_path: Path, drawn: Callab
     assert list(blobs.names()) == []
 
 
-def test_a_reference_holds_as_long_as_its_bytes_do(tmp_path: Path) -> None:
+def test_reference_policy_reads_the_source_only_while_its_bytes_are_the_same(tmp_path: Path) -> None:
     source = tmp_path / "source.jpg"
     source.write_bytes(b"bytes")
     blobs = Blobs(tmp_path / "blobs", "reference")
@@ -72,7 +74,7 @@ def test_a_reference_holds_as_long_as_its_bytes_do(tmp_path: Path) -> None:
     assert blobs.original(sha256) is None
 
 
-def test_discarded_originals_are_gone(tmp_path: Path) -> None:
+def test_discard_policy_stores_no_original(tmp_path: Path) -> None:
     source = tmp_path / "source.jpg"
     source.write_bytes(b"bytes")
     blobs = Blobs(tmp_path / "blobs", "discard")
@@ -80,12 +82,12 @@ def test_discarded_originals_are_gone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../../etc/passwd", "a" * 63, "A" * 64, "", "a" * 63 + "/"])
-def test_only_digests_name_blobs(tmp_path: Path, name: str) -> None:
+def test_a_name_that_is_not_a_sha256_is_rejected(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidArgument):
         Blobs(tmp_path).thumbnail(name)
 
 
-def test_a_sweep_waits_for_those_who_hold(tmp_path: Path) -> None:
+def test_sweep_waits_until_no_one_holds(tmp_path: Path) -> None:
     blobs, order = Blobs(tmp_path), []
     entered = threading.Event()
 

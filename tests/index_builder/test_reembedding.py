@@ -20,7 +20,7 @@ from copysight.model.embedder import Embedder
 from index_builder import reembedding
 from index_builder.build import build
 from index_builder.progress import Progress
-from index_builder.reembedding import Wanted, go_back, reembed
+from index_builder.reembedding import ReembedOptions, rollback_and_embed, reembed
 from index_builder.stages import publishing
 from index_builder.stages.plan import Plan
 
@@ -65,7 +65,7 @@ def test_all_vectors_are_made_anew_and_the_ids_stay(indexed, other_bundle, tiny_
         before = {item.key: item.id for item in index.catalog.page()}
         publish(index)
         stages = []
-        made = reembed(index, Wanted(str(other_bundle.path), threads=1), QUIET, lambda *told: stages.append(told))
+        made = reembed(index, ReembedOptions(str(other_bundle.path), threads=1), QUIET, lambda *told: stages.append(told))
         assert (made.manifest.bundle, made.manifest.dimension) == (other_bundle.id, 24)
         assert stages[0] == ("embed", 0, 6)
         assert ("embed", 6, 6) in stages
@@ -99,7 +99,7 @@ def test_what_is_added_and_deleted_meanwhile(indexed, other_bundle, folder, draw
 
         monkeypatch.setattr(index.catalog.models, "go_live", late)
 
-        def hear(stage, done, total):
+        def on_progress(stage, done, total):
             if (stage, done) in {("embed", 0), ("clusters", 0)}:
                 meanwhile()
             if stage == "recall":
@@ -109,12 +109,12 @@ def test_what_is_added_and_deleted_meanwhile(indexed, other_bundle, folder, draw
         def work(note):
             def told(*progress):
                 note(*progress)  # writes to the catalog, which must not be while the swap holds it
-                hear(*progress)
+                on_progress(*progress)
 
-            return reembed(index, Wanted(str(other_bundle.path), threads=1), QUIET, told)
+            return reembed(index, ReembedOptions(str(other_bundle.path), threads=1), QUIET, told)
 
         job = index.catalog.jobs.create("reembed").id
-        publishing.as_job(index, job, work)
+        publishing.run_as_job(index, job, work)
         assert index.catalog.jobs.get(job).state == "done"
     with Index.open(indexed) as index:
         keys = sorted((item.collection, item.key) for item in index.catalog.page())
@@ -131,15 +131,15 @@ def test_originals_that_are_gone_are_listed_and_may_be_left_out(indexed, other_b
         with pytest.raises(
             OriginalsMissing, match=r"1 pictures .*'0\.jpg': the original is gone.*--allow-missing"
         ) as told:
-            reembed(index, Wanted(str(other_bundle.path), threads=1), QUIET)
+            reembed(index, ReembedOptions(str(other_bundle.path), threads=1), QUIET)
         assert told.value.data["items"] == [
             {"id": first.id, "collection": "default", "key": "0.jpg", "reason": "the original is gone"}
         ]
         index.delete([first.id])
         with pytest.raises(OriginalsMissing, match=r"1 pictures .*'1\.jpg'"):
-            reembed(index, Wanted(str(other_bundle.path), threads=1), QUIET)
+            reembed(index, ReembedOptions(str(other_bundle.path), threads=1), QUIET)
         assert index.catalog.model() == tiny_bundle.id
-        reembed(index, Wanted(str(other_bundle.path), allow_missing=True, threads=1), QUIET)
+        reembed(index, ReembedOptions(str(other_bundle.path), allow_missing=True, threads=1), QUIET)
         assert index.catalog.count() == 5
         assert index.snapshot().count == 4
         for file in index.blobs.files(second.sha256):
@@ -155,9 +155,9 @@ def test_reference_reads_the_source_if_it_is_unchanged(folder, tiny_bundle, othe
     (folder / "0.jpg").write_bytes((folder / "1.jpg").read_bytes())
     with Index.open(tmp_path / "index") as index:
         with pytest.raises(OriginalsMissing, match=r"'0\.jpg': the original is gone"):
-            reembed(index, Wanted(str(other_bundle.path), threads=1), QUIET)
+            reembed(index, ReembedOptions(str(other_bundle.path), threads=1), QUIET)
         (folder / "0.jpg").write_bytes(data)
-        reembed(index, Wanted(str(other_bundle.path), threads=1), QUIET)
+        reembed(index, ReembedOptions(str(other_bundle.path), threads=1), QUIET)
     check(tmp_path / "index", other_bundle)
 
 
@@ -171,24 +171,24 @@ def test_a_rebuild_meanwhile_does_not_forget_what_was_embedded(indexed, other_bu
         publish(index)
         prune(index, keep=1)
         assert index.catalog.missing_count(other_bundle.id) == 5
-        reembed(index, Wanted(str(index.layout.bundles / index.bundle.id)), QUIET)  # back to the live one: given up
+        reembed(index, ReembedOptions(str(index.layout.bundles / index.bundle.id)), QUIET)  # back to the live one: given up
         assert index.catalog.models.coming() is None
         prune(index, keep=1)
         assert index.catalog.missing_count(other_bundle.id) == 6
 
 
 def test_only_one_at_a_time(indexed, other_bundle):
-    with Index.open(indexed) as index, reembedding._alone(index), pytest.raises(PublisherBusy, match="anew"):
-        reembed(index, Wanted(str(other_bundle.path)), QUIET)
+    with Index.open(indexed) as index, reembedding._only_one(index), pytest.raises(PublisherBusy, match="anew"):
+        reembed(index, ReembedOptions(str(other_bundle.path)), QUIET)
 
 
 def test_rollback_catches_up_by_the_old_bundle(indexed, other_bundle, tiny_bundle, folder, drawn, jpeg):
     with Index.open(indexed) as index:
-        reembed(index, Wanted(str(other_bundle.path), threads=1), QUIET)
+        reembed(index, ReembedOptions(str(other_bundle.path), threads=1), QUIET)
     (folder / "later.jpg").write_bytes(jpeg(drawn(70)))
     add(indexed, folder / "later.jpg")
     with Index.open(indexed) as index:
-        assert go_back(index, None, threads=1).name == "000001"
+        assert rollback_and_embed(index, None, threads=1).name == "000001"
     check(indexed, tiny_bundle)
 
 
@@ -203,7 +203,7 @@ def test_a_build_that_was_overtaken_says_so_and_stores_nothing_wrong(
 
     def overtaken(work):
         with Index.open(indexed) as index:
-            reembed(index, Wanted(str(other_bundle.path), threads=1), QUIET)
+            reembed(index, ReembedOptions(str(other_bundle.path), threads=1), QUIET)
         work.index.reload()
         return commit(work)
 
@@ -237,7 +237,7 @@ def filled(directory, bundle, drawn, jpeg, count):
             sums = [hashlib.sha256(data).hexdigest() for data in files]
             for sha256, data in zip(sums, files, strict=True):
                 (index.staging / sha256).write_bytes(data)
-            index.blobs.take_in(index.staging / sha256 for sha256 in sums)
+            index.blobs.move_in(index.staging / sha256 for sha256 in sums)
             new = [NewItem(f"{i}", sha256, 64, 48, rows[i]) for i, sha256 in enumerate(sums)]
             index.catalog.add(new, model=bundle.id)
         publish(index)

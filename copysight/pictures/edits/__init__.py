@@ -1,3 +1,3 @@
-from copysight.pictures.edits.chains import ALONE, NAMES, WITH_OTHER, Strength, apply, chain, mild, strong
+from copysight.pictures.edits.chains import NAMES, ONE_PICTURE, TWO_PICTURES, Strength, apply, chain, mild, strong
 
-__all__ = ["ALONE", "NAMES", "WITH_OTHER", "Strength", "apply", "chain", "mild", "strong"]
+__all__ = ["NAMES", "ONE_PICTURE", "TWO_PICTURES", "Strength", "apply", "chain", "mild", "strong"]

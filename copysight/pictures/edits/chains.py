@@ -1,4 +1,4 @@
-"""Every edit by name, and chains of them as people make them: mild, and strong."""
+"""Apply edits by name, and combine them into the mild and strong chains that people use."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Picture = Image.Image
 Edit = Callable[[Picture, Generator, float], Picture]
 EditWithOther = Callable[[Picture, Generator, float, Picture], Picture]
 
-ALONE: Mapping[str, Edit] = {
+ONE_PICTURE: Mapping[str, Edit] = {
     edit.__name__: edit
     for edit in (
         geometry.crop, geometry.resize, geometry.aspect, degrade.jpeg, degrade.webp, geometry.rotate, geometry.flip,
@@ -22,40 +22,41 @@ ALONE: Mapping[str, Edit] = {
         geometry.perspective,
     )
 }  # fmt: skip
-WITH_OTHER: Mapping[str, EditWithOther] = {
+TWO_PICTURES: Mapping[str, EditWithOther] = {
     edit.__name__: edit for edit in (overlay.blend, overlay.inset, scenes.pasted)
 }
-NAMES = (*ALONE, *WITH_OTHER)
-LARGEST = 900
-"""Longest side in pixels that a chain of single edits may come to."""
+NAMES = (*ONE_PICTURE, *TWO_PICTURES)
+MAX_SIDE = 900
+"""Maximum longest side, in pixels, of the result of `chain`."""
 
 
 def apply(name: str, picture: Picture, rng: Generator, strength: float = 0.5, other: Picture | None = None) -> Picture:
-    """One edit by name, at a strength in 0..1; ``blend``, ``inset`` and ``pasted`` need an ``other`` picture.
+    """Apply one edit by name, at a strength in 0..1. ``blend``, ``inset`` and ``pasted`` need an ``other`` picture.
 
     The same generator state gives the same result. Raises ``InvalidArgument``.
     """
-    if name in ALONE:
-        return ALONE[name](picture, rng, strength)
-    if name not in WITH_OTHER or other is None:
+    if name in ONE_PICTURE:
+        return ONE_PICTURE[name](picture, rng, strength)
+    if name not in TWO_PICTURES or other is None:
         raise InvalidArgument(
-            f"got the edit {name!r} (other picture: {other is not None}); known are {', '.join(NAMES)}"
+            f"got the edit {name!r} (other picture given: {other is not None}); use one of {', '.join(NAMES)}; "
+            f"{', '.join(TWO_PICTURES)} need another picture"
         )
-    return WITH_OTHER[name](picture, rng, strength, other)
+    return TWO_PICTURES[name](picture, rng, strength, other)
 
 
 @dataclass(frozen=True)
 class Strength:
-    """How hard a chain edits: a factor on every probability (``often``) and on every edit's strength (``hard``)."""
+    """Factors for a chain: ``probability`` scales the probability of every edit, ``magnitude`` its strength."""
 
-    often: float = 1.0
-    hard: float = 1.0
+    probability: float = 1.0
+    magnitude: float = 1.0
 
 
 def mild(picture: Picture, rng: Generator, strength: Strength = Strength()) -> Picture:
-    """What happens to a picture that is merely passed on: a little cropping, a mirror, some colour, JPEG."""
-    if rng.random() < 0.8 * strength.often:
-        picture = picture.crop(geometry.window(picture.size, rng, rng.uniform(0.75, 1), 0.1))
+    """Edits of a picture that is only passed on: slight crop, mirror, some colour, JPEG."""
+    if rng.random() < 0.8 * strength.probability:
+        picture = picture.crop(geometry.random_box(picture.size, rng, rng.uniform(0.75, 1), 0.1))
     steps: list[tuple[float, Edit, float]] = [
         (0.3, geometry.flip, 1.0),
         (0.5, degrade.colour, 0.3),
@@ -65,32 +66,32 @@ def mild(picture: Picture, rng: Generator, strength: Strength = Strength()) -> P
 
 
 def chain(picture: Picture, rng: Generator, other: Picture) -> Picture:
-    """Two to four edits of middling strength, no kind twice, in any order."""
+    """Two to four different edits of medium strength, in random order."""
     for number in rng.choice(len(NAMES), int(rng.integers(2, 5)), replace=False):
         picture = apply(NAMES[int(number)], picture, rng, float(rng.uniform(0.3, 0.7)), other)
-        if max(picture.size) > LARGEST:  # pages and frames around each other grow
-            picture.thumbnail((LARGEST, LARGEST))
+        if max(picture.size) > MAX_SIDE:  # a page within a frame within a page would grow without limit
+            picture.thumbnail((MAX_SIDE, MAX_SIDE))
     return picture
 
 
 def strong(picture: Picture, rng: Generator, others: Sequence[Picture], strength: Strength = Strength()) -> Picture:
-    """What people do who do not want a picture to be found: several edits in the order in which they would be made.
+    """Edits that try to prevent detection: several edits, in the order in which a person would make them.
 
-    ``others`` are other pictures to blend with or to paste onto; without any, those edits are left out. The
-    probabilities are those of our pilot, with pictures in screenshots down to .08 of the area.
+    ``others`` are other pictures to blend with or to paste onto; without them, those edits are left out. The
+    probabilities come from our pilot study; in a screenshot the picture fills down to 0.08 of the area.
     """
-    if rng.random() < 0.75 * strength.often:
-        area = 1 - 0.75 * strength.hard * rng.random()
-        picture = picture.crop(geometry.window(picture.size, rng, area, 0.35 * strength.hard))
+    if rng.random() < 0.75 * strength.probability:
+        area = 1 - 0.75 * strength.magnitude * rng.random()
+        picture = picture.crop(geometry.random_box(picture.size, rng, area, 0.35 * strength.magnitude))
     steps: list[tuple[float, Edit, float]] = [
         (0.4, geometry.flip, 1.0),
         (0.6, degrade.colour, 0.8),
         (0.12, degrade.grey, 1.0),
-        (0.1, _with(overlay.blend, others), 1.0),
+        (0.1, _with_random(overlay.blend, others), 1.0),
         (0.08, overlay.stripes, 1.0),
         (0.25, overlay.text, 0.8),
         (0.2, overlay.shapes, 0.8),
-        (0.05, _with(overlay.inset, others), 0.8),
+        (0.05, _with_random(overlay.inset, others), 0.8),
         (0.36, _one_of((0.55, geometry.rotate, 0.5), (0.12, _any_angle, 1.0), (0.33, geometry.perspective, 0.8)), 1.0),
         (0.14, geometry.turn, 1.0),
         (0.40, _scene(others), 1.0),
@@ -102,25 +103,25 @@ def strong(picture: Picture, rng: Generator, others: Sequence[Picture], strength
 
 
 def _run(picture: Picture, rng: Generator, strength: Strength, steps: Sequence[tuple[float, Edit, float]]) -> Picture:
-    for probability, edit, hard in steps:
-        if rng.random() < probability * strength.often:
-            picture = edit(picture, rng, hard * strength.hard)
+    for probability, edit, factor in steps:
+        if rng.random() < probability * strength.probability:
+            picture = edit(picture, rng, factor * strength.magnitude)
     return picture
 
 
 def _one_of(*choices: tuple[float, Edit, float]) -> Edit:
     def edit(picture: Picture, rng: Generator, strength: float) -> Picture:
         chance = rng.random() * sum(weight for weight, _, _ in choices)
-        for weight, chosen, hard in choices:
+        for weight, chosen, factor in choices:
             chance -= weight
             if chance < 0:
-                return chosen(picture, rng, hard * strength)
+                return chosen(picture, rng, factor * strength)
         return picture
 
     return edit
 
 
-def _with(edit: EditWithOther, others: Sequence[Picture]) -> Edit:
+def _with_random(edit: EditWithOther, others: Sequence[Picture]) -> Edit:
     def chosen(picture: Picture, rng: Generator, strength: float) -> Picture:
         return edit(picture, rng, strength, others[int(rng.integers(0, len(others)))]) if others else picture
 
@@ -129,7 +130,7 @@ def _with(edit: EditWithOther, others: Sequence[Picture]) -> Edit:
 
 def _scene(others: Sequence[Picture]) -> Edit:
     return _one_of(
-        (0.32, _with(scenes.pasted, others), 1.0),
+        (0.32, _with_random(scenes.pasted, others), 1.0),
         (0.25, scenes.screenshot, 1.0),
         (0.17, geometry.pad, 1.0),
         (0.13, scenes.frame, 1.0),
@@ -138,7 +139,7 @@ def _scene(others: Sequence[Picture]) -> Edit:
 
 
 def _any_angle(picture: Picture, rng: Generator, strength: float) -> Picture:
-    return geometry.turned(picture, rng, float(rng.uniform(0, 360)))
+    return geometry.rotate_by(picture, rng, float(rng.uniform(0, 360)))
 
 
-__all__ = ["ALONE", "NAMES", "WITH_OTHER", "Strength", "apply", "chain", "mild", "strong"]
+__all__ = ["NAMES", "ONE_PICTURE", "TWO_PICTURES", "Strength", "apply", "chain", "mild", "strong"]

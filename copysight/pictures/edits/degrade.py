@@ -1,4 +1,4 @@
-"""Edits that change pixels where they are: compression, colour, blur, noise, pixelation.
+"""Edits that change pixels in place: compression, colour, blur, noise, pixelation.
 
 Every edit takes an RGB picture, a generator and a strength in 0..1, and returns a new RGB picture.
 """
@@ -14,17 +14,17 @@ LUMA = np.tile([0.299, 0.587, 0.114], (3, 1))
 
 
 def jpeg(picture: Picture, rng: Generator, strength: float) -> Picture:
-    """Saved as JPEG of quality 90 (strength 0) down to 8 (strength 1)."""
+    """Save as JPEG with quality 90 (strength 0) down to 8 (strength 1)."""
     return _saved(picture, "JPEG", round(90 - 82 * strength * rng.uniform(0.5, 1)))
 
 
 def webp(picture: Picture, rng: Generator, strength: float) -> Picture:
-    """Saved as WebP of quality 90 down to 5."""
+    """Save as WebP with quality 90 (strength 0) down to 5 (strength 1)."""
     return _saved(picture, "WEBP", round(90 - 85 * strength * rng.uniform(0.5, 1)), method=0)
 
 
 def colour(picture: Picture, rng: Generator, strength: float) -> Picture:
-    """Brightness, contrast, saturation and hue, each drawn around its present value; one pass over the pixels."""
+    """Change brightness, contrast, saturation and hue at random, in one pass over the pixels."""
     bright, contrast, saturation = np.exp(rng.uniform(-0.75, 0.75, 3) * strength)
     mixed = _hue(float(rng.uniform(-0.75, 0.75)) * strength if rng.random() < 0.5 else 0.0)
     mixed = (saturation * np.eye(3) + (1 - saturation) * LUMA) @ mixed * bright * contrast
@@ -33,7 +33,7 @@ def colour(picture: Picture, rng: Generator, strength: float) -> Picture:
 
 
 def grey(picture: Picture, rng: Generator, strength: float) -> Picture:
-    """Without colour, sometimes toned like an old photograph."""
+    """Remove the colour; in 1 of 5 cases tint it like an old photograph."""
     plain = picture.convert("L")
     if rng.random() < 0.8:
         return plain.convert("RGB")
@@ -41,20 +41,20 @@ def grey(picture: Picture, rng: Generator, strength: float) -> Picture:
 
 
 def blur(picture: Picture, rng: Generator, strength: float) -> Picture:
-    """Gaussian blur, radius up to 4 % of the shortest side."""
+    """Blur with a Gaussian, radius up to 4 % of the shortest side."""
     radius = min(picture.size) * 0.04 * strength * rng.uniform(0.3, 1)
     return picture.filter(ImageFilter.GaussianBlur(radius))
 
 
 def noise(picture: Picture, rng: Generator, strength: float) -> Picture:
-    """Gaussian noise, standard deviation up to 50 of 255."""
+    """Add Gaussian noise, standard deviation up to 50 of 255 levels."""
     pixels = np.asarray(picture).astype(np.float32)
     pixels += rng.standard_normal(pixels.shape, dtype=np.float32) * np.float32(50 * strength * rng.uniform(0.3, 1))
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
 def pixelate(picture: Picture, rng: Generator, strength: float) -> Picture:
-    """Squares of one colour, 96 (strength 0) down to 20 along the shortest side."""
+    """Replace pixels by squares of one colour: 96 (strength 0) down to 20 along the shortest side."""
     count = 96 - 76 * strength * rng.uniform(0.5, 1)
     factor = min(1.0, count / min(picture.size))
     size = (max(8, round(picture.width * factor)), max(8, round(picture.height * factor)))
@@ -69,7 +69,7 @@ def _saved(picture: Picture, kind: str, quality: int, **options: int) -> Picture
 
 
 def _hue(angle: float) -> np.ndarray:
-    """Rotation of RGB space around its grey diagonal by ``angle`` radians (Rodrigues' formula)."""
+    """Matrix (3, 3) that rotates RGB space around its grey diagonal by ``angle`` radians (Rodrigues' formula)."""
     axis = 1 / np.sqrt(3)
     cross = axis * np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
     return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)

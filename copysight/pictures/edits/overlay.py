@@ -1,4 +1,4 @@
-"""Edits that lay something over a picture: text, shapes and faces, stripes, another picture.
+"""Edits that draw something over a picture: text, shapes and faces, stripes, another picture.
 
 Every edit takes an RGB picture, a generator and a strength in 0..1, and returns a new RGB picture.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFont
 
-from copysight.pictures.edits.geometry import ground
+from copysight.pictures.edits.geometry import fill_colour
 
 Picture = Image.Image
 WORDS = (
@@ -20,30 +20,32 @@ WORDS = (
 
 
 def text(picture: Picture, rng: Generator, strength: float) -> Picture:
-    """One to three lines of words, half transparent or solid, letters of 6 to 20 % of the height."""
+    """Write one to three lines of words, half transparent or solid, with letters of 6 to 20 % of the height."""
     out = picture.copy()
     draw = ImageDraw.Draw(out, "RGBA")
     for _ in range(1 + int(rng.integers(0, 1 + round(2 * strength)))):
         letters = font(max(8, round(picture.height * rng.uniform(0.06, 0.08 + 0.12 * strength))))
         where = (rng.uniform(-0.05, 0.6) * picture.width, rng.uniform(0, 0.9) * picture.height)
         alpha = int(rng.integers(120, 256))
-        draw.text(where, words(rng), fill=(*ground(rng), alpha), font=letters, stroke_width=int(rng.integers(0, 2)))
+        draw.text(
+            where, words(rng), fill=(*fill_colour(rng), alpha), font=letters, stroke_width=int(rng.integers(0, 2))
+        )
     return out
 
 
 def words(rng: Generator) -> str:
-    """One to four words."""
+    """One to four random words."""
     return " ".join(WORDS[int(number)] for number in rng.integers(0, len(WORDS), 1 + int(rng.integers(0, 4))))
 
 
 @lru_cache(maxsize=64)
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own letters at a height of ``size`` pixels."""
+    """Pillow's default font at ``size`` pixels."""
     return ImageFont.load_default(size)
 
 
 def shapes(picture: Picture, rng: Generator, strength: float) -> Picture:
-    """One to five faces, hearts, stars, circles or boxes, each up to 45 % of the shortest side."""
+    """Draw one to five faces, hearts, stars, circles or boxes, each up to 45 % of the shortest side."""
     out = picture.copy()
     draw = ImageDraw.Draw(out)
     for _ in range(1 + int(rng.integers(0, 1 + round(4 * strength)))):
@@ -55,14 +57,14 @@ def shapes(picture: Picture, rng: Generator, strength: float) -> Picture:
 
 
 def stripes(picture: Picture, rng: Generator, strength: float) -> Picture:
-    """Bars of one colour across the picture, up to a third of it."""
+    """Draw bars of one colour across the picture; they cover up to a third of it."""
     out = picture.copy()
     draw = ImageDraw.Draw(out)
     count = int(rng.integers(2, 9))
     upright = rng.random() < 0.5
     side = picture.width if upright else picture.height
     thick = max(1, round(side / count * 0.35 * strength * rng.uniform(0.4, 1)))
-    fill = ground(rng)
+    fill = fill_colour(rng)
     for start in np.linspace(0, side - thick, count).astype(int).tolist():
         end = start + thick - 1
         box = (start, 0, end, picture.height) if upright else (0, start, picture.width, end)
@@ -71,12 +73,12 @@ def stripes(picture: Picture, rng: Generator, strength: float) -> Picture:
 
 
 def blend(picture: Picture, rng: Generator, strength: float, other: Picture) -> Picture:
-    """Another picture shining through, up to half."""
+    """Blend with another picture, whose weight is up to 0.5."""
     return Image.blend(picture, other.resize(picture.size), 0.5 * strength * rng.uniform(0.3, 1))
 
 
 def inset(picture: Picture, rng: Generator, strength: float, other: Picture) -> Picture:
-    """Another picture pasted on it, up to 40 % of the area."""
+    """Paste another picture on it; it covers up to 40 % of the area."""
     side = math.sqrt(rng.uniform(0.04, 0.06 + 0.34 * strength))
     size = tuple(max(4, round(length * side)) for length in picture.size)
     out = picture.copy()
@@ -111,12 +113,12 @@ def _star(draw: ImageDraw.ImageDraw, rng: Generator, x: float, y: float, side: f
         radius = side / 2 if corner % 2 == 0 else side / 5
         angle = math.pi * corner / 5 - math.pi / 2
         points.append((centre[0] + radius * math.cos(angle), centre[1] + radius * math.sin(angle)))
-    draw.polygon(points, fill=ground(rng))
+    draw.polygon(points, fill=fill_colour(rng))
 
 
 def _disc(draw: ImageDraw.ImageDraw, rng: Generator, x: float, y: float, side: float) -> None:
-    draw.ellipse((x, y, x + side, y + side), fill=ground(rng))
+    draw.ellipse((x, y, x + side, y + side), fill=fill_colour(rng))
 
 
 def _box(draw: ImageDraw.ImageDraw, rng: Generator, x: float, y: float, side: float) -> None:
-    draw.rectangle((x, y, x + side, y + side * rng.uniform(0.3, 1)), fill=ground(rng))
+    draw.rectangle((x, y, x + side, y + side * rng.uniform(0.3, 1)), fill=fill_colour(rng))

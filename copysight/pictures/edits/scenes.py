@@ -1,4 +1,4 @@
-"""Edits that make a picture a part of another: meme and photo frames, screenshots, pasted onto a photograph.
+"""Edits that put a picture into a larger one: memes, photo frames, screenshots, another photograph.
 
 Every edit takes an RGB picture, a generator and a strength in 0..1, and returns a new RGB picture.
 """
@@ -8,14 +8,14 @@ import math
 from numpy.random import Generator
 from PIL import Image, ImageDraw
 
-from copysight.pictures.edits.geometry import ground
+from copysight.pictures.edits.geometry import fill_colour
 from copysight.pictures.edits.overlay import font, words
 
 Picture = Image.Image
 
 
 def meme(picture: Picture, rng: Generator, strength: float) -> Picture:
-    """A band above, below or both, with a line of words: up to half of the picture's height each."""
+    """Add a band with words above, below or both; each band is up to half of the picture's height."""
     bands = [round(picture.height * rng.uniform(0.12, 0.15 + 0.35 * strength)) for _ in range(2)]
     if rng.random() < 0.6:
         bands[int(rng.integers(0, 2))] = 0
@@ -32,19 +32,19 @@ def meme(picture: Picture, rng: Generator, strength: float) -> Picture:
 
 
 def frame(picture: Picture, rng: Generator, strength: float) -> Picture:
-    """A picture frame all around, up to a fifth of the side."""
+    """Add a frame, up to a fifth of the side wide."""
     width = max(1, round(min(picture.size) * rng.uniform(0.03, 0.05 + 0.15 * strength)))
-    out = Image.new("RGB", (picture.width + 2 * width, picture.height + 2 * width), ground(rng))
+    out = Image.new("RGB", (picture.width + 2 * width, picture.height + 2 * width), fill_colour(rng))
     if rng.random() < 0.5:
         ImageDraw.Draw(out).rectangle(
-            (2, 2, out.width - 3, out.height - 3), outline=ground(rng), width=max(1, width // 3)
+            (2, 2, out.width - 3, out.height - 3), outline=fill_colour(rng), width=max(1, width // 3)
         )
     out.paste(picture, (width, width))
     return out
 
 
 def screenshot(picture: Picture, rng: Generator, strength: float) -> Picture:
-    """Shown by an application: bars, lines of text, buttons; the picture takes .85 down to .08 of the area."""
+    """Draw an application around it: bars, lines of text, buttons; the picture fills 0.85 down to 0.08 of the area."""
     share = 0.85 - 0.77 * strength * rng.uniform(0.2, 1)
     tall = rng.random() < 0.6
     area = picture.width * picture.height / share
@@ -55,13 +55,13 @@ def screenshot(picture: Picture, rng: Generator, strength: float) -> Picture:
     screen = Image.new("RGB", (width, height), (24, 26, 30) if dark else (246, 247, 249))
     x = int(rng.integers(0, width - picture.width + 1)) if rng.random() < 0.5 else (width - picture.width) // 2
     y = int(rng.integers(0, height - picture.height + 1))
-    _furnish(ImageDraw.Draw(screen), rng, (width, height), dark)
+    _draw_interface(ImageDraw.Draw(screen), rng, (width, height), dark)
     screen.paste(picture, (x, y))
     return screen
 
 
 def pasted(picture: Picture, rng: Generator, strength: float, other: Picture) -> Picture:
-    """Pasted onto another picture, where it takes .8 down to .2 of the area."""
+    """Paste it onto another picture, where it fills 0.8 down to 0.2 of the area."""
     share = math.sqrt(0.8 - 0.6 * strength * rng.uniform(0.2, 1))
     size = (round(picture.width / share), round(picture.height / share))
     out = other.resize(size, Image.Resampling.BILINEAR)
@@ -70,18 +70,18 @@ def pasted(picture: Picture, rng: Generator, strength: float, other: Picture) ->
     return out
 
 
-def _furnish(draw: ImageDraw.ImageDraw, rng: Generator, size: tuple[int, int], dark: bool) -> None:
-    """Title bar, an avatar, grey lines for text, a row of buttons: as any application might look."""
+def _draw_interface(draw: ImageDraw.ImageDraw, rng: Generator, size: tuple[int, int], dark: bool) -> None:
+    """Draw a title bar, avatars, grey lines for text, and a row of buttons."""
     width, height = size
     unit = max(2, height // 24)
     ink, bar = ((210, 212, 216), (44, 47, 54)) if dark else ((60, 64, 70), (225, 228, 233))
-    draw.rectangle((0, 0, width, 2 * unit), fill=bar if rng.random() < 0.6 else ground(rng))
+    draw.rectangle((0, 0, width, 2 * unit), fill=bar if rng.random() < 0.6 else fill_colour(rng))
     draw.text((unit, unit * 0.3), words(rng), fill=ink, font=font(max(6, round(unit * 1.2))))
     y = float(3 * unit)
     while y < height - 3 * unit:
         kind = rng.random()
         if kind < 0.15:
-            draw.ellipse((unit, y, 3 * unit, y + 2 * unit), fill=ground(rng))
+            draw.ellipse((unit, y, 3 * unit, y + 2 * unit), fill=fill_colour(rng))
         length = rng.uniform(0.2, 0.85) * (width - 5 * unit)
         draw.rectangle((4 * unit, y, 4 * unit + length, y + unit * 0.45), fill=bar if kind < 0.5 else ink)
         y += unit * rng.uniform(0.9, 2.2)

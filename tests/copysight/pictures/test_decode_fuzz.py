@@ -1,4 +1,4 @@
-"""Mutated files of every format: an answer or a PictureError, within time and memory; never anything else."""
+"""Mutated files of every format give a picture or a PictureError, within limits of time and memory."""
 
 import resource
 import time
@@ -18,7 +18,7 @@ SECONDS = 2.0
 
 
 def seeds(kind: str) -> list[bytes]:
-    """Files to mutate: colour and grey, small and less small, progressive, palette, animated."""
+    """Files to mutate: colour and grey, several sizes, progressive, palette, animated."""
     pictures = [drawn_picture(seed, (48 + 16 * seed, 40)) for seed in range(3)]
     files = [encoded(picture, kind) for picture in pictures]
     files.append(encoded(pictures[0].convert("L"), kind))
@@ -34,7 +34,7 @@ def seeds(kind: str) -> list[bytes]:
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:
-    """Flip bits, write bytes, cut, double or drop a piece; the first bytes are mostly left, so that decoding begins."""
+    """Flip bits; overwrite, duplicate or remove bytes; cut the end. The first bytes mostly stay, so decoding starts."""
     out = bytearray(data)
     first = 0 if rng.random() < 0.1 else min(24, len(out) // 4)
     for _ in range(int(rng.integers(1, 8))):
@@ -56,35 +56,35 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
     return bytes(out)
 
 
-def campaign(count: int, seed: int) -> float:
-    """Decode ``count`` mutated files; returns the share whose header was read."""
+def fuzz(count: int, seed: int) -> float:
+    """Decode ``count`` mutated files; return the share whose header could be read."""
     rng = np.random.default_rng(seed)
     files = [file for kind in KINDS for file in seeds(kind)]
-    past = 0
+    header_read = 0
     for number in range(count):
         data = mutate(files[number % len(files)], rng)
-        begun = time.process_time()
+        started = time.process_time()
         try:
             picture = decode(data, LIMITS, at_least=16 if number % 2 else None)
             assert picture.pixels.mode == "RGB"
-            past += 1
+            header_read += 1
         except (UnsupportedFormat, EmptyPicture):
             pass
         except CorruptPicture as error:
-            past += "header" not in error.message
+            header_read += "header" not in error.message
         except PictureError:
-            past += 1
-        assert time.process_time() - begun < SECONDS, f"file {number} of seed {seed} took too long"
-    return past / count
+            header_read += 1
+        assert time.process_time() - started < SECONDS, f"file {number} of seed {seed} took too long"
+    return header_read / count
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.filterwarnings("ignore")
 def test_mutated_files(seed):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    share = campaign(2_000, seed)
+    share = fuzz(2_000, seed)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(f"{share:.0%} of 2,000 mutated files got past the header; memory grew by {grown // 1024} MiB")
+    print(f"{share:.0%} of 2,000 mutated files had a readable header; memory grew by {grown // 1024} MiB")
     assert share >= 0.5
     assert grown < 200 * 1024
 
@@ -94,4 +94,4 @@ def test_mutated_files(seed):
 def test_mutated_files_long(seed):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert campaign(20_000, seed) >= 0.5
+        assert fuzz(20_000, seed) >= 0.5

@@ -1,4 +1,4 @@
-"""The one way from a picture to a tensor."""
+"""Preprocessing against the textbook form."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ SQUASH = Preprocess(32, "squash", 32, "bilinear", MEAN, STD)
 
 
 def slow(square: Image.Image) -> np.ndarray:
-    """Normalisation by the book."""
+    """Textbook normalisation."""
     values = np.asarray(square, np.float64) / 255
     return ((values - MEAN) / STD).transpose(2, 0, 1)
 
@@ -29,7 +29,7 @@ def test_squash_is_a_plain_resize(drawn):
 
 @pytest.mark.parametrize("size", [(160, 120), (120, 160), (97, 97), (500, 36)])
 def test_shortest_is_resize_then_centre_crop(size, drawn):
-    """Within rounding: the textbook form rounds the size of the middle picture and the corner of the crop."""
+    """Equal within rounding: the textbook form rounds the intermediate size and the corner of the crop."""
     picture = drawn(2, size)
     scale = 36 / min(size)
     middle = picture.resize((round(size[0] * scale), round(size[1] * scale)), Image.Resampling.BICUBIC)
@@ -40,14 +40,14 @@ def test_shortest_is_resize_then_centre_crop(size, drawn):
     assert cosine > 0.98
 
 
-def test_a_batch_is_its_pictures(drawn):
+def test_a_batch_equals_its_pictures_one_by_one(drawn):
     pictures = [drawn(seed, (40 + seed, 90)) for seed in range(4)]
     batch = to_batch(pictures, CENTRE)
     for row, picture in zip(batch, pictures, strict=True):
         assert (row == to_tensor(picture, CENTRE)).all()
 
 
-def test_json_round_trip_and_refusals():
+def test_json_round_trip_and_invalid_data():
     assert Preprocess.from_json(CENTRE.to_json()) == CENTRE
     assert (CENTRE.at_least, SQUASH.at_least) == (36, 32)
     for wrong in ({"colour_order": "BGR"}, {"resize": "pad"}, {"interpolation": "nearest"}, {"mean": [1, 2]}):

@@ -1,4 +1,4 @@
-"""What there is to read: stable keys, shards read in place, clear errors."""
+"""Listing pictures: stable keys, shards read in place, clear errors."""
 
 import os
 import tarfile
@@ -19,11 +19,11 @@ def test_a_tree_is_listed_in_order_with_relative_keys(folder):
     assert found.entries[4].source == str((folder / "holiday/beach/dune.PNG").resolve())
 
 
-def test_one_file(folder):
+def test_a_single_file_is_a_source(folder):
     assert [entry.key for entry in scan(folder / "2.jpg").entries] == ["2.jpg"]
 
 
-def test_hidden_files_are_passed_over(folder):
+def test_hidden_files_are_left_out(folder):
     (folder / "._0.jpg").write_bytes(b"resource fork")
     (folder / ".thumbnails").mkdir()
     (folder / ".thumbnails" / "0.jpg").write_bytes(b"x")
@@ -43,13 +43,13 @@ def test_members_of_shards_are_read_in_place(folder, tmp_path):
     assert next(entry.key for entry in scan(shards / "a.tar").entries) == "a.tar/a/0.jpg"
 
 
-def test_a_stamp_changes_with_the_file(folder):
+def test_the_stamp_changes_when_the_file_changes(folder):
     before = scan(folder).entries[0].stamp
     os.utime(folder / "0.jpg", ns=(0, 12345))
     assert scan(folder).entries[0].stamp != before
 
 
-def test_a_name_that_is_no_text_is_spelled_out(folder):
+def test_a_name_that_is_not_printable_is_escaped(folder):
     (folder / os.fsdecode(b"caf\xe9.jpg")).write_bytes((folder / "0.jpg").read_bytes())
     (folder / "two\nlines.jpg").write_bytes((folder / "0.jpg").read_bytes())
     odd = [entry for entry in scan(folder).entries if entry.key not in KEYS]
@@ -59,7 +59,7 @@ def test_a_name_that_is_no_text_is_spelled_out(folder):
 
 
 @pytest.mark.parametrize("name", ["empty", "texts"])
-def test_nothing_to_read(folder, tmp_path, name):
+def test_a_source_without_pictures_is_an_error(folder, tmp_path, name):
     (tmp_path / "empty").mkdir()
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("a")
@@ -67,7 +67,7 @@ def test_nothing_to_read(folder, tmp_path, name):
         scan(tmp_path / name)
 
 
-def test_a_damaged_shard(tmp_path):
-    (tmp_path / "a.tar").write_bytes(b"this is no tar file" * 100)
+def test_a_damaged_shard_is_an_error(tmp_path):
+    (tmp_path / "a.tar").write_bytes(b"this is not a tar file" * 100)
     with pytest.raises(NoPictures, match=r"cannot be read as a tar file"):
         scan(tmp_path)

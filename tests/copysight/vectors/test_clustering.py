@@ -1,4 +1,4 @@
-"""k-means finds what is there, and ids survive a new run."""
+"""k-means finds planted clusters, and cluster ids stay stable between runs."""
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,9 @@ def blobs(clusters: int, each: int, width: int, seed: int = 0) -> tuple[npt.NDAr
 
 @pytest.mark.parametrize(("clusters", "each", "width"), [(2, 3, 2), (4, 20, 8), (10, 15, 32)])
 @pytest.mark.parametrize("spherical", [True, False])
-def test_finds_separate_groups(clusters: int, each: int, width: int, spherical: bool) -> None:
+def test_finds_separate_clusters(clusters: int, each: int, width: int, spherical: bool) -> None:
     rows, truth = blobs(clusters, each, width)
-    # k-means may stop at a local optimum; the best of some starts is what a person would see.
+    # k-means may stop at a local optimum, so the best of several starts is compared.
     runs = [kmeans(rows, clusters, 30, seed, spherical) for seed in range(8)]
     best = max(runs, key=lambda run: float(run.similarity.sum()))
     assert sorted(best.sizes.tolist()) == [each] * clusters
@@ -53,11 +53,11 @@ def test_the_same_seed_gives_the_same_clusters() -> None:
     assert np.array_equal(first.assignment, second.assignment)
 
 
-def test_no_rows_no_clusters() -> None:
+def test_no_vectors_give_no_clusters() -> None:
     assert len(kmeans(np.zeros((0, 4), np.float32), 3).centroids) == 0
 
 
-def test_ids_follow_a_shuffle() -> None:
+def test_ids_follow_reordered_centroids() -> None:
     rows, _ = blobs(6, 10, 16)
     centroids = kmeans(rows, 6, seed=1).centroids
     order = np.random.default_rng(0).permutation(len(centroids))
@@ -81,7 +81,7 @@ def test_match_is_one_to_one_and_greedy(old: int, new: int) -> None:
     assert match(a, b, np.arange(10, 10 + old), 70).tolist() == expected
 
 
-def test_unlike_centroids_get_fresh_ids() -> None:
+def test_a_centroid_unlike_all_old_ones_gets_a_new_id() -> None:
     old, new = np.float32([[1, 0]]), np.float32([[0, 1], [0.9, 0.436]])
     assert match(old, new, np.array([4]), 9).tolist() == [9, 4]
 

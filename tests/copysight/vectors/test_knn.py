@@ -1,4 +1,4 @@
-"""Exact k-NN and its vote against slow loops."""
+"""Exact k-NN and the weighted vote against slow loops."""
 
 import math
 
@@ -12,7 +12,7 @@ from copysight.vectors.knn import Neighbours, accuracy, exact, vote
 @pytest.mark.parametrize(
     ("queries", "rows", "width", "k"), [(1, 1, 1, 1), (3, 7, 4, 3), (20, 50, 16, 10), (5, 4, 8, 9)]
 )
-def test_exact_is_the_sorted_product(queries: int, rows: int, width: int, k: int) -> None:
+def test_exact_equals_sorting_all_products(queries: int, rows: int, width: int, k: int) -> None:
     rng = np.random.default_rng(rows)
     q, x = (rng.standard_normal((n, width)).astype(np.float32) for n in (queries, rows))
     found = exact(q, x, k)
@@ -23,7 +23,7 @@ def test_exact_is_the_sorted_product(queries: int, rows: int, width: int, k: int
         assert similarities == pytest.approx([product for product, _ in products], abs=1e-5)
 
 
-def test_exact_of_nothing_is_empty() -> None:
+def test_exact_without_queries_or_database_is_empty() -> None:
     assert exact(np.zeros((2, 3), np.float32), np.zeros((0, 3), np.float32), 5).ids.shape == (2, 0)
     assert exact(np.zeros((0, 3), np.float32), np.ones((4, 3), np.float32), 2).ids.shape == (0, 2)
 
@@ -39,7 +39,7 @@ def test_vote_is_the_sum_over_neighbours(k: int, classes: int, temperature: floa
         slow = [0.0] * classes
         for column in range(k):
             slow[labels[ids[row, column]]] += math.exp(float(similarities[row, column]) / temperature)
-        # A common factor per query does not change the order of classes.
+        # A common factor per query does not change the order of classes, so normalised scores are compared.
         assert scores[row] / scores[row].sum() == pytest.approx(np.asarray(slow) / sum(slow), abs=2e-4)
 
 
@@ -54,7 +54,7 @@ def test_vote_does_not_overflow() -> None:
     assert np.isfinite(vote(near, np.array([0, 1]), 2, 2, 0.01)).all()
 
 
-def test_accuracy_counts_the_best() -> None:
+def test_accuracy_top_1_and_top_2() -> None:
     scores = np.array([[0.1, 0.9, 0.0], [0.5, 0.4, 0.1]], np.float32)
     assert accuracy(scores, np.array([1, 1])) == 0.5
     assert accuracy(scores, np.array([1, 1]), top=2) == 1.0
