@@ -69,7 +69,7 @@ def by_source(source: str) -> Looker:
     if path == "default" or (Path(path) / bundles.DESCRIPTION).exists():
         embedder = Embedder(bundles.load(path))
         preprocess = embedder.bundle.graphs[embedder.bundle.graph_of("attention")].preprocess
-        return Looker(lambda picture: embedder.attend([picture])[0], preprocess)
+        return Looker(lambda picture: embedder.attention_maps([picture])[0], preprocess)
     return by_torch(exportable.load(path, int(pixels) if pixels else None))
 
 

@@ -58,7 +58,7 @@ def sample(data: Path) -> list[Image.Image]:
 
 def queries(vit: Embedder, sources: Sequence[str], pictures: Sequence[Image.Image]) -> dict[str, float]:
     """Mean milliseconds of processor time for one of the pictures: by the ViT, and by each bundle with each effort."""
-    embedders = [Embedder(bundle, Runtime(variant=bundle.usual_variant)) for bundle in map(bundles.load, sources)]
+    embedders = [Embedder(bundle, Runtime(variant=bundle.default_variant)) for bundle in map(bundles.load, sources)]
     asked: dict[str, Callable[[Image.Image], object]] = {"ViT-Ti/16 224 px fp32": lambda picture: vit.embed([picture])}
     for embedder in embedders:
         for effort in EFFORTS:

@@ -77,7 +77,7 @@ def graph_of(name: str, scratch: Path) -> str:
         bundle = export([exportable.load(VIT, size=224, random=True)], scratch / "vit")
     else:
         bundle = bundles.load(name)
-    return str(bundle.path / bundle.graphs[bundle.embedding.graph].variants[bundle.usual_variant].file)
+    return str(bundle.path / bundle.graphs[bundle.embedding.graph].variants[bundle.default_variant].file)
 
 
 def ways(count: int) -> dict[str, Way]:

@@ -15,10 +15,10 @@ import torch
 
 from copysight.model import bundle as bundles
 from evaluation.features import extract
-from evaluation.features.cache import remembering
+from evaluation.features.cache import cached
 from evaluation.features.extract import Extractor
 from evaluation.labels import clusters, knn, labelled, linear
-from evaluation.labels.labelled import Labelled
+from evaluation.labels.labelled import LabelledSet
 from training.export import exportable
 from training.export.export import export
 
@@ -58,23 +58,23 @@ def untrained(scratch: Path) -> list[str]:
     return paths
 
 
-def measure(source: str, data: Labelled) -> None:
+def measure(source: str, data: LabelledSet) -> None:
     """Print a row for k-means, and one for prototypes if there are some."""
-    how, prototypes = described(source), clusters.prototypes_of(source)
-    whole = remembering(how)
+    extractor, prototypes = described(source), clusters.prototypes_of(source)
+    whole = cached(extractor)
     near = [found.top1 for found in knn.measure(data, whole, KS, knn.TEMPERATURE)]
-    fitted = linear.measure(data, how, VIEWS, EPOCHS, SEED)
+    fitted = linear.measure(data, extractor, VIEWS, EPOCHS, SEED)
     classes = [*near, fitted.top1, fitted.top5]
-    for found in clusters.group(data, whole, prototypes, None, SEED).results:
+    for found in clusters.cluster(data, whole, prototypes, None, SEED).results:
         agreement = [found.nmi, found.ari, found.purity, found.stability]
         values = [*(classes if found.stability is not None else [None] * len(classes)), *agreement]
-        words = [data.name, how.name, f"{found.clusters} by {found.kind}"]
+        words = [data.name, extractor.name, f"{found.clusters} by {found.kind}"]
         print(f"| {' | '.join([*words, *map(text, values)])} |", flush=True)
 
 
 def described(source: str) -> Extractor:
     """Pixels, colours, or a bundle in the precision that a new index takes."""
-    return extract.extractor(source, "fp32" if source in PLAIN else bundles.load(source).usual_variant)
+    return extract.load_extractor(source, "fp32" if source in PLAIN else bundles.load(source).default_variant)
 
 
 def text(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Attention maps as masks and pictures, for the service, the commands and the evaluation alike."""
+"""Draw attention maps: masks, heatmaps, and sheets of all heads."""
 
 import colorsys
 import math
@@ -11,13 +11,14 @@ from PIL import Image, ImageDraw
 Float = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 GAP = 6
+"""Pixels between the tiles of a grid."""
 
 
 def mass_masks(attention: Float, mass: float) -> Mask:
-    """The patches that hold the share ``mass`` of each head's attention: (H, rows, columns) to the same, boolean.
+    """Select the patches that hold the share ``mass`` of each head's attention: (H, rows, columns), boolean.
 
-    Patches are taken from the least: those whose running sum, in shares of the head's whole, exceeds 1 - mass stay
-    (Caron et al. 2021, section 4.2.2, uses .6).
+    Patches are sorted from the lowest attention up. A patch is selected if the running sum, as a share of the head's
+    total, exceeds 1 - mass (Caron et al. 2021, section 4.2.2, uses 0.6).
     """
     flat = attention.reshape(len(attention), -1).astype(np.float64)
     order = np.argsort(flat, axis=1, kind="stable")
@@ -30,30 +31,30 @@ def mass_masks(attention: Float, mass: float) -> Mask:
 
 
 def enlarge(maps: npt.NDArray[np.generic], factor: int) -> npt.NDArray[np.generic]:
-    """Nearest-neighbour enlargement of the last two axes, so that every patch stays a square of ``factor`` pixels."""
+    """Enlarge the last two axes by nearest neighbour: every patch becomes a square of ``factor`` pixels."""
     return maps.repeat(factor, axis=-2).repeat(factor, axis=-1)
 
 
 def colours(count: int) -> list[tuple[int, int, int]]:
-    """``count`` well-told-apart RGB colours, one a head: hues evenly around the circle."""
+    """``count`` RGB colours that are easy to tell apart, one per head: hues evenly around the circle."""
     wheel = (colorsys.hsv_to_rgb(number / count, 0.85, 1.0) for number in range(count))
     return [(round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in wheel]
 
 
-def heat(picture: Image.Image, attention: Float, opacity: float = 0.75) -> Image.Image:
-    """One map (rows, columns) laid over a picture: dark where little is looked at, clear and warm where much is."""
+def heatmap(picture: Image.Image, attention: Float, opacity: float = 0.75) -> Image.Image:
+    """Draw one map (rows, columns) over a picture: dark where attention is low, bright and warm where it is high."""
     scaled = attention / max(float(attention.max()), 1e-12)
-    weight = _smooth(scaled, picture.size)[..., None]
+    weight = _resize_smooth(scaled, picture.size)[..., None]
     pixels = np.asarray(picture.convert("RGB"), np.float32)
     warm = np.array([255, 190, 40], np.float32)
     shaded = pixels * (1 - opacity) + opacity * (pixels * weight * 0.55 + warm * weight * 0.45)
     return Image.fromarray(shaded.clip(0, 255).astype(np.uint8))
 
 
-def tint(picture: Image.Image, masks: Mask, opacity: float = 0.55) -> Image.Image:
-    """Masks (H, rows, columns) over a grey picture, a colour a head; where heads meet, their colours mix."""
+def overlay_masks(picture: Image.Image, masks: Mask, opacity: float = 0.55) -> Image.Image:
+    """Draw masks (H, rows, columns) over a grey picture, one colour per head; colours mix where masks overlap."""
     palette = np.asarray(colours(len(masks)), np.float32)
-    grown = np.stack([_sharp(mask, picture.size) for mask in masks]).astype(np.float32)
+    grown = np.stack([_resize_nearest(mask, picture.size) for mask in masks]).astype(np.float32)
     count = grown.sum(axis=0)
     mixed = np.einsum("hyx,hc->yxc", grown, palette) / np.maximum(count, 1)[..., None]
     grey = np.asarray(picture.convert("L").convert("RGB"), np.float32)
@@ -64,12 +65,12 @@ def tint(picture: Image.Image, masks: Mask, opacity: float = 0.55) -> Image.Imag
 def sheet(
     picture: Image.Image, attention: Float, mass: float = 0.6, side: int = 224, names: Sequence[str] = ()
 ) -> Image.Image:
-    """All heads on one sheet: the picture, one heat map a head with its colour, and all masks in one picture.
+    """Draw all heads on one sheet: the picture, one heatmap per head, and the masks of all heads in one picture.
 
-    ``names`` (H) are those of the maps, head 0 to head H - 1 where none are given.
+    ``names`` (H,) are the names of the maps; the default is head 0 to head H - 1.
     """
     small = picture.resize((side, round(side * picture.height / picture.width)), Image.Resampling.LANCZOS)
-    tiles = [small, *(heat(small, head) for head in attention), tint(small, mass_masks(attention, mass))]
+    tiles = [small, *(heatmap(small, head) for head in attention), overlay_masks(small, mass_masks(attention, mass))]
     names = names or [f"head {number}" for number in range(len(attention))]
     return grid(tiles, ["picture", *names, f"{mass:.0%} of each map"], ["white", *colours(len(attention)), "white"])
 
@@ -77,7 +78,7 @@ def sheet(
 def grid(
     tiles: Sequence[Image.Image], names: Sequence[str], marks: Sequence[str | tuple[int, int, int]], columns: int = 0
 ) -> Image.Image:
-    """Tiles of equal size in rows, each with its name above and a mark in its colour."""
+    """Arrange tiles of equal size in rows, each below its name and a square in its mark's colour."""
     columns = columns or min(len(tiles), 5)
     width, height = tiles[0].width + GAP, tiles[0].height + 18 + GAP
     out = Image.new("RGB", (columns * width + GAP, math.ceil(len(tiles) / columns) * height + GAP), (24, 24, 28))
@@ -91,7 +92,7 @@ def grid(
 
 
 def stack(pictures: Sequence[Image.Image], names: Sequence[str]) -> Image.Image:
-    """Pictures of any sizes one below the other, each under its name."""
+    """Arrange pictures of any sizes in one column, each below its name."""
     bar = 18
     height = sum(picture.height + bar for picture in pictures)
     out = Image.new("RGB", (max(picture.width for picture in pictures), height), (24, 24, 28))
@@ -103,12 +104,12 @@ def stack(pictures: Sequence[Image.Image], names: Sequence[str]) -> Image.Image:
     return out
 
 
-def _smooth(scaled: Float, size: tuple[int, int]) -> Float:
+def _resize_smooth(scaled: Float, size: tuple[int, int]) -> Float:
     grown = Image.fromarray((scaled * 255).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
     values: Float = np.asarray(grown, np.float32) / np.float32(255)
     return values
 
 
-def _sharp(mask: npt.NDArray[np.bool_], size: tuple[int, int]) -> Mask:
+def _resize_nearest(mask: npt.NDArray[np.bool_], size: tuple[int, int]) -> Mask:
     grown = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.NEAREST)
     return np.asarray(grown) > 0

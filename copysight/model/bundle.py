@@ -1,4 +1,4 @@
-"""Model bundle: an exported model as an immutable, self-describing directory (docs/reference/bundle.md)."""
+"""Read and write a model bundle: an exported model as an immutable directory (docs/reference/bundle.md)."""
 
 import hashlib
 import json
@@ -16,16 +16,17 @@ from copysight.system import durable
 
 FORMAT = 1
 DESCRIPTION = "bundle.json"
-LEGIBLE = 256
-LEAST_COSINE = 0.999
-"""To fp32, on real pictures: from here on another precision may stand in for it."""
+MIN_DISPLAY_SIDE = 256
+"""Minimum shortest side, in pixels, of pictures for thumbnails and drawings."""
+MIN_COSINE = 0.999
+"""Another precision may replace fp32 if the cosine of its embeddings to fp32, on real pictures, is at least this."""
 DEFAULT = Path(__file__).parent.parent / "models" / "default"
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One precision of a graph: its file, and the measured cosine of its embeddings to fp32 on real pictures."""
+    """One precision of a graph: its file, and the cosine of its embeddings to fp32, measured on real pictures."""
 
     file: str
     cosine: float
@@ -33,7 +34,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Graph:
-    """One network: the input it wants, the outputs it gives, the precisions it comes in."""
+    """One network: its preprocessing, its outputs, and its precisions by name."""
 
     preprocess: Preprocess
     outputs: tuple[str, ...]
@@ -52,7 +53,7 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Attention:
-    """``attention (B, heads, rows, columns)``: the [CLS] row of the last block, after softmax, without [CLS]."""
+    """``attention (B, heads, rows, columns)``: [CLS] row of the last block, after softmax, without the [CLS] column."""
 
     graph: str
     heads: int
@@ -70,7 +71,7 @@ class Prototypes:
 
 @dataclass(frozen=True)
 class Activations:
-    """``activations (B, count, rows, columns)``: prototype logits of every place of a ResNet's last feature map."""
+    """``activations (B, count, rows, columns)``: prototype logits at each position of a ResNet's last feature map."""
 
     graph: str
     count: int
@@ -88,7 +89,7 @@ class Patches:
 
 @dataclass(frozen=True)
 class Background:
-    """``count`` embeddings of pictures that nobody will ask about: rows of a NumPy file, float16, normalised."""
+    """Embeddings of ``count`` unrelated pictures for score normalisation: a NumPy file, float16, L2-normalised rows."""
 
     file: str
     count: int
@@ -96,7 +97,7 @@ class Background:
 
 @dataclass(frozen=True)
 class Numerics:
-    """Agreement of the exported fp32 graphs with torch: largest absolute difference, least cosine."""
+    """Agreement of the exported fp32 graphs with PyTorch: largest absolute difference, smallest cosine."""
 
     largest_difference: float
     cosine: float
@@ -131,48 +132,48 @@ class Bundle:
 
     @property
     def at_least(self) -> int:
-        """Shortest side, in pixels, that a scaled decode must keep for every graph, and for thumbnails and drawings."""
-        return max(LEGIBLE, *(graph.preprocess.at_least for graph in self.graphs.values()))
+        """Minimum shortest side, in pixels, of a scaled decode: enough for every graph, thumbnails and drawings."""
+        return max(MIN_DISPLAY_SIDE, *(graph.preprocess.at_least for graph in self.graphs.values()))
 
     @property
-    def usual_variant(self) -> str:
-        """The precision of new indexes: int8 if its embeddings are as good as those of fp32, which it outruns twice."""
+    def default_variant(self) -> str:
+        """The precision of new indexes: int8, which is twice as fast, if its embeddings agree with fp32; else fp32."""
         reduced = [graph.variants.get("int8") for graph in self.graphs.values() if "embedding" in graph.outputs]
-        good = any(variant is not None and variant.cosine >= LEAST_COSINE for variant in reduced)
+        good = any(variant is not None and variant.cosine >= MIN_COSINE for variant in reduced)
         return "int8" if good else "fp32"
 
     def background_vectors(self) -> npt.NDArray[np.float32]:
-        """Background (M, D) for score normalisation, L2-normalised; M is 0 for a bundle without one."""
+        """Background vectors (M, D) for score normalisation, L2-normalised; M is 0 if the bundle has none."""
         if self.background is None:
             return np.empty((0, self.dimension), np.float32)
         rows = np.load(self.path / self.background.file).astype(np.float32)
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
     def graph_of(self, output: str) -> str:
-        """Name of the graph that gives ``output``; raises ``OutputMissing``."""
+        """Name of the graph that has ``output``. Raises ``OutputMissing``."""
         for name, graph in self.graphs.items():
             if output in graph.outputs:
                 return name
         raise self.missing(output)
 
     def missing(self, output: str) -> OutputMissing:
-        """The error that says that this bundle gives no ``output``."""
+        """The error for a bundle without ``output``."""
         return OutputMissing(
-            f"the bundle {self.name!r} ({self.backbone}) gives no {output}; "
-            "use a bundle that does (a vision transformer gives attention and patches, a run's head prototypes)",
+            f"the bundle {self.name!r} ({self.backbone}) gives no {output}; use a bundle "
+            "that does (vision transformers give attention and patches; a bundle exported with its head, prototypes)",
             output=output,
         )
 
 
 def load(path: str | Path, verify: bool = True) -> Bundle:
-    """Read a bundle; the word ``default`` is the one that comes with the package.
+    """Read a bundle. The path ``default`` is the bundle that comes with the package.
 
-    With ``verify`` every file is compared with its sha256. Raises ``BundleNotFound`` or ``BundleCorrupt``.
+    ``verify`` compares every file with its sha256. Raises ``BundleNotFound`` or ``BundleCorrupt``.
     """
     directory = DEFAULT if str(path) == "default" else Path(path)
     description = directory / DESCRIPTION
     if not description.is_file():
-        raise BundleNotFound(f"there is no bundle at {directory} (no {DESCRIPTION}); make one by `copysight export`")
+        raise BundleNotFound(f"there is no bundle at {directory} (no {DESCRIPTION}); make one with `copysight export`")
     data = description.read_bytes()
     bundle = _parse(directory, data)
     if verify:
@@ -183,10 +184,10 @@ def load(path: str | Path, verify: bool = True) -> Bundle:
 def write(path: Path, manifest: Mapping[str, Any], files: Mapping[str, Path | bytes]) -> Bundle:
     """Write a bundle atomically: temporary name, fsync, rename. Raises ``InvalidArgument`` if ``path`` exists.
 
-    ``manifest`` is ``bundle.json`` without ``format`` and ``files``, which are filled in here.
+    ``manifest`` is ``bundle.json`` without ``format`` and ``files``, which are added here.
     """
     if path.exists():
-        raise InvalidArgument(f"{path} exists, and a bundle never changes; choose another path or remove it")
+        raise InvalidArgument(f"{path} exists already, and a bundle never changes; choose another path or remove it")
     with durable.new_directory(path) as directory:
         for name, content in files.items():
             (directory / name).write_bytes(content if isinstance(content, bytes) else content.read_bytes())
@@ -216,15 +217,15 @@ def _parse(directory: Path, data: bytes) -> Bundle:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleCorrupt(
-            f"{directory / DESCRIPTION} is no description of a bundle ({error!r}); export it again"
+            f"{directory / DESCRIPTION} is not a valid bundle description ({error!r}); export the bundle again"
         ) from error
 
 
 def _check_format(manifest: Mapping[str, Any]) -> None:
     if manifest["format"] != FORMAT:
-        raise ValueError(f"format {manifest['format']}, this version reads {FORMAT}")
+        raise ValueError(f"got format {manifest['format']}; this version reads format {FORMAT}")
     if any("/" in name or name.startswith(".") for name in manifest["files"]):
-        raise ValueError("a file name with a path in it")
+        raise ValueError("a file name contains a path")
 
 
 def _graph(data: Mapping[str, Any]) -> Graph:
@@ -246,7 +247,7 @@ def _verify(bundle: Bundle) -> None:
         file = bundle.path / name
         if not file.is_file() or durable.sha256(file) != expected:
             raise BundleCorrupt(f"{file} is missing or differs from its checksum; export or copy the bundle again")
-    named = {variant.file for graph in bundle.graphs.values() for variant in graph.variants.values()}
-    named |= {bundle.background.file} if bundle.background else set()
-    if missing := named - bundle.files.keys():
-        raise BundleCorrupt(f"{bundle.path} names files without a checksum: {sorted(missing)}; export it again")
+    used = {variant.file for graph in bundle.graphs.values() for variant in graph.variants.values()}
+    used |= {bundle.background.file} if bundle.background else set()
+    if missing := used - bundle.files.keys():
+        raise BundleCorrupt(f"{bundle.path} has files without a checksum: {sorted(missing)}; export the bundle again")

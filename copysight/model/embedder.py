@@ -1,4 +1,4 @@
-"""The exported model at work. The only home of ONNX Runtime."""
+"""Run a bundle's graphs with ONNX Runtime, which is imported only here."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ from copysight.system import processors
 
 Float = npt.NDArray[np.float32]
 Inputs = Mapping[str, Float]
-"""Name of a graph -> its (3, S, S) input: one picture, prepared."""
+"""Name of a graph -> its input (3, S, S): one preprocessed picture."""
 
 log = logging.getLogger(__name__)
 PROVIDERS = {
@@ -27,21 +27,21 @@ PROVIDERS = {
     "openvino": "OpenVINOExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
-"""ONNX Runtime's names, in the order in which ``first_provider`` tries them."""
+"""ONNX Runtime's names of the providers, in the order in which ``first_provider`` tries them."""
 BUCKETS = {"cpu": (1,), "openvino": (1,), "cuda": (1, 4, 16, 64)}
-"""Batch sizes a session sees. On a CPU a batch buys no throughput, and one picture at a time makes an embedding
-independent, bit for bit, of its neighbours. On a GPU a few fixed sizes keep the memory arena flat."""
+"""Batch sizes. On a CPU a batch gives no more throughput, and with one picture at a time an embedding does not depend,
+bit for bit, on the other pictures. On a GPU a few fixed sizes keep the memory arena from growing."""
 OPENVINO: dict[str, Any] = {
     "device_type": "CPU",
     "load_config": json.dumps({"CPU": {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "1"}}),
 }
-"""float32 as in ONNX Runtime, and a thread a call. Graphs in 8 bits are left to ONNX Runtime's own kernels: OpenVINO
-reads them otherwise (a cosine of .998 to float32 where those keep .9995, and at the speed of float32)."""
+"""float32, as ONNX Runtime computes, and one thread per call. 8-bit graphs run on ONNX Runtime's own kernels: OpenVINO
+runs them less exactly (cosine to float32 of 0.998 instead of 0.9995) and no faster than float32."""
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where and how the graphs run: threads of one call, the precision, the processor."""
+    """How the graphs run: threads per call, precision (variant), and execution provider."""
 
     threads: int = 1
     variant: str = "fp32"
@@ -50,7 +50,7 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Features:
-    """Outputs for B pictures; what was not asked for is ``None``. ``prototypes`` and ``activations`` are logits."""
+    """Outputs for B pictures; ``None`` if not requested. ``prototypes`` and ``activations`` are logits."""
 
     embedding: Float | None = None
     attention: Float | None = None
@@ -60,58 +60,58 @@ class Features:
 
 
 class Embedder:
-    """A bundle's graphs, ready to run. Thread-safe: sessions and their weights are shared by all callers."""
+    """A bundle's graphs, loaded and ready to run. Thread-safe: all callers share the sessions and their weights."""
 
     def __init__(self, bundle: Bundle, runtime: Runtime = Runtime()) -> None:
         self.bundle = bundle
         self.runtime = runtime
         self._sessions = {name: _session(bundle, name, runtime) for name in bundle.graphs}
-        # Without this, ONNX Runtime computes the whole graph whatever is fetched.
+        # Without this, ONNX Runtime computes the whole graph even if only one output is fetched.
         self._options = ort.RunOptions()
         self._options.only_execute_path_to_fetches = True
 
     def prepare(self, picture: Image.Image, outputs: Sequence[str] = ("embedding",)) -> Inputs:
-        """Resize and normalise one RGB picture for every graph that ``outputs`` need; pure CPU work, thread-safe."""
+        """Preprocess one RGB picture for every graph that ``outputs`` need. Runs on the CPU; thread-safe."""
         names = {self.bundle.graph_of(output) for output in outputs}
         return {name: to_tensor(picture, self.bundle.graphs[name].preprocess) for name in sorted(names)}
 
     def run(self, inputs: Sequence[Inputs], outputs: Sequence[str] = ("embedding",)) -> Features:
-        """Run the graphs that ``outputs`` need over prepared pictures. Raises ``OutputMissing``."""
+        """Run the graphs that ``outputs`` need on preprocessed pictures. Raises ``OutputMissing``."""
         return Features(**self._outputs(inputs, outputs))
 
     def embed(self, pictures: Sequence[Image.Image]) -> Float:
-        """RGB pictures to (B, D) float32, L2-normalised."""
-        return self._only("embedding", pictures)
+        """Embed RGB pictures: (B, D) float32, L2-normalised."""
+        return self._single("embedding", pictures)
 
-    def embed_each(self, pictures: Sequence[Image.Image]) -> Float:
-        """As ``embed``, with every processor at work on a picture of its own: for jobs, not for a service's loop."""
+    def embed_parallel(self, pictures: Sequence[Image.Image]) -> Float:
+        """As ``embed``, on all processors, one picture on each. For jobs; the service has its own scheduling."""
         with ThreadPoolExecutor(processors.available()) as pool:
             return np.concatenate(list(pool.map(lambda picture: self.embed([picture]), pictures)))
 
-    def attend(self, pictures: Sequence[Image.Image]) -> Float:
-        """RGB pictures to (B, H, rows, columns): last block's [CLS] attention per head. Raises ``OutputMissing``."""
-        return self._only("attention", pictures)
+    def attention_maps(self, pictures: Sequence[Image.Image]) -> Float:
+        """[CLS] attention of the last block, per head: (B, H, rows, columns). Raises ``OutputMissing``."""
+        return self._single("attention", pictures)
 
     def assign(self, pictures: Sequence[Image.Image]) -> Float:
-        """RGB pictures to (B, K) probabilities over the prototypes. Raises ``OutputMissing``."""
-        return probabilities(self._only("prototypes", pictures), self.bundle)
+        """Probabilities of the prototypes: (B, K). Raises ``OutputMissing``."""
+        return probabilities(self._single("prototypes", pictures), self.bundle)
 
-    def activate(self, pictures: Sequence[Image.Image]) -> Float:
-        """RGB pictures to (B, K, rows, columns): logits of the prototypes at each place. Raises ``OutputMissing``."""
-        return self._only("activations", pictures)
+    def prototype_maps(self, pictures: Sequence[Image.Image]) -> Float:
+        """Prototype logits at each position: (B, K, rows, columns). Raises ``OutputMissing``."""
+        return self._single("activations", pictures)
 
-    def _only(self, output: str, pictures: Sequence[Image.Image]) -> Float:
+    def _single(self, output: str, pictures: Sequence[Image.Image]) -> Float:
         inputs = [self.prepare(picture, (output,)) for picture in pictures]
         return self._outputs(inputs, (output,))[output]
 
     def _outputs(self, inputs: Sequence[Inputs], outputs: Sequence[str]) -> dict[str, Float]:
         if not inputs:
             raise InvalidArgument("got no picture; send at least one")
-        wanted: dict[str, list[str]] = {}
+        by_graph: dict[str, list[str]] = {}
         for output in outputs:
-            wanted.setdefault(self.bundle.graph_of(output), []).append(output)
+            by_graph.setdefault(self.bundle.graph_of(output), []).append(output)
         found: dict[str, Float] = {}
-        for graph, names in wanted.items():
+        for graph, names in by_graph.items():
             batch = np.stack([item[graph] for item in inputs])
             found |= dict(zip(names, self._run_graph(graph, names, batch), strict=True))
         return found
@@ -125,22 +125,23 @@ class Embedder:
 
 
 def first_provider(bundle: Bundle) -> str:
-    """The first of CUDA, OpenVINO and the CPU on which the graphs of ``bundle`` start here.
+    """The first of CUDA, OpenVINO and CPU on which the graphs of ``bundle`` start on this machine.
 
-    A wheel names what it was built for, whether or not the machine has it: so they are loaded once, to see.
+    ONNX Runtime lists the providers that it was built for, even if the machine lacks them. So the graphs are loaded
+    once to find out.
     """
     for name in [name for name, full in PROVIDERS.items() if full in ort.get_available_providers() and name != "cpu"]:
         try:
             Embedder(bundle, Runtime(provider=name))
         except (InvalidArgument, BundleCorrupt) as error:
-            log.warning("the provider %s cannot start: %s", name, error.message)
+            log.warning("The provider %s cannot start: %s", name, error.message)
         else:
             return name
     return "cpu"
 
 
 def probabilities(logits: Float, bundle: Bundle) -> Float:
-    """Prototype logits (B, K) to probabilities: softmax at the bundle's temperature. Raises ``OutputMissing``."""
+    """Convert prototype logits (B, K) to probabilities, at the bundle's temperature. Raises ``OutputMissing``."""
     if bundle.prototypes is None:
         raise bundle.missing("prototypes")
     scaled = logits / np.float32(bundle.prototypes.temperature)
@@ -153,7 +154,7 @@ def _session(bundle: Bundle, name: str, runtime: Runtime) -> ort.InferenceSessio
     options.intra_op_num_threads = runtime.threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    # Spinning threads of several sessions burn the processor that the others need (measured: 97-111 ms against 61).
+    # Threads that spin while waiting take processor time from other sessions (measured: 97-111 ms; 61 ms without).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     graph = bundle.graphs[name]
     path = bundle.path / _file(graph, runtime, bundle)
@@ -162,7 +163,7 @@ def _session(bundle: Bundle, name: str, runtime: Runtime) -> ort.InferenceSessio
     try:
         session = ort.InferenceSession(str(path), options, providers=[(provider, settings)])
     except Exception as error:
-        # ONNX Runtime's errors share no base class below Exception.
+        # ONNX Runtime's errors have no common base class below Exception.
         raise BundleCorrupt(f"{path} cannot be loaded ({error}); export the bundle again") from error
     if provider not in session.get_providers():
         raise _no_provider(runtime)
@@ -170,33 +171,33 @@ def _session(bundle: Bundle, name: str, runtime: Runtime) -> ort.InferenceSessio
 
 
 def _provider(runtime: Runtime, in_8_bits: bool) -> str:
-    """ONNX Runtime's name of the processor. Raises ``InvalidArgument`` where its wheel cannot run on that one."""
+    """ONNX Runtime's name of the provider. Raises ``InvalidArgument`` if ONNX Runtime was built without it."""
     provider = PROVIDERS[runtime.provider]
     if provider not in ort.get_available_providers():
         raise _no_provider(runtime)
     if runtime.provider == "openvino" and in_8_bits:
         return PROVIDERS["cpu"]
     if runtime.provider == "cuda":
-        # CUDA and cuDNN come in wheels of their own, which no search path of the loader names.
+        # CUDA and cuDNN are installed as separate wheels, outside the loader's search path.
         ort.preload_dlls()
     return provider
 
 
 def _no_provider(runtime: Runtime) -> InvalidArgument:
-    # ONNX Runtime itself would fall back to the CPU, a hundred times slower, with no more than a line on stderr.
-    needed = {
-        "cuda": "install the `gpu` extra on a machine with an NVIDIA driver (lines above name what is missing)",
-        "openvino": "install `onnxruntime-openvino` in the place of `onnxruntime`",
-    }.get(runtime.provider, "install ONNX Runtime anew")
+    # ONNX Runtime would fall back to the CPU, a hundred times slower, and print only a line on stderr.
+    remedy = {
+        "cuda": "install the `gpu` extra on a machine with an NVIDIA driver (the lines above show what is missing)",
+        "openvino": "install `onnxruntime-openvino` instead of `onnxruntime`",
+    }.get(runtime.provider, "install ONNX Runtime again")
     return InvalidArgument(
-        f"got the provider {runtime.provider!r}, which ONNX Runtime cannot start here; {needed}, or take the provider "
+        f"got the provider {runtime.provider!r}, which ONNX Runtime cannot start here; {remedy}, or use the provider "
         "'cpu'"
     )
 
 
 def _file(graph: Graph, runtime: Runtime, bundle: Bundle) -> str:
     if runtime.variant not in graph.variants:
-        # A graph without this precision runs in fp32: a bundle may reduce only the graph that gives the embedding.
+        # A graph without this precision runs in fp32. A bundle may have int8 only for the graph of the embedding.
         if not any(runtime.variant in other.variants for other in bundle.graphs.values()):
             known = sorted({variant for other in bundle.graphs.values() for variant in other.variants})
             raise InvalidArgument(
@@ -207,11 +208,11 @@ def _file(graph: Graph, runtime: Runtime, bundle: Bundle) -> str:
 
 
 def _chunks(batch: Float, buckets: Sequence[int]) -> list[tuple[Float, int]]:
-    """Cut (B, ...) into pieces of bucket sizes, the last one padded with zeros; with the count of real rows in each."""
-    pieces = []
+    """Split (B, ...) into chunks of bucket sizes, padded with zeros, each with its number of real rows."""
+    chunks = []
     for start in range(0, len(batch), buckets[-1]):
         rows = batch[start : start + buckets[-1]]
         size = next(bucket for bucket in buckets if bucket >= len(rows))
         padding = np.zeros((size - len(rows), *rows.shape[1:]), np.float32)
-        pieces.append((np.concatenate([rows, padding]) if len(padding) else rows, len(rows)))
-    return pieces
+        chunks.append((np.concatenate([rows, padding]) if len(padding) else rows, len(rows)))
+    return chunks

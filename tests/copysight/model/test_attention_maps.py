@@ -1,4 +1,4 @@
-"""Masks by mass against a slow loop; pictures of attention."""
+"""Masks against a slow loop, and drawings of attention maps."""
 
 from collections.abc import Callable
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from copysight.model.attention_maps import colours, enlarge, heat, mass_masks, sheet, tint
+from copysight.model.attention_maps import colours, enlarge, heatmap, mass_masks, overlay_masks, sheet
 
 
 @pytest.mark.parametrize(("heads", "rows", "columns"), [(1, 1, 1), (2, 3, 5), (6, 14, 14)])
 @pytest.mark.parametrize("mass", [0.05, 0.6, 0.95])
-def test_masks_keep_the_mass(heads: int, rows: int, columns: int, mass: float) -> None:
+def test_masks_hold_the_share_of_attention(heads: int, rows: int, columns: int, mass: float) -> None:
     attention = np.random.default_rng(rows).dirichlet(np.ones(rows * columns), heads).astype(np.float32)
     masks = mass_masks(attention.reshape(heads, rows, columns), mass)
     for head in range(heads):
@@ -30,24 +30,24 @@ def test_colours_differ() -> None:
     assert len(set(colours(12))) == 12
 
 
-def test_heat_is_bright_where_it_looks(drawn: Callable[..., Image.Image]) -> None:
+def test_heatmap_is_bright_where_attention_is_high(drawn: Callable[..., Image.Image]) -> None:
     attention = np.zeros((4, 4), np.float32)
     attention[0, 0] = 1
-    pixels = np.asarray(heat(Image.new("RGB", (64, 64), "white"), attention)).astype(int)
+    pixels = np.asarray(heatmap(Image.new("RGB", (64, 64), "white"), attention)).astype(int)
     assert pixels[:12, :12].sum() > 2 * pixels[-12:, -12:].sum()
-    assert heat(drawn(1), attention).size == drawn(1).size
+    assert heatmap(drawn(1), attention).size == drawn(1).size
 
 
-def test_tint_colours_a_head_where_its_mask_is() -> None:
+def test_overlay_colours_the_mask_of_a_head() -> None:
     masks = np.zeros((2, 2, 2), bool)
     masks[0, 0, 0] = True
-    pixels = np.asarray(tint(Image.new("RGB", (8, 8), (100, 100, 100)), masks))
+    pixels = np.asarray(overlay_masks(Image.new("RGB", (8, 8), (100, 100, 100)), masks))
     assert pixels[6, 6].tolist() == [100, 100, 100]
     assert pixels[1, 1, 0] > pixels[1, 1, 1] + 50
 
 
 @pytest.mark.parametrize("heads", [1, 3, 12])
-def test_sheet_has_a_tile_a_head(heads: int, drawn: Callable[..., Image.Image]) -> None:
+def test_sheet_has_a_tile_per_head(heads: int, drawn: Callable[..., Image.Image]) -> None:
     attention = np.random.default_rng(0).random((heads, 7, 7)).astype(np.float32)
     side = 60
     made = sheet(drawn(2), attention, side=side)

@@ -1,4 +1,4 @@
-"""Bundles: written whole, verified, refused with a reason."""
+"""Bundles: written atomically, verified, and rejected with a reason."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ def copy(tiny_bundle, tmp_path):
     return shutil.copytree(tiny_bundle.path, tmp_path / "copy")
 
 
-def test_what_the_tiny_bundle_says(tiny_bundle):
+def test_a_loaded_bundle_describes_its_model(tiny_bundle):
     again = bundles.load(tiny_bundle.path)
     assert again == tiny_bundle
     assert (again.dimension, again.embedding.recipe, again.embedding.whitening) == (32, "cls", False)
@@ -26,13 +26,13 @@ def test_what_the_tiny_bundle_says(tiny_bundle):
     assert set(again.files) == {"graph0.onnx", "MODEL_CARD.md"}
 
 
-def test_nothing_there(tmp_path):
+def test_a_missing_bundle_is_an_error(tmp_path):
     with pytest.raises(BundleNotFound, match="copysight export"):
         bundles.load(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
-def test_damaged_file(copy, damage):
+def test_a_damaged_file_is_an_error(copy, damage):
     file = copy / "graph0.onnx"
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
@@ -45,14 +45,14 @@ def test_damaged_file(copy, damage):
 
 
 @pytest.mark.parametrize("change", [{"format": 99}, {"graphs": 3}, {"embedding": {}}, {"files": {"../x": "0"}}])
-def test_description_that_cannot_be_read(copy, change):
+def test_an_invalid_description_is_an_error(copy, change):
     file = copy / bundles.DESCRIPTION
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
-    with pytest.raises(BundleCorrupt, match="export it again"):
+    with pytest.raises(BundleCorrupt, match="export the bundle again"):
         bundles.load(copy)
 
 
-def test_a_graph_without_a_checksum_is_refused(copy):
+def test_a_graph_without_a_checksum_is_an_error(copy):
     file = copy / bundles.DESCRIPTION
     manifest = json.loads(file.read_text())
     del manifest["files"]["graph0.onnx"]
@@ -61,17 +61,17 @@ def test_a_graph_without_a_checksum_is_refused(copy):
         bundles.load(copy)
 
 
-def test_a_bundle_never_changes(tiny_bundle):
+def test_write_does_not_replace_a_bundle(tiny_bundle):
     with pytest.raises(InvalidArgument, match="never changes"):
         bundles.write(tiny_bundle.path, {}, {})
 
 
-def test_a_failed_write_leaves_nothing(tmp_path):
+def test_a_failed_write_leaves_no_files(tmp_path):
     with pytest.raises(FileNotFoundError):
         bundles.write(tmp_path / "new", {}, {"a": tmp_path / "missing"})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_output(tiny_bundle):
+def test_a_missing_output_is_an_error(tiny_bundle):
     with pytest.raises(OutputMissing, match="gives no colour"):
         tiny_bundle.graph_of("colour")
