@@ -1,4 +1,4 @@
-"""``evaluate all``: every yardstick that the data allow, for one bundle, as one self-contained HTML report."""
+"""``evaluate all``: run all evaluations on one bundle and write one self-contained HTML report."""
 
 import html
 import tempfile
@@ -18,25 +18,28 @@ from copysight.model.embedder import Embedder
 from copysight.pictures.decode import decode
 from evaluation.copies import copydays_folder
 from evaluation.features import extract
-from evaluation.features.cache import remembering
+from evaluation.features.cache import cached
 from evaluation.features.extract import Extractor
 from evaluation.labels import clusters, contact_sheet, knn, labelled, linear
-from evaluation.labels.labelled import Labelled
+from evaluation.labels.labelled import LabelledSet
 from evaluation.report import to_json
 from evaluation.retrieval import retrieval
 from evaluation.video import davis as sequences
 from evaluation.video import follow
-from evaluation.video.follow import Films
+from evaluation.video.follow import Animations
 from evaluation.video.propagation import Propagation
 
 EXISTING = click.Path(exists=True, path_type=Path)
-LOOKED_AT = 6
+SHOWN = 6
 KS = (5, 10, 20)
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, a table (``rows`` below ``header``), and pictures, ``side`` pixels high, under names."""
+    """A section of the report: a heading, a table (``rows`` below ``header``) and named sheets of pictures.
+
+    Pictures are ``side`` pixels high.
+    """
 
     title: str
     header: Sequence[str] = ()
@@ -47,17 +50,37 @@ class Section:
 
 @click.command(name="all")
 @click.argument("source")
-@click.option("--labelled", "sets", multiple=True, type=EXISTING, help="<split>/<class>/<picture>; may be repeated.")
-@click.option("--davis", type=EXISTING, help="Sequences in DAVIS's layout.")
-@click.option("--copydays", type=EXISTING, help="Pictures in Copydays's layout.")
 @click.option(
-    "--epochs", default=100, show_default=True, type=click.IntRange(1), help="Passes of the linear classifier."
+    "--labelled",
+    "sets",
+    multiple=True,
+    type=EXISTING,
+    help="Labelled set: folder or tar file of <split>/<class>/<picture>. May be repeated.",
 )
-@click.option("--views", default=4, show_default=True, type=click.IntRange(1), help="Its views of each picture.")
-@click.option("--tiles", default=2, show_default=True, type=click.IntRange(1), help="Tiles of a frame (--davis).")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The report, an .html.")
+@click.option("--davis", type=EXISTING, help="Folder or tar file of videos in the DAVIS layout.")
+@click.option("--copydays", type=EXISTING, help="Folder or tar file in the Copydays layout.")
+@click.option(
+    "--epochs", default=100, show_default=True, type=click.IntRange(1), help="Epochs of the linear classifier."
+)
+@click.option(
+    "--views",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Augmented views of each picture for the linear classifier.",
+)
+@click.option(
+    "--tiles",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1),
+    help="With --davis: tiles along the shortest side of a frame.",
+)
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="HTML file to write the report to."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the tables as JSON.")
-def everything(
+def evaluate_all(
     source: str,
     sets: Sequence[Path],
     davis: Path | None,
@@ -68,27 +91,27 @@ def everything(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Measure the bundle SOURCE by all that the given data allow, and write one report.
+    """Run all evaluations that the given data allow on the bundle SOURCE, and write one HTML report.
 
-    Labelled sets give k-NN, linear, retrieval, clusters and what the bundle looks at: heads of attention, or a
-    ResNet's prototypes.
+    A labelled set is used for k-NN, the linear classifier, retrieval, clusters and attention maps. Attention maps
+    come from the attention heads of a vision transformer, or from the prototypes of a ResNet.
     """
     if not (sets or davis or copydays):
-        raise click.UsageError("name data: --labelled, --davis, --copydays")
+        raise click.UsageError("no data given; use at least one of --labelled, --davis, --copydays")
     bundle = bundles.load(source)
-    how, embedder = extract.extractor(source), Embedder(bundle)
-    # What is missing is said before the work begins.
+    extractor, embedder = extract.load_extractor(source), Embedder(bundle)
+    # Load all data first, so that a missing file is reported before the long work begins.
     found = [labelled.load(path) for path in sets]
-    frame_features = follow.tiled(source, tiles) if davis is not None and sequences.load(davis) else None
+    frame_features = follow.tiled_features(source, tiles) if davis is not None and sequences.load(davis) else None
     copies = copydays_folder.load(copydays) if copydays is not None else None
     out.parent.mkdir(parents=True, exist_ok=True)
-    sections = [part for data in found for part in _labelled(data, source, how, epochs, views)]
+    sections = [part for data in found for part in _labelled_sections(data, source, extractor, epochs, views)]
     if found and (bundle.attention is not None or bundle.activations is not None):
         sections.append(attention(found[0], embedder))
     if davis is not None and frame_features is not None:
-        sections.append(_followed(davis, frame_features))
+        sections.append(_video(davis, frame_features))
     if copies is not None:
-        figures = copydays_folder.measure(copies, how, (), None)
+        figures = copydays_folder.measure(copies, extractor, (), None)
         blocks = [[name, value] for name, value in [*figures.blocks.items(), ("all pooled", figures.overall)]]
         sections.append(Section("Copydays", ("block", "mAP"), blocks))
     out.write_text(report(bundle, sections))
@@ -98,37 +121,37 @@ def everything(
 
 
 def report(bundle: Bundle, sections: Sequence[Section]) -> str:
-    """The page; it fetches nothing."""
+    """Return the report as an HTML page without external resources."""
     about = f"{bundle.method}, {bundle.backbone}, {bundle.dimension} dimensions, id {bundle.id[:16]}"
     body = "".join(_section(section) for section in sections)
     return contact_sheet.document(f"{bundle.name}: report", f"<p>{html.escape(about)}</p>{body}")
 
 
-def attention(data: Labelled, embedder: Embedder) -> Section:
-    """Sheets of all maps on a few pictures, evenly spaced over the classes."""
-    places = np.linspace(0, len(data.val.entries) - 1, LOOKED_AT).astype(int)
+def attention(data: LabelledSet, embedder: Embedder) -> Section:
+    """Return attention maps of a few pictures, evenly spaced over the validation split."""
+    places = np.linspace(0, len(data.val.entries) - 1, SHOWN).astype(int)
     sheets = []
     for place in places:
         picture = decode(data.val.entries[place].read()).pixels
         source = attention_source(embedder, picture)
-        sheet = drawing.sheet(source.part(picture), source.of(picture), names=source.names)
+        sheet = drawing.sheet(source.crop(picture), source.maps(picture), names=source.names)
         sheets.append((data.val.entries[place].key, [sheet]))
-    kind = "each head looks at" if embedder.bundle.attention is not None else "the strongest prototypes respond to"
-    return Section(f"Attention: what {kind}", sheets=sheets, side=sheet.height)
+    kind = "each head" if embedder.bundle.attention is not None else "the strongest prototypes"
+    return Section(f"Attention maps of {kind}", sheets=sheets, side=sheet.height)
 
 
-def _followed(data: Path, frame_features: follow.FrameFeatures) -> Section:
+def _video(data: Path, frame_features: follow.FrameFeatures) -> Section:
     with tempfile.TemporaryDirectory() as folder:
-        found = follow.measure(data, frame_features, Propagation(), Films(Path(folder), "webp"))
+        found = follow.measure(data, frame_features, Propagation(), Animations(Path(folder), "webp"))
         stills = [(name, _stills(Path(folder) / f"{name}.webp")) for name in found.sequences]
-    rows = [[name, *astuple(quality)] for name, quality in found.lines()]
-    return Section("Video: objects followed from their first mask", follow.HEADER, rows, stills)
+    rows = [[name, *astuple(quality)] for name, quality in found.table_rows()]
+    return Section("Video: object segmentation from the first mask", follow.HEADER, rows, stills)
 
 
 def _stills(film: Path) -> list[Image.Image]:
-    """A few frames, evenly spaced."""
+    """Return a few frames of an animation, evenly spaced."""
     with Image.open(film) as opened:
-        places = np.linspace(0, getattr(opened, "n_frames", 1) - 1, LOOKED_AT).astype(int)
+        places = np.linspace(0, getattr(opened, "n_frames", 1) - 1, SHOWN).astype(int)
         stills = []
         for place in sorted(set(places.tolist())):
             opened.seek(place)
@@ -136,21 +159,23 @@ def _stills(film: Path) -> list[Image.Image]:
     return stills
 
 
-def _labelled(data: Labelled, source: str, how: Extractor, epochs: int, views: int) -> Iterator[Section]:
+def _labelled_sections(
+    data: LabelledSet, source: str, extractor: Extractor, epochs: int, views: int
+) -> Iterator[Section]:
     ks = [k for k in KS if k <= len(data.train.entries)] or [1]
-    whole = remembering(how)
-    votes = [list(asdict(one).values())[1:] for one in knn.measure(data, whole, ks, knn.TEMPERATURE)]
+    cached_extractor = cached(extractor)
+    votes = [list(asdict(one).values())[1:] for one in knn.measure(data, cached_extractor, ks, knn.TEMPERATURE)]
     train, val, classes = len(data.train.entries), len(data.val.entries), len(data.classes)
-    yield Section(f"{data.name}: {classes} classes, {train} pictures to learn from and {val} to ask about")
+    yield Section(f"{data.name}: {classes} classes, {train} training pictures, {val} validation pictures")
     yield Section(f"{data.name}: k-NN", ("k", "top-1", "top-5"), votes)
-    fitted = linear.measure(data, how, views, epochs, 0)
+    fitted = linear.measure(data, extractor, views, epochs, 0)
     yield Section(f"{data.name}: linear", ("top-1", "top-5", "lr"), [[fitted.top1, fitted.top5, fitted.rate]])
-    ranked = retrieval.by_class(data, whole)["class"]
+    ranked = retrieval.by_class(data, cached_extractor)["class"]
     header = ("mAP", *(f"mP@{k}" for k in retrieval.KAPPAS))
     yield Section(f"{data.name}: retrieval by class", header, [[ranked.map, *ranked.mean_precision]])
-    grouped = clusters.group(data, whole, clusters.prototypes_of(source), None, 0)
-    rows = [["-" if value is None else value for value in list(asdict(one).values())[1:]] for one in grouped.results]
-    yield Section(f"{data.name}: clusters", clusters.HEADER[1:], rows, grouped.sheets())
+    clustered = clusters.cluster(data, cached_extractor, clusters.prototypes_of(source), None, 0)
+    rows = [["-" if value is None else value for value in list(asdict(one).values())[1:]] for one in clustered.results]
+    yield Section(f"{data.name}: clusters", clusters.HEADER[1:], rows, clustered.sheets())
 
 
 def _section(section: Section) -> str:

@@ -1,4 +1,4 @@
-"""What a yardstick prints: a table for people, JSON for programs."""
+"""Print the result of an evaluation as a table or as JSON."""
 
 import json
 import math
@@ -8,28 +8,30 @@ from typing import Any
 import click
 
 
-def show(report: Mapping[str, Any], header: Sequence[str], rows: Sequence[Sequence[object]], as_json: bool) -> None:
-    """Print ``report`` as one line of JSON, or its ``rows`` below ``header``; numbers stand right, text left."""
+def print_report(
+    report: Mapping[str, Any], header: Sequence[str], rows: Sequence[Sequence[object]], as_json: bool
+) -> None:
+    """Print ``report`` as one line of JSON, or print ``rows`` below ``header`` as a table."""
     click.echo(to_json(report) if as_json else table(header, rows))
 
 
 def to_json(report: object) -> str:
-    """One line of JSON; a figure that does not exist (NaN: a mean over no query, say) is null."""
-    return json.dumps(_known(report), allow_nan=False)
+    """Return one line of JSON. A number that is not finite (the mean over no query, for example) becomes null."""
+    return json.dumps(_without_nan(report), allow_nan=False)
 
 
-def _known(value: object) -> object:
+def _without_nan(value: object) -> object:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _known(part) for key, part in value.items()}
+        return {key: _without_nan(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_known(part) for part in value]
+        return [_without_nan(part) for part in value]
     return value
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns as wide as their widest cell; fractions with four digits."""
+    """Return a text table: numbers right-aligned, text left-aligned, fractions with four digits."""
     cells = [[_text(value) for value in row] for row in rows]
     widths = [max(len(line[column]) for line in [list(header), *cells]) for column in range(len(header))]
     numeric = [all(isinstance(row[column], int | float) for row in rows) for column in range(len(header))]

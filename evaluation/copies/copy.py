@@ -1,4 +1,4 @@
-"""``evaluate copy``: edited copies among strangers; figures, the calibration's error, and baselines beside them."""
+"""``evaluate copy``: measure copy detection, the error of the calibration, and baselines."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,27 +15,27 @@ from copysight.pictures.scan import Entry, scan
 from copysight.scoring import query_views, self_calibration
 from copysight.scoring.calibration import Calibration
 from copysight.scoring.judge import normalise
-from copysight.scoring.query_views import EFFORTS, USUAL, Effort, best
+from copysight.scoring.query_views import DEFAULT_EFFORT, EFFORTS, Effort, best_per_query
 from evaluation.copies import copydays_folder, isc
-from evaluation.copies.isc import Figures, Truth
+from evaluation.copies.isc import Metrics, Truth
 from evaluation.features import backbone
-from evaluation.features.extract import Extractor, each, extract, extractor
+from evaluation.features.extract import Extractor, extract, load_extractor, map_pictures
 from evaluation.figures import reliability
 from evaluation.figures.reliability import Reliability
-from evaluation.report import show
+from evaluation.report import print_report
 
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 EXISTING = click.Path(exists=True, path_type=Path)
-BACKGROUND = 4000
+MAX_BACKGROUND = 4000
 
 
 @dataclass(frozen=True)
-class Bench:
-    """Folders or tar files of a collection and of queries, and what is known of them.
+class Benchmark:
+    """A copy detection benchmark: folders or tar files of references and queries, and their ground truth.
 
-    ``background``: pictures like none of these, in place of those of a bundle. ``share``: the assumed share of queries
-    with a copy.
+    ``background``: pictures unlike all of these, used instead of the background of a bundle. ``share``: the assumed
+    share of queries that have a copy.
     """
 
     references: Path
@@ -46,16 +46,16 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class Described:
-    """Vectors (N, D) of pictures, and their ids: the file names without suffix."""
+class Embeddings:
+    """Embeddings (N, D) of pictures, and their ids: the file names without suffix."""
 
     ids: tuple[str, ...]
     vectors: Float
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Queries by their ids: vectors (L, D) of looks at them, the queries' numbers (L,), the looks' handicaps (L,)."""
+class EmbeddedQueries:
+    """Embeddings (L, D) of the views of all queries; ``owners`` (L,): the query of a view; ``penalties`` (L,)."""
 
     ids: tuple[str, ...]
     vectors: Float
@@ -64,54 +64,82 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Stated:
-    """A calibration ``fitted`` on the references' own pictures, and how ``reliable`` it is on the queries."""
+class CalibrationResult:
+    """A calibration fitted on edited copies of the references, and its reliability on the queries."""
 
-    fitted: Calibration
-    reliable: Reliability
+    calibration: Calibration
+    reliability: Reliability
 
 
 @dataclass(frozen=True)
 class Result:
-    """Figures without and, where there is a background, with score normalisation; then also a calibration."""
+    """Metrics of the raw scores and, if there is a background, of the normalised scores and of the calibration."""
 
-    raw: Figures
-    normalized: Figures | None = None
-    stated: Stated | None = None
+    raw: Metrics
+    normalized: Metrics | None = None
+    calibrated: CalibrationResult | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """``raw``, ``normalized``, ``calibration``; what is not there is left out."""
+        """Return the keys ``raw``, ``normalized`` and ``calibration``, without those that are absent."""
         found: dict[str, Any] = {"raw": asdict(self.raw)}
         if self.normalized is not None:
             found["normalized"] = asdict(self.normalized)
-        if self.stated is not None:
-            found["calibration"] = asdict(self.stated.reliable) | {"fitted": self.stated.fitted.to_json()}
+        if self.calibrated is not None:
+            fitted = self.calibrated.calibration.to_json()
+            found["calibration"] = asdict(self.calibrated.reliability) | {"fitted": fitted}
         return found
 
 
 @click.command()
 @click.argument("source")
-@click.option("--references", type=EXISTING, help="Folder or tar file of the collection.")
-@click.option("--queries", type=EXISTING, help="Folder or tar file of the queries.")
-@click.option("--ground-truth", type=EXISTING, help="CSV: query_id, reference_id (or empty), level.")
-@click.option("--copydays", "folder", type=EXISTING, help="Instead of these three: a folder in Copydays's layout.")
-@click.option("--distractors", type=EXISTING, help="Copydays: pictures beside the originals.")
-@click.option("--whitening", type=EXISTING, help="Pictures, none of these, that a whitening learns from.")
-@click.option("--centred", is_flag=True, help="Directions of the whitening from the covariance.")
-@click.option("--dimensions", type=click.IntRange(1), help="Main directions of the whitening to keep. Default: all.")
-@click.option("--size", type=click.IntRange(32), help="Copydays: [CLS; GeM] at this size by weights; DINO: 320.")
-@click.option("--background", type=EXISTING, help="Pictures like none of these. Default: the bundle's background.")
-@click.option("--variant", default="fp32", show_default=True, help="Precision of the bundle's embedding.")
-@click.option("--effort", type=click.Choice(EFFORTS), help="How hard to look. Default: normal; low without a bundle.")
+@click.option("--references", type=EXISTING, help="Folder or tar file of the reference pictures.")
+@click.option("--queries", type=EXISTING, help="Folder or tar file of the query pictures.")
+@click.option(
+    "--ground-truth",
+    type=EXISTING,
+    help="CSV file with the columns query_id, reference_id (empty if there is no copy) and level.",
+)
+@click.option(
+    "--copydays",
+    "folder",
+    type=EXISTING,
+    help="Folder or tar file in the Copydays layout, instead of --references, --queries and --ground-truth.",
+)
+@click.option("--distractors", type=EXISTING, help="With --copydays: pictures to add to the originals.")
+@click.option(
+    "--whitening", type=EXISTING, help="Pictures to learn a whitening from. They must not be part of the benchmark."
+)
+@click.option("--centred", is_flag=True, help="Learn the whitening from the covariance, as usual PCA does.")
+@click.option(
+    "--dimensions",
+    type=click.IntRange(1),
+    help="Number of dimensions to keep after the whitening. All are kept by default.",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(32),
+    help="With --copydays: use [CLS; GeM] features at this input size, from the weights of the bundle. DINO uses 320.",
+)
+@click.option(
+    "--background",
+    type=EXISTING,
+    help="Pictures unlike the benchmark, for score normalisation. By default the background of the bundle is used.",
+)
+@click.option("--variant", default="fp32", show_default=True, help="Precision of the embedding of the bundle.")
+@click.option(
+    "--effort",
+    type=click.Choice(EFFORTS),
+    help="Number of query views. The default is normal for a bundle with a background, otherwise low.",
+)
 @click.option(
     "--share",
     default=0.5,
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Assumed share of queries with a copy (calibration).",
+    help="Assumed share of queries that have a copy. The calibration uses it.",
 )
-@click.option("--beside", multiple=True, help="Another source for the same table: pdq, say. May be repeated.")
-@click.option("--diagram", type=click.Path(path_type=Path), help="Draw the reliability diagram into this file.")
+@click.option("--beside", multiple=True, help="Another source to compare with, for example pdq. May be repeated.")
+@click.option("--diagram", type=click.Path(path_type=Path), help="File to draw the reliability diagram to.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def copy(
     source: str,
@@ -132,108 +160,115 @@ def copy(
     diagram: Path | None,
     as_json: bool,
 ) -> None:
-    """Find the reference that each query was made from, among all pairs at once.
+    """Measure how well SOURCE finds the reference that each query was made from.
 
-    Candidates are the best pairs over all queries, ten a query on average, not ten of each query; of equal scores the
-    wrong pair counts first. The calibration is that of an index of the references, fitted on edited copies of its own
-    pictures; its error is measured on the queries' top answers.
+    All pairs of queries and references are ranked together. Candidates are the best pairs over all queries, ten per
+    query on average. Of pairs with equal scores the wrong pair comes first. The calibration is the one that an index
+    of the references would have, fitted on edited copies of the references. Its error is measured on the best match
+    of each query.
 
-    With --copydays: mean average precision of each block of edits, each query among the originals and distractors.
+    With --copydays: mean average precision of each block of edits, searched in originals and distractors.
     """
-    how = extractor(source, variant) if size is None else backbone.load(source).copies(size)
+    extractor = load_extractor(source, variant) if size is None else backbone.load(source).copies(size)
     if folder is not None:
-        found = _copydays(folder, how, distractors, whitening, centred)
+        found = _copydays(folder, extractor, distractors, whitening, centred)
         rows = [[name, value] for name, value in [*found.blocks.items(), ("all pooled", found.overall)]]
-        show({"source": how.name, "variant": variant, **asdict(found)}, ("block", "mAP"), rows, as_json)
+        print_report({"source": extractor.name, "variant": variant, **asdict(found)}, ("block", "mAP"), rows, as_json)
         return
     if references is None or queries is None or ground_truth is None:
-        raise click.UsageError("name --references, --queries and --ground-truth, or a --copydays folder")
-    bench = Bench(references, queries, isc.read_truth(ground_truth), background, share)
-    chosen: Effort = effort or (USUAL if how.background is not None else "low")
+        raise click.UsageError("give --references, --queries and --ground-truth, or give --copydays")
+    benchmark = Benchmark(references, queries, isc.read_ground_truth(ground_truth), background, share)
+    chosen: Effort = effort or (DEFAULT_EFFORT if extractor.background is not None else "low")
     if whitening is not None:
-        how = whitened(how, whitening, centred, dimensions)
-    result = measure(bench, how, chosen)
-    others = {name: measure(bench, extractor(name), "low") for name in beside}
-    if diagram is not None and result.stated is not None:
-        reliability.draw(result.stated.reliable.bins, diagram)
+        extractor = whitened(extractor, whitening, centred, dimensions)
+    result = measure(benchmark, extractor, chosen)
+    others = {name: measure(benchmark, load_extractor(name), "low") for name in beside}
+    if diagram is not None and result.calibrated is not None:
+        reliability.draw(result.calibrated.reliability.bins, diagram)
     report = {"source": source, "variant": variant, "effort": chosen, **result.to_json()}
     report |= {"beside": {name: other.to_json() for name, other in others.items()}} if others else {}
     levels = sorted(result.raw.recall_at_1)
     header = ("source", "scores", "micro-AP", "R@P90", *(f"R@1 {level}" for level in levels))
     rows = [row for name, one in {source: result, **others}.items() for row in _rows(name, one, levels)]
-    show(report, header, rows, as_json)
-    if result.stated is not None and not as_json:
-        reliable = result.stated.reliable
+    print_report(report, header, rows, as_json)
+    if result.calibrated is not None and not as_json:
+        errors = result.calibrated.reliability
         click.echo(
-            f"calibration: expected error {reliable.expected_calibration_error:.3f}, "
-            f"worst of {len(reliable.bins)} bins {reliable.worst:.3f}"
+            f"calibration: expected error {errors.expected_calibration_error:.3f}, "
+            f"worst of {len(errors.bins)} bins {errors.worst:.3f}"
         )
 
 
-def measure(bench: Bench, how: Extractor, effort: Effort) -> Result:
-    """Ask for every query among the references. Raises ``InvalidArgument`` where the truth does not fit them."""
-    asked, kept = describe_queries(how, bench.queries, effort), describe(how, bench.references, "references")
-    bench.truth.check(asked.ids, kept.ids)
-    similarities = asked.vectors @ kept.vectors.T - asked.penalties[:, None]
-    raw = isc.measure(best(similarities, asked.owners, len(asked.ids)), asked.ids, kept.ids, bench.truth)
-    around = how.background
-    if bench.background is not None:
-        around = describe(how, bench.background, "background", BACKGROUND).vectors
-    if around is None:
+def measure(benchmark: Benchmark, extractor: Extractor, effort: Effort) -> Result:
+    """Search every query in the references. Raises ``InvalidArgument`` if the ground truth does not fit them."""
+    queries = embed_queries(extractor, benchmark.queries, effort)
+    database = embed_pictures(extractor, benchmark.references, "references")
+    benchmark.truth.check(queries.ids, database.ids)
+    similarities = queries.vectors @ database.vectors.T - queries.penalties[:, None]
+    best = best_per_query(similarities, queries.owners, len(queries.ids))
+    raw = isc.measure(best, queries.ids, database.ids, benchmark.truth)
+    background_vectors = extractor.background
+    if benchmark.background is not None:
+        background_vectors = embed_pictures(extractor, benchmark.background, "background", MAX_BACKGROUND).vectors
+    if background_vectors is None:
         return Result(raw)
-    scores = best(normalise(similarities, asked.vectors, around), asked.owners, len(asked.ids))
-    normalized = isc.measure(scores, asked.ids, kept.ids, bench.truth)
-    if (
-        len(kept.ids) < self_calibration.LEAST or how.views is not query_views.views_of
-    ):  # a rehearsal looks as searches do
+    scores = best_per_query(normalise(similarities, queries.vectors, background_vectors), queries.owners, len(queries.ids))
+    normalized = isc.measure(scores, queries.ids, database.ids, benchmark.truth)
+    # Self-calibration uses the query views of the service, so other views cannot be calibrated.
+    if len(database.ids) < self_calibration.MIN_PICTURES or extractor.views is not query_views.views_of:
         return Result(raw, normalized)
-    fitted = _calibration(how, bench.references, kept, around, effort, bench.share)
-    return Result(raw, normalized, Stated(fitted, _reliability(fitted, scores, asked.ids, kept.ids, bench.truth)))
+    fitted = _calibration(extractor, benchmark.references, database, background_vectors, effort, benchmark.share)
+    errors = _reliability(fitted, scores, queries.ids, database.ids, benchmark.truth)
+    return Result(raw, normalized, CalibrationResult(fitted, errors))
 
 
-def whitened(how: Extractor, pictures: Path, centred: bool, dimensions: int | None) -> Extractor:
-    """The same source, followed by a whitening that is learned from pictures, to its first ``dimensions``."""
-    learned = copydays_folder.learn(scan(pictures).entries, how, centred).first(dimensions)
-    around = None if how.background is None else learned.apply(how.background)
-    of = lambda picture: learned.apply(how.of(picture)[None])[0]  # noqa: E731 - an argument, named
-    return replace(how, name=f"{how.name}, whitened", of=of, background=around, curves={})
+def whitened(extractor: Extractor, pictures: Path, centred: bool, dimensions: int | None) -> Extractor:
+    """Return the extractor followed by a whitening learned from ``pictures``, cut to its first ``dimensions``."""
+    fitted_whitening = copydays_folder.learn_whitening(scan(pictures).entries, extractor, centred).first(dimensions)
+    background_vectors = None if extractor.background is None else fitted_whitening.apply(extractor.background)
+    embed = lambda picture: fitted_whitening.apply(extractor.embed(picture)[None])[0]  # noqa: E731 - a named argument
+    return replace(extractor, name=f"{extractor.name}, whitened", embed=embed, background=background_vectors, curves={})
 
 
-def describe(how: Extractor, pictures: Path, note: str, most: int | None = None) -> Described:
-    """Vectors of the pictures of a folder or tar file; of more than ``most``, evenly spaced ones."""
+def embed_pictures(extractor: Extractor, pictures: Path, note: str, most: int | None = None) -> Embeddings:
+    """Embed the pictures of a folder or tar file; if there are more than ``most``, evenly spaced ones."""
     entries: Sequence[Entry] = scan(pictures).entries
     if most is not None and len(entries) > most:
         entries = [entries[int(place)] for place in np.linspace(0, len(entries) - 1, most)]
-    found = extract(entries, how, note)
+    found = extract(entries, extractor, note)
     names = [PurePosixPath(entry.key).stem for entry, kept in zip(entries, found.kept, strict=True) if kept]
-    return Described(tuple(names), found.rows)
+    return Embeddings(tuple(names), found.rows)
 
 
-def describe_queries(how: Extractor, pictures: Path, effort: Effort) -> Asked:
-    """The queries of a folder or tar file, looked at with an effort."""
+def embed_queries(extractor: Extractor, pictures: Path, effort: Effort) -> EmbeddedQueries:
+    """Embed the views of the queries of a folder or tar file."""
 
-    def seen(picture: Picture) -> tuple[Float, list[float]]:
-        found = how.views(picture, effort)
-        return np.stack([how.of(one.pixels) for one in found]), [one.penalty for one in found]
+    def embed_views(picture: Picture) -> tuple[Float, list[float]]:
+        found = extractor.views(picture, effort)
+        return np.stack([extractor.embed(one.pixels) for one in found]), [one.penalty for one in found]
 
     entries: Sequence[Entry] = scan(pictures).entries
-    rows, kept = each(entries, how.at_least, seen, "queries")
+    rows, kept = map_pictures(entries, extractor.at_least, embed_views, "queries")
     owners = np.repeat(np.arange(len(rows)), [len(vectors) for vectors, _ in rows])
     names = [PurePosixPath(entry.key).stem for entry, good in zip(entries, kept, strict=True) if good]
     penalties = np.concatenate([np.asarray(some, np.float32) for _, some in rows])
-    return Asked(tuple(names), np.concatenate([vectors for vectors, _ in rows]), owners, penalties)
+    return EmbeddedQueries(tuple(names), np.concatenate([vectors for vectors, _ in rows]), owners, penalties)
 
 
 def _copydays(
-    folder: Path, how: Extractor, distractors: Path | None, whitening: Path | None, centred: bool
-) -> copydays_folder.Figures:
+    folder: Path, extractor: Extractor, distractors: Path | None, whitening: Path | None, centred: bool
+) -> copydays_folder.Metrics:
     pictures = copydays_folder.load(folder)
-    learned = copydays_folder.learn(scan(whitening).entries, how, centred) if whitening is not None else None
-    return copydays_folder.measure(pictures, how, scan(distractors).entries if distractors is not None else (), learned)
+    fitted_whitening = (
+        copydays_folder.learn_whitening(scan(whitening).entries, extractor, centred) if whitening is not None else None
+    )
+    return copydays_folder.measure(
+        pictures, extractor, scan(distractors).entries if distractors is not None else (), fitted_whitening
+    )
 
 
 def _rows(name: str, result: Result, levels: Sequence[str]) -> list[list[object]]:
-    """Lines of the table: one of raw, one of normalised scores."""
+    """Return one table row of the raw scores and, if present, one of the normalised scores."""
     both = {"raw": result.raw, "normalized": result.normalized}
     return [
         [name, scores, one.micro_ap, one.recall_at_p90, *(one.recall_at_1[level] for level in levels)]
@@ -243,22 +278,24 @@ def _rows(name: str, result: Result, levels: Sequence[str]) -> list[list[object]
 
 
 def _calibration(
-    how: Extractor, references: Path, kept: Described, background: Float, effort: Effort, share: float
+    extractor: Extractor, references: Path, database: Embeddings, background: Float, effort: Effort, share: float
 ) -> Calibration:
-    """As the batch job fits it: a sample of the references is edited, and asked for among the references."""
+    """Fit a calibration as the index builder does: search edited copies of a sample of the references."""
     rng = np.random.default_rng(0)
     entries = {PurePosixPath(entry.key).stem: entry for entry in scan(references).entries}
-    rows = np.sort(rng.choice(len(kept.ids), min(self_calibration.SAMPLE, len(kept.ids)), replace=False))
-    pictures = [decode(entries[kept.ids[row]].read()).pixels for row in rows]
-    embed = lambda copies: np.stack([how.of(one) for one in copies])  # noqa: E731 - an argument, named
-    seen = self_calibration.rehearse(pictures, rows, kept.vectors, background, embed, rng, self_calibration.THOROUGH)
-    return self_calibration.calibrations(seen, how.curves, share)[effort]
+    rows = np.sort(rng.choice(len(database.ids), min(self_calibration.SAMPLE_SIZE, len(database.ids)), replace=False))
+    pictures = [decode(entries[database.ids[row]].read()).pixels for row in rows]
+    embed = lambda copies: np.stack([extractor.embed(one) for one in copies])  # noqa: E731 - a named argument
+    answers = self_calibration.run_queries(
+        pictures, rows, database.vectors, background, embed, rng, self_calibration.HIGH_EFFORT_SAMPLE
+    )
+    return self_calibration.fit_calibrations(answers, extractor.curves, share)[effort]
 
 
 def _reliability(
     calibration: Calibration, scores: Float, queries: Sequence[str], references: Sequence[str], truth: Truth
 ) -> Reliability:
-    """Of the top answers: stated probability against whether they are the query's reference."""
+    """Compare the predicted probability of the best match of each query with whether that match is correct."""
     first = scores.argmax(axis=1)
     right = [references[int(place)] == truth.references[name] for place, name in zip(first, queries, strict=True)]
     return reliability.reliability(calibration.probability(scores.max(axis=1)), right)

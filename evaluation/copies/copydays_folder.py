@@ -1,4 +1,4 @@
-"""Copydays on disk: originals, edits in blocks, distractors and a whitening set; the figures of a bundle on it."""
+"""Read the Copydays benchmark from a folder or tar file and measure a source on it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,35 +15,35 @@ from evaluation.figures import copydays, ranking
 
 Float = npt.NDArray[np.float32]
 RETRIEVED = 20
-"""Answers of a query that count; a positive beyond them is missed, as in the released code."""
+"""Results per query that count. A positive beyond them is a miss, as in the released code."""
 LAYOUT = "original/*.jpg, strong/*.jpg, jpegqual/<quality>/*.jpg, crops/<percent>/*.jpg"
 
 
 @dataclass(frozen=True)
 class Folder:
-    """Pictures of each block that is there, in the order of ``copydays.BLOCKS`` and of their file names."""
+    """Pictures of each block that is present, in the order of ``copydays.BLOCKS`` and of their file names."""
 
     blocks: Mapping[str, tuple[Entry, ...]]
 
     @property
     def originals(self) -> tuple[Entry, ...]:
-        """The database, before distractors."""
+        """The database without distractors."""
         return self.blocks["original"]
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Mean AP of each block, and the AP of all answers pooled (Pizzi et al. 2022, 'overall')."""
+class Metrics:
+    """Mean AP of each block, and the AP of all results pooled (Pizzi et al. 2022, 'overall')."""
 
     blocks: dict[str, float]
     overall: float
 
 
 def load(path: Path) -> Folder:
-    """Read the layout from a folder or tar file; blocks other than the originals may be absent.
+    """Read the blocks of Copydays from a folder or tar file. Blocks other than the originals may be absent.
 
     Raises ``InvalidArgument`` if there are no originals or no edits, if a block of JPEG qualities or crops has another
-    number of pictures than the originals, or if a strong copy shares its four leading characters with no original.
+    number of pictures than the originals, or if the first four characters of a strong copy match no original.
     """
     blocks: dict[str, list[Entry]] = {}
     for entry in scan(path).entries:
@@ -59,40 +59,45 @@ def load(path: Path) -> Folder:
 
 
 def measure(
-    folder: Folder, how: Extractor, distractors: Sequence[Entry], whitening: copydays.Whitening | None
-) -> Figures:
-    """Ask every edit among originals and distractors. A picture that cannot be read is an ``InvalidArgument``."""
-    database = [_whole(folder.originals, how, "original", whitening)]
+    folder: Folder, extractor: Extractor, distractors: Sequence[Entry], whitening: copydays.Whitening | None
+) -> Metrics:
+    """Search every edit in originals and distractors. Raises ``InvalidArgument`` for a picture that cannot be read."""
+    database = [_extract_all(folder.originals, extractor, "original", whitening)]
     if distractors:
-        database.append(_applied(extract(distractors, how, "distractors").rows, whitening))
+        database.append(_normalised(extract(distractors, extractor, "distractors").rows, whitening))
     rows = np.concatenate(database)
     originals, strong = ([_name(entry) for entry in folder.blocks.get(name, ())] for name in ("original", "strong"))
     aps: dict[str, float] = {}
     matches, distances = [], []
     for name, entries in folder.blocks.items():
-        queries = database[0] if name == "original" else _whole(entries, how, name, whitening)
+        queries = database[0] if name == "original" else _extract_all(entries, extractor, name, whitening)
         neighbours = exact(queries, rows, min(RETRIEVED, len(rows)))
         wanted = copydays.positives(name, len(entries), originals, strong)
         aps[name] = float(copydays.ap_per_query(neighbours.ids, wanted).mean())
         matches.append(np.stack([np.isin(ids, ok) for ids, ok in zip(neighbours.ids, wanted, strict=True)]))
         distances.append(1 - neighbours.similarities.astype(np.float64))
     pooled = np.concatenate(matches)
-    return Figures(aps, ranking.pooled_ap(pooled, np.concatenate(distances), len(pooled)))
+    return Metrics(aps, ranking.pooled_ap(pooled, np.concatenate(distances), len(pooled)))
 
 
-def learn(entries: Sequence[Entry], how: Extractor, centred: bool) -> copydays.Whitening:
-    """Whitening from pictures that are neither originals nor distractors."""
-    return copydays.whitening(extract(entries, how, "whitening").rows, centred)
+def learn_whitening(entries: Sequence[Entry], extractor: Extractor, centred: bool) -> copydays.Whitening:
+    """Learn a whitening from pictures that are neither originals nor distractors."""
+    return copydays.whitening(extract(entries, extractor, "whitening").rows, centred)
 
 
-def _whole(entries: Sequence[Entry], how: Extractor, note: str, whitening: copydays.Whitening | None) -> Float:
-    features = extract(entries, how, note)
+def _extract_all(
+    entries: Sequence[Entry], extractor: Extractor, note: str, whitening: copydays.Whitening | None
+) -> Float:
+    features = extract(entries, extractor, note)
     if not features.kept.all():
-        raise InvalidArgument(f"some pictures of {note} cannot be read (see above); its order tells what is right")
-    return _applied(features.rows, whitening)
+        raise InvalidArgument(
+            f"some pictures of {note} cannot be read (see above); replace them, since the order of the files is the "
+            "ground truth"
+        )
+    return _normalised(features.rows, whitening)
 
 
-def _applied(rows: Float, whitening: copydays.Whitening | None) -> Float:
+def _normalised(rows: Float, whitening: copydays.Whitening | None) -> Float:
     if whitening is not None:
         return whitening.apply(rows)
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)
@@ -113,12 +118,12 @@ def _check(path: Path, folder: Folder) -> None:
     for name, entries in folder.blocks.items():
         if name != "strong" and len(entries) != count:
             raise InvalidArgument(
-                f"{path}: {name} has {len(entries)} pictures, original has {count}; each original needs one"
+                f"{path}: {name} has {len(entries)} pictures, original has {count}; each original needs exactly one"
             )
     heads = {_name(entry)[: copydays.PREFIX] for entry in folder.originals}
     lonely = [_name(entry) for entry in folder.blocks.get("strong", ()) if _name(entry)[: copydays.PREFIX] not in heads]
     if lonely:
         raise InvalidArgument(
-            f"{path}: {len(lonely)} strong copies ({lonely[0]}, say) share their first {copydays.PREFIX} characters "
-            "with no original; that is how a strong copy names its original"
+            f"{path}: {len(lonely)} strong copies match no original ({lonely[0]}, for example); the first "
+            f"{copydays.PREFIX} characters of the file names must be equal"
         )

@@ -1,4 +1,4 @@
-"""Edited copies among strangers, counted as ISC2021 does (Douze et al. 2021; Pizzi et al. 2022): truth and figures."""
+"""Ground truth and metrics of copy detection, as in ISC2021 (Douze et al. 2021; Pizzi et al. 2022)."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -19,28 +19,28 @@ PER_QUERY = 10
 
 @dataclass(frozen=True)
 class Truth:
-    """For each query (by id) its reference, '' if it has none, and its level."""
+    """The reference ('' if none) and the level of each query, by query id."""
 
     references: Mapping[str, str]
     levels: Mapping[str, str]
 
     def check(self, queries: Sequence[str], references: Sequence[str]) -> None:
-        """Raises ``InvalidArgument`` unless every query has a line, and every reference named there is at hand."""
+        """Raise ``InvalidArgument`` unless every query has a row and every reference in these rows is present."""
         if unknown := set(queries) - self.references.keys():
             raise InvalidArgument(
-                f"the ground truth has no line for {len(unknown)} of {len(queries)} queries ({min(unknown)}, say); "
-                "give the file that belongs to these pictures"
+                f"the ground truth has no row for {len(unknown)} of {len(queries)} queries ({min(unknown)}, for "
+                "example); use the file that belongs to these pictures"
             )
         named = {self.references[name] for name in queries} - {""}
         if absent := named - set(references):
             raise InvalidArgument(
-                f"{len(absent)} references of the ground truth are not among the pictures ({min(absent)}, say); "
-                "give all"
+                f"{len(absent)} references of the ground truth are not among the pictures ({min(absent)}, for "
+                "example); add them to --references"
             )
 
 
 @dataclass(frozen=True)
-class Figures:
+class Metrics:
     """Micro average precision, recall at 90 % precision with its threshold, recall at rank 1 by level."""
 
     micro_ap: float
@@ -49,23 +49,26 @@ class Figures:
     recall_at_1: dict[str, float]
 
 
-def read_truth(path: Path) -> Truth:
-    """Read the ground truth. Raises ``InvalidArgument`` for a file without the columns, or with a query twice."""
+def read_ground_truth(path: Path) -> Truth:
+    """Read the ground truth from a CSV file.
+
+    Raises ``InvalidArgument`` if a column is missing or a query occurs twice.
+    """
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
         if missing := set(COLUMNS) - set(reader.fieldnames or ()):
-            raise InvalidArgument(f"{path} has no column {', '.join(sorted(missing))}; needed are {', '.join(COLUMNS)}")
+            raise InvalidArgument(f"{path} has no column {', '.join(sorted(missing))}; it needs {', '.join(COLUMNS)}")
         rows = list(reader)
     references = {row["query_id"]: row["reference_id"] for row in rows}
     if len(references) != len(rows):
-        raise InvalidArgument(f"{path} names a query twice; each needs one line")
+        raise InvalidArgument(f"{path} has two rows for one query; each query needs exactly one row")
     return Truth(references, {row["query_id"]: row["level"] for row in rows})
 
 
-def measure(scores: Float, queries: Sequence[str], references: Sequence[str], truth: Truth) -> Figures:
-    """Figures of a score matrix (Q, R), larger for likelier.
+def measure(scores: Float, queries: Sequence[str], references: Sequence[str], truth: Truth) -> Metrics:
+    """Compute the metrics of a score matrix (Q, R); a larger score means more likely a copy.
 
-    Candidates are the best pairs over all queries, ten a query on average, not ten of each query.
+    Candidates are the best pairs over all queries: ten per query on average, not ten of each query.
     """
     places = {name: place for place, name in enumerate(references)}
     wanted = np.array([places.get(truth.references[name], -1) for name in queries])
@@ -74,7 +77,7 @@ def measure(scores: Float, queries: Sequence[str], references: Sequence[str], tr
     correct = wanted[rows] == columns
     ranked = ranking.curve(correct, scores[rows, columns].astype(np.float64), positives)
     point = ranking.recall_at_precision(ranked, 0.9)
-    return Figures(
+    return Metrics(
         micro_ap=ranking.average_precision(ranked),
         recall_at_p90=point.recall,
         threshold_at_p90=point.threshold,
@@ -83,14 +86,14 @@ def measure(scores: Float, queries: Sequence[str], references: Sequence[str], tr
 
 
 def _candidates(scores: Float, count: int) -> tuple[Ints, Ints]:
-    """Rows and columns of the ``count`` best pairs over all queries."""
+    """Return the rows and columns of the ``count`` best pairs over all queries."""
     flat = np.argpartition(-scores, count - 1, axis=None)[:count]
     rows, columns = np.unravel_index(flat, scores.shape)
     return rows.astype(np.int64), columns.astype(np.int64)
 
 
 def _recall_at_1(scores: Float, wanted: Ints, levels: Sequence[str]) -> dict[str, float]:
-    """Share of the queries of each level whose reference scores above every other; a tie counts as missed."""
+    """Return the share of queries of each level whose reference scores above all others. A tie is a miss."""
     found: dict[str, list[bool]] = {}
     for row, place, level in zip(scores, wanted, levels, strict=True):
         if place >= 0:

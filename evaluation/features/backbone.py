@@ -1,4 +1,4 @@
-"""A bundle's backbone from its ``weights.safetensors``, at any size of picture: as the released evaluations feed it."""
+"""Run the backbone of a bundle (``weights.safetensors``) at any input size, as the released evaluations do."""
 
 import json
 from collections.abc import Sequence
@@ -29,7 +29,10 @@ FILE = "weights.safetensors"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a linear classifier sees: [CLS] of the last ``blocks``, the mean patch beside it; and its rate for 256."""
+    """Input of a linear classifier: [CLS] of the last ``blocks`` and, if ``patches``, the mean patch.
+
+    ``rate`` is the learning rate for a batch of 256. ``blocks`` = 0: pooled features.
+    """
 
     blocks: int
     patches: bool
@@ -41,12 +44,15 @@ RECIPES = {
     "vit-b": Recipe(blocks=1, patches=True, rate=0.001),
     "resnet50": Recipe(blocks=0, patches=False, rate=0.3),
 }
-"""The released linear evaluations of DINO; the ResNet's rate is that of its log."""
+"""The released linear evaluations of DINO. The rate of the ResNet is taken from its training log."""
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network in eval mode, and the preprocessing of its bundle (only its mean and deviation hold at other sizes)."""
+    """A network in eval mode and the preprocessing of its bundle.
+
+    At other input sizes only the mean and the standard deviation of the preprocessing are used.
+    """
 
     name: str
     network: nn.Module
@@ -54,10 +60,10 @@ class Backbone:
 
     @property
     def transformer(self) -> VisionTransformer:
-        """The network, if it has tokens. Raises ``InvalidArgument`` if not."""
+        """The network as a vision transformer. Raises ``InvalidArgument`` if it is not one."""
         if not isinstance(self.network, VisionTransformer):
             raise InvalidArgument(
-                f"{self.name} is no vision transformer, and this protocol reads tokens; give a bundle of a ViT"
+                f"{self.name} is not a vision transformer, and this evaluation needs its tokens; use a bundle of a ViT"
             )
         return self.network
 
@@ -67,52 +73,61 @@ class Backbone:
         return int(self.transformer.patch_embed.patch_size[0])
 
     def patches(self, frame: Image.Image, shortest: int) -> Float:
-        """Patches (rows, columns, D) of a whole frame whose shortest side becomes ``shortest`` (DINO's DAVIS)."""
+        """Return patches (rows, columns, D) of a frame resized to the shortest side ``shortest`` (DINO's DAVIS)."""
         pixels = frames.prepare(np.asarray(frame), shortest)
         tokens = last_blocks(self.transformer, torch.from_numpy(pixels)[None])[0][0, 1:]
         rows, columns = (side // self.patch for side in pixels.shape[1:])
         return tokens.reshape(rows, columns, -1).numpy()
 
     def copies(self, size: int) -> Extractor:
-        """[CLS] beside the generalised mean of the patches, of a picture squashed to a square (DINO's Copydays)."""
+        """Return an extractor of [CLS; GeM of the patches] for pictures squashed to a square (DINO's Copydays)."""
         squash = Preprocess(size, "squash", size, "bicubic", self.preprocess.mean, self.preprocess.std)
 
-        def of(picture: Image.Image) -> Float:
+        def embed(picture: Image.Image) -> Float:
             tokens = last_blocks(self.transformer, torch.from_numpy(to_tensor(picture, squash))[None])[0]
             return np.asarray(copydays.descriptor(tokens)[0].numpy(), np.float32)
 
-        return Extractor(f"{self.name} at {size} px", size, of)
+        return Extractor(f"{self.name} at {size} px", size, embed)
 
     def retrieval(self, size: int, scales: Sequence[float]) -> Extractor:
-        """[CLS] or pooled features of length 1 of a picture, longest side at most ``size``: mean over ``scales``."""
+        """Return an extractor of [CLS] or pooled features of length 1: the mean over ``scales``.
 
-        def of(picture: Image.Image) -> Float:
+        The longest side of a picture is at most ``size``.
+        """
+
+        def embed(picture: Image.Image) -> Float:
             return np.asarray(multi_scale(self._pooled, self._whole(picture, size), scales)[0].numpy(), np.float32)
 
-        return Extractor(f"{self.name} at {size} px, {len(scales)} scale(s)", size, of)
+        return Extractor(f"{self.name} at {size} px, {len(scales)} scale(s)", size, embed)
 
     def linear(self, recipe: Recipe, size: int, squash: bool) -> Extractor:
-        """Frozen features of a recipe, of any length: of the central square, or of all, squashed."""
+        """Return an extractor of the frozen features of a recipe, not normalised.
+
+        ``squash``: use the whole picture squashed to a square, otherwise the central square.
+        """
         rule: Literal["squash", "shortest"] = "squash" if squash else "shortest"
         mean, std = self.preprocess.mean, self.preprocess.std
         preprocess = Preprocess(size, rule, size if squash else round(size * 8 / 7), "bicubic", mean, std)
 
-        def of(picture: Image.Image) -> Float:
+        def embed(picture: Image.Image) -> Float:
             pixels = torch.from_numpy(to_tensor(picture, preprocess))[None]
             return np.asarray(self.features(pixels, recipe)[0].numpy(), np.float32)
 
-        return Extractor(self.name, size, of)
+        return Extractor(self.name, size, embed)
 
     @torch.no_grad()
     def features(self, pictures: Tensor, recipe: Recipe) -> Tensor:
-        """(B, 3, S, S) to (B, D'): [CLS] of the last blocks, or interleaved with the mean patch; or pooled."""
+        """Map (B, 3, S, S) to (B, D').
+
+        The features are [CLS] of the last blocks, or [CLS] interleaved with the mean patch, or pooled features.
+        """
         if not recipe.blocks:
             return self._pooled(pictures)
         tokens = last_blocks(self.transformer, pictures, recipe.blocks)
         cls = torch.cat([part[:, 0] for part in tokens], dim=1)
         if not recipe.patches:
             return cls
-        # As released: cls0, mean0, cls1, mean1, ...
+        # The order of the released code: cls0, mean0, cls1, mean1, ...
         return torch.stack([cls, tokens[-1][:, 1:].mean(dim=1)], dim=2).flatten(1)
 
     def _pooled(self, pictures: Tensor) -> Tensor:
@@ -130,12 +145,12 @@ class Backbone:
 
 
 def load(source: str) -> Backbone:
-    """The backbone of a bundle. Raises ``InvalidArgument`` for a bundle without weights."""
+    """Load the backbone of a bundle. Raises ``InvalidArgument`` for a bundle without weights."""
     bundle = bundles.load(source)
     file = bundle.path / FILE
     if not file.exists():
         raise InvalidArgument(
-            f"the bundle {bundle.name} has no {FILE}, which other sizes of picture need; export it with --weights timm"
+            f"the bundle {bundle.name} has no {FILE}, which other input sizes need; export it with --weights timm"
         )
     with safe_open(file, "pt") as opened:
         about = opened.metadata()

@@ -1,4 +1,4 @@
-"""Features that are computed once, where several yardsticks look at the same pictures."""
+"""Cache the features of pictures, for several evaluations of the same pictures."""
 
 import hashlib
 from dataclasses import replace
@@ -12,15 +12,15 @@ from evaluation.features.extract import Extractor
 Float = npt.NDArray[np.float32]
 
 
-def remembering(how: Extractor) -> Extractor:
-    """The same features; a picture that comes again is not computed again. Holds all that it has seen."""
+def cached(extractor: Extractor) -> Extractor:
+    """Return the same extractor with a cache. The cache has no size limit."""
     known: dict[bytes, Float] = {}
 
-    def of(picture: Image.Image) -> Float:
-        # Equal pixels in another shape are another picture.
+    def embed(picture: Image.Image) -> Float:
+        # The width is part of the key: equal bytes in another shape are another picture.
         key = hashlib.sha256(picture.tobytes()).digest() + picture.width.to_bytes(4)
         if key not in known:
-            known[key] = how.of(picture)
+            known[key] = extractor.embed(picture)
         return known[key]
 
-    return replace(how, of=of)
+    return replace(extractor, embed=embed)

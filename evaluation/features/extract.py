@@ -1,4 +1,4 @@
-"""Pictures to features: by a bundle, or by what plain pixels give, as a floor to compare with."""
+"""Compute features of pictures with a bundle or with a simple baseline."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from copysight.pictures.scan import Entry
 from copysight.scoring import judge
 from copysight.scoring.curve import Curve
 from copysight.scoring.query_views import Effort, QueryView, views_of
-from copysight.system.progress import watched
+from copysight.system.progress import with_progress
 from evaluation.features import hashes
 
 Float = npt.NDArray[np.float32]
@@ -27,21 +27,21 @@ T = TypeVar("T")
 SIDE = 32
 BINS = 8
 POWER = 4.0
-"""Exponent of the generalised mean of patches, as DINO's copy detection has it (Caron et al. 2021, section 4.1)."""
+"""Exponent of the generalised mean (GeM) of patches, as in DINO's copy detection (Caron et al. 2021, section 4.1)."""
 PATCHES = ":patches"
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """``of`` maps an RGB picture to (D,) float32 of length 1; ``at_least``: the shortest side that it needs.
+    """A source of features: ``embed`` maps an RGB picture to (D,) float32, normally of length 1.
 
-    ``background`` (M, D) and ``curves``: what a bundle brings for score normalisation and for calibrations. ``looks``:
-    how a query is looked at.
+    ``at_least`` is the shortest side in pixels that it needs. ``background`` (M, D) and ``curves`` come from a bundle
+    and serve score normalisation and calibration. ``views`` returns the query views of a picture.
     """
 
     name: str
     at_least: int
-    of: Callable[[Image.Image], Float]
+    embed: Callable[[Image.Image], Float]
     background: Float | None = None
     curves: Mapping[Effort, Curve | None] = field(default_factory=dict)
     views: Callable[[Image.Image, Effort], list[QueryView]] = views_of
@@ -49,17 +49,17 @@ class Extractor:
 
 @dataclass(frozen=True)
 class Features:
-    """``rows`` (N', D) of the pictures that could be read; ``kept`` (N,) says which of the given ones these are."""
+    """Features ``rows`` (N', D) of the readable pictures; ``kept`` (N,) marks them among all given pictures."""
 
     rows: Float
     kept: npt.NDArray[np.bool_]
 
 
-def extractor(source: str, variant: str = "fp32") -> Extractor:
-    """A bundle (a folder, or ``default``) in one of its precisions, or another description of pictures by name.
+def load_extractor(source: str, variant: str = "fp32") -> Extractor:
+    """Load a bundle (a folder, or ``default``) in one of its precisions, or a baseline by its name.
 
-    ``pixels``, ``colours``, ``phash``, ``pdq``; ``pdq8`` asks for each query in its eight turns and mirrors;
-    ``BUNDLE:patches`` is the generalised mean of the patches that a bundle gives. Raises ``BundleError``.
+    Baselines are ``pixels``, ``colours``, ``phash``, ``pdq`` and ``pdq8`` (PDQ with each query in eight rotations and
+    mirror images). ``BUNDLE:patches`` is the generalised mean of the patches of a bundle. Raises ``BundleError``.
     """
     if source == "pixels":
         return Extractor("pixels", SIDE, pixels)
@@ -68,7 +68,9 @@ def extractor(source: str, variant: str = "fp32") -> Extractor:
     if source in hashes.BY_NAME:
         return Extractor(source, hashes.SIDE, hashes.BY_NAME[source])
     if source == "pdq8":
-        return Extractor(source, hashes.SIDE, hashes.pdq, views=lambda picture, _: hashes.turns(picture))
+        return Extractor(
+            source, hashes.SIDE, hashes.pdq, views=lambda picture, _: hashes.rotations_and_mirrors(picture)
+        )
     if source.endswith(PATCHES):
         bundle = bundles.load(source.removesuffix(PATCHES))
         return Extractor(f"{bundle.name}{PATCHES}", bundle.at_least, _patches(Embedder(bundle)))
@@ -79,29 +81,29 @@ def extractor(source: str, variant: str = "fp32") -> Extractor:
     return Extractor(bundle.name, bundle.at_least, lambda picture: embedder.embed([picture])[0], background, curves)
 
 
-def extract(entries: Sequence[Entry], how: Extractor, note: str) -> Features:
-    """Features of all pictures; see ``each``. Raises ``NoPictures``."""
-    rows, kept = each(entries, how.at_least, how.of, note)
+def extract(entries: Sequence[Entry], extractor: Extractor, note: str) -> Features:
+    """Compute the features of all pictures that can be read. Raises ``NoPictures`` if none can be read."""
+    rows, kept = map_pictures(entries, extractor.at_least, extractor.embed, note)
     return Features(np.stack(rows), kept)
 
 
-def each(
-    entries: Sequence[Entry], at_least: int, of: Callable[[Image.Image], T], note: str
+def map_pictures(
+    entries: Sequence[Entry], at_least: int, function: Callable[[Image.Image], T], note: str
 ) -> tuple[list[T], npt.NDArray[np.bool_]]:
-    """What ``of`` makes of the pictures that can be read, several at a time, and which (N,) of them these are.
+    """Apply ``function`` to all readable pictures in threads; return the results and a mask (N,) of these pictures.
 
-    One that cannot be read is named on stderr and left out. Raises ``NoPictures`` if none can be read.
+    A picture that cannot be read is reported on stderr and skipped. Raises ``NoPictures`` if none can be read.
     """
 
     def one(entry: Entry) -> T | None:
         try:
-            return of(decode(entry.read(), at_least=at_least).pixels)
+            return function(decode(entry.read(), at_least=at_least).pixels)
         except PictureError as error:
-            click.echo(f"left out {entry.key}: {error.message}", err=True)
+            click.echo(f"skipped {entry.key}: {error.message}", err=True)
             return None
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        found = list(watched(pool.map(one, entries), len(entries), note))
+        found = list(with_progress(pool.map(one, entries), len(entries), note))
     made = [one for one in found if one is not None]
     if not made:
         raise NoPictures(f"none of the {len(entries)} pictures of {note} can be read; see the lines above")
@@ -109,26 +111,26 @@ def each(
 
 
 def pixels(picture: Image.Image) -> Float:
-    """The picture at 32 x 32, less its mean."""
+    """Return the picture at 32 x 32 pixels minus its mean: (3072,), length 1."""
     small = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32).ravel()
     return _unit(small - small.mean())
 
 
 def colours(picture: Image.Image) -> Float:
-    """The square roots of a histogram of 8 x 8 x 8 colours."""
+    """Return the square roots of a histogram of 8 x 8 x 8 colours: (512,), length 1."""
     values = np.asarray(picture.resize((4 * SIDE, 4 * SIDE), Image.Resampling.BILINEAR)).reshape(-1, 3) // (256 // BINS)
     numbers = values.astype(np.int64) @ np.array([BINS * BINS, BINS, 1])
     return _unit(np.sqrt(np.bincount(numbers, minlength=BINS**3)).astype(np.float32))
 
 
 def _patches(embedder: Embedder) -> Callable[[Image.Image], Float]:
-    def of(picture: Image.Image) -> Float:
+    def embed(picture: Image.Image) -> Float:
         patches = embedder.run([embedder.prepare(picture, ("patches",))], ("patches",)).patches
         if patches is None:
             raise embedder.bundle.missing("patches")
         return _unit(np.power(patches[0].clip(1e-6), POWER).mean(axis=0) ** (1 / POWER))
 
-    return of
+    return embed
 
 
 def _unit(vector: Float) -> Float:

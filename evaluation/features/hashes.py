@@ -1,4 +1,7 @@
-"""Perceptual hashes as baselines: bits as vectors, so that a cosine of c is a Hamming distance of (1 - c) / 2."""
+"""Perceptual hashes (pHash, PDQ) as baselines.
+
+Bits become vectors of length 1, so that a cosine of c is a normalised Hamming distance of (1 - c) / 2.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -12,11 +15,11 @@ from copysight.scoring.query_views import QueryView
 Float = npt.NDArray[np.float32]
 SIDE = 64
 LOW = 8
-"""Of a block of 32 x 32 cosine coefficients, pHash keeps the 8 x 8 of lowest frequency."""
+"""pHash keeps the 8 x 8 coefficients of lowest frequency of a block of 32 x 32 cosine coefficients."""
 
 
 def phash(picture: Image.Image) -> Float:
-    """pHash: 64 bits, low frequencies of 32 x 32 grey values against their median (Zauner 2010, section 3.2)."""
+    """Return the 64 bits of pHash: low frequencies of 32 x 32 grey values, above their median (Zauner 2010, 3.2)."""
     grey = np.asarray(picture.convert("L").resize((4 * LOW, 4 * LOW), Image.Resampling.LANCZOS), np.float64)
     basis = _cosines(4 * LOW)
     low = (basis @ grey @ basis.T)[:LOW, :LOW].ravel()
@@ -24,17 +27,20 @@ def phash(picture: Image.Image) -> Float:
 
 
 def pdq(picture: Image.Image) -> Float:
-    """PDQ: 256 bits, by the package ``pdqhash``. Raises ``InvalidArgument`` where that is not installed."""
+    """Return the 256 bits of PDQ. Raises ``InvalidArgument`` if the package ``pdqhash`` is not installed."""
     try:
-        import pdqhash  # noqa: PLC0415 - a baseline that few ask for
+        import pdqhash  # noqa: PLC0415 - an optional dependency
     except ImportError as error:
-        raise InvalidArgument("the row `pdq` needs the package pdqhash; install it, or leave the row out") from error
+        raise InvalidArgument("the source `pdq` needs the package pdqhash; install it or omit this source") from error
     bits, _quality = pdqhash.compute(np.asarray(picture))
     return _unit(np.asarray(bits, bool))
 
 
-def turns(picture: Image.Image) -> list[QueryView]:
-    """A picture in its four quarter turns and their mirrors: what a hash without invariance must be asked for."""
+def rotations_and_mirrors(picture: Image.Image) -> list[QueryView]:
+    """Return the eight rotations and mirror images of a picture, as query views.
+
+    PDQ is not invariant to rotation, so a search needs all eight.
+    """
     both = (picture, picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
     quarters = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
     return [QueryView(one) for side in both for one in (side, *(side.transpose(turn) for turn in quarters))]
@@ -44,7 +50,7 @@ BY_NAME: Mapping[str, Callable[[Image.Image], Float]] = {"phash": phash, "pdq": 
 
 
 def _cosines(size: int) -> npt.NDArray[np.float64]:
-    """The rows of the discrete cosine transform, type II, not normalised."""
+    """Return the basis (size, size) of the discrete cosine transform, type II, not normalised."""
     frequency, place = np.arange(size)[:, None], np.arange(size)[None]
     return np.asarray(np.cos(np.pi * frequency * (2 * place + 1) / (2 * size)))
 

@@ -1,4 +1,4 @@
-"""What the protocols take from a torch network: tokens, and features over several scales."""
+"""Tokens of the last blocks of a vision transformer, and multi-scale features."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,7 @@ SCALES = (1.0, 1 / 2**0.5, 0.5)
 
 @torch.no_grad()
 def last_blocks(vit: VisionTransformer, pictures: Tensor, count: int = 1) -> list[Tensor]:
-    """Tokens (B, 1 + P, D) after each of the last ``count`` blocks, each through the final norm; the last one last."""
+    """Return the tokens (B, 1 + P, D) after each of the last ``count`` blocks, in order, after the final norm."""
     tokens = vit.norm_pre(vit._pos_embed(vit.patch_embed(pictures)))
     found = []
     for number, block in enumerate(vit.blocks):
@@ -24,9 +24,9 @@ def last_blocks(vit: VisionTransformer, pictures: Tensor, count: int = 1) -> lis
 
 @torch.no_grad()
 def multi_scale(network: Callable[[Tensor], Tensor], picture: Tensor, scales: Sequence[float] = SCALES) -> Tensor:
-    """Mean of the features (1, D) of one picture (1, 3, S, S) at several scales, of length 1.
+    """Return the mean (1, D) of the features of one picture (1, 3, S, S) at several scales, normalised to length 1.
 
-    One picture at a time: the released code divides by the norm over the whole batch, which is right for one only.
+    Only one picture at a time: the released code divides by the norm of the whole batch, which is correct for one.
     """
     total = torch.zeros(())
     for scale in scales:

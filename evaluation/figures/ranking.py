@@ -1,4 +1,4 @@
-"""Precision, recall and their averages, as the papers' code counts them. Pure NumPy; scores are larger for likelier."""
+"""Precision, recall and average precision as in the released code of the papers. A larger score is more likely."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Curve:
-    """Precision and recall after each prediction (N,), the most certain first; ``thresholds`` are their scores."""
+    """Precision and recall (N,) after each prediction, best score first; ``thresholds`` (N,) are the scores."""
 
     precisions: Floats
     recalls: Floats
@@ -23,32 +23,32 @@ class Curve:
 
 @dataclass(frozen=True)
 class Point:
-    """The largest ``recall`` at some precision, and the ``threshold`` that gives it; NaN where it is never reached."""
+    """The largest ``recall`` at a given precision and its ``threshold``. Both are NaN if it is never reached."""
 
     recall: float
     threshold: float
 
 
 def curve(correct: Flags, scores: Floats, positives: int) -> Curve:
-    """Pooled predictions (N,) ranked by score; of equal scores the wrong ones come first, the worst way to rank them.
+    """Rank pooled predictions (N,) by score. Of equal scores the wrong predictions come first (the worst order).
 
-    ``positives`` counts all true pairs, found or not (micro average: Pizzi et al. 2022, section 5.1). Raises
-    ``InvalidArgument`` without a true pair.
+    ``positives`` is the number of all true pairs, found or not (micro average: Pizzi et al. 2022, section 5.1).
+    Raises ``InvalidArgument`` without a true pair.
     """
     if positives < 1:
-        raise InvalidArgument("got no true pair, and precision and recall need one; check the ground truth")
+        raise InvalidArgument("got no true pair, but precision and recall need at least one; check the ground truth")
     order = np.lexsort((correct, -scores))
     found = np.cumsum(correct[order])
     return Curve(found / np.arange(1, len(order) + 1), found / positives, scores[order].astype(np.float64))
 
 
 def average_precision(ranked: Curve) -> float:
-    """Area under the curve as a sum of steps: the mean over true pairs of the precision where each is found."""
+    """Return the area under the curve as a sum of steps: the mean precision at the rank of each true pair."""
     return float((np.diff(ranked.recalls, prepend=0.0) * ranked.precisions).sum())
 
 
 def recall_at_precision(ranked: Curve, precision: float = 0.9) -> Point:
-    """The largest recall where precision is at least ``precision``."""
+    """Return the largest recall at a precision of at least ``precision``."""
     allowed = ranked.precisions >= precision
     if not allowed.any():
         return Point(np.nan, np.nan)
@@ -57,7 +57,7 @@ def recall_at_precision(ranked: Curve, precision: float = 0.9) -> Point:
 
 
 def recall_at_rank(queries: Ints, correct: Flags, scores: Floats, positives: int, rank: int) -> float:
-    """Share of true pairs among the first ``rank`` predictions of their query; ties are ranked the worst way."""
+    """Return the share of true pairs among the first ``rank`` predictions of their query; ties in the worst order."""
     order = np.lexsort((correct, -scores, queries))
     grouped = queries[order]
     first = np.searchsorted(grouped, grouped, side="left")
@@ -66,9 +66,9 @@ def recall_at_rank(queries: Ints, correct: Flags, scores: Floats, positives: int
 
 
 def trapezoidal_ap(ranks: npt.ArrayLike, positives: int) -> float:
-    """Average precision of one query from the ``ranks`` (from 0) at which its positives were found.
+    """Return the average precision of one query from the ``ranks`` (from 0) of its positives.
 
-    Between two ranks precision is taken to change linearly (trapezoids, Jegou et al. 2008). Positives that were not
+    Precision is interpolated linearly between two ranks (trapezoids, Jegou et al. 2008). Positives that were not
     found count 0.
     """
     found = np.sort(np.asarray(ranks, np.float64))
@@ -78,6 +78,9 @@ def trapezoidal_ap(ranks: npt.ArrayLike, positives: int) -> float:
 
 
 def pooled_ap(matches: Flags, distances: Floats, positives: int) -> float:
-    """Trapezoidal AP over all queries' answers together, by increasing distance: both (Q, k) (SSCD's Copydays)."""
+    """Return the trapezoidal AP of the results of all queries together (SSCD's Copydays).
+
+    ``matches`` and ``distances`` are (Q, k); results are ranked by increasing distance.
+    """
     order = np.argsort(distances, axis=None, kind="stable")
     return trapezoidal_ap(np.flatnonzero(matches.ravel()[order]), positives)

@@ -1,4 +1,4 @@
-"""Whether stated probabilities are true shares: bins of equal mass, their expected error, a picture of them."""
+"""Reliability of predicted probabilities: bins of equal mass, expected calibration error, diagram."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Bin:
-    """``count`` answers of neighbouring stated probabilities: the mean ``stated``, and the true ``share`` of copies."""
+    """``count`` results of similar probability: the mean predicted one (``stated``), the true ``share`` of copies."""
 
     count: int
     stated: float
@@ -22,19 +22,19 @@ class Bin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Expected calibration error (Naeini et al. 2015, over bins of equal mass) and the bins, least probable first."""
+    """Expected calibration error (Naeini et al. 2015, with bins of equal mass) and the bins in ascending order."""
 
     expected_calibration_error: float
     bins: tuple[Bin, ...]
 
     @property
     def worst(self) -> float:
-        """The largest difference of a bin between what is stated and what is true."""
+        """The largest difference between predicted probability and true share over all bins."""
         return max(abs(one.stated - one.share) for one in self.bins)
 
 
 def reliability(stated: npt.ArrayLike, right: npt.ArrayLike, bins: int = BINS) -> Reliability:
-    """From probabilities (Q,) and whether each answer was right (Q,); fewer than ``bins`` answers make fewer bins."""
+    """Compare probabilities (Q,) with whether each result was right (Q,). There are at most Q bins."""
     p, y = np.asarray(stated, np.float64), np.asarray(right, bool)
     parts = np.array_split(np.argsort(p, kind="stable"), min(bins, len(p)))
     found = tuple(Bin(len(rows), float(p[rows].mean()), float(y[rows].mean())) for rows in parts)
@@ -43,12 +43,12 @@ def reliability(stated: npt.ArrayLike, right: npt.ArrayLike, bins: int = BINS) -
 
 
 def draw(bins: Sequence[Bin], path: Path) -> None:
-    """Save the reliability diagram; the format follows the suffix of ``path``."""
+    """Save the reliability diagram. The suffix of ``path`` sets the file format."""
     figure = Figure(figsize=(5, 5), layout="constrained")
-    axes = figure.add_subplot(xlabel="stated probability", ylabel="true share of copies", xlim=(0, 1), ylim=(0, 1))
+    axes = figure.add_subplot(xlabel="predicted probability", ylabel="true share of copies", xlim=(0, 1), ylim=(0, 1))
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-    axes.fill_between([0, 1], [-0.08, 0.92], [0.08, 1.08], color="0.93", label="within .08")
+    axes.fill_between([0, 1], [-0.08, 0.92], [0.08, 1.08], color="0.93", label="within 0.08")
     stated, share = [one.stated for one in bins], [one.share for one in bins]
-    axes.plot(stated, share, marker="o", label=f"{len(bins)} bins of {bins[0].count} answers")
+    axes.plot(stated, share, marker="o", label=f"{len(bins)} bins of {bins[0].count} results")
     axes.legend(loc="upper left")
     figure.savefig(path)

@@ -1,4 +1,4 @@
-"""Mean average precision of revisited Oxford and Paris (Radenovic et al. 2018): easy, medium and hard."""
+"""Mean average precision of revisited Oxford and Paris (Radenovic et al. 2018): easy, medium and hard protocols."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Ints = npt.NDArray[np.integer]
 
 @dataclass(frozen=True)
 class Truth:
-    """Of one query: ids of the database that show its building easily, hardly, and those that are not to count."""
+    """Database ids that show the landmark of one query: ``easy``, ``hard``, and ``junk``, which is ignored."""
 
     easy: Ints
     hard: Ints
@@ -23,7 +23,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Scores:
-    """``ap`` (Q,) and ``precision`` (Q, len(kappas)); NaN, and left out of means, without positives."""
+    """``ap`` (Q,) and ``precision`` (Q, len(kappas)). Queries without positives are NaN and not part of the means."""
 
     ap: Floats
     precision: Floats
@@ -35,12 +35,15 @@ class Scores:
 
     @property
     def mean_precision(self) -> list[float]:
-        """mP@k for each kappa."""
+        """Mean precision at each kappa."""
         return [_mean(column) for column in self.precision.T]
 
 
 def protocols(ranks: Ints, truths: Sequence[Truth], kappas: Sequence[int] = (1, 5, 10)) -> dict[str, Scores]:
-    """Scores of the protocols ``E``, ``M``, ``H`` from ``ranks`` (N, Q): ids by similarity, a column a query."""
+    """Return the scores of the protocols ``E``, ``M`` and ``H``.
+
+    ``ranks`` (N, Q) holds database ids by decreasing similarity, one column per query.
+    """
     none = np.empty(0, np.int64)
     parts = {
         "E": [(truth.easy, np.concatenate([none, truth.junk, truth.hard])) for truth in truths],
@@ -54,7 +57,7 @@ def protocols(ranks: Ints, truths: Sequence[Truth], kappas: Sequence[int] = (1, 
 
 
 def score(ranks: Ints, positives: Sequence[Ints], junk: Sequence[Ints], kappas: Sequence[int]) -> Scores:
-    """AP and precision of each query; ``junk`` is taken out of the ranking first.
+    """Return the AP and precision of each query. ``junk`` is removed from the ranking first.
 
     Precision at k divides by k, or by the rank of the last positive if that is smaller, as in the released code.
     """

@@ -1,4 +1,4 @@
-"""Contact sheets as one self-contained HTML page."""
+"""Write contact sheets and tables as one self-contained HTML page."""
 
 import base64
 import html
@@ -16,12 +16,12 @@ STYLE = (
 
 
 def page(title: str, parts: Sequence[tuple[str, Sequence[Image.Image]]]) -> str:
-    """A page of sheets: a heading each, and its pictures."""
+    """Return an HTML page of contact sheets, each with a heading."""
     return document(title, sheets(parts))
 
 
 def document(title: str, body: str) -> str:
-    """An HTML page of ``body``, which is HTML already."""
+    """Return an HTML page around ``body``, which must be HTML."""
     head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
     return (
         f'<!doctype html><html lang="en"><head>{head}</head><body><h1>{html.escape(title)}</h1>{body}</body></html>\n'
@@ -29,7 +29,7 @@ def document(title: str, body: str) -> str:
 
 
 def sheets(parts: Sequence[tuple[str, Sequence[Image.Image]]], side: int = SIDE) -> str:
-    """Headings, and the pictures of each, ``side`` pixels high."""
+    """Return the HTML of headings and their pictures, ``side`` pixels high."""
     return "".join(
         f"<h3>{html.escape(name)}</h3><div>{''.join(_image(picture, side) for picture in pictures)}</div>"
         for name, pictures in parts
@@ -37,7 +37,7 @@ def sheets(parts: Sequence[tuple[str, Sequence[Image.Image]]], side: int = SIDE)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """``rows`` below ``header``, fractions with four digits; nothing without a header."""
+    """Return an HTML table; fractions have four digits. Without a header it is empty."""
     if not header:
         return ""
     body = "".join(f"<tr>{''.join(f'<td>{_text(value)}</td>' for value in row)}</tr>" for row in rows)

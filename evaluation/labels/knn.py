@@ -1,4 +1,4 @@
-"""``evaluate knn``: classes by the weighted vote of nearest neighbours (Wu et al. 2018; DINO, section 4.1)."""
+"""``evaluate knn``: classify by a weighted vote of nearest neighbours (Wu et al. 2018; DINO, section 4.1)."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,21 +10,19 @@ import numpy.typing as npt
 
 from copysight.errors import InvalidArgument
 from copysight.vectors.knn import accuracy, exact, vote
-from evaluation.features.extract import Extractor, extract, extractor
+from evaluation.features.extract import Extractor, extract, load_extractor
 from evaluation.labels import labelled
-from evaluation.labels.labelled import Labelled
-from evaluation.report import show
+from evaluation.labels.labelled import LabelledSet
+from evaluation.report import print_report
 
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
-
-
 TEMPERATURE = 0.07
 
 
 @dataclass(frozen=True)
 class Result:
-    """Shares of right answers with ``k`` neighbours."""
+    """Top-1 and top-5 accuracy with ``k`` neighbours."""
 
     set: str
     k: int
@@ -35,28 +33,40 @@ class Result:
 @click.command()
 @click.argument("source")
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--k", "ks", multiple=True, type=click.IntRange(1), default=(5, 10, 20, 100), show_default=True)
 @click.option(
-    "--temperature", default=TEMPERATURE, show_default=True, help="A neighbour counts exp(cosine / temperature)."
+    "--k",
+    "ks",
+    multiple=True,
+    type=click.IntRange(1),
+    default=(5, 10, 20, 100),
+    show_default=True,
+    help="Number of neighbours. May be repeated.",
+)
+@click.option(
+    "--temperature",
+    default=TEMPERATURE,
+    show_default=True,
+    help="The weight of a neighbour is exp(cosine / temperature).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def knn(source: str, data: Sequence[Path], ks: Sequence[int], temperature: float, as_json: bool) -> None:
-    """Tell the classes of DATA/val by the neighbours in DATA/train.
+    """Classify the pictures of DATA/val by their nearest neighbours in DATA/train.
 
-    DATA is a folder or tar file of <split>/<class>/<picture>.
+    DATA is one or more labelled sets: folders or tar files of <split>/<class>/<picture>, where the split is train or
+    val. Prints the top-1 and top-5 accuracy for each k.
     """
-    how = extractor(source)
-    results = [result for path in data for result in measure(labelled.load(path), how, ks, temperature)]
-    report = {"source": how.name, "temperature": temperature, "results": [asdict(result) for result in results]}
+    extractor = load_extractor(source)
+    results = [result for path in data for result in measure(labelled.load(path), extractor, ks, temperature)]
+    report = {"source": extractor.name, "temperature": temperature, "results": [asdict(result) for result in results]}
     rows = [[result.set, result.k, result.top1, result.top5] for result in results]
-    show(report, ("set", "k", "top-1", "top-5"), rows, as_json)
+    print_report(report, ("set", "k", "top-1", "top-5"), rows, as_json)
 
 
-def measure(data: Labelled, how: Extractor, ks: Sequence[int], temperature: float) -> list[Result]:
-    """One result for each k. Raises ``InvalidArgument`` if the training split has fewer pictures than the largest k."""
+def measure(data: LabelledSet, extractor: Extractor, ks: Sequence[int], temperature: float) -> list[Result]:
+    """Return one result per k. Raises ``InvalidArgument`` if the largest k exceeds the number of training pictures."""
     _check(data, max(ks), len(data.train.entries))
-    train = extract(data.train.entries, how, f"{data.name} train")
-    val = extract(data.val.entries, how, f"{data.name} val")
+    train = extract(data.train.entries, extractor, f"{data.name} train")
+    val = extract(data.val.entries, extractor, f"{data.name} val")
     labels, truth = data.train.labels[train.kept], data.val.labels[val.kept]
     _check(data, max(ks), len(labels))
     neighbours = exact(val.rows, train.rows, max(ks))
@@ -67,6 +77,6 @@ def measure(data: Labelled, how: Extractor, ks: Sequence[int], temperature: floa
     return results
 
 
-def _check(data: Labelled, k: int, pictures: int) -> None:
+def _check(data: LabelledSet, k: int, pictures: int) -> None:
     if k > pictures:
-        raise InvalidArgument(f"got --k {k}, but {data.name} has {pictures} training pictures; lower --k")
+        raise InvalidArgument(f"got --k {k}, but {data.name} has {pictures} training pictures; use a smaller --k")

@@ -1,4 +1,4 @@
-"""A labelled set: pictures to learn from and pictures to ask about, sorted into classes by their folders."""
+"""Read a labelled set: training and validation pictures, with one folder per class."""
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,15 +15,15 @@ LAYOUT = "train/<class>/<picture> and val/<class>/<picture>"
 
 @dataclass(frozen=True)
 class Split:
-    """Pictures, and the number of each one's class (N,)."""
+    """The pictures of a split and their class numbers (N,)."""
 
     entries: tuple[Entry, ...]
     labels: Ints
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """A set of ``classes``; its ``name`` is that of its folder or tar file."""
+class LabelledSet:
+    """A labelled set with sorted class names. ``name`` is the name of its folder or tar file without suffix."""
 
     name: str
     classes: tuple[str, ...]
@@ -31,23 +31,24 @@ class Labelled:
     val: Split
 
 
-def load(path: Path) -> Labelled:
+def load(path: Path) -> LabelledSet:
     """Read a folder or tar file of ``train/<class>/`` and ``val/<class>/``.
 
-    Raises ``NoPictures``, or ``InvalidArgument`` if a split is missing or a class stands in one split only.
+    Raises ``NoPictures``, or ``InvalidArgument`` if a split is missing or a class is in one split only.
     """
     files = [(entry, *_place(entry)) for entry in scan(path).entries]
     found = {split: {label for _, part, label in files if part == split} for split in ("train", "val")}
     for split, labels in found.items():
         if not labels:
-            raise InvalidArgument(f"{path} has no pictures under {split}/<class>/; a labelled set is {LAYOUT}")
+            raise InvalidArgument(f"{path} has no pictures under {split}/<class>/; a labelled set needs {LAYOUT}")
     for one, other in (("train", "val"), ("val", "train")):
         if lonely := sorted(found[one] - found[other]):
             raise InvalidArgument(
-                f"{path}: {len(lonely)} classes of {one} are not in {other} ({_few(lonely)}); each is needed in both"
+                f"{path}: {len(lonely)} classes of {one} are not in {other} ({_few(lonely)}); each class must be in "
+                "both"
             )
     classes = tuple(sorted(found["train"]))
-    return Labelled(path.stem, classes, *(_split(files, split, classes) for split in ("train", "val")))
+    return LabelledSet(path.stem, classes, *(_split(files, split, classes) for split in ("train", "val")))
 
 
 def _few(names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""``evaluate linear``: classes by a linear classifier on frozen embeddings (DINO, section 4.1)."""
+"""``evaluate linear``: train a linear classifier on frozen embeddings (DINO, section 4.1)."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,24 +9,24 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from copysight.system.progress import watched
+from copysight.system.progress import with_progress
 from copysight.vectors.knn import accuracy
 from evaluation.features import backbone
-from evaluation.features.extract import Extractor, extract, extractor
+from evaluation.features.extract import Extractor, extract, load_extractor
 from evaluation.labels import labelled
-from evaluation.labels.labelled import Labelled
-from evaluation.report import show
+from evaluation.labels.labelled import LabelledSet
+from evaluation.report import print_report
 
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 RATES = (0.3, 1.0, 3.0, 10.0, 30.0)
-"""Learning rates that are tried; the embeddings have length 1, so they are larger than the papers'."""
+"""Learning rates to try. Embeddings have length 1, so the rates are larger than in the papers."""
 MOMENTUM, BATCH, HELD_OUT = 0.9, 256, 0.2
 
 
 @dataclass(frozen=True)
 class Result:
-    """Shares of right answers, with the learning rate that did best on the held-out fifth of the training pictures."""
+    """Top-1 and top-5 accuracy. ``rate``: the best learning rate on the held-out fifth of the training pictures."""
 
     set: str
     top1: float
@@ -38,14 +38,23 @@ class Result:
 @click.argument("source")
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--views", default=4, show_default=True, type=click.IntRange(1), help="Augmented views of each picture.")
-@click.option("--epochs", default=100, show_default=True, type=click.IntRange(1), help="Passes; each sees other views.")
+@click.option(
+    "--epochs",
+    default=100,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Number of epochs. The epochs use the views in turn.",
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of views, order and weights.")
 @click.option(
     "--recipe",
     type=click.Choice(list(backbone.RECIPES)),
-    help="The released recipe of such a network, by the bundle's weights. Default: the embedding.",
+    help="Features and learning rate of DINO's released evaluation of this network, from the weights of the bundle. "
+    "By default the embedding of the bundle is used.",
 )
-@click.option("--size", default=224, show_default=True, type=click.IntRange(32), help="Input of a recipe.")
+@click.option(
+    "--size", default=224, show_default=True, type=click.IntRange(32), help="With --recipe: input size in pixels."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def linear(
     source: str,
@@ -57,49 +66,60 @@ def linear(
     size: int,
     as_json: bool,
 ) -> None:
-    """Train a linear classifier on DATA/train, ask it about DATA/val.
+    """Train a linear classifier on DATA/train and test it on DATA/val.
 
-    SGD with momentum .9, no decay, cosine to 0; views are random resized crops and flips, as in the released code.
+    DATA is one or more labelled sets: folders or tar files of <split>/<class>/<picture>. The optimiser is SGD with
+    momentum 0.9, no weight decay and a cosine schedule to 0. Views are random resized crops and flips, as in DINO's
+    released code.
     """
     if recipe is None:
-        how = extractor(source)
-        results = [measure(labelled.load(path), how, views, epochs, seed) for path in data]
+        extractor = load_extractor(source)
+        results = [measure(labelled.load(path), extractor, views, epochs, seed) for path in data]
     else:
         network, chosen = backbone.load(source), backbone.RECIPES[recipe]
-        how, whole = (network.linear(chosen, size, squash) for squash in (False, True))
-        results = [measure(labelled.load(path), how, views, epochs, seed, whole, (chosen.rate,)) for path in data]
-    report = {"source": how.name, "views": views, "epochs": epochs, "results": [asdict(result) for result in results]}
+        extractor, whole = (network.linear(chosen, size, squash) for squash in (False, True))
+        results = [measure(labelled.load(path), extractor, views, epochs, seed, whole, (chosen.rate,)) for path in data]
+    report = {
+        "source": extractor.name,
+        "views": views,
+        "epochs": epochs,
+        "results": [asdict(result) for result in results],
+    }
     rows = [[result.set, result.top1, result.top5, result.rate] for result in results]
-    show(report, ("set", "top-1", "top-5", "lr"), rows, as_json)
+    print_report(report, ("set", "top-1", "top-5", "lr"), rows, as_json)
 
 
 def measure(
-    data: Labelled,
-    how: Extractor,
+    data: LabelledSet,
+    extractor: Extractor,
     views: int,
     epochs: int,
     seed: int,
     crops: Extractor | None = None,
     rates: Sequence[float] = RATES,
 ) -> Result:
-    """Choose the learning rate on held-out training pictures, train on all, ask about the rest.
+    """Choose the learning rate on held-out training pictures, train on all training pictures, test on val.
 
-    ``crops`` describes the training views; by default ``how`` does.
+    ``crops`` is the extractor for the training views; the default is ``extractor``.
     """
-    seen = [
-        extract(data.train.entries, augmented(crops or how, seed + number), f"{data.name} view {number + 1} of {views}")
+    view_features = [
+        extract(
+            data.train.entries,
+            augmented(crops or extractor, seed + number),
+            f"{data.name} view {number + 1} of {views}",
+        )
         for number in range(views)
     ]
-    val = extract(data.val.entries, how, f"{data.name} val")
-    kept = seen[0].kept
-    rows, labels = np.stack([view.rows for view in seen]), data.train.labels[kept]
+    val = extract(data.val.entries, extractor, f"{data.name} val")
+    kept = view_features[0].kept
+    rows, labels = np.stack([view.rows for view in view_features]), data.train.labels[kept]
     rng = np.random.default_rng(seed)
     held = rng.random(len(labels)) < HELD_OUT
     rate = rates[0]
     if len(rates) > 1 and held.any() and not held.all():
         tried = {
             r: fit(rows[:, ~held], labels[~held], len(data.classes), r, epochs, seed)
-            for r in watched(rates, len(rates), f"{data.name} learning rates")
+            for r in with_progress(rates, len(rates), f"{data.name} learning rates")
         }
         rate = max(tried, key=lambda r: accuracy(_scores(tried[r], rows[0, held]), labels[held]))
     scores = _scores(fit(rows, labels, len(data.classes), rate, epochs, seed), val.rows)
@@ -108,11 +128,14 @@ def measure(
 
 
 def fit(views: Float, labels: Ints, classes: int, rate: float, epochs: int, seed: int) -> Float:
-    """Weights (D + 1, classes) of softmax regression on ``views`` (V, N, D); epoch e sees view e mod V; bias last."""
+    """Fit a softmax regression on ``views`` (V, N, D); return weights (D + 1, classes), the bias last.
+
+    Epoch e uses view e mod V.
+    """
     rng = np.random.default_rng(seed)
     count, width = views.shape[1:]
     weights = np.concatenate([rng.normal(0, 0.01, (width, classes)), np.zeros((1, classes))]).astype(np.float32)
-    moving = np.zeros_like(weights)
+    velocity = np.zeros_like(weights)
     targets = np.eye(classes, dtype=np.float32)[labels]
     ones = np.ones((count, 1), np.float32)
     for epoch in range(epochs):
@@ -122,32 +145,32 @@ def fit(views: Float, labels: Ints, classes: int, rate: float, epochs: int, seed
         for start in range(0, count, BATCH):
             batch = order[start : start + BATCH]
             error = softmax(x[batch] @ weights) - targets[batch]
-            moving = MOMENTUM * moving + x[batch].T @ error / len(batch)
-            weights -= np.float32(step) * moving
+            velocity = MOMENTUM * velocity + x[batch].T @ error / len(batch)
+            weights -= np.float32(step) * velocity
     return weights
 
 
 def softmax(logits: Float) -> Float:
-    """Rows (B, C) to probabilities."""
+    """Return the softmax of the rows of ``logits`` (B, C)."""
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
-def augmented(how: Extractor, seed: int) -> Extractor:
-    """The same features of a random resized crop (area .08 to 1, ratio 3/4 to 4/3), flipped half of the time."""
+def augmented(extractor: Extractor, seed: int) -> Extractor:
+    """Return an extractor of random resized crops (area 0.08 to 1, ratio 3/4 to 4/3), flipped with chance 0.5."""
 
-    def of(picture: Image.Image) -> Float:
-        # A generator a picture: threads must not share one, and the crop follows from the picture's content alone.
+    def embed(picture: Image.Image) -> Float:
+        # One generator per picture: threads must not share one, and the crop then depends on the content alone.
         rng = np.random.default_rng([seed, picture.width, picture.height, *picture.resize((2, 2)).tobytes()])
         crop = picture.crop(crop_box(picture.width, picture.height, rng))
-        return how.of(crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else crop)
+        return extractor.embed(crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else crop)
 
-    # The smallest crop has a quarter of the side, and is to be as sharp as the whole.
-    return Extractor(how.name, 4 * how.at_least, of)
+    # The smallest crop has about a quarter of the side, and must still be at least ``at_least`` pixels.
+    return Extractor(extractor.name, 4 * extractor.at_least, embed)
 
 
 def crop_box(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom; the whole picture if ten draws do not fit in."""
+    """Return a random crop box (left, top, right, bottom), or the whole picture if ten draws do not fit."""
     for _ in range(10):
         area = width * height * rng.uniform(0.08, 1.0)
         ratio = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))

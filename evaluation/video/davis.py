@@ -1,4 +1,7 @@
-"""Sequences in DAVIS's layout: JPEGImages/<resolution>/<sequence>/*.jpg, Annotations/<resolution>/<sequence>/*.png."""
+"""Read videos with masks in the DAVIS layout.
+
+Frames are JPEGImages/<resolution>/<sequence>/*.jpg, masks are Annotations/<resolution>/<sequence>/*.png.
+"""
 
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
@@ -16,54 +19,55 @@ from copysight.pictures.scan import Entry, scan
 Pixels = npt.NDArray[np.uint8]
 VOID = 255
 RESOLUTION = "480p"
-"""What the benchmark measures; other resolutions beside it are passed over."""
+"""The resolution of the benchmark. Other resolutions are ignored if this one is present."""
 LIST = "ImageSets/2017/val.txt"
 LAYOUT = f"JPEGImages/{RESOLUTION}/<sequence>/*.jpg and Annotations/{RESOLUTION}/<sequence>/*.png"
 
 
 @dataclass(frozen=True)
 class Sequence:
-    """A video: its frames in order, and the mask of each, not read yet."""
+    """A video: its frames in order, and the mask of each frame. Files are read on access."""
 
     name: str
     frames: tuple[Entry, ...]
     masks: tuple[Entry, ...]
 
     def frame(self, number: int) -> Image.Image:
-        """RGB."""
+        """Read one frame as RGB."""
         return decode(self.frames[number].read()).pixels
 
     def mask(self, number: int) -> Pixels:
-        """Labels (height, width): 0 ground, 1 … objects; the numbers of the PNG's palette.
+        """Read the labels (height, width) of one frame: 0 background, 1 … objects (palette numbers of the PNG).
 
-        Raises ``InvalidArgument`` if it is a picture in colours.
+        Raises ``InvalidArgument`` for a mask with several channels.
         """
         entry = self.masks[number]
         with Image.open(BytesIO(entry.read())) as picture:
             if picture.mode not in {"1", "L", "P"}:
                 raise InvalidArgument(
-                    f"{entry.key} has the mode {picture.mode}; a mask is a PNG with a palette or of one channel, whose "
-                    "values are the numbers of objects"
+                    f"{entry.key} has the mode {picture.mode}; a mask must be a PNG with a palette or one channel, "
+                    "whose values are object numbers"
                 )
-            return objects(np.array(picture, np.uint8))
+            return object_labels(np.array(picture, np.uint8))
 
 
 def load(path: Path) -> list[Sequence]:
-    """All sequences under a folder or tar file, by name; of a folder with ImageSets/2017/val.txt those of that list.
+    """Return the sequences of a folder or tar file, sorted by name.
 
-    Raises ``InvalidArgument`` if there are none, or if frames and masks of one do not go together.
+    If a folder has ImageSets/2017/val.txt, only the sequences of that list are returned. Raises ``InvalidArgument``
+    if there are none, or if the frames and masks of a sequence do not match.
     """
     entries = scan(path).entries
     entries = tuple(entry for entry in entries if RESOLUTION in PurePosixPath(entry.key).parts) or entries
     frames, masks = (_grouped(path, entries, kind) for kind in ("JPEGImages", "Annotations"))
     if not frames or not masks:
         raise InvalidArgument(
-            f"{path} has frames of {len(frames)} sequences and masks of {len(masks)}; the layout is {LAYOUT}"
+            f"{path} has frames of {len(frames)} sequences and masks of {len(masks)}; the layout must be {LAYOUT}"
         )
-    frames = _listed(path, frames)
-    if lonely := sorted(frames.keys() - masks.keys()):
+    frames = _select_listed(path, frames)
+    if missing := sorted(frames.keys() - masks.keys()):
         raise InvalidArgument(
-            f"{path}: sequence {', '.join(lonely[:3])} has frames but no masks; the layout is {LAYOUT}"
+            f"{path}: sequence {', '.join(missing[:3])} has frames but no masks; the layout must be {LAYOUT}"
         )
     found = [Sequence(name, tuple(frames[name]), tuple(masks[name])) for name in sorted(frames)]
     for sequence in found:
@@ -71,8 +75,11 @@ def load(path: Path) -> list[Sequence]:
     return found
 
 
-def objects(values: Pixels) -> Pixels:
-    """Values of a mask to labels: 255 is void, hence ground; or, where nothing else is marked, the one object."""
+def object_labels(values: Pixels) -> Pixels:
+    """Map the values of a mask to labels.
+
+    255 means void and becomes background (0). If no other value marks an object, 255 is the only object (1).
+    """
     void = values == VOID
     alone = bool(void.any()) and not (values[~void] > 0).any()
     return np.where(void, np.uint8(alone), values).astype(np.uint8)
@@ -86,18 +93,20 @@ def _grouped(path: Path, entries: Items[Entry], kind: str) -> dict[str, list[Ent
             groups.setdefault(parts[-2], []).append(entry)
     for name, group in groups.items():
         if len(folders := {PurePosixPath(entry.key).parent.as_posix() for entry in group}) > 1:
-            raise InvalidArgument(f"{path}: sequence {name} lies in {' and '.join(sorted(folders))}; keep one of them")
+            raise InvalidArgument(
+                f"{path}: sequence {name} is in {' and '.join(sorted(folders))}; keep only one of them"
+            )
     return groups
 
 
-def _listed(path: Path, frames: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
+def _select_listed(path: Path, frames: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
     if not (path / LIST).is_file():
         return frames
     names = (path / LIST).read_text().split()
     if missing := sorted(set(names) - frames.keys()):
         raise InvalidArgument(
             f"{path}: {len(missing)} of the {len(names)} sequences of {LIST} have no frames ({', '.join(missing[:3])} "
-            f"…); add them, or take the list away to measure all that is there"
+            f"…); add them, or remove the list to measure all sequences"
         )
     return {name: frames[name] for name in names}
 
@@ -106,6 +115,6 @@ def _check(sequence: Sequence) -> None:
     stems = [[PurePosixPath(entry.key).stem for entry in part] for part in (sequence.frames, sequence.masks)]
     if stems[0] != stems[1] or len(stems[0]) < 3:
         raise InvalidArgument(
-            f"sequence {sequence.name} has {len(stems[0])} frames and {len(stems[1])} masks; it needs a mask of "
-            "the same name for every frame, and at least three of them"
+            f"sequence {sequence.name} has {len(stems[0])} frames and {len(stems[1])} masks; it needs at least three "
+            "frames and a mask with the same name for each"
         )

@@ -1,4 +1,4 @@
-"""``evaluate video``: objects followed through a video from their first mask (DAVIS 2017, semi-supervised)."""
+"""``evaluate video``: segment objects in videos from the mask of the first frame (DAVIS 2017, semi-supervised)."""
 
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Items
@@ -17,27 +17,27 @@ from copysight.model.attention_maps import colours
 from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder
 from copysight.pictures.preprocess import to_tensor
-from copysight.system.progress import watched
+from copysight.system.progress import with_progress
 from evaluation.features import backbone
 from evaluation.features.frames import shrink_mask
 from evaluation.figures.region import boundary, region
-from evaluation.report import show
+from evaluation.report import print_report
 from evaluation.video import davis, propagation
 from evaluation.video.davis import Sequence
-from evaluation.video.propagation import Labelled, Propagation
+from evaluation.video.propagation import LabelledFrame, Propagation
 
 Float = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 FrameFeatures = Callable[[Image.Image], Float]
-"""A frame to patch features (rows, columns, D)."""
+"""Maps a frame to patch features (rows, columns, D)."""
 HEADER = ("sequence", "J", "F", "J&F")
 MILLISECONDS = 80
-WIDE = 480
+WIDTH = 480
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Region ``j``, boundary ``f`` and their mean ``jf``: means over frames, the first and last left out."""
+    """Region similarity ``j``, boundary accuracy ``f`` and their mean ``jf``, without the first and last frame."""
 
     j: float
     f: float
@@ -47,17 +47,47 @@ class Quality:
 @click.command()
 @click.argument("bundle")
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
-@click.option("--tiles", default=2, show_default=True, type=click.IntRange(1), help="Tiles along the shortest side.")
 @click.option(
-    "--lines", type=click.IntRange(64), help="Whole frames of so many lines, by the bundle's weights; DINO: 480."
+    "--tiles",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Number of tiles along the shortest side of a frame.",
 )
-@click.option("--frames", default=7, show_default=True, type=click.IntRange(0), help="Past frames besides the first.")
-@click.option("--topk", default=5, show_default=True, type=click.IntRange(1), help="Patches that vote for one.")
 @click.option(
-    "--radius", default=12, show_default=True, type=click.IntRange(0), help="Reach in patches; 0: everywhere."
+    "--lines",
+    type=click.IntRange(64),
+    help="Run whole frames with this shortest side through the weights of the bundle, instead of tiles. DINO uses 480.",
 )
-@click.option("--pictures", type=click.Path(path_type=Path), help="Folder for a film of each sequence.")
-@click.option("--film", default="gif", show_default=True, type=click.Choice(["gif", "webp"]), help="Kind of the films.")
+@click.option(
+    "--frames",
+    default=7,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Number of previous frames in the context, besides the first frame.",
+)
+@click.option(
+    "--topk",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Number of context patches that vote for the label of a patch.",
+)
+@click.option(
+    "--radius",
+    default=12,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Search radius in patches. 0 searches the whole frame.",
+)
+@click.option("--pictures", type=click.Path(path_type=Path), help="Folder to write an animation of each sequence to.")
+@click.option(
+    "--film",
+    default="gif",
+    show_default=True,
+    type=click.Choice(["gif", "webp"]),
+    help="File format of the animations.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def video(
     bundle: str,
@@ -71,37 +101,38 @@ def video(
     film: str,
     as_json: bool,
 ) -> None:
-    """Follow the objects of every sequence in DATA (DAVIS's layout, a folder or a tar) by the patches of BUNDLE.
+    """Segment the objects of every sequence in DATA, given the mask of the first frame, with the patches of BUNDLE.
 
-    A bundle has a fixed input size, so a frame is cut into tiles of it; with --lines whole frames go through its
-    weights.safetensors (`export --weights timm`), as in the released evaluation. Beside each result stands
-    what the first mask gives when it is simply copied. Propagation and its defaults are those of DINO's evaluation.
+    DATA is a folder or tar file in the DAVIS layout. A bundle has a fixed input size, so each frame is cut into
+    tiles. With --lines, whole frames run through weights.safetensors (`export --weights timm`), as in DINO's released
+    evaluation. The last row of the table is a baseline: the first mask, copied to all frames. The propagation and its
+    defaults are those of DINO.
     """
-    frame_features = tiled(bundle, tiles) if lines is None else whole(bundle, lines)
+    frame_features = tiled_features(bundle, tiles) if lines is None else whole_frame_features(bundle, lines)
     found = measure(
-        data, frame_features, Propagation(frames, topk, radius), Films(pictures, film) if pictures else None
+        data, frame_features, Propagation(frames, topk, radius), Animations(pictures, film) if pictures else None
     )
-    rows = [[name, quality.j, quality.f, quality.jf] for name, quality in found.lines()]
-    show(found.to_json(), HEADER, rows, as_json)
+    rows = [[name, quality.j, quality.f, quality.jf] for name, quality in found.table_rows()]
+    print_report(found.to_json(), HEADER, rows, as_json)
 
 
 @dataclass(frozen=True)
-class Followed:
-    """Quality of each object of each sequence by name, and what the first mask gives there when it is copied.
+class VideoResult:
+    """Quality of each object by sequence, and that of the copied first mask (the baseline).
 
-    The mean is over all objects of all sequences, as the benchmark has it.
+    The mean is over all objects of all sequences, as in the benchmark.
     """
 
     sequences: Mapping[str, Items[Quality]]
     copied: Mapping[str, Items[Quality]]
 
-    def lines(self) -> list[tuple[str, Quality]]:
-        """Each sequence, the mean, and the mean of the copied masks."""
+    def table_rows(self) -> list[tuple[str, Quality]]:
+        """Return the rows of the table: each sequence, the mean, and the mean of the baseline."""
         each = [(name, mean(objects)) for name, objects in self.sequences.items()]
         return [*each, ("mean", _overall(self.sequences)), ("first mask copied", _overall(self.copied))]
 
     def to_json(self) -> dict[str, object]:
-        """The means, and each sequence."""
+        """Return the means and the quality of each sequence."""
         return {
             "mean": asdict(_overall(self.sequences)),
             "first_mask_copied": asdict(_overall(self.copied)),
@@ -110,62 +141,67 @@ class Followed:
 
 
 @dataclass(frozen=True)
-class Films:
-    """Where films of the followed masks go, and of what ``kind``: ``gif`` or ``webp``."""
+class Animations:
+    """Output of the animations: a folder, and the file format (``gif`` or ``webp``)."""
 
     folder: Path
     kind: str
 
 
-def tiled(source: str, tiles: int) -> FrameFeatures:
-    """Patches of frames cut into tiles, by the bundle itself. Raises ``OutputMissing`` if it gives none."""
+def tiled_features(source: str, tiles: int) -> FrameFeatures:
+    """Return patch features of frames cut into tiles. Raises ``OutputMissing`` if the bundle has no patches."""
     embedder = Embedder(bundles.load(source))
     if embedder.bundle.patches is None:
         raise embedder.bundle.missing("patches")
-    return lambda frame: patches(frame, embedder, tiles)
+    return lambda frame: tile_patches(frame, embedder, tiles)
 
 
-def whole(source: str, lines: int) -> FrameFeatures:
-    """Patches of whole frames of ``lines`` lines, by the bundle's weights. Raises ``InvalidArgument`` without them."""
+def whole_frame_features(source: str, lines: int) -> FrameFeatures:
+    """Return patch features of whole frames with the shortest side ``lines``, from the weights of the bundle.
+
+    Raises ``InvalidArgument`` if the bundle has no weights.
+    """
     network = backbone.load(source)
     return lambda frame: network.patches(frame, lines)
 
 
-def measure(data: Path, frame_features: FrameFeatures, how: Propagation, films: Films | None = None) -> Followed:
-    """Follow every sequence of ``data`` by the patches that ``look`` sees; draws each if there are to be ``films``."""
+def measure(
+    data: Path, frame_features: FrameFeatures, config: Propagation, animations: Animations | None = None
+) -> VideoResult:
+    """Segment every sequence of ``data`` and compare with the ground truth; write ``animations`` if given."""
     found: dict[str, list[Quality]] = {}
     copied: dict[str, list[Quality]] = {}
     for sequence in davis.load(data):
         truth = _truth(sequence)
-        masks = follow(sequence, frame_features, how)
-        found[sequence.name] = judge(masks, truth)
-        copied[sequence.name] = judge([truth[0]] * len(truth), truth)
-        if films is not None:
-            films.folder.mkdir(parents=True, exist_ok=True)
-            _animate(sequence, masks, films.folder / f"{sequence.name}.{films.kind}")
-    return Followed(found, copied)
+        masks = propagate_masks(sequence, frame_features, config)
+        found[sequence.name] = score_masks(masks, truth)
+        copied[sequence.name] = score_masks([truth[0]] * len(truth), truth)
+        if animations is not None:
+            animations.folder.mkdir(parents=True, exist_ok=True)
+            _animate(sequence, masks, animations.folder / f"{sequence.name}.{animations.kind}")
+    return VideoResult(found, copied)
 
 
-def follow(sequence: Sequence, frame_features: FrameFeatures, how: Propagation) -> list[Pixels]:
-    """The mask of every frame at its own size; the first is the given one."""
+def propagate_masks(sequence: Sequence, frame_features: FrameFeatures, config: Propagation) -> list[Pixels]:
+    """Return the mask of every frame at its original size. The first mask is the given one."""
     given = sequence.mask(0)
     grids = (frame_features(sequence.frame(number)) for number in range(len(sequence.frames)))
     first = next(grids)
     rows, columns = first.shape[:2]
     small = propagation.one_hot(torch.from_numpy(np.array(shrink_mask(given, rows, columns))))
     features = (torch.from_numpy(grid).flatten(0, 1) for grid in grids)
-    soft = propagation.propagate(Labelled(torch.from_numpy(first).flatten(0, 1), small), features, how)
-    watched_masks = watched(soft, len(sequence.frames) - 1, sequence.name)
+    soft = propagation.propagate(LabelledFrame(torch.from_numpy(first).flatten(0, 1), small), features, config)
+    watched_masks = with_progress(soft, len(sequence.frames) - 1, sequence.name)
     patch = -(-min(given.shape) // min(rows, columns))
     return [given, *(shrink_mask(propagation.labels(masks, patch).numpy(), *given.shape) for masks in watched_masks)]
 
 
-def patches(frame: Image.Image, embedder: Embedder, tiles: int) -> Float:
-    """Patch features (rows, columns, D) of a frame that is cut into ``tiles`` input squares along its shortest side."""
+def tile_patches(frame: Image.Image, embedder: Embedder, tiles: int) -> Float:
+    """Return patch features (rows, columns, D) of a frame that is cut into ``tiles`` along its shortest side."""
     down, across = _tiling(frame, tiles)
     grid_rows, grid_columns = _grid(embedder.bundle)
     graph = embedder.bundle.graph_of("patches")
-    # Each tile fills the input: nothing of it may be cut away.
+    # "squash" keeps the whole tile; the usual resize would crop it.
     preprocess = replace(embedder.bundle.graphs[graph].preprocess, resize="squash")
     boxes = [
         (
@@ -188,8 +224,8 @@ def patches(frame: Image.Image, embedder: Embedder, tiles: int) -> Float:
     return np.ascontiguousarray(grid.reshape(down * grid_rows, across * grid_columns, -1))
 
 
-def judge(found: Items[Pixels], truth: Items[Pixels]) -> list[Quality]:
-    """Of each object of the first true mask: means over frames but the first (given) and the last."""
+def score_masks(found: Items[Pixels], truth: Items[Pixels]) -> list[Quality]:
+    """Return the quality of each object of the first true mask: means over all frames but the first and the last."""
     qualities = []
     for number in (number for number in np.unique(truth[0]) if number):
         pairs = [(a == number, b == number) for a, b in zip(found[1:-1], truth[1:-1], strict=True)]
@@ -200,7 +236,7 @@ def judge(found: Items[Pixels], truth: Items[Pixels]) -> list[Quality]:
 
 
 def mean(qualities: Items[Quality]) -> Quality:
-    """Each figure's mean."""
+    """Return the mean of each metric."""
     rows = np.array([[quality.j, quality.f, quality.jf] for quality in qualities]).mean(axis=0)
     return Quality(*(float(value) for value in rows))
 
@@ -212,9 +248,9 @@ def _overall(sequences: Mapping[str, Items[Quality]]) -> Quality:
 def _truth(sequence: Sequence) -> list[Pixels]:
     truth = [sequence.mask(number) for number in range(len(sequence.frames))]
     if not truth[0].any():
-        raise InvalidArgument(f"sequence {sequence.name}: the first mask marks no object, and there is none to follow")
+        raise InvalidArgument(f"sequence {sequence.name}: the first mask marks no object; it must mark at least one")
     if len(sizes := sorted({mask.shape for mask in truth})) > 1:
-        raise InvalidArgument(f"sequence {sequence.name} has masks of several sizes ({sizes}); make them of one size")
+        raise InvalidArgument(f"sequence {sequence.name} has masks of several sizes ({sizes}); all must have one size")
     return truth
 
 
@@ -240,4 +276,4 @@ def _overlaid(sequence: Sequence, masks: list[Pixels]) -> Iterator[Image.Image]:
         frame = np.asarray(sequence.frame(number), np.float32)
         weight = 0.5 * (mask > 0)[..., None]
         mixed = Image.fromarray((frame * (1 - weight) + palette[mask] * weight).astype(np.uint8))
-        yield mixed.resize((WIDE, round(WIDE * mixed.height / mixed.width)))
+        yield mixed.resize((WIDTH, round(WIDTH * mixed.height / mixed.width)))

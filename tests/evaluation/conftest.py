@@ -1,4 +1,4 @@
-"""A small labelled set and a small video with masks, both drawn."""
+"""Fixtures: a small labelled set and a small video with masks, both drawn."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +15,13 @@ CLASSES = {"blue": (20, 40, 200), "green": (20, 180, 40), "red": (210, 30, 30)}
 
 @pytest.fixture
 def copysight() -> Callable[..., Result]:
-    """Run the command as a user does."""
+    """Run the command line as a user does."""
     return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="session")
 def labelled_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes that colour alone tells apart: 8 training and 4 other pictures of each."""
+    """Three classes that differ in colour only, with 8 training and 4 validation pictures each."""
     root = tmp_path_factory.mktemp("data") / "shades"
     rng = np.random.default_rng(0)
     for name, colour in CLASSES.items():
@@ -36,7 +36,7 @@ def labelled_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def davis_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One sequence of five frames: a disk that moves over a striped ground."""
+    """One sequence of five frames: a disk that moves over a plain background."""
     root = tmp_path_factory.mktemp("davis")
     frames, masks = (root / kind / "480p" / "disk" for kind in ("JPEGImages", "Annotations"))
     frames.mkdir(parents=True)

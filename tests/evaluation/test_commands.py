@@ -1,4 +1,4 @@
-"""The yardsticks as commands, on drawn pictures."""
+"""The commands of ``copysight evaluate`` on drawn pictures."""
 
 import json
 import pickle
@@ -10,13 +10,13 @@ import pytest
 from evaluation import cli
 
 
-def test_every_command_is_listed(copysight):
+def test_help_lists_every_command(copysight):
     text = copysight("evaluate", "--help").output
     assert all(name in text for name in cli.COMMANDS)
 
 
 @pytest.mark.parametrize("source", ["colours", "pixels"])
-def test_knn_tells_colours_apart(copysight, labelled_set, source):
+def test_knn_classifies_colours(copysight, labelled_set, source):
     result = copysight("evaluate", "knn", source, labelled_set, "--k", 3, "--k", 5, "--json")
     found = json.loads(result.output)
     assert [row["k"] for row in found["results"]] == [3, 5]
@@ -33,7 +33,7 @@ def test_knn_of_a_bundle_prints_a_table(copysight, labelled_set, tiny_bundle):
     assert row.split()[:2] == ["shades", "5"]
 
 
-def test_knn_wants_enough_neighbours(copysight, labelled_set):
+def test_knn_rejects_more_neighbours_than_pictures(copysight, labelled_set):
     result = copysight("evaluate", "knn", "colours", labelled_set, "--k", 100)
     assert result.exit_code == 1
     assert "got --k 100, but shades has 24" in result.output
@@ -45,12 +45,12 @@ def test_linear_learns_colours(copysight, labelled_set):
     assert found["top1"] == 1.0
 
 
-def test_linear_gives_the_same_twice(copysight, labelled_set):
+def test_linear_is_reproducible(copysight, labelled_set):
     runs = [copysight("evaluate", "linear", "pixels", labelled_set, "--views", 2, "--epochs", 5) for _ in range(2)]
     assert runs[0].output == runs[1].output
 
 
-def test_clusters_with_a_page_and_prototypes(copysight, labelled_set, tiny_bundle, tmp_path):
+def test_clusters_and_prototypes_with_an_html_page(copysight, labelled_set, tiny_bundle, tmp_path):
     result = copysight("evaluate", "clusters", tiny_bundle.path, labelled_set, "--html", tmp_path, "--json")
     assert result.exit_code == 0, result.output
     kinds = [row["kind"] for row in json.loads(result.output)["results"]]
@@ -67,12 +67,12 @@ def test_clusters_of_colours_are_the_classes(copysight, labelled_set):
     assert found["smallest"] == found["largest"] == 12
 
 
-def test_retrieval_in_a_labelled_folder(copysight, labelled_set):
+def test_retrieval_in_a_labelled_set(copysight, labelled_set):
     found = json.loads(copysight("evaluate", "retrieval", "colours", labelled_set, "--json").output)
     assert found["results"]["class"]["map"] == pytest.approx(1)
 
 
-def test_retrieval_by_a_ground_truth_file(copysight, labelled_set, tmp_path):
+def test_retrieval_with_a_ground_truth_file(copysight, labelled_set, tmp_path):
     pictures = tmp_path / "jpg"
     pictures.mkdir()
     for colour in ("red", "blue"):
@@ -108,7 +108,7 @@ def test_a_ground_truth_file_cannot_run_code(copysight, labelled_set, tmp_path):
     assert "gotcha" not in result.output
 
 
-def test_video_follows_a_disk(copysight, davis_folder, tiny_bundle):
+def test_video_segments_a_moving_disk(copysight, davis_folder, tiny_bundle):
     command = ("evaluate", "video", tiny_bundle.path, davis_folder, "--tiles", 2, "--json")
     result = copysight(*command)
     assert result.exit_code == 0, result.output
@@ -119,13 +119,13 @@ def test_video_follows_a_disk(copysight, davis_folder, tiny_bundle):
     assert found["mean"]["j"] > found["first_mask_copied"]["j"] + 0.1
 
 
-def test_video_needs_a_video(copysight, labelled_set, tiny_bundle):
+def test_video_rejects_a_folder_without_videos(copysight, labelled_set, tiny_bundle):
     result = copysight("evaluate", "video", tiny_bundle.path, labelled_set)
     assert result.exit_code == 1
     assert "JPEGImages/480p/<sequence>/*.jpg" in result.output
 
 
-def test_layouts_that_are_almost_right(copysight, labelled_set, davis_folder, tiny_bundle, tmp_path):
+def test_incomplete_layouts_are_rejected(copysight, labelled_set, davis_folder, tiny_bundle, tmp_path):
     one_split = tmp_path / "one"
     shutil.copytree(labelled_set / "train", one_split / "train")
     assert "no pictures under val/<class>/" in copysight("evaluate", "knn", "colours", one_split).output
@@ -139,10 +139,10 @@ def test_layouts_that_are_almost_right(copysight, labelled_set, davis_folder, ti
     assert "5 frames and 4 masks" in copysight("evaluate", "video", tiny_bundle.path, broken).output
 
 
-def test_a_bad_picture_is_named_and_left_out(copysight, labelled_set, tmp_path):
+def test_an_unreadable_picture_is_reported_and_skipped(copysight, labelled_set, tmp_path):
     copied = tmp_path / "set"
     shutil.copytree(labelled_set, copied)
     (copied / "train" / "red" / "0.png").write_bytes(b"no picture")
     result = copysight("evaluate", "knn", "colours", copied, "--k", 3)
     assert result.exit_code == 0
-    assert "left out train/red/0.png" in result.stderr
+    assert "skipped train/red/0.png" in result.stderr

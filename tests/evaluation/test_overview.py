@@ -1,9 +1,9 @@
-"""One report of all yardsticks."""
+"""``evaluate all``: one report of all evaluations."""
 
 import json
 
 
-def test_one_report(copysight, labelled_set, davis_folder, tiny_bundle, tmp_path):
+def test_report_has_a_section_for_each_evaluation(copysight, labelled_set, davis_folder, tiny_bundle, tmp_path):
     out = tmp_path / "report.html"
     data = ("--labelled", labelled_set, "--davis", davis_folder, "--epochs", 3, "--views", 1)
     result = copysight("evaluate", "all", tiny_bundle.path, *data, "--out", out)
@@ -26,10 +26,10 @@ def test_tables_as_json(copysight, labelled_set, resnet_bundle, tmp_path):
         "clusters",
     ]
     assert found["tables"][0]["header"] == ["k", "top-1", "top-5"]
-    assert "the strongest prototypes respond to" in out.read_text()
+    assert "Attention maps of the strongest prototypes" in out.read_text()
 
 
-def test_data_is_needed(copysight, tmp_path):
+def test_a_call_without_data_is_rejected(copysight, tmp_path):
     result = copysight("evaluate", "all", "default", "--out", tmp_path / "report.html")
     assert result.exit_code == 2
     assert "--labelled, --davis, --copydays" in result.output

@@ -10,7 +10,7 @@ from evaluation.features import frames
 from evaluation.features.tokens import last_blocks
 from evaluation.figures import retrieval_map
 from evaluation.video import propagation
-from evaluation.video.propagation import Labelled, Propagation
+from evaluation.video.propagation import LabelledFrame, Propagation
 
 
 def test_knn(golden):
@@ -74,7 +74,7 @@ def test_davis(golden, transformer):
     how = Propagation(
         config["n_last_frames"], config["topk"], config["size_mask_neighborhood"], config["affinity_temperature"]
     )
-    soft = list(propagation.propagate(Labelled(features[0], first), features[1:], how))
+    soft = list(propagation.propagate(LabelledFrame(features[0], first), features[1:], how))
     assert torch.allclose(torch.stack(soft), golden.tensor("propagated_soft_masks"), rtol=0, atol=5e-5)
     assert np.array_equal(golden["first_mask"], golden["masks_at_original_size"][0])
     for masks, expected in zip(soft, golden["masks_at_original_size"][1:], strict=True):

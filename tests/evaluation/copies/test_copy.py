@@ -1,4 +1,4 @@
-"""Copy detection figures: by the book on small matrices, and the command on drawn pictures."""
+"""``evaluate copy``: metrics against a slow loop, and the command on drawn pictures."""
 
 import csv
 import json
@@ -12,8 +12,8 @@ from evaluation.copies.copy import copy
 from evaluation.copies.isc import Truth, measure
 
 
-def by_the_book(scores, wanted, count):
-    """Rank all pairs, wrong ones first among equals, keep the best ``count`` of any order, walk down."""
+def slow_metrics(scores, wanted, count):
+    """Micro-AP and recall at 90 % precision: rank all pairs (ties: wrong ones first), keep ``count``, walk down."""
     pairs = sorted(
         ((scores[q][r], wanted[q] != r, q, r) for q in range(len(scores)) for r in range(len(scores[0]))),
         key=lambda pair: (-pair[0], not pair[1]),
@@ -30,7 +30,7 @@ def by_the_book(scores, wanted, count):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_figures_by_the_book(seed):
+def test_metrics_match_a_slow_loop(seed):
     rng = np.random.default_rng(seed)
     scores = rng.permutation(40 * 25).reshape(40, 25).astype(np.float32)
     wanted = np.where(rng.random(40) < 0.6, rng.integers(0, 25, 40), -1)
@@ -43,7 +43,7 @@ def test_figures_by_the_book(seed):
         {name: "light" if number % 2 else "strong" for number, name in enumerate(queries)},
     )
     found = measure(scores, queries, references, truth)
-    area, best = by_the_book(scores.tolist(), wanted.tolist(), 400)
+    area, best = slow_metrics(scores.tolist(), wanted.tolist(), 400)
     assert found.micro_ap == pytest.approx(area, abs=1e-9)
     assert found.recall_at_p90 == pytest.approx(best, abs=1e-9)
     for level, rest in (("light", 1), ("strong", 0)):
@@ -51,7 +51,7 @@ def test_figures_by_the_book(seed):
         assert found.recall_at_1[level] == np.mean([scores[n].argmax() == wanted[n] for n in rows])
 
 
-def test_a_tie_is_missed():
+def test_a_tie_is_a_miss():
     truth = Truth({"q": "a"}, {"q": "light"})
     found = measure(np.array([[0.5, 0.5]], np.float32), ["q"], ["a", "b"], truth)
     assert found.recall_at_1 == {"light": 0.0}
@@ -60,7 +60,7 @@ def test_a_tie_is_missed():
 
 @pytest.fixture
 def bench(tmp_path, drawn, jpeg):
-    """Eight references; four copies, cropped and recompressed; four strangers."""
+    """Eight references; as queries four copies, cropped and recompressed, and four pictures without a copy."""
     for name in ("references", "queries", "background"):
         (tmp_path / name).mkdir()
     for seed in range(8):
@@ -82,7 +82,7 @@ def run(bench, *more):
     return CliRunner().invoke(copy, ["colours", *map(str, arguments)])
 
 
-def test_the_command(bench):
+def test_copies_are_found(bench):
     report = json.loads(run(bench, "--background", bench / "background", "--json").stdout)
     for scores in ("raw", "normalized"):
         assert report[scores]["recall_at_1"] == {"light": 1.0}
@@ -90,17 +90,17 @@ def test_the_command(bench):
     assert "micro-AP" in run(bench).stdout
 
 
-def test_ground_truth_that_does_not_fit(bench):
+def test_ground_truth_that_does_not_fit_is_rejected(bench):
     (bench / "truth.csv").write_text("a,b\n1,2\n")
     assert "query_id" in str(run(bench).exception)
     (bench / "truth.csv").write_text("query_id,reference_id,level\nq0,r0,light\n")
-    assert "no line for 7 of 8 queries" in str(run(bench).exception)
+    assert "no row for 7 of 8 queries" in str(run(bench).exception)
     lines = "".join(f"{kind}{n},{'zz' if kind == 'q' else ''},light\n" for kind in "qn" for n in range(4))
     (bench / "truth.csv").write_text("query_id,reference_id,level\n" + lines)
     assert "not among the pictures" in str(run(bench).exception)
 
 
-def test_calibration_of_an_index_of_the_references(bench, drawn, jpeg):
+def test_calibration_error_is_reported(bench, drawn, jpeg):
     for seed in range(300, 410):
         (bench / "references" / f"r{seed}.jpg").write_bytes(jpeg(drawn(seed)))
     diagram = bench / "reliability.png"
@@ -113,7 +113,7 @@ def test_calibration_of_an_index_of_the_references(bench, drawn, jpeg):
     assert "calibration: expected error" in run(bench, *options).stdout
 
 
-def test_baselines_stand_beside_a_source(bench):
+def test_baselines_are_listed_beside_the_source(bench):
     found = run(bench, "--beside", "phash", "--beside", "pdq8", "--json")
     report = json.loads(found.stdout)
     assert set(report) == {"source", "variant", "effort", "raw", "beside"}
@@ -122,7 +122,7 @@ def test_baselines_stand_beside_a_source(bench):
     assert [line.split()[:2] for line in table.splitlines()[1:]] == [["colours", "raw"], ["phash", "raw"]]
 
 
-def test_pdq_in_eight_turns_finds_what_pdq_alone_misses(bench):
+def test_pdq8_finds_rotated_copies_that_pdq_misses(bench):
     for file in (bench / "queries").glob("q*.jpg"):
         Image.open(file).transpose(Image.Transpose.ROTATE_90).save(file)
     report = json.loads(run(bench, "--beside", "pdq", "--beside", "pdq8", "--json").stdout)["beside"]
@@ -130,7 +130,7 @@ def test_pdq_in_eight_turns_finds_what_pdq_alone_misses(bench):
     assert report["pdq8"]["raw"]["recall_at_1"]["light"] == 1
 
 
-def test_a_whitening_keeps_as_many_directions_as_asked_for(bench):
+def test_whitening_keeps_the_requested_dimensions(bench):
     options = ("--whitening", bench / "background", "--centred", "--dimensions")
     wide, narrow = (json.loads(run(bench, *options, count, "--json").stdout)["raw"] for count in (6, 1))
     assert wide["recall_at_1"] == {"light": 1.0}

@@ -1,4 +1,4 @@
-"""Copydays as a folder: the command, and layouts that are almost right."""
+"""``evaluate copy --copydays``: the command, and incomplete layouts."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ def picture(seed: int) -> Image.Image:
 
 @pytest.fixture
 def copydays(tmp_path: Path) -> Path:
-    """Five originals, each saved again, cropped, and edited twice under a name of its own."""
+    """Five originals; each is also recompressed, cropped, and edited strongly twice."""
     root = tmp_path / "copydays"
     for block in ("original", "strong", "jpegqual/20", "crops/10"):
         (root / block).mkdir(parents=True)
@@ -41,7 +41,7 @@ def test_blocks_distractors_and_whitening(copysight, copydays):
     found = json.loads(copysight(*command).stdout)
     assert set(found["blocks"]) == {"original", "strong", "jpegqual/20", "crops/10"}
     assert found["blocks"]["original"] == found["blocks"]["jpegqual/20"] == found["blocks"]["crops/10"] == 1
-    # Half of the strong copies stand upside down: pixels find the other half.
+    # Half of the strong copies are upside down. `pixels` finds only the other half.
     assert 0.5 < found["blocks"]["strong"] < 0.9
     assert 0.5 < found["overall"] < 1
     white = json.loads(copysight(*command, "--whitening", strangers).stdout)
@@ -50,26 +50,26 @@ def test_blocks_distractors_and_whitening(copysight, copydays):
     assert white["overall"] != centred["overall"]
 
 
-def test_a_block_of_another_length(copysight, copydays):
+def test_a_block_with_a_missing_picture_is_rejected(copysight, copydays):
     next((copydays / "crops" / "10").iterdir()).unlink()
     result = copysight("evaluate", "copy", "pixels", "--copydays", copydays)
     assert result.exit_code == 1
     assert "crops/10 has 4 pictures, original has 5" in result.output
 
 
-def test_a_strong_copy_of_nothing(copysight, copydays):
+def test_a_strong_copy_without_original_is_rejected(copysight, copydays):
     picture(9).save(copydays / "strong" / "999900.jpg")
     result = copysight("evaluate", "copy", "pixels", "--copydays", copydays)
-    assert "1 strong copies (999900.jpg, say)" in result.output
+    assert "1 strong copies match no original (999900.jpg, for example)" in result.output
 
 
-def test_no_originals(copysight, copydays):
+def test_a_folder_without_originals_is_rejected(copysight, copydays):
     shutil.rmtree(copydays / "original")
     result = copysight("evaluate", "copy", "pixels", "--copydays", copydays)
     assert "it needs original and edits" in result.output
 
 
-def test_neither_layout_is_named(copysight):
+def test_a_call_without_data_is_rejected(copysight):
     result = copysight("evaluate", "copy", "pixels")
     assert result.exit_code == 2
     assert "--copydays" in result.output

@@ -1,4 +1,4 @@
-"""Yardsticks on a bundle's weights, at sizes other than the bundle's own."""
+"""Evaluations on the weights of a bundle, at other input sizes than the size of the bundle."""
 
 import json
 
@@ -23,10 +23,10 @@ def exported(tmp_path_factory):
     )
 
 
-def test_the_weights_are_the_graphs(exported, drawn):
-    """At the bundle's own size both give the same [CLS]."""
+def test_weights_and_graph_give_the_same_embedding(exported, drawn):
+    """At the input size of the bundle both give the same [CLS]."""
     picture = drawn(0).resize((96, 96))
-    found = backbone.load(str(exported.path)).retrieval(96, (1.0,)).of(picture)
+    found = backbone.load(str(exported.path)).retrieval(96, (1.0,)).embed(picture)
     graph = exported.graphs["graph0"].preprocess
     assert graph.size == 96
     direct = backbone.load(str(exported.path))
@@ -37,16 +37,16 @@ def test_the_weights_are_the_graphs(exported, drawn):
     assert np.linalg.norm(found) == pytest.approx(1, abs=1e-5)
 
 
-def test_whole_frames(copysight, exported, davis_folder):
+def test_video_with_whole_frames(copysight, exported, davis_folder):
     result = copysight("evaluate", "video", exported.path, davis_folder, "--lines", 128, "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert found["mean"]["j"] > found["first_mask_copied"]["j"]
 
 
-def test_several_scales(copysight, exported, labelled_set, drawn):
+def test_retrieval_at_several_scales(copysight, exported, labelled_set, drawn):
     network = backbone.load(str(exported.path))
-    one, many = (network.retrieval(64, scales).of(drawn(0)) for scales in ((1.0,), SCALES))
+    one, many = (network.retrieval(64, scales).embed(drawn(0)) for scales in ((1.0,), SCALES))
     assert abs(one - many).max() > 1e-3
     assert np.linalg.norm(many) == pytest.approx(1, abs=1e-5)
     command = ("evaluate", "retrieval", exported.path, labelled_set, "--multiscale")
@@ -62,20 +62,20 @@ def resnet(tmp_path_factory):
 
 
 def test_pictures_are_decoded_large_enough(exported, jpeg, drawn):
-    """A JPEG may be decoded at a fraction of its size, but not below what the network is to see."""
+    """A JPEG may be decoded at a fraction of its size, but not below the input size of the network."""
     network = backbone.load(str(exported.path))
     data = jpeg(drawn(0, (800, 600)))
-    for how in (
+    for extractor in (
         network.retrieval(256, (1.0,)),
         network.copies(256),
         network.linear(backbone.RECIPES["vit-b"], 256, True),
     ):
-        assert min(decode(data, at_least=how.at_least).pixels.size) >= 256
-        assert min(decode(data, at_least=linear.augmented(how, 0).at_least).pixels.size) == 600
+        assert min(decode(data, at_least=extractor.at_least).pixels.size) >= 256
+        assert min(decode(data, at_least=linear.augmented(extractor, 0).at_least).pixels.size) == 600
 
 
 def test_a_resnet_gives_pooled_features(copysight, resnet, labelled_set, davis_folder):
-    """The recipe of ResNet-50, and retrieval at another size; what reads tokens says that there are none."""
+    """The ResNet-50 recipe and retrieval at another size work. Evaluations that need tokens are rejected."""
     network = backbone.load(str(resnet.path))
     pictures = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
     maps = network.network.forward_features(pictures)
@@ -88,17 +88,17 @@ def test_a_resnet_gives_pooled_features(copysight, resnet, labelled_set, davis_f
         more = ("--recipe", "vit-s") if words[0] == "linear" else ()
         result = copysight("evaluate", *words, *more)
         assert result.exit_code == 1
-        assert "is no vision transformer" in result.stderr
+        assert "is not a vision transformer" in result.stderr
 
 
-def test_a_bundle_without_weights(copysight, tiny_bundle, davis_folder):
+def test_a_bundle_without_weights_is_rejected(copysight, tiny_bundle, davis_folder):
     result = copysight("evaluate", "video", tiny_bundle.path, davis_folder, "--lines", 128)
     assert result.exit_code == 1
     assert "export it with --weights timm" in result.output
 
 
-def test_recipes(exported):
-    """Against the tokens, written out."""
+def test_recipe_features_match_the_tokens(exported):
+    """The order of [CLS] and mean patch in the features is the order of the released code."""
     network = backbone.load(str(exported.path))
     pictures = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     tokens = last_blocks(network.transformer, pictures, 4)
@@ -111,7 +111,7 @@ def test_recipes(exported):
     assert torch.equal(mixed[:, 1::2], tokens[-1][:, 1:].mean(dim=1))
 
 
-def test_linear_by_a_recipe(copysight, exported, labelled_set):
+def test_linear_with_a_recipe(copysight, exported, labelled_set):
     words = ("--recipe", "vit-b", "--size", 48, "--views", 2, "--epochs", 4, "--json")
     result = copysight("evaluate", "linear", exported.path, labelled_set, *words)
     assert result.exit_code == 0, result.output

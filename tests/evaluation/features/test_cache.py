@@ -1,20 +1,20 @@
-"""Features that are computed once."""
+"""The cache of features."""
 
 from PIL import Image
 
 from evaluation.features import extract
-from evaluation.features.cache import remembering
+from evaluation.features.cache import cached
 from evaluation.features.extract import Extractor
 
 
-def test_a_picture_is_described_once(drawn):
-    seen = []
+def test_features_of_a_picture_are_computed_once(drawn):
+    calls = []
 
-    def of(picture):
-        seen.append(picture.size)
+    def embed(picture):
+        calls.append(picture.size)
         return extract.pixels(picture)
 
-    how = remembering(Extractor("pixels", 32, of))
+    extractor = cached(Extractor("pixels", 32, embed))
     pictures = [drawn(0), drawn(1), drawn(0), Image.new("RGB", (6, 4)), Image.new("RGB", (4, 6))]
-    assert all((how.of(picture) == extract.pixels(picture)).all() for picture in pictures)
-    assert len(seen) == 4
+    assert all((extractor.embed(picture) == extract.pixels(picture)).all() for picture in pictures)
+    assert len(calls) == 4

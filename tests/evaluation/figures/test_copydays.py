@@ -7,14 +7,14 @@ import torch
 from evaluation.figures import copydays
 
 
-def test_strong_positives_share_four_characters():
+def test_strong_copies_match_originals_by_four_characters():
     originals = ["200000.jpg", "200001.jpg", "200100.jpg"]
     found = copydays.positives("strong", 2, originals, ["200009.jpg", "200101.jpg"])
     assert [rows.tolist() for rows in found] == [[0, 1], [2]]
     assert [rows.tolist() for rows in copydays.positives("jpegqual/3", 2, originals, [])] == [[0], [1]]
 
 
-def test_a_positive_that_is_not_retrieved_counts_nothing():
+def test_a_positive_that_is_not_retrieved_counts_zero():
     found = copydays.ap_per_query(np.array([[5, 0], [3, 4]]), [np.array([0]), np.array([1])])
     assert found.tolist() == [0.25, 0.0]
 
@@ -34,7 +34,7 @@ def test_whitening_makes_the_second_moment_one(count, width, centred):
     assert np.linalg.norm(whitening.apply(x), axis=1) == pytest.approx(1, abs=1e-5)
 
 
-def test_centring_matters_with_a_strong_mean():
+def test_centring_changes_similarities_of_features_with_a_large_mean():
     rng = np.random.default_rng(0)
     x = (rng.standard_normal((200, 8)) + 3).astype(np.float32)
     plain, centred = (copydays.whitening(x, flag).apply(x[:20]) for flag in (False, True))
@@ -42,7 +42,7 @@ def test_centring_matters_with_a_strong_mean():
 
 
 @pytest.mark.parametrize(("patches", "width"), [(1, 2), (9, 5)])
-def test_descriptor(patches, width):
+def test_descriptor_matches_a_slow_loop(patches, width):
     tokens = torch.randn(3, 1 + patches, width, generator=torch.Generator().manual_seed(0))
     found = copydays.descriptor(tokens)
     for picture in range(3):

@@ -1,4 +1,4 @@
-"""Averages of precision against slow, obvious loops."""
+"""Average precision and recall, compared with slow loops."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from evaluation.figures import ranking
 
 
 def slow_order(correct, scores):
-    """Ranked by score; of equal ones the wrong first."""
+    """Rank by score; of equal scores the wrong ones come first."""
     return sorted(range(len(scores)), key=lambda i: (-scores[i], correct[i]))
 
 
@@ -32,7 +32,7 @@ def test_average_precision_is_the_mean_precision_at_hits(count, levels):
 
 
 @pytest.mark.parametrize("rank", [1, 3, 10])
-def test_recall_at_rank_counts_hits_a_query(rank):
+def test_recall_at_rank_counts_hits_per_query(rank):
     rng = np.random.default_rng(rank)
     queries, scores = rng.integers(0, 6, 80), rng.integers(0, 5, 80) / 5
     correct = rng.random(80) < 0.2
@@ -45,7 +45,7 @@ def test_recall_at_rank_counts_hits_a_query(rank):
 
 
 @pytest.mark.parametrize("positives", [1, 2, 5])
-def test_trapezoidal_ap(positives):
+def test_trapezoidal_ap_matches_a_slow_loop(positives):
     ranks = np.sort(np.random.default_rng(positives).choice(12, min(positives, 4), replace=False))
     slow = 0.0
     for j, r in enumerate(ranks):
@@ -54,7 +54,7 @@ def test_trapezoidal_ap(positives):
     assert ranking.trapezoidal_ap(ranks, positives) == pytest.approx(slow)
 
 
-def test_trapezoidal_ap_by_hand():
+def test_trapezoidal_ap_of_known_cases():
     assert ranking.trapezoidal_ap([0, 2], 3) == pytest.approx(0.527778, abs=1e-6)
     assert ranking.trapezoidal_ap([4], 1) == pytest.approx(0.1)
     assert ranking.trapezoidal_ap([], 2) == 0

@@ -1,4 +1,4 @@
-"""Calibration error by hand, and the diagram as a file."""
+"""Calibration error, reliability diagram and perceptual hashes."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from evaluation.features import hashes
 from evaluation.figures.reliability import draw, reliability
 
 
-def test_error_by_hand(tmp_path):
+def test_calibration_error_and_diagram_of_a_known_case(tmp_path):
     stated, right = [0.1, 0.2, 0.9, 0.8], [False, True, True, True]
     found = reliability(stated, right, bins=2)
     assert [(one.count, one.stated, one.share) for one in found.bins] == [
@@ -19,7 +19,7 @@ def test_error_by_hand(tmp_path):
     assert (tmp_path / "diagram.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_true_probabilities_have_little_error():
+def test_true_probabilities_have_a_small_error():
     rng = np.random.default_rng(0)
     stated = rng.random(20_000)
     found = reliability(stated, rng.random(20_000) < stated)
@@ -28,10 +28,10 @@ def test_true_probabilities_have_little_error():
 
 
 @pytest.mark.parametrize("name", ["phash", "pdq"])
-def test_hashes_know_a_resized_picture_from_another(name, drawn):
-    of = hashes.BY_NAME[name]
+def test_hashes_match_a_resized_picture_and_no_other(name, drawn):
+    embed = hashes.BY_NAME[name]
     picture = drawn(3, (160, 120))
-    same, other = of(picture) @ of(picture.resize((90, 70))), of(picture) @ of(drawn(4, (160, 120)))
-    assert of(picture) @ of(picture) == pytest.approx(1)
+    same, other = embed(picture) @ embed(picture.resize((90, 70))), embed(picture) @ embed(drawn(4, (160, 120)))
+    assert embed(picture) @ embed(picture) == pytest.approx(1)
     assert same > 0.8
     assert other < 0.5

@@ -1,4 +1,4 @@
-"""Revisited Oxford and Paris by walking down the ranking."""
+"""Metrics of revisited Oxford and Paris, compared with a slow walk down the ranking."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def slow(ranking, wanted, junk, kappas):
 
 
 @pytest.mark.parametrize(("items", "queries"), [(6, 1), (30, 4), (200, 10)])
-def test_score_is_a_walk(items, queries):
+def test_score_matches_a_slow_walk(items, queries):
     rng = np.random.default_rng(items)
     ranks = np.stack([rng.permutation(items) for _ in range(queries)], axis=1)
     wanted, junk = [], []
@@ -39,7 +39,7 @@ def test_score_is_a_walk(items, queries):
         assert found.precision[query] == pytest.approx(precision, nan_ok=True)
 
 
-def test_protocols_differ_in_what_counts():
+def test_protocols_count_different_positives():
     ranks = np.arange(4)[:, None]
     found = protocols(ranks, [Truth(np.array([1]), np.array([3]), np.array([0]))])
     assert found["E"].map == 1  # 0 is junk, so 1 comes first

@@ -1,4 +1,4 @@
-"""DAVIS's layout, and layouts that are almost right."""
+"""Reading the DAVIS layout, and incomplete layouts."""
 
 import shutil
 
@@ -20,11 +20,11 @@ def sample(davis_folder, tmp_path):
     ("values", "labels"),
     [([0, 1, 2], [0, 1, 2]), ([0, 255, 0], [0, 1, 0]), ([0, 255, 3], [0, 0, 3]), ([255, 255, 255], [1, 1, 1])],
 )
-def test_void_and_the_one_object(values, labels):
-    assert davis.objects(np.array([values], np.uint8)).tolist() == [labels]
+def test_255_is_void_or_the_only_object(values, labels):
+    assert davis.object_labels(np.array([values], np.uint8)).tolist() == [labels]
 
 
-def test_other_resolutions_are_passed_over(sample):
+def test_other_resolutions_are_ignored(sample):
     for kind in ("JPEGImages", "Annotations"):
         shutil.copytree(sample / kind / "480p", sample / kind / "Full-Resolution")
     (sequence,) = davis.load(sample)
@@ -32,15 +32,15 @@ def test_other_resolutions_are_passed_over(sample):
     assert all("480p" in entry.key for entry in (*sequence.frames, *sequence.masks))
 
 
-def test_a_sequence_in_two_places(sample):
+def test_a_sequence_in_two_folders_is_rejected(sample):
     for kind in ("JPEGImages", "Annotations"):
         shutil.copytree(sample / kind / "480p", sample / kind / "more")
         (sample / kind / "480p").rename(sample / kind / "some")
-    with pytest.raises(InvalidArgument, match=r"lies in .*more/disk and .*some/disk"):
+    with pytest.raises(InvalidArgument, match=r"is in .*more/disk and .*some/disk"):
         davis.load(sample)
 
 
-def test_the_list_of_the_benchmark(sample):
+def test_only_the_sequences_of_the_list_are_used(sample):
     for kind in ("JPEGImages", "Annotations"):
         shutil.copytree(sample / kind / "480p" / "disk", sample / kind / "480p" / "other")
     assert [sequence.name for sequence in davis.load(sample)] == ["disk", "other"]
@@ -52,7 +52,7 @@ def test_the_list_of_the_benchmark(sample):
         davis.load(sample)
 
 
-def test_a_mask_in_colours(sample):
+def test_an_rgb_mask_is_rejected(sample):
     mask = next((sample / "Annotations").rglob("*.png"))
     with Image.open(mask) as picture:
         picture.convert("RGB").save(mask)
@@ -61,7 +61,7 @@ def test_a_mask_in_colours(sample):
         [sequence.mask(number) for number in range(5)]
 
 
-def test_no_masks_at_all(sample):
+def test_a_folder_without_masks_is_rejected(sample):
     shutil.rmtree(sample / "Annotations")
-    with pytest.raises(InvalidArgument, match="frames of 1 sequences and masks of 0; the layout is JPEGImages"):
+    with pytest.raises(InvalidArgument, match="frames of 1 sequences and masks of 0; the layout must be JPEGImages"):
         davis.load(sample)

@@ -1,30 +1,29 @@
-"""Objects followed through a video: judged one by one."""
+"""``evaluate video``: quality of the segmentation, animations, and bad input."""
 
 import json
 import shutil
 
 import numpy as np
 import pytest
+from evaluation.video.follow import Quality, mean, score_masks
 from PIL import Image
 
-from evaluation.video.follow import Quality, judge, mean
 
-
-def test_every_object_counts_once():
-    """Two objects, five frames; the first and the last do not count."""
+def test_each_object_is_scored_without_first_and_last_frame():
+    """Two objects, five frames."""
     first = np.zeros((40, 60), np.uint8)
     first[5:15, 5:15], first[20:30, 40:50] = 1, 2
     lost = np.where(first == 2, np.uint8(0), first)
-    one, two = judge([first, first, lost, first, lost], [first] * 5)
+    one, two = score_masks([first, first, lost, first, lost], [first] * 5)
     assert (one.j, one.f, one.jf) == (1, 1, 1)
     assert (two.j, two.f) == pytest.approx((2 / 3, 2 / 3))
 
 
-def test_mean_of_objects():
+def test_mean_is_taken_over_objects():
     assert mean([Quality(1, 0.5, 0.75), Quality(0, 0.5, 0.25)]) == Quality(0.5, 0.5, 0.5)
 
 
-def test_films_of_both_kinds(copysight, davis_folder, tiny_bundle, tmp_path):
+def test_animations_in_both_formats(copysight, davis_folder, tiny_bundle, tmp_path):
     for kind in ("gif", "webp"):
         words = ("--tiles", 2, "--pictures", tmp_path, "--film", kind)
         assert copysight("evaluate", "video", tiny_bundle.path, davis_folder, *words).exit_code == 0
@@ -32,7 +31,7 @@ def test_films_of_both_kinds(copysight, davis_folder, tiny_bundle, tmp_path):
             assert (film.n_frames, film.width) == (5, 480)
 
 
-def test_a_first_mask_of_nothing(copysight, davis_folder, tiny_bundle, tmp_path):
+def test_an_empty_first_mask_is_rejected(copysight, davis_folder, tiny_bundle, tmp_path):
     shutil.copytree(davis_folder, tmp_path / "DAVIS")
     mask = sorted((tmp_path / "DAVIS" / "Annotations").rglob("*.png"))[0]
     Image.new("P", (128, 64)).save(mask)
@@ -41,14 +40,14 @@ def test_a_first_mask_of_nothing(copysight, davis_folder, tiny_bundle, tmp_path)
     assert "the first mask marks no object" in result.stderr
 
 
-def test_a_bundle_without_patches(copysight, davis_folder, resnet_bundle):
+def test_a_bundle_without_patches_is_rejected(copysight, davis_folder, resnet_bundle):
     result = copysight("evaluate", "video", resnet_bundle.path, davis_folder, "--json")
     assert result.exit_code == 1
     assert "gives no patches" in result.stderr
 
 
 def test_the_mean_is_over_objects_of_all_sequences(copysight, davis_folder, tiny_bundle, tmp_path):
-    """A sequence with two objects weighs twice."""
+    """A sequence with two objects counts twice."""
     root = tmp_path / "DAVIS"
     shutil.copytree(davis_folder, root)
     for kind in ("JPEGImages", "Annotations"):

@@ -1,4 +1,4 @@
-"""Label propagation patch by patch, in plain loops."""
+"""Label propagation, compared with slow loops over patches."""
 
 import math
 
@@ -7,13 +7,13 @@ import torch
 
 from evaluation.video import propagation
 from evaluation.video.propagation import (
-    Labelled,
+    LabelledFrame,
     Propagation,
-    carry,
     neighbourhood,
     norm_mask,
     one_hot,
     propagate,
+    propagate_frame,
 )
 
 
@@ -22,7 +22,7 @@ def randn(*shape, seed=0):
 
 
 @pytest.mark.parametrize(("rows", "columns", "radius"), [(1, 1, 1), (3, 5, 1), (6, 4, 2)])
-def test_neighbourhood_is_a_window(rows, columns, radius):
+def test_neighbourhood_is_a_square_window(rows, columns, radius):
     found = neighbourhood(rows, columns, radius)
     for a in range(rows * columns):
         for b in range(rows * columns):
@@ -33,16 +33,16 @@ def test_neighbourhood_is_a_window(rows, columns, radius):
 @pytest.mark.parametrize(
     ("rows", "columns", "frames", "topk", "radius"), [(2, 3, 1, 2, 0), (4, 4, 3, 5, 1), (3, 5, 2, 99, 2)]
 )
-def test_carry_is_a_loop_over_patches(rows, columns, frames, topk, radius, monkeypatch):
-    monkeypatch.setattr(propagation, "BLOCK", 4)  # several blocks also on a small grid
+def test_propagate_frame_matches_a_loop_over_patches(rows, columns, frames, topk, radius, monkeypatch):
+    monkeypatch.setattr(propagation, "BLOCK", 4)  # use several blocks even on a small grid
     count, how = rows * columns, Propagation(7, topk, radius, 0.1)
     near = neighbourhood(rows, columns, radius) if radius else None
     context = [
-        Labelled(randn(count, 6, seed=n), one_hot(torch.arange(count).reshape(rows, columns) % 3))
+        LabelledFrame(randn(count, 6, seed=n), one_hot(torch.arange(count).reshape(rows, columns) % 3))
         for n in range(frames)
     ]
     target = randn(count, 6, seed=9)
-    found = carry(target, context, near, how)
+    found = propagate_frame(target, context, near, how)
     for patch in range(count):
         weights = []
         for frame in context:
@@ -58,9 +58,9 @@ def test_carry_is_a_loop_over_patches(rows, columns, frames, topk, radius, monke
             assert float(found[channel].flatten()[patch]) == pytest.approx(slow, abs=1e-4)
 
 
-def test_a_still_video_keeps_its_mask():
+def test_a_video_of_equal_frames_keeps_its_mask():
     features, masks = randn(16, 8), one_hot(torch.arange(16).reshape(4, 4) // 8)
-    found = list(propagate(Labelled(features, masks), [features] * 4, Propagation(2, 1, 1)))
+    found = list(propagate(LabelledFrame(features, masks), [features] * 4, Propagation(2, 1, 1)))
     assert all(torch.equal(frame.argmax(dim=0), masks.argmax(dim=0)) for frame in found)
 
 
@@ -73,5 +73,5 @@ def test_norm_mask_of_a_constant_channel():
     assert found[2].min() == 0
 
 
-def test_labels_are_enlarged_by_the_patch():
+def test_labels_are_enlarged_by_the_patch_size():
     assert propagation.labels(one_hot(torch.tensor([[0, 1]])), 4).shape == (4, 8)
