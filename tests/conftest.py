@@ -1,4 +1,4 @@
-"""Shared by all rooms: a tiny real bundle, and drawn pictures."""
+"""Fixtures for all tests: drawn pictures, and tiny bundles with real exported models."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -12,7 +12,7 @@ from copysight.model.bundle import Bundle
 
 
 def drawn_picture(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
-    """A picture of shapes on a ground, different for every seed."""
+    """A picture of random shapes on a plain background, different for every seed."""
     rng = np.random.default_rng(seed)
     picture = Image.new("RGB", size, tuple(rng.integers(0, 256, 3).tolist()))
     draw = ImageDraw.Draw(picture)
@@ -26,7 +26,7 @@ def drawn_picture(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
 
 
 def encoded(picture: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
-    """The bytes of a picture."""
+    """Encode a picture."""
     out = BytesIO()
     picture.save(out, kind, **options)
     return out.getvalue()
@@ -43,7 +43,7 @@ def jpeg() -> Callable[..., bytes]:
 
 
 def exported_vit(directory: Path, name: str, side: int, width: int, depth: int, prototypes: int) -> Bundle:
-    """A real exported ViT of 8-pixel patches with two heads and random weights."""
+    """Export a ViT with 8-pixel patches, two heads and random weights."""
     import torch
     from timm.models.vision_transformer import VisionTransformer
 
@@ -66,13 +66,13 @@ def exported_vit(directory: Path, name: str, side: int, width: int, depth: int, 
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """2 blocks, 32 px, D=32, H=2, 4 x 4 patches, K=16 prototypes."""
+    """A ViT bundle: 2 blocks, 32 px, D=32, H=2, 4 x 4 patches, K=16 prototypes."""
     return exported_vit(tmp_path_factory.mktemp("bundles"), "tiny", 32, 32, 2, 16)
 
 
 @pytest.fixture(scope="session")
 def resnet_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A ResNet of 64 px with a SwAV head of 12 prototypes: a last map of 2 x 2, no attention, no patches."""
+    """A ResNet bundle: 64 px, a SwAV head of K=12 prototypes, a last feature map of 2 x 2, no attention, no patches."""
     import timm
     import torch
 
@@ -91,13 +91,13 @@ def resnet_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="session")
 def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """Another one to go over to: 1 block, 24 px, D=24, no prototypes."""
+    """A second ViT bundle, for changes of the model: 1 block, 24 px, D=24, no prototypes."""
     return exported_vit(tmp_path_factory.mktemp("bundles"), "other", 24, 24, 1, 0)
 
 
 @pytest.fixture
 def folder(tmp_path: Path, drawn: Callable, jpeg: Callable) -> Path:
-    """Six pictures in two folders, of several formats, and a file that is none."""
+    """Six pictures of several formats in a folder tree, and one file that is not a picture."""
     root = tmp_path / "pictures"
     (root / "holiday" / "beach").mkdir(parents=True)
     for number in range(4):

@@ -1,4 +1,4 @@
-"""From a score to a probability and a verdict: a calibration, and how it is fitted."""
+"""Convert scores to probabilities and verdicts, and fit the calibrations that do so."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,40 +16,40 @@ Floats = npt.NDArray[np.float64]
 Verdict = Literal["exact", "copy", "uncertain", "different"]
 
 PRECISIONS = (0.90, 0.95, 0.99)
-DECISIVE = 0.95
-"""Precision at which an answer is called a copy; below probability 1 - .95 it is called different."""
+VERDICT_PRECISION = 0.95
+"""An answer is a ``copy`` from the threshold of this precision on, and ``different`` up to probability 1 - 0.95."""
 RESAMPLES = 200
-LEAST_SAMPLES = 20
-PRIOR = 6.0
-"""How firmly curves are believed before anything is seen: slope and intercept of the odds stray by .4 (1 / sqrt of it)
-from collection to collection."""
+"""Bootstrap samples for the interval of a threshold."""
+MIN_SAMPLES = 20
+PRIOR_PRECISION = 6.0
+"""1 / variance of the normal prior of slope and intercept: their standard deviation between collections is 0.4."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Top answers of Q queries: their ``scores`` (Q,).
+    """The best answers of Q queries: their ``scores`` (Q,).
 
-    ``right`` (Q,): whether the answer is the query's source; ``has_copy`` (Q,): whether the collection holds that.
+    ``correct`` (Q,): whether the answer is the query's source; ``has_copy`` (Q,): whether the collection contains it.
     """
 
     scores: npt.NDArray[np.floating[Any]]
-    right: npt.NDArray[np.bool_]
+    correct: npt.NDArray[np.bool_]
     has_copy: npt.NDArray[np.bool_]
 
     def weights(self, share: float) -> Floats:
-        """(Q,), of sum 1, such that ``share`` of the queries have a copy. Raises ``InvalidArgument`` for too few."""
+        """Weights (Q,), sum 1; queries with a copy have the total ``share``. Raises ``InvalidArgument`` if too few."""
         present = self.has_copy
-        if min(present.sum(), (~present).sum()) < LEAST_SAMPLES:
+        if min(present.sum(), (~present).sum()) < MIN_SAMPLES:
             raise InvalidArgument(
-                f"got {present.sum()} queries with a copy and {(~present).sum()} without, a calibration needs at least "
-                f"{LEAST_SAMPLES} of each; add pictures"
+                f"got {present.sum()} queries with a copy and {(~present).sum()} without; a calibration needs at least "
+                f"{MIN_SAMPLES} of each; add pictures"
             )
         return np.asarray(np.where(present, share / present.sum(), (1 - share) / (~present).sum()))
 
 
 @dataclass(frozen=True)
 class Line:
-    """Log odds as ``slope`` times x plus ``intercept``."""
+    """Log odds as a linear function: ``slope`` * x + ``intercept``."""
 
     slope: float
     intercept: float
@@ -57,7 +57,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Threshold:
-    """The least score whose answers are right at least ``precision`` of the time, and its 95 % interval."""
+    """The lowest score from which on answers have at least this ``precision``, and its 95 % interval (low, high)."""
 
     precision: float
     score: float
@@ -67,11 +67,11 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Probability that the top answer is a copy, as a function of its score s: 1 / (1 + exp(-(slope x + intercept))).
+    """Probability that the best answer is a copy, as a function of its score: 1 / (1 + exp(-(slope x + intercept))).
 
-    x is s, or what ``curve`` makes of it. ``share`` is the assumed share of queries that have a copy in the
-    collection; ``samples`` how many queries it was fitted on; ``source`` says where they came from: ``index`` or
-    ``bundle``.
+    x is ``curve`` of the score, or the score itself without a curve. ``share`` is the assumed share of queries with a
+    copy in the collection. ``samples`` is the number of queries of the fit; ``source`` is where their pictures came
+    from: ``index`` or ``bundle``.
     """
 
     slope: float
@@ -83,23 +83,23 @@ class Calibration:
     curve: Curve | None = None
 
     def probability(self, scores: npt.ArrayLike) -> Floats:
-        """Scores of any shape to probabilities in 0..1; monotone."""
-        return _sigmoid(self.slope * _bent(scores, self.curve) + self.intercept)
+        """Convert scores of any shape to probabilities in 0..1; monotone."""
+        return _sigmoid(self.slope * _apply_curve(scores, self.curve) + self.intercept)
 
     def verdict(self, score: float, equal: bool = False) -> Verdict:
-        """``exact`` for equal bytes or pixels, ``copy`` and ``different`` beyond the thresholds, else ``uncertain``."""
+        """``exact`` if bytes or pixels are ``equal``; ``copy``, ``different`` or ``uncertain`` by the score."""
         if equal:
             return "exact"
-        if score >= self.threshold(DECISIVE).score:
+        if score >= self.threshold(VERDICT_PRECISION).score:
             return "copy"
-        return "different" if float(self.probability(score)) <= 1 - DECISIVE else "uncertain"
+        return "different" if float(self.probability(score)) <= 1 - VERDICT_PRECISION else "uncertain"
 
     def threshold(self, precision: float) -> Threshold:
-        """The stored threshold for one of 90, 95 and 99 % precision."""
+        """The stored threshold for a ``precision`` of 0.90, 0.95 or 0.99."""
         return next(threshold for threshold in self.thresholds if threshold.precision == precision)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for ``calibration.json``."""
+        """Return plain data for ``calibration.json``."""
         return {
             "slope": self.slope,
             "intercept": self.intercept,
@@ -112,7 +112,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Calibration":
-        """Read what ``to_json`` wrote."""
+        """Read data from ``to_json``."""
         thresholds = tuple(Threshold(**threshold) for threshold in data["thresholds"])
         names = ("slope", "intercept", "share", "samples", "source")
         curve = Curve.from_json(data["curve"]) if data.get("curve") else None
@@ -120,7 +120,7 @@ class Calibration:
 
 
 def by_effort(data: Mapping[str, Any]) -> dict[Effort, Calibration]:
-    """A calibration for each effort, from the JSON of a bundle or an index; older ones hold a single one for all."""
+    """Read a calibration for each effort from the JSON of a bundle or an index. Older JSON has one for all efforts."""
     if "slope" in data:
         return dict.fromkeys(EFFORTS, Calibration.from_json(data))
     return {effort: Calibration.from_json(data[effort]) for effort in EFFORTS}
@@ -134,56 +134,60 @@ def fit(
     curve: Curve | None = None,
     line: Line | None = None,
 ) -> Calibration:
-    """Fit a calibration to top answers, weighted so that ``share`` of the queries have a copy.
+    """Fit a calibration to best answers, weighted so that ``share`` of the queries have a copy.
 
-    ``line`` on the odds of ``curve``, where both are given; else logistic regression on the score (Platt 1999), or on
-    what ``curve`` makes of it. Thresholds from the weighted precision of the same answers, their interval from
-    resampling the queries. Raises ``InvalidArgument`` for too few queries of either kind.
+    With ``curve``, the log odds are ``line`` applied to the curve's log odds; if ``line`` is None it is fitted here.
+    Without a curve, a logistic regression is fitted on the score (Platt 1999). Thresholds come from the weighted
+    precision of the same answers, their intervals from resampling the queries. Raises ``InvalidArgument`` for too few
+    queries with or without a copy.
     """
     weights = answers.weights(share)
-    s, y = np.asarray(answers.scores, np.float64), answers.right
+    s, y = np.asarray(answers.scores, np.float64), answers.correct
     if line is None:
-        line = _line(s, y, weights) if curve is None else adapted([(answers, curve)], share)
+        line = _fit_platt(s, y, weights) if curve is None else fit_line([(answers, curve)], share)
     rng = np.random.default_rng(seed)
-    draws = [_resampled(answers.has_copy, rng) for _ in range(RESAMPLES)]
+    samples = [_resampled(answers.has_copy, rng) for _ in range(RESAMPLES)]
     thresholds = []
     for precision in PRECISIONS:
-        spread = [_threshold(s[rows], y[rows], weights[rows], precision) for rows in draws]
+        spread = [_threshold(s[rows], y[rows], weights[rows], precision) for rows in samples]
         low, high = (float(value) for value in np.quantile(spread, (0.025, 0.975)))
         thresholds.append(Threshold(precision, _threshold(s, y, weights, precision), low, high))
     return Calibration(line.slope, line.intercept, share, len(s), tuple(thresholds), source, curve)
 
 
-def adapted(seen: Sequence[tuple[Answers, Curve]], share: float = 0.5) -> Line:
-    """One line on the odds of all curves: how a collection differs from those that the curves were learned on.
+def fit_line(by_effort: Sequence[tuple[Answers, Curve]], share: float = 0.5) -> Line:
+    """Fit one line on the log odds of all curves: how a collection differs from those that the curves were fitted on.
 
-    The answers are the same queries' with each effort, perhaps fewer of some, so each effort adds to the evidence no
-    more than its share.
+    The answers of each effort are from the same queries, perhaps fewer for some. All efforts together therefore count
+    as much evidence as the effort with the most answers.
     """
-    odds = np.concatenate([curve(answers.scores) for answers, curve in seen])
-    right = np.concatenate([answers.right for answers, _ in seen])
-    counts = [len(answers.scores) for answers, _ in seen]
-    weights = [answers.weights(share) * count for (answers, _), count in zip(seen, counts, strict=True)]
-    return _logistic(odds, right, np.concatenate(weights), PRIOR, max(counts) / sum(counts))
+    odds = np.concatenate([curve(answers.scores) for answers, curve in by_effort])
+    correct = np.concatenate([answers.correct for answers, _ in by_effort])
+    counts = [len(answers.scores) for answers, _ in by_effort]
+    weights = [answers.weights(share) * count for (answers, _), count in zip(by_effort, counts, strict=True)]
+    return _fit_logistic(odds, correct, np.concatenate(weights), PRIOR_PRECISION, max(counts) / sum(counts))
 
 
-def _bent(scores: npt.ArrayLike, curve: Curve | None) -> Floats:
+def _apply_curve(scores: npt.ArrayLike, curve: Curve | None) -> Floats:
     return np.asarray(scores, np.float64) if curve is None else curve(scores)
 
 
-def _line(s: Floats, y: npt.NDArray[np.bool_], weights: Floats) -> Line:
-    """On the scores themselves, which are standardised meanwhile."""
+def _fit_platt(s: Floats, y: npt.NDArray[np.bool_], weights: Floats) -> Line:
+    """Logistic regression on the scores, which are standardised for the fit."""
     centre, scale = float(np.average(s, weights=weights)), float(s.std() or 1.0)
-    found = _logistic((s - centre) / scale, y, weights * len(s), prior=1e-3)
+    found = _fit_logistic((s - centre) / scale, y, weights * len(s), prior=1e-3)
     return Line(found.slope / scale, found.intercept - found.slope * centre / scale)
 
 
-def _logistic(values: Floats, y: npt.NDArray[np.bool_], weights: Floats, prior: float, each: float = 1.0) -> Line:
-    """Slope and intercept of greatest weighted likelihood, by Newton's method; Platt's targets keep the slope finite.
+def _fit_logistic(
+    values: Floats, y: npt.NDArray[np.bool_], weights: Floats, prior: float, evidence: float = 1.0
+) -> Line:
+    """Slope and intercept of maximum weighted posterior, by Newton's method; Platt's targets keep the slope finite.
 
-    Both are normal around 1 and 0 beforehand, of variance 1 / ``prior``. An answer is ``each`` pieces of evidence.
+    Their normal priors have means 1 and 0 and variance 1 / ``prior``. An answer counts as ``evidence`` observations.
     """
-    target, w = np.where(y, 1 - 1 / (each * y.sum() + 2), 1 / (each * (~y).sum() + 2)), each * weights
+    target = np.where(y, 1 - 1 / (evidence * y.sum() + 2), 1 / (evidence * (~y).sum() + 2))
+    w = evidence * weights
     x = np.stack([values, np.ones_like(values)], axis=1)
     start = beta = np.array([1.0, 0.0])
     for _ in range(50):
@@ -198,15 +202,15 @@ def _logistic(values: Floats, y: npt.NDArray[np.bool_], weights: Floats, prior: 
 
 
 def _threshold(s: Floats, y: npt.NDArray[np.bool_], weights: Floats, precision: float) -> float:
-    """Least score from which on, upwards, the weighted precision is at least ``precision``; above all if none is."""
+    """Lowest score from which on the weighted precision is at least ``precision``; above all scores if none."""
     order = np.argsort(-s, kind="stable")
-    good = np.cumsum(weights[order] * y[order])
-    enough = np.flatnonzero(good / np.cumsum(weights[order]) >= precision)
+    correct = np.cumsum(weights[order] * y[order])
+    enough = np.flatnonzero(correct / np.cumsum(weights[order]) >= precision)
     return float(s[order[enough[-1]]]) if len(enough) else math.nextafter(float(s.max()), math.inf)
 
 
 def _resampled(present: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Rows drawn with replacement, as many of each kind as there are."""
+    """Draw rows with replacement; the numbers of queries with and without a copy stay the same."""
     kinds = [np.flatnonzero(present), np.flatnonzero(~present)]
     return np.concatenate([rng.choice(rows, len(rows)) for rows in kinds])
 

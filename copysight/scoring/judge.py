@@ -1,4 +1,4 @@
-"""From similarities to judgements: score normalisation, then the calibration's probability and verdict."""
+"""Judge similarities: normalise the score, then add probability and verdict from the calibration."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,22 +15,22 @@ from copysight.scoring.query_views import Effort
 from copysight.vectors.knn import exact
 
 Float = npt.NDArray[np.float32]
-SAME = 0.999
-"""Cosine of two whole pictures from which on neither is merely a part of the other."""
+SAME_PICTURE = 0.999
+"""Two whole pictures with at least this cosine are the same picture; neither is only a part of the other."""
 
 
 def curves_of(bundle: Bundle) -> dict[Effort, Curve | None]:
-    """The shapes that a bundle brings for the calibrations of its indexes, by effort; empty if it has none."""
+    """The bundle's curves for the calibrations of its indexes, by effort; empty if it has no calibration."""
     found = calibration.by_effort(bundle.calibration) if bundle.calibration else {}
     return {effort: one.curve for effort, one in found.items()}
 
 
 def offsets(queries: Float, background: Float, weight: float = 1.0, first: int = 0, last: int = 2) -> Float:
-    """What score normalisation takes from every similarity of a query: (Q,) from queries (Q, D), background (M, D).
+    """Score normalisation: what is subtracted from a query's similarities; (Q,) from ``queries`` (Q, D).
 
-    ``weight`` times the mean similarity to the query's background neighbours number ``first`` to ``last`` (counted from
-    0, both included): a query that resembles everything must resemble its match more (Pizzi et al. 2022, section 5.3).
-    With an empty background nothing is taken.
+    It is ``weight`` times the mean similarity to the query's nearest neighbours ``first`` to ``last`` (counted from 0,
+    both included) in ``background`` (M, D): a query that is similar to many unrelated pictures needs a more similar
+    match (Pizzi et al. 2022, section 5.3). It is 0 if the background is empty.
     """
     near = exact(queries, background, last + 1).similarities[:, first:]
     if near.shape[1] == 0:
@@ -41,13 +41,13 @@ def offsets(queries: Float, background: Float, weight: float = 1.0, first: int =
 def normalise(
     similarities: Float, queries: Float, background: Float, weight: float = 1.0, first: int = 0, last: int = 2
 ) -> Float:
-    """Similarities (Q, k) of queries (Q, D) to scores (Q, k) that can be compared between queries; see ``offsets``."""
+    """Convert similarities (Q, k) to scores (Q, k) that can be compared between queries; see ``offsets``."""
     return np.asarray(similarities - offsets(queries, background, weight, first, last)[:, None], np.float32)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is said of one answer. ``probability`` is ``None`` as long as there is no calibration."""
+    """Similarity, score, probability and verdict of one answer. ``probability`` is None without a calibration."""
 
     similarity: float
     score: float
@@ -57,9 +57,9 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Judge:
-    """Similarities to judgements: normalisation by a ``background`` (M, D), which may be empty, and calibrations.
+    """Score normalisation with a ``background`` (M, D), which may be empty, and a calibration for each effort.
 
-    Without calibrations nothing but equality is certain.
+    Without calibrations every verdict is ``uncertain``, except ``exact``.
     """
 
     background: Float
@@ -67,24 +67,25 @@ class Judge:
 
     @classmethod
     def of(cls, bundle: Bundle, fitted: Mapping[str, Any] | None = None) -> "Judge":
-        """With a bundle's background, and the calibrations ``fitted``, as JSON, or else the bundle's own."""
+        """Use the bundle's background, and the calibrations in ``fitted`` (JSON), else those of the bundle."""
         found = fitted or bundle.calibration
         return cls(bundle.background_vectors(), calibration.by_effort(found) if found else {})
 
     def offsets(self, queries: Float) -> Float:
-        """What normalisation takes from the similarities of each query: (Q,) from L2-normalised (Q, D)."""
+        """What is subtracted from the similarities of each query: (Q,), from L2-normalised ``queries`` (Q, D)."""
         return offsets(queries, self.background)
 
     def judge(self, similarity: float, offset: float, equal: bool = False, effort: Effort = "low") -> Judgement:
-        """Judge an answer of cosine ``similarity`` to a query with that ``offset``; ``equal``: same bytes or pixels.
+        """Judge an answer by its cosine ``similarity``. ``equal``: query and answer have the same bytes or pixels.
 
-        ``effort`` is how hard the query was looked at; ``offset`` includes the handicap of the look that found it.
+        ``offset`` is subtracted for the score; it includes the penalty of the query view. ``effort`` is the search
+        effort.
         """
-        score, known = similarity - offset, self.calibrations.get(effort)
-        if known is None:
+        score, fitted = similarity - offset, self.calibrations.get(effort)
+        if fitted is None:
             return Judgement(similarity, score, 1.0 if equal else None, "exact" if equal else "uncertain")
-        probability = 1.0 if equal else float(known.probability(score))
-        return Judgement(similarity, score, probability, known.verdict(score, equal))
+        probability = 1.0 if equal else float(fitted.probability(score))
+        return Judgement(similarity, score, probability, fitted.verdict(score, equal))
 
     def compare(
         self,
@@ -93,31 +94,31 @@ class Judge:
         penalties: tuple[Sequence[float], Sequence[float]],
         equal: bool = False,
         effort: Effort = "low",
-    ) -> "Compared":
-        """Judge two pictures by looks at them, (L, D) and (M, D), the whole pictures first.
+    ) -> "Comparison":
+        """Judge two pictures by the embeddings of their views, each (V, D) with the whole picture first.
 
-        Each look at either is compared with the whole of the other; ``penalties`` are the looks' of both. ``equal``:
-        same bytes or pixels.
+        Each view of one picture is compared with the whole other picture. ``penalties``: of the views of both pictures.
+        ``equal``: same bytes or pixels.
         """
         first = self._pairs(one, other[0], penalties[0], 1)
         second = self._pairs(other, one[0], penalties[1], 2)[1:]
         whole = first[0]
-        pairs = [whole] if equal or whole[0] >= SAME else first + second
+        pairs = [whole] if equal or whole[0] >= SAME_PICTURE else first + second
         similarity, offset, picture, view = max(pairs, key=_score)
-        return Compared(self.judge(1.0 if equal else similarity, offset, equal, effort), picture, view)
+        return Comparison(self.judge(1.0 if equal else similarity, offset, equal, effort), picture, view)
 
     def _pairs(self, views: Float, whole: Float, penalties: Sequence[float], picture: int) -> list["_Pair"]:
-        taken = self.offsets(views) + np.asarray(penalties, np.float32)
+        offsets = self.offsets(views) + np.asarray(penalties, np.float32)
         similarities = (views @ whole).tolist()
         return [
             (similarity, float(offset), picture, view)
-            for view, (similarity, offset) in enumerate(zip(similarities, taken, strict=True))
+            for view, (similarity, offset) in enumerate(zip(similarities, offsets, strict=True))
         ]
 
 
 @dataclass(frozen=True)
-class Compared:
-    """Two pictures' ``judgement``, and the look that it rests on: number ``view`` at ``picture`` 1 or 2."""
+class Comparison:
+    """The ``judgement`` of two pictures, and the view that gave the best score: ``view`` of ``picture`` 1 or 2."""
 
     judgement: Judgement
     picture: int

@@ -1,7 +1,7 @@
-"""How hard to look at a picture that is asked for: whole, at the pictures within it, turned.
+"""Make query views: the whole picture, pictures within it, and rotations, depending on the search effort.
 
-A picture that was put into a page, a frame or another picture fills only a part of the query. Each look has its own
-embedding, and an item's score is the best over the views, less a handicap for those that were guessed.
+A picture within a page, a frame or another picture fills only a part of the query. Each view has its own embedding. An
+item's score is the best over the views; views other than the whole picture get a penalty.
 """
 
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ from copysight.pictures.regions import Region, regions
 Floats = npt.NDArray[np.float32]
 Effort = Literal["low", "normal", "high"]
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
-USUAL: Effort = "normal"
+DEFAULT_EFFORT: Effort = "normal"
 PENALTY = 0.06
-"""Taken from the scores of every look but the whole picture: more looks find more strangers that happen to be alike."""
-SURE, FEW, MANY = 0.7, 2, 4
-"""Support from which on a region is looked at with normal effort, and how many are with normal and with high effort."""
-TYPICAL: dict[Effort, int] = {"low": 1, "normal": 2, "high": 8}
-"""How many looks a picture takes, for whoever plans."""
-TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
+"""Subtracted from the scores of every view but the whole picture: more views find more unrelated, similar pictures."""
+NORMAL_SUPPORT, NORMAL_REGIONS, HIGH_REGIONS = 0.7, 2, 4
+"""Normal effort takes at most 2 regions, with a support of at least 0.7; high effort takes at most 4 regions."""
+TYPICAL_VIEWS: dict[Effort, int] = {"low": 1, "normal": 2, "high": 8}
+"""Typical number of views of a picture, for planning."""
+ROTATIONS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
 
 
 @dataclass(frozen=True)
 class QueryView:
-    """What the model is shown: the picture, a ``region`` of it, or the picture turned by ``turn`` degrees to the left.
+    """One view of a query: the picture, a ``region`` of it, or the picture rotated anticlockwise by ``turn`` degrees.
 
-    ``effort`` is the least with which this is looked at.
+    ``effort`` is the lowest effort that includes this view.
     """
 
     pixels: Image.Image
@@ -41,47 +41,50 @@ class QueryView:
 
     @property
     def penalty(self) -> float:
-        """What is taken from this look's scores."""
+        """What is subtracted from the scores of this view."""
         return 0.0 if self.region is None and self.turn == 0 else PENALTY
 
     def where(self) -> dict[str, Any] | None:
-        """As plain data, the region as left, top, right, bottom in shares of the sides; None for the whole picture."""
+        """Region (left, top, right, bottom, as shares of the sides) and turn, for JSON; None for the whole picture."""
         if self.region is None:
             return {"region": None, "turn": self.turn} if self.turn else None
         box = self.region
         return {"region": [round(side, 4) for side in (box.left, box.top, box.right, box.bottom)], "turn": self.turn}
 
 
-def views_of(picture: Image.Image, effort: Effort = USUAL) -> list[QueryView]:
-    """The whole RGB picture first; normal: sure regions; high: more regions and quarter turns. 1, 1-3, 4-8 views."""
+def views_of(picture: Image.Image, effort: Effort = DEFAULT_EFFORT) -> list[QueryView]:
+    """Make the views of an RGB picture, the whole picture first.
+
+    Low effort: 1 view. Normal: also the best regions, 1 to 3 views. High: more regions and rotations, 4 to 8 views.
+    """
     found = [QueryView(picture)]
     if effort == "low":
         return found
-    for place, region in enumerate(regions(picture, MANY)):
-        found.append(QueryView(region.crop(picture), _least(place, region), region))
-    found += [QueryView(picture.transpose(how), "high", turn=turn) for turn, how in TURNS.items()]
-    return [view for view in found if within(view, effort)]
+    for rank, region in enumerate(regions(picture, HIGH_REGIONS)):
+        found.append(QueryView(region.crop(picture), _min_effort(rank, region), region))
+    found += [QueryView(picture.transpose(how), "high", turn=turn) for turn, how in ROTATIONS.items()]
+    return [view for view in found if is_included(view, effort)]
 
 
-def within(view: QueryView, effort: Effort) -> bool:
-    """Whether an effort includes a look."""
+def is_included(view: QueryView, effort: Effort) -> bool:
+    """Whether a search with ``effort`` uses this view."""
     return EFFORTS.index(view.effort) <= EFFORTS.index(effort)
 
 
 def effort_of(text: str) -> Effort:
-    """An effort by its name. Raises ``InvalidArgument``."""
+    """Convert a name to an effort. Raises ``InvalidArgument``."""
     for effort in EFFORTS:
         if text == effort:
             return effort
-    raise InvalidArgument(f"got effort = {text!r}; needed is one of {', '.join(EFFORTS)}")
+    raise InvalidArgument(f"got effort = {text!r}; use one of {', '.join(EFFORTS)}")
 
 
-def best(scores: Floats, owners: npt.NDArray[np.int64], count: int) -> Floats:
-    """The best over each query's views: scores (L, ...), of looks that belong to ``owners`` (L,), to (count, ...)."""
+def best_per_query(scores: Floats, owners: npt.NDArray[np.int64], count: int) -> Floats:
+    """Maximum over each query's views: (count, ...) from ``scores`` (V, ...); ``owners`` (V,) are the query numbers."""
     out = np.full((count, *scores.shape[1:]), -np.inf, np.float32)
     np.maximum.at(out, owners, scores)
     return out
 
 
-def _least(place: int, region: Region) -> Effort:
-    return "normal" if place < FEW and region.support >= SURE else "high"
+def _min_effort(rank: int, region: Region) -> Effort:
+    return "normal" if rank < NORMAL_REGIONS and region.support >= NORMAL_SUPPORT else "high"

@@ -1,4 +1,4 @@
-"""Shared by the tests of catalog, blobs and index: bundles without graphs, unit vectors, new items."""
+"""Fixtures for catalog, blobs and index: bundles without graphs, unit vectors, new items."""
 
 import hashlib
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def new_item(key: str, seed: int, **more: Any) -> NewItem:
 
 
 def written_bundle(path: Path, name: str, dimension: int = D) -> Bundle:
-    """A bundle that describes embeddings and holds no graph: an index needs no more."""
+    """A bundle that describes embeddings but has no graph, which is enough for an index."""
     manifest = {
         "name": name,
         "method": "none",

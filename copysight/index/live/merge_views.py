@@ -1,4 +1,4 @@
-"""One picture, looked at several times: what its looks find becomes one list."""
+"""Merge the search results of a picture's query views into one list."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from copysight.index.live.search import Match
-from copysight.scoring.judge import SAME
+from copysight.scoring.judge import SAME_PICTURE
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Hit:
-    """An item, its cosine to look number ``view``, and what is taken from that for the score."""
+    """An item, its cosine to the query view number ``view``, and the ``penalty`` subtracted for the score."""
 
     id: int
     similarity: float
@@ -23,15 +23,15 @@ class Hit:
 
     @property
     def score(self) -> float:
-        """What hits are compared by."""
+        """Similarity minus penalty; hits are sorted by it."""
         return self.similarity - self.penalty
 
 
-def merged(found: Sequence[Sequence[Match]], penalties: Sequence[float], k: int) -> list[Hit]:
-    """The k best items over the views, each by its best look: by falling score, equal ones by rising id.
+def merge_views(found: Sequence[Sequence[Match]], penalties: Sequence[float], k: int) -> list[Hit]:
+    """The k best items over all views, each with its best view, by descending score, then by ascending id.
 
-    ``found`` (L,) are the k nearest items of each look, the whole picture first; ``penalties`` (L,) are theirs.
-    The same picture as a whole comes before what is like a part, and is judged as a whole.
+    ``found`` (V,) has the k nearest items of each view, the whole picture first; ``penalties`` (V,) are those of the
+    views. An item that is the same picture as the whole query comes before all others and keeps view 0.
     """
     best: dict[int, Hit] = {}
     for view, (matches, penalty) in enumerate(zip(found, penalties, strict=True)):
@@ -43,4 +43,4 @@ def merged(found: Sequence[Sequence[Match]], penalties: Sequence[float], k: int)
 
 
 def _rank(hit: Hit) -> tuple[bool, float, int]:
-    return not (hit.view == 0 and hit.similarity >= SAME), -hit.score, hit.id
+    return not (hit.view == 0 and hit.similarity >= SAME_PICTURE), -hit.score, hit.id

@@ -1,4 +1,4 @@
-"""One search of a snapshot: candidates from the generation and the delta, scored exactly, merged in a stable order."""
+"""Find candidate rows in the generation and in the delta, and sort scored matches in a stable order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,9 +14,9 @@ from copysight.index.live import exact_search
 from copysight.index.live.delta import Delta
 from copysight.index.live.tombstones import Tombstones
 
-GATHERED = 4  # copying a quarter of the rows costs as much as scanning them all
-MOST_WIDENING = 8  # times the probes when a restriction leaves much unseen
-PER_RESULT = 2  # candidates scored for a result wanted
+GATHER_COST = 4  # copying a quarter of the rows takes as long as scanning all rows
+MAX_WIDENING = 8  # maximum factor on the number of probes when a restriction excludes many rows
+CANDIDATES_PER_RESULT = 2  # minimum number of scored candidates per requested result
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -33,7 +33,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Parameters:
-    """What one call may choose otherwise than the generation says; None leaves it."""
+    """Search parameters of one call; None uses the value of the generation."""
 
     probes: int | None = None
     effort: int | None = None
@@ -42,22 +42,22 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Restriction:
-    """Which rows a collection or a filter allows: a mask over the generation's rows, one over the delta's."""
+    """Rows that a collection or a filter allows: one mask over the generation's rows, one over the delta's rows."""
 
     generation: Mask
     delta: Mask
 
 
-def unit(queries: npt.NDArray[np.floating], dimension: int) -> Floats:
-    """``queries (B,D)`` as L2-normalised float32. Raises ``InvalidArgument`` for other shapes, zeros, NaN."""
+def normalised(queries: npt.NDArray[np.floating], dimension: int) -> Floats:
+    """L2-normalise ``queries (B, D)`` to float32. Raises ``InvalidArgument`` for other shapes, zero vectors and NaN."""
     array = np.asarray(queries, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] != dimension:
-        raise InvalidArgument(f"got queries of shape {array.shape}; needed is (B, {dimension}), the bundle's dimension")
+        raise InvalidArgument(f"got queries of shape {array.shape}; the bundle needs vectors of shape (B, {dimension})")
     norms = np.linalg.norm(array, axis=1, keepdims=True)
     if not np.all(np.isfinite(norms) & (norms > 0)):
-        raise InvalidArgument("got a query vector that is zero or not finite; needed are finite, non-zero vectors")
-    normalised: Floats = (array / norms).astype(np.float32)
-    return normalised
+        raise InvalidArgument("got a query vector that is zero or not finite; send finite, non-zero vectors")
+    unit: Floats = (array / norms).astype(np.float32)
+    return unit
 
 
 def in_generation(
@@ -68,13 +68,13 @@ def in_generation(
     allowed: Mask | None,
     parameters: Parameters,
 ) -> Iterator[Rows]:
-    """Rows of candidates for each query."""
+    """Candidate rows of the generation for each of ``queries (B, D)``, by index or by exact search."""
     visible = len(generation) - len(tombstones.rows)
     if allowed is not None:
-        allowed = tombstones.among(allowed)
+        allowed = tombstones.exclude_from(allowed)
         visible = int(np.count_nonzero(allowed))
-    choice = _chosen(generation.manifest.choice, parameters, visible / max(1, len(generation)))
-    count = max(PER_RESULT * k, choice.candidates)
+    choice = _adjusted(generation.manifest.choice, parameters, visible / max(1, len(generation)))
+    count = max(CANDIDATES_PER_RESULT * k, choice.candidates)
     few = visible <= choice.few and visible < len(generation)
     if generation.faiss is None or count >= visible or few:
         return _exact(generation, tombstones, queries, k, allowed)
@@ -82,13 +82,13 @@ def in_generation(
 
 
 def in_delta(delta: Delta, queries: Floats, k: int, allowed: Mask | None) -> Iterator[Rows]:
-    """Rows of candidates for each query."""
+    """Candidate rows of the delta for each of ``queries (B, D)``, by exact search."""
     alive = delta.alive if allowed is None else delta.alive & allowed
     return exact_search.nearest(queries, delta.vectors, k, None if alive.all() else alive)
 
 
-def merged(ids: npt.NDArray[np.int64], similarities: Floats, k: int) -> list[Match]:
-    """The k best, by falling similarity, equal ones by rising id."""
+def top_k(ids: npt.NDArray[np.int64], similarities: Floats, k: int) -> list[Match]:
+    """The k best matches, by descending similarity, then by ascending id."""
     order = np.lexsort((ids, -similarities))[:k]
     return [Match(*pair) for pair in zip(ids[order].tolist(), similarities[order].tolist(), strict=True)]
 
@@ -97,8 +97,8 @@ def _exact(
     generation: Generation, tombstones: Tombstones, queries: Floats, k: int, allowed: Mask | None
 ) -> Iterator[Rows]:
     if allowed is None and len(tombstones.rows):
-        allowed = tombstones.among(np.ones(len(generation), np.bool_))
-    if allowed is None or GATHERED * np.count_nonzero(allowed) > len(generation):
+        allowed = tombstones.exclude_from(np.ones(len(generation), np.bool_))
+    if allowed is None or GATHER_COST * np.count_nonzero(allowed) > len(generation):
         return exact_search.nearest(queries, generation.vectors, k, allowed)
     rows = np.flatnonzero(allowed)
     return (rows[top] for top in exact_search.nearest(queries, generation.vectors[rows], k))
@@ -123,12 +123,12 @@ def _approximate(
         rows = row[row >= 0]
         if len(rows) >= k:
             yield rows
-        else:  # the lists probed hold too few that are allowed
+        else:  # the probed lists have too few allowed rows
             yield from _exact(generation, tombstones, query[None], k, allowed)
 
 
-def _chosen(choice: Choice, parameters: Parameters, share: float) -> Choice:
-    probes = parameters.probes or round(choice.probes * min(MOST_WIDENING, 1 / max(share, 1e-9)))
+def _adjusted(choice: Choice, parameters: Parameters, share: float) -> Choice:
+    probes = parameters.probes or round(choice.probes * min(MAX_WIDENING, 1 / max(share, 1e-9)))
     return replace(
         choice,
         probes=min(choice.lists, max(1, probes)) if choice.lists else 0,

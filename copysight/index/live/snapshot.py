@@ -1,4 +1,4 @@
-"""A consistent view of an index: generation, delta and hidden rows of one sequence, with the bundle they belong to."""
+"""A consistent view of an index: generation, delta, tombstones and bundle at one sequence number of the catalog."""
 
 import json
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from copysight.catalog import Catalog, Changes
 from copysight.errors import InvalidArgument, ItemNotFound
 from copysight.index.generations import clusters
 from copysight.index.generations.generation import Generation
-from copysight.index.live import exact_search, merge_views
+from copysight.index.live import exact_search
 from copysight.index.live import search as searching
 from copysight.index.live.delta import Delta
-from copysight.index.live.merge_views import Hit
+from copysight.index.live.merge_views import Hit, merge_views
 from copysight.index.live.search import Match, Parameters, Restriction
 from copysight.index.live.tombstones import Tombstones
 from copysight.model.bundle import Bundle
@@ -26,7 +26,7 @@ CACHED_RESTRICTIONS = 64
 
 @dataclass(frozen=True)
 class Membership:
-    """The cluster nearest to a vector: its id, its size in the generation, the cosine to its centroid."""
+    """The cluster nearest to a vector: its id, its size in the generation, and the vector's cosine to its centroid."""
 
     id: int
     size: int
@@ -35,7 +35,7 @@ class Membership:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster, its size in the generation, and the mean cosine of its members to its centre (None: not known)."""
+    """A cluster: id, size in the generation, and mean cosine of its members to the centroid (None: not known)."""
 
     id: int
     size: int
@@ -44,9 +44,9 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Take one per query and keep it until the query is answered. It never changes; all methods are thread-safe.
+    """Immutable view of an index. Take one per request and use it for the whole request. All methods are thread-safe.
 
-    ``complete`` is false when something was added that it cannot see, because another model is live by now.
+    ``complete`` is false if items were added that it does not contain, because another model has become live.
     """
 
     generation: Generation | None
@@ -62,7 +62,7 @@ class Snapshot:
 
     @property
     def count(self) -> int:
-        """Items that a search can find."""
+        """Number of items that a search can find."""
         return (len(self.generation) if self.generation else 0) - len(self.tombstones.rows) + self.delta.count
 
     def search(
@@ -74,14 +74,14 @@ class Snapshot:
         filter: object | None = None,  # noqa: A002 - the API's word
         parameters: Parameters | None = None,
     ) -> list[list[Match]]:
-        """The k nearest items of each of ``queries (B,D)``, by falling cosine, equal ones by rising id.
+        """The k nearest items of each of ``queries (B, D)``, by descending cosine, then by ascending id.
 
-        Queries are L2-normalised here. ``filter`` is JSON (docs/reference/index-format.md). Fewer than k come back only when fewer fit.
-        Raises ``InvalidArgument``.
+        Queries are L2-normalised here. ``filter`` is JSON (docs/reference/index-format.md). Fewer than k matches are
+        returned only if fewer items match the restriction. Raises ``InvalidArgument``.
         """
         if k < 1:
-            raise InvalidArgument(f"got k = {k}; needed is at least 1")
-        queries = searching.unit(queries, self.bundle.dimension)
+            raise InvalidArgument(f"got k = {k}; k must be at least 1")
+        queries = searching.normalised(queries, self.bundle.dimension)
         restriction = self._restriction(collection, filter)
         k = min(k, max(1, self.count))
         found = zip(
@@ -92,7 +92,7 @@ class Snapshot:
         )
         return [self._scored(query, old, new, k) for query, old, new in found]
 
-    def ask(
+    def search_views(
         self,
         vectors: npt.NDArray[np.float32],
         k: int,
@@ -101,17 +101,17 @@ class Snapshot:
         collection: str | None = None,
         filter: object | None = None,  # noqa: A002 - the API's word
     ) -> list[Hit]:
-        """The k best items for one picture, of which ``vectors (L,D)`` are views, with the looks' ``penalties`` (L,).
+        """The k best items for one picture, given the vectors ``(V, D)`` and penalties ``(V,)`` of its query views.
 
-        As ``search``, by score instead of cosine. Raises ``InvalidArgument``.
+        As `search`, but sorted by score instead of cosine. Raises ``InvalidArgument``.
         """
         found = self.search(vectors, k, collection=collection, filter=filter)
-        taken = [float(offset) + penalty for offset, penalty in zip(self.offsets(vectors), penalties, strict=True)]
-        return merge_views.merged(found, taken, k)
+        offsets = [float(offset) + penalty for offset, penalty in zip(self.offsets(vectors), penalties, strict=True)]
+        return merge_views(found, offsets, k)
 
     def offsets(self, queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """What score normalisation takes from the similarities of each of ``queries (B,D)``: ``(B,)``."""
-        return self.judge.offsets(searching.unit(queries, self.bundle.dimension))
+        """What score normalisation subtracts from the similarities of each of ``queries (B, D)``: ``(B,)``."""
+        return self.judge.offsets(searching.normalised(queries, self.bundle.dimension))
 
     def vector(self, id: int) -> npt.NDArray[np.float32]:  # noqa: A002
         """The stored vector ``(D,)`` of an item. Raises ``ItemNotFound``."""
@@ -122,18 +122,20 @@ class Snapshot:
             rows = self.generation.rows(np.asarray([id]))
             if len(rows) and not np.isin(rows, self.tombstones.rows).any():
                 return np.asarray(self.generation.vectors[rows[0]])
-        raise ItemNotFound(f"there is no item {id} with a vector; perhaps it was deleted", id=id)
+        raise ItemNotFound(f"there is no item {id} with a vector; it may have been deleted", id=id)
 
     def assign(self, vectors: npt.NDArray[np.float32]) -> list[Membership | None]:
-        """The cluster of each of ``vectors (B,D)``; None as long as there are no clusters."""
-        vectors = searching.unit(vectors, self.bundle.dimension)
+        """The nearest cluster of each of ``vectors (B, D)``; None if there are no clusters."""
+        vectors = searching.normalised(vectors, self.bundle.dimension)
         if self.generation is None or not len(self.generation.clusters.ids):
             return [None] * len(vectors)
-        made = self.generation.clusters
-        nearest = clusters.nearest(vectors, made.centroids)
+        clustering = self.generation.clusters
+        nearest = clusters.nearest(vectors, clustering.centroids)
         return [
             Membership(
-                int(made.ids[i]), int(made.sizes[i]), float(exact_search.score(vector, made.centroids[i : i + 1])[0])
+                int(clustering.ids[i]),
+                int(clustering.sizes[i]),
+                float(exact_search.score(vector, clustering.centroids[i : i + 1])[0]),
             )
             for vector, i in zip(vectors, nearest, strict=True)
         ]
@@ -142,25 +144,25 @@ class Snapshot:
         """All clusters, the largest first."""
         if self.generation is None:
             return []
-        made = self.generation.clusters
-        tightness = [None if np.isnan(one) else float(one) for one in made.tightness]
-        rows = zip(made.ids.tolist(), made.sizes.tolist(), tightness, strict=True)
+        found = self.generation.clusters
+        tightness = [None if np.isnan(one) else float(one) for one in found.tightness]
+        rows = zip(found.ids.tolist(), found.sizes.tolist(), tightness, strict=True)
         return sorted((Cluster(*row) for row in rows), key=lambda cluster: (-cluster.size, cluster.id))
 
     def members(self, cluster: int, limit: int = 100, offset: int = 0) -> list[Match]:
         """Items of a cluster, those nearest to its centroid first. Raises ``ItemNotFound``."""
         if self.generation is None or cluster not in self.generation.clusters.ids:
             raise ItemNotFound(f"there is no cluster {cluster}; GET /clusters lists them", id=cluster)
-        made = self.generation.clusters
-        position = np.flatnonzero(made.ids == cluster)
-        rows = np.setdiff1d(np.flatnonzero(made.assignment == position[0]), self.tombstones.rows)
-        scores = exact_search.score(made.centroids[position[0]], self.generation.vectors[rows])
-        return searching.merged(self.generation.ids[rows], scores, offset + limit)[offset:]
+        found = self.generation.clusters
+        position = np.flatnonzero(found.ids == cluster)
+        rows = np.setdiff1d(np.flatnonzero(found.assignment == position[0]), self.tombstones.rows)
+        scores = exact_search.score(found.centroids[position[0]], self.generation.vectors[rows])
+        return searching.top_k(self.generation.ids[rows], scores, offset + limit)[offset:]
 
     def after(self, changes: Changes) -> "Snapshot":
-        """The snapshot after further changes of the catalog."""
-        touched = np.concatenate([changes.placed.ids, changes.deleted])
-        rows = self.generation.rows(touched) if self.generation else np.empty(0, np.int64)
+        """The snapshot after more changes of the catalog."""
+        changed = np.concatenate([changes.placed.ids, changes.deleted])
+        rows = self.generation.rows(changed) if self.generation else np.empty(0, np.int64)
         delta = self.delta.after(changes.placed, changes.deleted)
         tombstones, restrictions = self.tombstones.after(rows), dict[str, Restriction]()
         complete = self.complete and changes.complete
@@ -188,7 +190,7 @@ class Snapshot:
         if self.generation is not None and len(old):
             parts.append((self.generation.ids[old], exact_search.score(query, self.generation.vectors[old])))
         ids, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return searching.merged(ids, scores, k)
+        return searching.top_k(ids, scores, k)
 
     def _restriction(self, collection: str | None, filter: object | None) -> Restriction | None:  # noqa: A002
         if collection is None and filter is None:
@@ -196,7 +198,7 @@ class Snapshot:
         try:
             key = json.dumps([collection, filter], sort_keys=True, default=repr)
         except RecursionError as error:
-            raise InvalidArgument("got a filter nested too deep to be read; flatten it") from error
+            raise InvalidArgument("got a filter that is nested too deeply; flatten it") from error
         found = self._restrictions.get(key)
         if found is None:
             found = self._by_collection(collection) if filter is None else self._by_filter(filter, collection)

@@ -1,4 +1,4 @@
-"""Calibration on populations whose truth is known."""
+"""Calibrations on simulated queries whose true probabilities are known."""
 
 import numpy as np
 import pytest
@@ -10,12 +10,12 @@ from copysight.scoring.calibration import Answers
 
 
 def population(count, seed):
-    """Queries with a copy score around .6 and are mostly right, the others around .2."""
+    """Queries with a copy score around 0.6 and are mostly correct; the others score around 0.2."""
     rng = np.random.default_rng(seed)
     present = np.arange(count) % 2 == 0
     scores = np.where(present, rng.normal(0.6, 0.15, count), rng.normal(0.2, 0.12, count))
-    right = present & (rng.random(count) < calibrations._sigmoid(12 * (scores - 0.3)))
-    return Answers(scores, right, present)
+    correct = present & (rng.random(count) < calibrations._sigmoid(12 * (scores - 0.3)))
+    return Answers(scores, correct, present)
 
 
 @pytest.fixture(scope="module")
@@ -23,18 +23,18 @@ def calibration():
     return calibrations.fit(population(4000, 0))
 
 
-def test_probabilities_are_shares(calibration):
+def test_probabilities_equal_the_share_of_correct_answers(calibration):
     new = population(20_000, 1)
     stated = calibration.probability(new.scores)
     order = np.argsort(stated)
     for rows in np.array_split(order, 15):
-        assert abs(new.right[rows].mean() - stated[rows].mean()) < 0.05
+        assert abs(new.correct[rows].mean() - stated[rows].mean()) < 0.05
 
 
 def test_thresholds_keep_their_precision_on_new_queries(calibration):
     new = population(20_000, 2)
     for threshold in calibration.thresholds:
-        assert new.right[new.scores >= threshold.score].mean() >= threshold.precision - 0.01
+        assert new.correct[new.scores >= threshold.score].mean() >= threshold.precision - 0.01
         assert threshold.low <= threshold.score <= threshold.high
     ordered = [threshold.score for threshold in calibration.thresholds]
     assert ordered == sorted(ordered)
@@ -47,7 +47,7 @@ def test_the_assumed_share_moves_the_probability():
     assert rare.threshold(0.95).score > often.threshold(0.95).score
 
 
-def test_verdicts(calibration):
+def test_verdicts_follow_the_thresholds(calibration):
     assert calibration.verdict(0.0, equal=True) == "exact"
     assert calibration.verdict(0.95) == "copy"
     assert calibration.verdict(0.0) == "different"
@@ -55,10 +55,10 @@ def test_verdicts(calibration):
     assert calibration.verdict(between) == "uncertain"
 
 
-def test_perfectly_told_apart_stays_finite():
+def test_perfectly_separable_scores_give_finite_parameters():
     scores = np.concatenate([np.full(50, 0.9), np.full(50, 0.1)])
-    right = np.arange(100) < 50
-    found = calibrations.fit(Answers(scores, right, right))
+    correct = np.arange(100) < 50
+    found = calibrations.fit(Answers(scores, correct, correct))
     assert 0.9 < found.probability(0.9) < 1
     assert 0 < found.probability(0.1) < 0.1
     assert np.isfinite(found.slope)
@@ -68,55 +68,55 @@ def test_json_round_trip(calibration):
     assert calibrations.Calibration.from_json(calibration.to_json()) == calibration
 
 
-def test_too_few():
+def test_too_few_queries_is_an_error():
     with pytest.raises(InvalidArgument, match="at least 20 of each"):
         calibrations.fit(Answers(np.full(30, 0.5), np.ones(30, bool), np.ones(30, bool)))
 
 
 def long_tailed(count, seed):
-    """Steep in the middle, and a tenth of the copies cannot be found whatever their score."""
+    """Steep in the middle; a tenth of the copies is never found."""
     rng = np.random.default_rng(seed)
     present = np.arange(count) % 2 == 0
     scores = np.where(present, rng.uniform(0, 1, count), rng.normal(0.1, 0.08, count))
-    right = present & (rng.random(count) < 0.9 * calibrations._sigmoid(40 * (scores - 0.25)))
-    return Answers(scores, right, present)
+    correct = present & (rng.random(count) < 0.9 * calibrations._sigmoid(40 * (scores - 0.25)))
+    return Answers(scores, correct, present)
 
 
-def shape(answers):
-    return curves.fit(answers.scores, answers.right)
+def fitted_curve(answers):
+    return curves.fit(answers.scores, answers.correct)
 
 
 def worst_bin(calibration, seed):
     new = long_tailed(40_000, seed)
     stated = calibration.probability(new.scores)
     parts = np.array_split(np.argsort(stated), 15)
-    return max(abs(new.right[rows].mean() - stated[rows].mean()) for rows in parts)
+    return max(abs(new.correct[rows].mean() - stated[rows].mean()) for rows in parts)
 
 
-def test_a_curve_from_many_rehearsals_mends_the_shape():
-    curve = shape(long_tailed(4000, 0))
+def test_a_curve_from_many_queries_lowers_the_error():
+    curve = fitted_curve(long_tailed(4000, 0))
     few = [long_tailed(600, seed) for seed in range(5, 15)]
     plain = np.mean([worst_bin(calibrations.fit(data), 1) for data in few])
-    bent = np.mean([worst_bin(calibrations.fit(data, curve=curve), 1) for data in few])
-    assert bent < 0.07 < 0.1 < plain
+    curved = np.mean([worst_bin(calibrations.fit(data, curve=curve), 1) for data in few])
+    assert curved < 0.07 < 0.1 < plain
 
 
-def test_another_share_moves_a_curve_too():
+def test_the_assumed_share_also_moves_a_calibration_with_a_curve():
     data = long_tailed(4000, 3)
-    curve = shape(data)
+    curve = fitted_curve(data)
     rare, often = (calibrations.fit(data, share=share, curve=curve) for share in (0.05, 0.9))
     assert rare.probability(0.3) < often.probability(0.3)
 
 
-def test_a_curve_rises_everywhere_and_survives_json():
-    curve = shape(long_tailed(4000, 2))
+def test_a_curve_rises_everywhere_and_round_trips_through_json():
+    curve = fitted_curve(long_tailed(4000, 2))
     assert np.all(np.diff(curve(np.linspace(-3, 3, 1000))) > 0)
     found = calibrations.fit(long_tailed(600, 4), curve=curve)
     assert calibrations.Calibration.from_json(found.to_json()) == found
 
 
-def test_many_right_answers_say_more_than_a_few():
-    """Bins in which all is right are pooled, so that the best odds grow with the evidence."""
+def test_more_correct_answers_give_higher_odds():
+    """Bins with only correct answers are pooled, so the highest odds grow with their number."""
     tops = []
     for count in (1000, 10_000):
         scores = np.linspace(0, 1, count)
@@ -125,32 +125,32 @@ def test_many_right_answers_say_more_than_a_few():
     assert tops[1] > np.log(4000)
 
 
-def test_no_curve_from_few_answers():
+def test_too_few_answers_give_no_curve():
     assert curves.fit(np.linspace(0, 1, 399), np.arange(399) > 200) is None
 
 
 def shifted(answers, by):
-    return Answers(answers.scores + by, answers.right, answers.has_copy)
+    return Answers(answers.scores + by, answers.correct, answers.has_copy)
 
 
-def test_one_line_suits_all_efforts_to_a_collection():
-    """A collection with other strangers, looked at twice: what few answers of one effort miss, the other knows."""
+def test_one_line_for_all_efforts_is_better_than_one_per_effort():
+    """A collection with other unrelated pictures: an effort with few answers gains from the answers of another."""
     learned = long_tailed(20_000, 0)
-    curve, harder = shape(learned), shape(shifted(learned, 0.05))
+    curve, high_curve = fitted_curve(learned), fitted_curve(shifted(learned, 0.05))
     alone, together = [], []
     for seed in range(20, 30):
         here = [shifted(long_tailed(1000, seed), 0.03), shifted(long_tailed(200, 100 + seed), 0.08)]
-        line = calibrations.adapted([(here[0], curve), (here[1], harder)])
+        line = calibrations.fit_line([(here[0], curve), (here[1], high_curve)])
         for found, its in ((alone, None), (together, line)):
-            fitted = calibrations.fit(here[1], curve=harder, line=its)
+            fitted = calibrations.fit(here[1], curve=high_curve, line=its)
             new = shifted(long_tailed(40_000, 1), 0.08)
             stated = fitted.probability(new.scores)
-            found.append(abs(stated.mean() - new.right.mean()))
+            found.append(abs(stated.mean() - new.correct.mean()))
     assert np.mean(together) < 0.8 * np.mean(alone)
 
 
-def test_two_efforts_weigh_no_more_than_one():
-    """The same answers twice are no more evidence than once."""
-    data, curve = long_tailed(600, 8), shape(long_tailed(4000, 0))
-    once, twice = calibrations.adapted([(data, curve)]), calibrations.adapted([(data, curve), (data, curve)])
+def test_the_same_answers_twice_count_once():
+    """The answers of two efforts are not more evidence than those of one."""
+    data, curve = long_tailed(600, 8), fitted_curve(long_tailed(4000, 0))
+    once, twice = calibrations.fit_line([(data, curve)]), calibrations.fit_line([(data, curve), (data, curve)])
     assert np.allclose((once.slope, once.intercept), (twice.slope, twice.intercept))

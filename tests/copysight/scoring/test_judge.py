@@ -1,4 +1,4 @@
-"""Normalisation against a loop."""
+"""Score normalisation against a loop."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def units(rows, columns, seed):
 
 
 @pytest.mark.parametrize(("weight", "first", "last"), [(1.0, 0, 2), (0.5, 1, 3), (2.0, 0, 0)])
-def test_normalisation_by_the_book(weight, first, last):
+def test_normalisation_equals_a_slow_loop(weight, first, last):
     queries, background, similarities = units(4, 8, 1), units(30, 8, 2), units(4, 5, 3)
     got = judge.normalise(similarities, queries, background, weight, first, last)
     for row in range(4):
@@ -21,6 +21,6 @@ def test_normalisation_by_the_book(weight, first, last):
         assert got[row] == pytest.approx(similarities[row] - weight * mean, abs=1e-5)
 
 
-def test_no_background_changes_nothing():
+def test_an_empty_background_changes_no_score():
     similarities = units(3, 2, 0)
     assert (judge.normalise(similarities, units(3, 8, 1), np.empty((0, 8), np.float32)) == similarities).all()

@@ -15,7 +15,7 @@ def found(index: Index, query: np.ndarray, k: int, **more: object) -> list[tuple
     return [(match.id, match.similarity) for match in index.snapshot().search(query[None], k, **more)[0]]
 
 
-def test_an_empty_index_finds_nothing_published_or_not(index: Index, unit: Callable) -> None:
+def test_an_empty_index_finds_nothing(index: Index, unit: Callable) -> None:
     assert index.snapshot().search(np.stack([unit(1), unit(2)]), 5) == [[], []]
     publish(index)
     assert found(index, unit(1), 5) == []
@@ -24,7 +24,9 @@ def test_an_empty_index_finds_nothing_published_or_not(index: Index, unit: Calla
 
 
 @pytest.mark.parametrize("published", [False, True])
-def test_one_vector_is_found_at_similarity_one(index: Index, add: Callable, unit: Callable, published: bool) -> None:
+def test_a_stored_vector_is_found_with_similarity_1(
+    index: Index, add: Callable, unit: Callable, published: bool
+) -> None:
     (only,) = add(index, 7)
     if published:
         publish(index)
@@ -32,7 +34,9 @@ def test_one_vector_is_found_at_similarity_one(index: Index, add: Callable, unit
 
 
 @pytest.mark.parametrize("published", [False, True])
-def test_when_all_are_deleted_nothing_is_found(index: Index, add: Callable, unit: Callable, published: bool) -> None:
+def test_nothing_is_found_after_all_items_are_deleted(
+    index: Index, add: Callable, unit: Callable, published: bool
+) -> None:
     ids = [item.id for item in add(index, *range(5))]
     if published:
         publish(index)
@@ -44,7 +48,9 @@ def test_when_all_are_deleted_nothing_is_found(index: Index, add: Callable, unit
 
 
 @pytest.mark.parametrize("published", [False, True])
-def test_equal_vectors_come_by_id(index: Index, item: Callable, unit: Callable, sha: Callable, published: bool) -> None:
+def test_equal_vectors_are_sorted_by_id(
+    index: Index, item: Callable, unit: Callable, sha: Callable, published: bool
+) -> None:
     model = index.bundle.id
     index.catalog.add([item(f"{i}", i, vector=unit(1)) for i in range(300)], model=model)
     if published:
@@ -57,7 +63,7 @@ def test_equal_vectors_come_by_id(index: Index, item: Callable, unit: Callable, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_more_equal_vectors_than_candidates_crowd_nothing_out(
+def test_more_equal_vectors_than_candidates_hide_no_other_item(
     index: Index, item: Callable, unit: Callable, kind: str
 ) -> None:
     equal = [item(f"{i}", i, vector=unit(1)) for i in range(300)]
@@ -76,24 +82,26 @@ def test_more_equal_vectors_than_candidates_crowd_nothing_out(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_two_tenants_with_the_same_keys_see_their_own(index: Index, item: Callable, unit: Callable, kind: str) -> None:
-    """The same keys, of which half show the same bytes; one replaces and deletes, the other notices nothing."""
-    own = {"a": 0, "b": 1000}
-    for tenant, first in own.items():
-        new = [item(f"{i}", i if i % 2 else first + i, collection=tenant) for i in range(200)]
+def test_two_collections_with_the_same_keys_are_separate(
+    index: Index, item: Callable, unit: Callable, kind: str
+) -> None:
+    """Half of the keys have the same bytes in both; changes in one collection do not affect the other."""
+    first_seeds = {"a": 0, "b": 1000}
+    for collection, first in first_seeds.items():
+        new = [item(f"{i}", i if i % 2 else first + i, collection=collection) for i in range(200)]
         index.catalog.add(new[:150], model=index.bundle.id)
     publish(index, choice=replace(of_kind(kind, 300), few=0), gate=Gate(recall=0.5))
-    for tenant, first in own.items():
-        new = [item(f"{i}", i if i % 2 else first + i, collection=tenant) for i in range(150, 200)]
+    for collection, first in first_seeds.items():
+        new = [item(f"{i}", i if i % 2 else first + i, collection=collection) for i in range(150, 200)]
         index.catalog.add(new, model=index.bundle.id)
     keys = [f"{i}" for i in (1, 2, 3, 4, 151, 152)]
     index.delete(one.id for one in index.catalog.find_many("a", keys[:2] + keys[4:]).values())
     index.catalog.add([item("3", 5000, collection="a")], model=index.bundle.id, replace=True)
     wide = Parameters(probes=1000, effort=500, candidates=200)
-    there = index.catalog.find_many("b", keys)
+    stored = index.catalog.find_many("b", keys)
     for key in keys:
         seed = int(key) if int(key) % 2 else 1000 + int(key)
-        assert found(index, unit(seed), 1, collection="b", parameters=wide) == [(there[key].id, 1.0)]
+        assert found(index, unit(seed), 1, collection="b", parameters=wide) == [(stored[key].id, 1.0)]
         mine = [index.catalog.get(id_) for id_, _ in found(index, unit(seed), 300, collection="a", parameters=wide)]
         assert len(mine) == 196
         assert {one.collection for one in mine} == {"a"}
@@ -101,7 +109,7 @@ def test_two_tenants_with_the_same_keys_see_their_own(index: Index, item: Callab
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_type_with_delta_deletes_and_replacement(
+def test_every_index_type_with_delta_deletions_and_replacement(
     index: Index, add: Callable, unit: Callable, nearest: Callable, kind: str
 ) -> None:
     items = add(index, *range(400))
@@ -111,9 +119,9 @@ def test_every_type_with_delta_deletes_and_replacement(
     vectors = {item.id: unit(seed) for seed, item in enumerate(items)}
     for item in add(index, *range(1000, 1040)):
         vectors[item.id] = unit(int(item.key))
-    gone = [items[i].id for i in range(0, 100, 3)]
-    index.delete(gone)
-    vectors = {id_: vector for id_, vector in vectors.items() if id_ not in gone}
+    deleted = [items[i].id for i in range(0, 100, 3)]
+    index.delete(deleted)
+    vectors = {id_: vector for id_, vector in vectors.items() if id_ not in deleted}
     index.catalog.add([replaced(items[50].key, 2000, unit)], model=index.bundle.id, replace=True)
     vectors[items[50].id] = unit(2000)
     wide = Parameters(probes=1000, effort=400)
@@ -128,7 +136,7 @@ def replaced(key: str, seed: int, unit: Callable) -> object:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_k_larger_than_the_collection_gives_all_of_it(index: Index, add: Callable, unit: Callable, kind: str) -> None:
+def test_k_larger_than_the_collection_returns_all_items(index: Index, add: Callable, unit: Callable, kind: str) -> None:
     add(index, *range(300))
     publish(index, choice=of_kind(kind, 300), gate=Gate(recall=0.5))
     add(index, *range(300, 310))
@@ -140,7 +148,7 @@ def test_k_larger_than_the_collection_gives_all_of_it(index: Index, add: Callabl
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("few", [0, 20_000])
-def test_filters_and_collections(
+def test_filters_and_collections_restrict_the_search(
     index: Index, item: Callable, unit: Callable, nearest: Callable, kind: str, few: int
 ) -> None:
     index.catalog.fields.declare("n")
@@ -166,7 +174,7 @@ def test_filters_and_collections(
         assert found(index, unit(seed), 7, collection="x", parameters=wide) == nearest(only_x, unit(seed), 7)
 
 
-def test_lists_that_hold_too_few_allowed_are_not_the_last_word(
+def test_a_search_is_exact_if_the_probed_lists_have_too_few_allowed_items(
     index: Index, item: Callable, unit: Callable, nearest: Callable
 ) -> None:
     index.catalog.fields.declare("n")
@@ -178,7 +186,7 @@ def test_lists_that_hold_too_few_allowed_are_not_the_last_word(
     assert found(index, unit(9), 286, filter={"eq": ["n", 3]}) == nearest(kept, unit(9), 286)
 
 
-def test_an_answer_does_not_depend_on_its_batch(index: Index, add: Callable, unit: Callable) -> None:
+def test_a_result_does_not_depend_on_the_batch(index: Index, add: Callable, unit: Callable) -> None:
     add(index, *range(500))
     publish(index)
     add(index, *range(500, 600))
@@ -203,7 +211,7 @@ def test_queries_need_not_be_normalised(index: Index, add: Callable, unit: Calla
         (np.ones((1, 16)), -1),
     ],
 )
-def test_senseless_questions_are_refused(index: Index, query: np.ndarray, k: int) -> None:
+def test_invalid_queries_are_errors(index: Index, query: np.ndarray, k: int) -> None:
     with pytest.raises(InvalidArgument):
         index.snapshot().search(query, k)
 
@@ -216,27 +224,27 @@ def test_stored_vectors_by_id(index: Index, add: Callable, unit: Callable) -> No
     np.testing.assert_array_equal(snapshot.vector(one.id), unit(1))
     np.testing.assert_array_equal(snapshot.vector(three.id), unit(3))
     index.delete([two.id, three.id])
-    np.testing.assert_array_equal(snapshot.vector(two.id), unit(2))  # the older snapshot keeps its view
-    for gone in (two.id, three.id, 999):
+    np.testing.assert_array_equal(snapshot.vector(two.id), unit(2))  # the older snapshot does not change
+    for missing in (two.id, three.id, 999):
         with pytest.raises(ItemNotFound):
-            index.snapshot().vector(gone)
+            index.snapshot().vector(missing)
 
 
-def test_a_snapshot_keeps_its_view(index: Index, add: Callable, unit: Callable) -> None:
+def test_a_snapshot_does_not_change(index: Index, add: Callable, unit: Callable) -> None:
     add(index, *range(20))
     publish(index)
     add(index, *range(20, 40))
     before = index.snapshot()
-    answer = before.search(unit(5)[None], 40)
+    result = before.search(unit(5)[None], 40)
     index.delete(range(1, 30))
     add(index, *range(100, 900))
     publish(index)
-    assert before.search(unit(5)[None], 40) == answer
-    assert len(answer[0]) == 40
-    assert isinstance(answer[0][0], Match)
+    assert before.search(unit(5)[None], 40) == result
+    assert len(result[0]) == 40
+    assert isinstance(result[0][0], Match)
 
 
-def test_clusters_have_members_nearest_first(index: Index, item: Callable, unit: Callable) -> None:
+def test_members_of_a_cluster_are_sorted_by_distance(index: Index, item: Callable, unit: Callable) -> None:
     rng = np.random.default_rng(0)
     near = [unit(i % 3) + rng.normal(size=16) * 0.05 for i in range(60)]
     vectors = [(v / np.linalg.norm(v)).astype(np.float32) for v in near]
@@ -244,14 +252,14 @@ def test_clusters_have_members_nearest_first(index: Index, item: Callable, unit:
     publish(index, clusters=3)
     snapshot = index.snapshot()
     assert [cluster.size for cluster in snapshot.clusters()] == [20, 20, 20]
-    homes = snapshot.assign(np.stack(vectors))
+    assigned = snapshot.assign(np.stack(vectors))
     for i in range(3):
-        assert len({home.id for home in homes[i::3]}) == 1
-    members = snapshot.members(homes[0].id)
+        assert len({cluster.id for cluster in assigned[i::3]}) == 1
+    members = snapshot.members(assigned[0].id)
     assert {match.id for match in members} == set(range(1, 61, 3))
     assert members == sorted(members, key=lambda match: (-match.similarity, match.id))
-    assert snapshot.members(homes[0].id, limit=3, offset=2) == members[2:5]
+    assert snapshot.members(assigned[0].id, limit=3, offset=2) == members[2:5]
     index.delete([members[0].id])
-    assert index.snapshot().members(homes[0].id) == members[1:]
+    assert index.snapshot().members(assigned[0].id) == members[1:]
     with pytest.raises(ItemNotFound):
         snapshot.members(99)
