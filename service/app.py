@@ -1,4 +1,4 @@
-"""The application: settings in, a complete ASGI application out."""
+"""Create the application: from settings and an opened index to a complete ASGI application."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,14 +11,14 @@ from starlette.types import ASGIApp
 
 from copysight.index import Index
 from copysight.model.embedder import first_provider
-from service.gateway import Entrance
+from service.gateway import Gateway
 from service.http import problems
 from service.http.headers import Cors
 from service.inference.batching import Batcher
 from service.inference.models import Models
 from service.intake import decoding
-from service.intake.url_fetch import Allowed, Fetcher
-from service.jobs.rebuilds import Rebuilder, keep
+from service.intake.url_fetch import Fetcher, FetchPolicy
+from service.jobs.rebuilds import Rebuilder, run_schedule
 from service.queries import inference
 from service.routes import (
     attention,
@@ -38,24 +38,24 @@ from service.runtime.metrics import Metrics
 from service.runtime.settings import Settings
 from service.state import State
 
-IN_TIME = 0.5
-"""Share of the deadline within which the queue must be expected to be answered; the rest is for the error of that."""
+MAX_WAIT_SHARE = 0.5
+"""Share of the deadline that a picture may wait in the queue, by estimate. The rest is a margin for wrong estimates."""
 ROUTERS = (embed, search, clusters, attention, images, index, health, whoami, openai, page)
 
 
 def create_app(settings: Settings, opened: Index) -> ASGIApp:
-    """An application that serves one opened index, which it closes when it ends."""
-    metrics, allowed = Metrics(), Allowed.of(settings)
+    """An application that serves one opened index. It closes the index when it ends."""
+    metrics, policy = Metrics(), FetchPolicy.of(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        state = _state(settings, opened, metrics, allowed)
+        state = _state(settings, opened, metrics, policy)
         snapshot = opened.snapshot()
-        # Before anybody is answered: the precision is chosen, the memory of a call is there, and a pace is known.
+        # Warm-up before the first request: it chooses the precision, allocates the model's memory, measures the pace.
         await inference.infer_one(state, state.embedder(snapshot), health.picture(), ("embedding",))
         app.state.copysight = state
         schedule = asyncio.create_task(
-            keep(state.rebuilder, state.searchers, settings.rebuild_every * 3600, settings.rebuild_when_due)
+            run_schedule(state.rebuilder, state.searchers, settings.rebuild_every * 3600, settings.rebuild_when_due)
         )
         yield
         schedule.cancel()
@@ -63,7 +63,7 @@ def create_app(settings: Settings, opened: Index) -> ASGIApp:
         if state.decoders is not None:
             state.decoders.shutdown()
         state.searchers.shutdown()
-        state.decoding.close()
+        state.decoder.close()
         await state.fetcher.close()
         opened.close()
 
@@ -81,36 +81,35 @@ def create_app(settings: Settings, opened: Index) -> ASGIApp:
         app.include_router(module.router)
     routes = [route for module in ROUTERS for route in module.router.routes]
     openapi_examples.describe(app)
-    if scopes.asks(settings):
+    if scopes.keys_required(settings):
         scopes.describe(app, routes)
-    entrance = Entrance(app, routes, settings, metrics)
-    return Cors(entrance, settings.origins) if settings.origins else entrance
+    gateway = Gateway(app, routes, settings, metrics)
+    return Cors(gateway, settings.origins) if settings.origins else gateway
 
 
-def _state(settings: Settings, opened: Index, metrics: Metrics, allowed: Allowed) -> State:
-    """All pools and threads are sized here, and nowhere else.
+def _state(settings: Settings, opened: Index, metrics: Metrics, policy: FetchPolicy) -> State:
+    """Create all objects of the service. All pools and threads get their sizes here, and nowhere else.
 
-    A model call uses one thread; as many run at a time as there are processors. On a CPU a batch buys no throughput, so
-    a runner takes one picture, decodes it and runs the model while it is warm in the caches, and leaves the others to
-    the other runners; a GPU wants large batches, one caller, and threads that decode beside it.
+    A model call uses one thread, and as many calls run at a time as there are processors. On a CPU, batching does not
+    raise throughput: each runner takes one picture, decodes it, and runs the model while the picture is in the caches;
+    the other pictures stay for the other runners. A GPU needs large batches, one runner, and separate decoding threads.
     """
     provider = first_provider(opened.bundle) if settings.provider == "auto" else settings.provider
     gpu = provider == "cuda"
     runners = settings.runners or (1 if gpu else settings.cores)
     decoders = settings.decoders or (settings.cores if gpu else 0)
+    max_wait = settings.deadline * MAX_WAIT_SHARE
     return State(
         settings=settings,
         index=opened,
         models=Models(provider, settings.variant),
-        batcher=Batcher(
-            runners, settings.batch or (64 if gpu else 1), settings.queue, metrics, settings.deadline * IN_TIME
-        ),
-        fetcher=Fetcher(allowed, settings.max_bytes, settings.max_body, settings.fetch_seconds),
-        decoding=decoding.of(settings, decoders or runners),
+        batcher=Batcher(runners, settings.batch or (64 if gpu else 1), settings.queue, metrics, max_wait),
+        fetcher=Fetcher(policy, settings.max_bytes, settings.max_body, settings.fetch_seconds),
+        decoder=decoding.create(settings, decoders or runners),
         decoders=ThreadPoolExecutor(decoders, thread_name_prefix="decode") if decoders else None,
-        few=decoders,
+        decode_ahead=decoders,
         searchers=ThreadPoolExecutor(max(4, settings.cores), thread_name_prefix="search"),
         metrics=metrics,
         rebuilder=Rebuilder(settings.index, opened),
-        keys=scopes.opened(settings),
+        keys=scopes.open_keys(settings),
     )

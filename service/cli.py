@@ -1,4 +1,4 @@
-"""The command ``serve``."""
+"""The command ``serve``: read the settings, open or create the index, start the HTTP server."""
 
 import logging
 from pathlib import Path
@@ -18,35 +18,43 @@ from service.runtime import malloc, threads
 from service.runtime.access_log import JsonFormatter
 from service.runtime.settings import Settings
 
-GRACE = 30
+SHUTDOWN_SECONDS = 30
+"""Time that running requests have to finish after SIGTERM."""
 
 
-def options(command: Any) -> Any:
-    """An option for every setting, with its own explanation."""
+def setting_options(command: Any) -> Any:
+    """Add an option for every setting, with its description and its default."""
     for name, field in reversed(Settings.model_fields.items()):
-        text = f"{field.description} [default: {field.default}]"
-        command = click.option(f"--{name.replace('_', '-')}", name, default=None, help=text)(command)
+        default = "" if field.default == "" else f" [default: {field.default}]"
+        option = click.option(f"--{name.replace('_', '-')}", name, default=None, help=f"{field.description}{default}")
+        command = option(command)
     return command
 
 
 @click.command()
-@options
+@setting_options
 def serve(**given: str | None) -> None:
-    """Answer over HTTP. Every option also comes from COPYSIGHT_ and its name in capitals, COPYSIGHT_PORT say."""
+    """Start the HTTP service.
+
+    Every option can also be set by an environment variable: COPYSIGHT_ and the option's name in capitals, for example
+    COPYSIGHT_PORT. An option takes precedence over its variable.
+    """
     settings = read_settings({name: value for name, value in given.items() if value is not None})
     _log_json()
     malloc.limit_arenas()
-    threads.take_short_turns()
-    # FAISS runs in the threads of the pools; threads of its own inside them would only compete.
+    threads.shorten_switch_interval()
+    # FAISS is called in the threads of the pools; its own threads inside them would only compete.
     limit_threads(1)
     opened = open_or_create(settings)
     app = create_app(settings, opened)
-    click.echo(
-        f"Copysight serves {settings.index} on http://{settings.host}:{settings.port} (docs under /docs)", err=True
-    )
-    keys = scopes.opened(settings)
+    click.echo(f"Copysight serves {settings.index} at http://{settings.host}:{settings.port} (API at /docs)", err=True)
+    keys = scopes.open_keys(settings)
     if keys is not None and not keys.all():
-        click.echo(f"No key exists yet: copysight keys add NAME --scope admin --index {settings.index}", err=True)
+        click.echo(
+            "This server needs API keys and none exists yet. Create one with: "
+            f"copysight keys add NAME --scope admin --index {settings.index}",
+            err=True,
+        )
     uvicorn.run(
         app,
         host=settings.host,
@@ -54,7 +62,7 @@ def serve(**given: str | None) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
 
 
@@ -64,13 +72,13 @@ def read_settings(given: dict[str, str]) -> Settings:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         parts = [f"{'.'.join(map(str, one['loc']))}: {one['msg']} (got {one['input']!r})" for one in error.errors()]
-        raise InvalidArgument(f"a setting is wrong: {'; '.join(parts)}") from error
+        raise InvalidArgument(f"got an invalid setting: {'; '.join(parts)}") from error
 
 
 def open_or_create(settings: Settings) -> Index:
-    """The index of the settings, made if it is not there.
+    """Open the index of the settings; create it if it does not exist.
 
-    Raises ``BundleMismatch`` when a bundle was asked for by name and the index was made with another.
+    Raises ``BundleMismatch`` when the settings name a bundle and the index was built with another one.
     """
     try:
         opened = Index.open(settings.index)
@@ -90,11 +98,13 @@ def open_or_create(settings: Settings) -> Index:
 
 def _check_empty(directory: Path) -> None:
     if directory.exists() and any(directory.iterdir()):
-        raise IndexNotFound(f"{directory} is no index and is not empty; name an index, or a directory to be made")
+        raise IndexNotFound(
+            f"{directory} is not an index and is not empty; name an existing index, or a directory that does not exist"
+        )
 
 
 def _log_json() -> None:
-    # No line names a place in the code, which logging would look for in the stack (logging's HOWTO, Optimization).
+    # No line names a place in the code, so logging need not search the stack for it (logging's HOWTO, Optimization).
     logging._srcfile = None
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())

@@ -1,4 +1,4 @@
-"""The one layer around all calls: bounds each, finds who answers it, and notes what became of it."""
+"""ASGI gateway in front of FastAPI: limits each request, routes it, maps unexpected errors, writes log and metrics."""
 
 import asyncio
 import time
@@ -11,26 +11,26 @@ from starlette.types import Receive, Scope, Send
 
 from service.collection import bulk
 from service.http import problems
-from service.http.allowed_methods import Paths
-from service.http.direct_routes import calls
-from service.http.headers import Headers
+from service.http.allowed_methods import AllowedMethods
+from service.http.direct_routes import direct_routes
+from service.http.headers import ResponseHeaders
 from service.http.problems import DeadlineExceeded
-from service.http.request_context import Bounds, Exchange, Room
+from service.http.request_context import BodyBudget, RequestContext, RequestLimits
 from service.runtime import access_log
 from service.runtime.metrics import Metrics
 from service.runtime.settings import Settings
 
 
-class Entrance:
-    """The ASGI application of the service, in front of FastAPI, which answers what is no ``Call``."""
+class Gateway:
+    """The ASGI application of the service. Direct routes are called here; FastAPI handles all other requests."""
 
     def __init__(self, app: FastAPI, routes: Sequence[BaseRoute], settings: Settings, metrics: Metrics) -> None:
         self.app = app
         self._metrics = metrics
-        self._calls = calls(routes)
-        self._paths = Paths([route for route in (*app.routes, *routes) if isinstance(route, Route)])
-        self._bounds = Bounds(Room(settings.max_body, settings.max_bodies), settings.deadline)
-        self._headers = Headers(others=bool(settings.origins))
+        self._direct_routes = direct_routes(routes)
+        self._allowed = AllowedMethods([route for route in (*app.routes, *routes) if isinstance(route, Route)])
+        self._limits = RequestLimits(BodyBudget(settings.max_body, settings.max_bodies), settings.deadline)
+        self._headers = ResponseHeaders(cross_origin=bool(settings.origins))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -39,74 +39,74 @@ class Entrance:
             return
         scope["app"] = self.app
         began = time.monotonic()
-        # A body of lines may be endless: its route bounds each line, and the wait for it.
-        exchange = Exchange(receive, send, self._headers, None if bulk.asked(scope) else self._bounds)
+        # An NDJSON body may have any length: its route limits each line and the wait for it.
+        context = RequestContext(receive, send, self._headers, None if bulk.is_bulk(scope) else self._limits)
         try:
-            await self._within_bounds(scope, exchange)
+            await self._within_limits(scope, context)
         except Exception:
-            access_log.log.exception("request failed", extra={"fields": {"request": exchange.id}})
-            if exchange.started:  # all that is left is to hang up
-                exchange.status = 500
+            access_log.log.exception("request failed", extra={"fields": {"request": context.id}})
+            if context.started:  # the connection can only be closed
+                context.status = 500
                 raise
-            # Here and not by the framework, outside of which no header of ours is set: the caller needs the id.
-            _code(scope, problems.UNEXPECTED)
-            await problems.unexpected()(scope, exchange.receive, exchange.send)
+            # Answered here, not by the framework's error middleware, which would leave out the request id.
+            _set_code(scope, problems.UNEXPECTED)
+            await problems.internal_error()(scope, context.receive, context.send)
         finally:
-            exchange.close()
-            self._note(scope, exchange, time.monotonic() - began)
+            context.close()
+            self._record(scope, context, time.monotonic() - began)
 
-    async def _within_bounds(self, scope: Scope, exchange: Exchange) -> None:
+    async def _within_limits(self, scope: Scope, context: RequestContext) -> None:
         try:
-            await self._answer(scope, exchange, scope["method"])
-        except ClientDisconnect:  # within its body
+            await self._route(scope, context, scope["method"])
+        except ClientDisconnect:  # while its body was read
             pass
         except (asyncio.CancelledError, TimeoutError) as error:
-            if isinstance(error, TimeoutError) or exchange.late:
-                await self._give_up(scope, exchange)
-            elif not exchange.gone:
+            if isinstance(error, TimeoutError) or context.expired:
+                await self._send_timeout(scope, context)
+            elif not context.disconnected:
                 raise
 
-    async def _give_up(self, scope: Scope, exchange: Exchange) -> None:
+    async def _send_timeout(self, scope: Scope, context: RequestContext) -> None:
         error = DeadlineExceeded(
-            f"the answer took longer than {self._bounds.seconds:g} s; send fewer pictures, or ask again later"
+            f"the answer took longer than {self._limits.seconds:g} s; send fewer pictures, or try again later"
         )
-        _code(scope, error.code)
-        if not exchange.started:
+        _set_code(scope, error.code)
+        if not context.started:
             answer = problems.problem(problems.status_of(error), error.code, error.message)
-            await answer(scope, exchange.receive, exchange.send)
+            await answer(scope, context.receive, context.send)
 
-    async def _answer(self, scope: Scope, exchange: Exchange, method: str) -> None:
-        if (call := self._calls.get((method, scope["path"]))) is not None:
-            await call(scope, exchange.receive, exchange.send)
+    async def _route(self, scope: Scope, context: RequestContext, method: str) -> None:
+        if (direct := self._direct_routes.get((method, scope["path"]))) is not None:
+            await direct(scope, context.receive, context.send)
             return
-        found = self._paths.of(scope)
-        known = {one for route in found for one in route.methods or ()}
-        if not found or method in known - {"HEAD"}:
-            await self.app(scope, exchange.receive, exchange.send)
-        elif method == "HEAD" and "GET" in known:
-            # Whoever answers takes it for a GET; the server, which knows better, leaves the body out.
+        routes = self._allowed.routes_of(scope)
+        allowed = {name for route in routes for name in route.methods or ()}
+        if not routes or method in allowed - {"HEAD"}:
+            await self.app(scope, context.receive, context.send)
+        elif method == "HEAD" and "GET" in allowed:
+            # HEAD runs the GET handler; the server drops the body.
             inner = {**scope, "method": "GET"}
-            await self._answer(inner, exchange, "GET")
+            await self._route(inner, context, "GET")
             scope["route"] = inner.get("route")
         else:
-            scope["route"] = found[0]
-            _code(scope, "method_not_allowed")
-            names = ", ".join(sorted(known | ({"HEAD"} if "GET" in known else set())))
-            detail = f"got {method[:40]} {scope['path'][:200]}, which knows {names}; /docs lists all calls"
+            scope["route"] = routes[0]
+            _set_code(scope, "method_not_allowed")
+            names = ", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set())))
+            detail = f"got {method[:40]} {scope['path'][:200]}; this path allows {names}; /docs lists all calls"
             answer = problems.problem(405, "method_not_allowed", detail, {"Allow": names})
-            await answer(scope, exchange.receive, exchange.send)
+            await answer(scope, context.receive, context.send)
 
-    def _note(self, scope: Scope, exchange: Exchange, seconds: float) -> None:
+    def _record(self, scope: Scope, context: RequestContext, seconds: float) -> None:
         # The route's pattern, not the path: a path may hold a key.
         route = getattr(scope.get("route"), "path", "unknown")
         code = scope.get("state", {}).get("code")
-        self._metrics.answered(route, exchange.status, seconds)
+        self._metrics.observe_request(route, context.status, seconds)
         if code is not None:
             self._metrics.rejections.labels(code).inc()
-        fields = {"request": exchange.id, "method": scope["method"], "route": route, "status": exchange.status}
+        fields = {"request": context.id, "method": scope["method"], "route": route, "status": context.status}
         fields |= {"milliseconds": round(seconds * 1000, 2)} | ({"code": code} if code else {})
-        access_log.note(time.time(), fields)
+        access_log.log_request(time.time(), fields)
 
 
-def _code(scope: Scope, code: str) -> None:
+def _set_code(scope: Scope, code: str) -> None:
     scope.setdefault("state", {})["code"] = code

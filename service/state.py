@@ -1,4 +1,4 @@
-"""What a running service holds: complete from the start, passed by argument."""
+"""The objects that live as long as the service: index, models, pools, metrics. Complete at the start, never changed."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from service.auth.keys import Keys
 from service.inference.batching import Batcher
 from service.inference.models import Models
 from service.inference.precision import Choice
-from service.intake.decoding import Decoding
+from service.intake.decoding import Decoder
 from service.intake.url_fetch import Fetcher
 from service.jobs.rebuilds import Rebuilder
 from service.runtime import threads
@@ -18,8 +18,8 @@ from service.runtime.settings import Settings
 
 
 @dataclass(frozen=True)
-class Opened:
-    """What a request with pictures works on, from its beginning to its end."""
+class QueryContext:
+    """The snapshot and the embedder that one request uses from its start to its end."""
 
     snapshot: Snapshot
     embedder: Embedder
@@ -29,8 +29,8 @@ class Opened:
 class State:
     """Index, models, pools and metrics of one service.
 
-    Where there are ``decoders``, they prepare the pictures, ``few`` of a request at a time; else the batcher's runners
-    do. ``keys`` is None where nobody is asked for one.
+    With a pool of ``decoders``, it decodes and preprocesses at most ``decode_ahead`` pictures of one request at a time.
+    Without it (None), the runners of the batcher do that. ``keys`` is None when the server needs no API keys.
     """
 
     settings: Settings
@@ -38,38 +38,38 @@ class State:
     models: Models
     batcher: Batcher
     fetcher: Fetcher
-    decoding: Decoding
+    decoder: Decoder
     decoders: ThreadPoolExecutor | None
-    few: int
+    decode_ahead: int
     searchers: ThreadPoolExecutor
     metrics: Metrics
     rebuilder: Rebuilder
     keys: Keys | None
 
-    async def opened(self) -> Opened:
-        """The index as it is now, and the model to ask it with; a thread is troubled only where something is new."""
-        found = self._at_hand()
-        return found if found is not None else await threads.on(self.searchers, self._open)
+    async def query_context(self) -> QueryContext:
+        """The current snapshot and its embedder. Uses a thread only when one of them has to be loaded."""
+        cached = self._cached_context()
+        return cached if cached is not None else await threads.run(self.searchers, self._load_context)
 
-    def _at_hand(self) -> Opened | None:
+    def _cached_context(self) -> QueryContext | None:
         snapshot = self.index.unchanged()
-        embedder = snapshot and self.models.at_hand(snapshot.bundle, snapshot.variant)
-        return Opened(snapshot, embedder) if snapshot and embedder else None
+        embedder = snapshot and self.models.loaded_embedder(snapshot.bundle, snapshot.variant)
+        return QueryContext(snapshot, embedder) if snapshot and embedder else None
 
-    def _open(self) -> Opened:
+    def _load_context(self) -> QueryContext:
         snapshot = self.index.snapshot()
-        return Opened(snapshot, self.embedder(snapshot))
+        return QueryContext(snapshot, self.embedder(snapshot))
 
     def embedder(self, snapshot: Snapshot) -> Embedder:
-        """The embedder of queries to a snapshot."""
+        """The embedder for queries against a snapshot."""
         choice = self.models.choice(snapshot.bundle, snapshot.variant)
-        return self.models.of(snapshot.bundle, choice.variant)
+        return self.models.get(snapshot.bundle, choice.variant)
 
     def choice(self) -> Choice:
-        """The precision of queries to the index as it is now; blocks."""
+        """The precision of queries against the current snapshot; blocks."""
         snapshot = self.index.snapshot()
         return self.models.choice(snapshot.bundle, snapshot.variant)
 
     def writer(self, snapshot: Snapshot) -> Embedder:
-        """The embedder of what is added: of the precision that made the index."""
-        return self.models.of(snapshot.bundle, snapshot.variant)
+        """The embedder for added pictures. It has the precision that made the index."""
+        return self.models.get(snapshot.bundle, snapshot.variant)

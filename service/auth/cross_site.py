@@ -1,8 +1,8 @@
-"""Pages of other sites: what a browser sends for them is refused where no key tells it from what its owner sends.
+"""Reject cross-site browser requests when the server has no API keys.
 
-A server on loopback asks for no key, yet every page that its owner opens elsewhere can make the browser send a request
-there: it cannot read the answer, but the request would be obeyed. And by a name of its own whose address it changes to
-127.0.0.1 (DNS rebinding) it could read, too.
+A server on loopback needs no key. But any web page that its owner opens can make the browser send requests to it. The
+page cannot read the answers, but the requests would take effect. With a domain name that it points to 127.0.0.1 (DNS
+rebinding), the page could read the answers, too.
 """
 
 import ipaddress
@@ -14,51 +14,51 @@ from starlette.requests import Request
 from service.http.problems import SiteRefused
 from service.runtime.settings import Settings
 
-SAFE = {"GET", "HEAD", "OPTIONS"}
-OURS = {"same-origin", "none"}
-"""What browsers say in ``Sec-Fetch-Site`` of our own page, and of an address that was typed in."""
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+OWN_SITE = {"same-origin", "none"}
+"""Values of ``Sec-Fetch-Site`` for the server's own page, and for an address that the user typed."""
 
 
 def check(request: Request, settings: Settings) -> None:
-    """Let a request without a key pass, or raise ``SiteRefused``."""
+    """Check a request without a key. Raises ``SiteRefused``."""
     host = request.headers.get("host", "")
-    # With `none` said in so many words anything may be in front of the server, under any name.
-    if settings.auth == "" and not _is_here(host):
+    # An explicit `none` allows any host name, because a proxy may be in front of the server.
+    if settings.auth == "" and not _is_local_host(host):
         raise SiteRefused(
-            f"got a request for the host {host[:80]!r}; a server without keys answers to localhost and to addresses, "
-            "since a name may be another site's: ask for 127.0.0.1, or start it with COPYSIGHT_AUTH=keys (or none)"
+            f"got a request for the host {host[:80]!r}; a server without API keys only accepts localhost and addresses "
+            "as its host, since another site may own a name; use 127.0.0.1, or start the server with COPYSIGHT_AUTH=keys (or none)"
         )
-    if request.method not in SAFE and not _ours(request, host, settings):
+    if request.method not in SAFE_METHODS and not _same_site(request, host, settings):
         raise SiteRefused(
-            "got a request of another site's page; without keys only pages of this server and of the sites in "
-            "COPYSIGHT_CORS_ORIGINS may ask for this"
+            "got a request from a page of another site; a server without API keys accepts them only from its own page "
+            "and from the sites in COPYSIGHT_CORS_ORIGINS"
         )
 
 
 @lru_cache(64)
-def _is_here(host: str) -> bool:
+def _is_local_host(host: str) -> bool:
     return is_local(_parts(f"//{host}").hostname)
 
 
 def is_local(name: str | None) -> bool:
-    """Whether a host is an address, which nobody else's name can stand for, or a name of this machine, or left out."""
+    """Whether a host is an IP address (which no other site can own), a name of this machine, or missing."""
     try:
-        ipaddress.ip_address(name or "127.0.0.1")  # every browser sends a host
+        ipaddress.ip_address(name or "127.0.0.1")  # no host: not a browser
     except ValueError:
         return name == "localhost" or str(name).endswith(".localhost")
     return True
 
 
-def _ours(request: Request, host: str, settings: Settings) -> bool:
-    """As browsers tell it; who sends neither header is none."""
+def _same_site(request: Request, host: str, settings: Settings) -> bool:
+    """Judge by the headers that browsers send. A client that sends neither header is not a browser."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if (site is None and origin is None) or {"*", origin} & set(settings.origins):
         return True
-    return site in OURS if site is not None else _parts(str(origin)).netloc == host
+    return site in OWN_SITE if site is not None else _parts(str(origin)).netloc == host
 
 
 def _parts(url: str) -> SplitResult:
     try:
         return urlsplit(url)
-    except ValueError:  # half an IPv6 address, say
+    except ValueError:  # for example half an IPv6 address
         return SplitResult("", "unreadable", "", "", "")

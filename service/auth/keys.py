@@ -1,4 +1,4 @@
-"""API keys: made once, shown once, kept as checksums in ``keys.json`` beside the index."""
+"""Create, revoke and check API keys. ``keys.json`` beside the index holds only their checksums."""
 
 import fcntl
 import hashlib
@@ -24,9 +24,9 @@ FILE, LOCK, PREFIX = "keys.json", ".keys.lock", "cs"
 
 @dataclass(frozen=True)
 class Key:
-    """What is kept of a key. ``digest`` is the sha256 of the whole key; ``created`` is in seconds since the epoch.
+    """The stored entry of a key. ``digest`` is the sha256 of the whole key; ``created`` is in seconds since the epoch.
 
-    A key has 256 random bits, so a fast checksum is as good as a slow one: there is nothing to guess.
+    A key has 256 random bits and cannot be guessed, so a fast hash is as good as a slow one.
     """
 
     id: str
@@ -41,7 +41,7 @@ class Key:
 
 
 class Keys:
-    """The keys of one index. Other processes may add and revoke meanwhile: what they did holds at once."""
+    """The keys of one index. Keys that other processes add or revoke are seen by the next call."""
 
     def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
         self._file, self._lock, self._clock = directory / FILE, directory / LOCK, clock
@@ -52,9 +52,11 @@ class Keys:
         return list(self._current().values())
 
     def add(self, name: str, scope: Scope) -> str:
-        """Make a key and return it: the only time that it is seen. Raises ``InvalidArgument`` for an unusable name."""
+        """Create a key and return it. It cannot be shown again. Raises ``InvalidArgument`` for a bad name."""
         if not 0 < len(name) <= 200 or not name.isprintable():
-            raise InvalidArgument(f"got a name of {len(name)} letters for a key; needed are 1 to 200 printable ones")
+            raise InvalidArgument(
+                f"got a key name of {len(name)} characters; it must have 1 to 200 printable characters"
+            )
         number = secrets.token_hex(4)
         key = f"{PREFIX}_{number}_{secrets.token_urlsafe(32)}"
         with self._writing() as keys:
@@ -62,14 +64,14 @@ class Keys:
         return key
 
     def revoke(self, number: str) -> Key:
-        """Take a key back, by its id; the next request with it is refused. Raises ``InvalidArgument``."""
+        """Revoke a key by its id; the next request with it is refused. Raises ``InvalidArgument``."""
         with self._writing() as keys:
             if number not in keys:
-                raise InvalidArgument(f"there is no key {number!r}; `copysight keys list` names them by their ids")
+                raise InvalidArgument(f"got the unknown key id {number!r}; `copysight keys list` shows the ids")
             return keys.pop(number)
 
     def find(self, key: str) -> Key | None:
-        """The entry of a key; None for one that is not, or no longer, known. Compares in constant time."""
+        """The entry of a key; None if it does not exist or was revoked. Compares in constant time."""
         parts = key.split("_", 2)
         known = self._current().get(parts[1]) if len(parts) == 3 else None
         return known if known is not None and hmac.compare_digest(known.digest, _digest(key)) else None
@@ -100,10 +102,10 @@ def _digest(key: str) -> str:
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:
     try:
-        about = file.stat()
+        stat = file.stat()
     except FileNotFoundError:
         return None
-    return about.st_ino, about.st_mtime_ns, about.st_size
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
 def _load(file: Path) -> dict[str, Key]:
@@ -111,5 +113,5 @@ def _load(file: Path) -> dict[str, Key]:
         return {row["id"]: Key(**row) for row in json.loads(file.read_bytes())["keys"]}
     except (ValueError, KeyError, TypeError) as error:
         raise IndexCorrupt(
-            f"{file.name} is damaged ({error}); remove it and make new keys by `copysight keys add`"
+            f"{file.name} is damaged ({error}); remove it and create new keys with `copysight keys add`"
         ) from error

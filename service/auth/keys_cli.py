@@ -16,26 +16,30 @@ INDEX = click.option(
 
 @click.group()
 def keys() -> None:
-    """API keys of a service: a running one obeys at once."""
+    """Manage the API keys of a service. Changes apply to a running service at once."""
 
 
 @keys.command()
 @click.argument("name")
 @click.option(
-    "--scope", type=click.Choice(SCOPES), default="read", show_default=True, help="Each includes those before it."
+    "--scope",
+    type=click.Choice(SCOPES),
+    default="read",
+    show_default=True,
+    help="What the key may do. Each scope includes the scopes before it.",
 )
 @INDEX
 def add(name: str, scope: Scope, directory: Path) -> None:
-    """Make a key for NAME and print it, once: only its checksum is kept."""
-    click.echo(_of(directory).add(name, scope))
-    click.echo("This key is not shown again.", err=True)
+    """Create a key for NAME and print it. It is not shown again: only its checksum is stored."""
+    click.echo(_open_keys(directory).add(name, scope))
+    click.echo("Store this key now. It is not shown again.", err=True)
 
 
 @keys.command(name="list")
 @INDEX
 def listing(directory: Path) -> None:
-    """Id, scope, day and name of every key."""
-    for key in _of(directory).all():
+    """List id, scope, creation date and name of every key."""
+    for key in _open_keys(directory).all():
         click.echo(f"{key.id}  {key.scope:<5}  {time.strftime('%Y-%m-%d', time.gmtime(key.created))}  {key.name}")
 
 
@@ -43,11 +47,11 @@ def listing(directory: Path) -> None:
 @click.argument("number", metavar="ID")
 @INDEX
 def revoke(number: str, directory: Path) -> None:
-    """Take the key ID back."""
-    gone = _of(directory).revoke(number)
-    click.echo(f"The key {gone.id} of {gone.name} is revoked.")
+    """Revoke the key with this ID."""
+    revoked = _open_keys(directory).revoke(number)
+    click.echo(f"Revoked the key {revoked.id} of {revoked.name}.")
 
 
-def _of(directory: Path) -> Keys:
-    Index.open(directory).close()  # says clearly when there is no index
+def _open_keys(directory: Path) -> Keys:
+    Index.open(directory).close()  # raises if there is no index
     return Keys(directory)

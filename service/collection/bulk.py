@@ -1,4 +1,4 @@
-"""Many pictures in one request: a line of JSON for each, and for each a line of answer, in order, while it runs."""
+"""Add many pictures in one NDJSON request: one result line for each input line, in order, while the body arrives."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -16,131 +16,139 @@ from copysight.errors import CopysightError, InvalidArgument, PictureError
 from copysight.index import Snapshot
 from copysight.model.embedder import Embedder
 from service.collection import adding, model_change
-from service.collection.adding import Wish
+from service.collection.adding import NewPicture
 from service.http.problems import BodyTooLarge, DeadlineExceeded, Overloaded, item_error
 from service.intake import uploads
-from service.intake.ndjson import Inbox, Line, split
+from service.intake.ndjson import Line, LineBuffer, split
 from service.queries import inference, search_answers
-from service.queries.inference import Seen
+from service.queries.inference import PictureFeatures
 from service.runtime import threads
 from service.state import State
 
 MEDIA_TYPE = "application/x-ndjson"
-PAUSE = 0.1
+RETRY_SECONDS = 0.1
 FORM = 'a line is a JSON object such as {"image": "<base64 or data URI>", "key": "a/b.jpg"}'
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What holds for all lines: the collection of those that name none, and whether keys are taken over."""
+class BulkOptions:
+    """Options for all lines: the collection of lines that name none, and whether existing keys are replaced."""
 
     collection: str
     replace: bool
 
 
-class Streamed(StreamingResponse):
-    """Lines that are sent while the body still comes in: nobody else may read it, not even to see the client go."""
+class NdjsonResponse(StreamingResponse):
+    """Send lines while the request body arrives. Nothing else may read the body, not even to detect a disconnect."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as above
         """Send all lines."""
         await self.stream_response(send)
 
 
-def asked(scope: Scope) -> bool:
-    """Whether a request is one of lines."""
+def is_bulk(scope: Scope) -> bool:
+    """Whether a request is a bulk add: ``POST /images`` with NDJSON."""
     if scope["method"] != "POST" or scope["path"] != "/images":
         return False
     return Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower() == MEDIA_TYPE
 
 
-def answer(state: State, request: Request, plan: Plan, snapshot: Snapshot) -> Streamed:
-    """Add the pictures of all lines; ``snapshot`` is that at the beginning.
+def respond(state: State, request: Request, options: BulkOptions, snapshot: Snapshot) -> NdjsonResponse:
+    """Add the pictures of all lines. The headers are those of ``snapshot``, taken at the start.
 
-    Lines that have come in by the time the former are stored are stored together, in one transaction. What has not
-    been asked for yet stays with the sender.
+    All lines that have arrived are stored together, in one transaction. Backpressure: the body is read only as fast as
+    its lines are stored.
     """
-    headers = search_answers.stamp(snapshot)
-    return Streamed(_results(state, request, plan), headers=headers, media_type=MEDIA_TYPE)
+    headers = search_answers.index_headers(snapshot)
+    return NdjsonResponse(_results(state, request, options), headers=headers, media_type=MEDIA_TYPE)
 
 
-async def _results(state: State, request: Request, plan: Plan) -> AsyncIterator[bytes]:
-    settings, inbox = state.settings, Inbox(state.settings.max_body)
+async def _results(state: State, request: Request, options: BulkOptions) -> AsyncIterator[bytes]:
+    settings, buffer = state.settings, LineBuffer(state.settings.max_body)
     longest = settings.max_bytes * 4 // 3 + 2**17
-    filling = asyncio.create_task(inbox.fill(split(request.stream(), longest, settings.deadline)))
+    filling = asyncio.create_task(buffer.fill(split(request.stream(), longest, settings.deadline)))
     try:
-        while lines := await inbox.take():
-            for line, result in zip(lines, await _added(state, lines, plan), strict=True):
+        while lines := await buffer.take():
+            for line, result in zip(lines, await _add_lines(state, lines, options), strict=True):
                 yield orjson.dumps({"line": line.number} | result) + b"\n"
         await filling
     except ClientDisconnect:
         return
     except TimeoutError:
         error = DeadlineExceeded(
-            f"no line came for {settings.deadline:g} s; what was answered is stored, send the rest"
+            f"no line arrived for {settings.deadline:g} s; all lines with a result are stored, send the others again"
         )
         yield orjson.dumps({"error": item_error(error)}) + b"\n"
     finally:
         filling.cancel()
 
 
-async def _added(state: State, lines: Sequence[Line], plan: Plan) -> list[dict[str, Any]]:
-    parsed = await threads.on(state.searchers, _parsed, lines, plan)
-    good = [one for one in parsed if isinstance(one, Wish)]
-    outcomes = iter(await _outcomes(state, good, plan) if good else [])
-    return [_result(next(outcomes) if isinstance(one, Wish) else one) for one in parsed]
+async def _add_lines(state: State, lines: Sequence[Line], options: BulkOptions) -> list[dict[str, Any]]:
+    parsed = await threads.run(state.searchers, _parse_lines, lines, options)
+    good = [one for one in parsed if isinstance(one, NewPicture)]
+    outcomes = iter(await _outcomes(state, good, options) if good else [])
+    return [_result(next(outcomes) if isinstance(one, NewPicture) else one) for one in parsed]
 
 
-async def _outcomes(state: State, wishes: Sequence[Wish], plan: Plan) -> list[Added | CopysightError]:
+async def _outcomes(
+    state: State, new_pictures: Sequence[NewPicture], options: BulkOptions
+) -> list[Added | CopysightError]:
     try:
-        return await _patiently(state, wishes, plan)
+        return await _add_when_admitted(state, new_pictures, options)
     except CopysightError as error:
-        if len(wishes) == 1:
+        if len(new_pictures) == 1:
             return [error]
-        # One of them cannot be stored: alone, it harms no other.
-        return [outcome for wish in wishes for outcome in await _outcomes(state, [wish], plan)]
+        # At least one of them cannot be stored. Add them one by one, so that the others succeed.
+        return [outcome for new in new_pictures for outcome in await _outcomes(state, [new], options)]
 
 
-async def _patiently(state: State, wishes: Sequence[Wish], plan: Plan) -> list[Added | CopysightError]:
-    """Wait while the model has no room: the sender notices, because nothing more is read from it."""
+async def _add_when_admitted(
+    state: State, new_pictures: Sequence[NewPicture], options: BulkOptions
+) -> list[Added | CopysightError]:
+    """Add pictures; while the queue of the model is full, wait. The sender waits too, because its body is not read."""
 
     async def work(snapshot: Snapshot, embedder: Embedder) -> list[Added | CopysightError]:
-        seen = await inference.infer(state, embedder, [wish.picture for wish in wishes], ("embedding",))
-        return await threads.on(state.searchers, _stored, state, snapshot, seen, wishes, plan.replace)
+        results = await inference.infer(state, embedder, [new.picture for new in new_pictures], ("embedding",))
+        return await threads.run(state.searchers, _store, state, snapshot, results, new_pictures, options.replace)
 
     began = asyncio.get_running_loop().time()
     while True:
         try:
-            return await model_change.live(state, work)
+            return await model_change.with_live_model(state, work)
         except Overloaded:
             if asyncio.get_running_loop().time() - began > state.settings.deadline:
                 raise
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(RETRY_SECONDS)
 
 
-def _stored(
-    state: State, snapshot: Snapshot, seen: Sequence[Seen | PictureError], wishes: Sequence[Wish], replace: bool
+def _store(
+    state: State,
+    snapshot: Snapshot,
+    results: Sequence[PictureFeatures | PictureError],
+    new_pictures: Sequence[NewPicture],
+    replace: bool,
 ) -> list[Added | CopysightError]:
-    pairs = [(one, wish) for one, wish in zip(seen, wishes, strict=True) if isinstance(one, Seen)]
-    stored = adding.store(state, snapshot, [one for one, _ in pairs], [wish for _, wish in pairs], replace)
+    pairs = [(one, new) for one, new in zip(results, new_pictures, strict=True) if isinstance(one, PictureFeatures)]
+    stored = adding.store(state, snapshot, [one for one, _ in pairs], [new for _, new in pairs], replace)
     rest = iter(stored)
-    return [next(rest) if isinstance(one, Seen) else one for one in seen]
+    return [next(rest) if isinstance(one, PictureFeatures) else one for one in results]
 
 
-def _parsed(lines: Sequence[Line], plan: Plan) -> list[Wish | CopysightError]:
-    return [_wish(line, plan) for line in lines]
+def _parse_lines(lines: Sequence[Line], options: BulkOptions) -> list[NewPicture | CopysightError]:
+    return [_parse_line(line, options) for line in lines]
 
 
-def _wish(line: Line, plan: Plan) -> Wish | CopysightError:
+def _parse_line(line: Line, options: BulkOptions) -> NewPicture | CopysightError:
     if line.data is None:
-        return BodyTooLarge("got a line that is longer than the largest picture; send a smaller one")
+        return BodyTooLarge("got a line that is longer than the largest allowed picture; send a smaller picture")
     try:
         fields = orjson.loads(line.data)
         if not isinstance(fields, dict) or not isinstance(fields.get("image"), str):
             return InvalidArgument(f"got a line without `image`; {FORM}")
         uploads.check_fields(fields, ("image", *adding.FIELDS))
-        return Wish.of(uploads.given(fields["image"]), {"collection": plan.collection} | fields)
+        return NewPicture.of(uploads.parse_picture(fields["image"]), {"collection": options.collection} | fields)
     except orjson.JSONDecodeError as error:
-        return InvalidArgument(f"got a line that is no JSON ({error}); {FORM}")
+        return InvalidArgument(f"got a line that is not valid JSON ({error}); {FORM}")
     except CopysightError as error:
         return error
 

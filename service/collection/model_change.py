@@ -1,4 +1,4 @@
-"""Work that stores what a model made, beside a re-embedding that may make another model live at any moment."""
+"""Retry work once when the live model changes while it runs, because of a re-embedding."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -12,8 +12,8 @@ from service.state import State
 T = TypeVar("T")
 
 
-async def live(state: State, work: Callable[[Snapshot, Embedder], Awaitable[T]]) -> T:
-    """``work`` with the live snapshot and its embedder; once more, with the next ones, if these were overtaken."""
+async def with_live_model(state: State, work: Callable[[Snapshot, Embedder], Awaitable[T]]) -> T:
+    """Run ``work`` with the live snapshot and its embedder. If the bundle changes meanwhile, run it once more."""
     try:
         return await _with(state, state.index.snapshot, work)
     except BundleMismatch:
@@ -21,5 +21,5 @@ async def live(state: State, work: Callable[[Snapshot, Embedder], Awaitable[T]])
 
 
 async def _with(state: State, take: Callable[[], Snapshot], work: Callable[[Snapshot, Embedder], Awaitable[T]]) -> T:
-    snapshot = await threads.on(state.searchers, take)
-    return await work(snapshot, await threads.on(state.searchers, state.writer, snapshot))
+    snapshot = await threads.run(state.searchers, take)
+    return await work(snapshot, await threads.run(state.searchers, state.writer, snapshot))

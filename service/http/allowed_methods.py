@@ -1,4 +1,7 @@
-"""What each path can be asked: FastAPI's router knows one route at a time, and its 405 names no other's methods."""
+"""Find all routes of a path, so that HEAD, 405 and ``Allow`` cover every method.
+
+FastAPI's router matches one route at a time, and its 405 lists only that route's methods.
+"""
 
 from collections.abc import Iterable
 
@@ -6,8 +9,8 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 
-class Paths:
-    """Routes by their paths."""
+class AllowedMethods:
+    """Routes grouped by path."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._plain: dict[str, list[Route]] = {}
@@ -18,7 +21,7 @@ class Paths:
             else:
                 self._plain.setdefault(route.path, []).append(route)
 
-    def of(self, scope: Scope) -> list[Route]:
-        """The routes of a request's path, whatever its method."""
+    def routes_of(self, scope: Scope) -> list[Route]:
+        """The routes of a request's path, for any method."""
         plain = self._plain.get(scope["path"])
         return plain or [route for route in self._patterns if route.matches(scope)[0] is not Match.NONE]

@@ -1,4 +1,4 @@
-"""From an error to an answer: the one table, and the form of RFC 9457."""
+"""Map errors to HTTP answers: the status table, and problem details as in RFC 9457."""
 
 import reprlib
 from typing import Any, ClassVar, cast
@@ -16,85 +16,85 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Overloaded(CopysightError):
-    """The queue before the model is full, or too long for an answer in time; ``after`` tells when to come back."""
+    """The model's queue is full, or too long for an answer in time. ``after``: seconds until a retry makes sense."""
 
     code: ClassVar[str] = "overloaded"
 
 
 class DeadlineExceeded(CopysightError):
-    """The request took longer than it may."""
+    """The request exceeded its deadline."""
 
     code: ClassVar[str] = "deadline_exceeded"
 
 
 class BodyTooLarge(CopysightError):
-    """The request has more bytes than it may."""
+    """The request body exceeds its limit."""
 
     code: ClassVar[str] = "body_too_large"
 
 
 class NotBase64(PictureError):
-    """A text in the place of a picture is none: no base64, no data URI, no address."""
+    """A text given as a picture is neither base64 nor a data URI nor a URL."""
 
     code: ClassVar[str] = "not_base64"
 
 
 class DecoderCrashed(PictureError):
-    """The process that decoded the picture ended, or answered nonsense."""
+    """The process that decoded the picture crashed, or sent an invalid answer."""
 
     code: ClassVar[str] = "decoder_crashed"
 
 
 class DecoderTooSlow(PictureError):
-    """The picture took longer to decode than one may."""
+    """Decoding the picture exceeded its time limit."""
 
     code: ClassVar[str] = "decoder_too_slow"
 
 
 class DecoderOutOfMemory(PictureError):
-    """The picture took more memory to decode than one may."""
+    """Decoding the picture exceeded its memory limit."""
 
     code: ClassVar[str] = "decoder_out_of_memory"
 
 
 class KeyMissing(CopysightError):
-    """A key is needed and none came."""
+    """The server needs an API key and the request has none."""
 
     code: ClassVar[str] = "key_missing"
 
 
 class KeyUnknown(CopysightError):
-    """The key is not one of ours, or was revoked."""
+    """The API key does not exist, or was revoked."""
 
     code: ClassVar[str] = "key_unknown"
 
 
 class ScopeMissing(CopysightError):
-    """The key may not do this."""
+    """The scope of the API key does not include this call."""
 
     code: ClassVar[str] = "scope_missing"
 
 
 class SiteRefused(CopysightError):
-    """A browser asks on behalf of a page that is not this server's, and no key says that it may."""
+    """A browser sent the request for a page of another site, and the server has no API keys."""
 
     code: ClassVar[str] = "site_refused"
 
 
 class UrlRefused(PictureError):
-    """The address may not be fetched from."""
+    """The server may not fetch this URL."""
 
     code: ClassVar[str] = "url_refused"
 
 
 class FetchFailed(PictureError):
-    """The address gave no picture."""
+    """The URL returned no picture."""
 
     code: ClassVar[str] = "fetch_failed"
 
 
 class NotReady(CopysightError):
-    """The service cannot answer searches at the moment."""
+    """The service cannot answer searches now."""
 
     code: ClassVar[str] = "not_ready"
 
@@ -142,36 +142,39 @@ PROBLEM: dict[str, Any] = {
 }
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": description, "content": {MEDIA_TYPE: {"schema": PROBLEM}}}
-    for status, description in (("4XX", "It cannot be answered as asked."), ("5XX", "The service cannot answer."))
+    for status, description in (
+        ("4XX", "The request is not valid, or not allowed."),
+        ("5XX", "The service cannot answer."),
+    )
 }
-"""What the OpenAPI text says of the errors of every call."""
+"""Error responses of every call in the OpenAPI document."""
 UNEXPECTED = "internal_error"
 
 
 def status_of(error: CopysightError) -> int:
-    """HTTP status of an error: that of the nearest class in the table."""
+    """HTTP status of an error: that of its nearest base class in the table."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def item_error(error: CopysightError) -> dict[str, str]:
-    """The error of one item of a batch."""
+    """The error of one item of a batch, as JSON."""
     return {"code": error.code, "detail": error.message}
 
 
-def shown(given: object) -> str:
-    """What was got, in a message: of at most 80 letters, and never deeper than Python can write out."""
+def preview(given: object) -> str:
+    """A value for an error message: at most 80 characters, and safe for values nested too deep for ``repr``."""
     return (given if isinstance(given, str) else reprlib.repr(given))[:80]
 
 
 def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """An answer in the form of RFC 9457, with our stable ``code``."""
+    """Problem details as in RFC 9457, with our stable ``code``."""
     body = {"type": f"urn:copysight:{code}", "title": code.replace("_", " "), "status": status, "code": code}
     content = orjson.dumps(body | {"detail": detail})
     return Response(content, status, headers, media_type=MEDIA_TYPE)
 
 
 async def on_domain_error(request: Request, error: Exception) -> Response:
-    """Domain errors, by the table."""
+    """Answer a domain error by the table."""
     known = cast(CopysightError, error)
     request.state.code = known.code
     status = status_of(known)
@@ -179,28 +182,28 @@ async def on_domain_error(request: Request, error: Exception) -> Response:
 
 
 def _headers(status: int, error: CopysightError) -> dict[str, str] | None:
-    """What an error of a status says beside its body."""
+    """Headers of an error answer."""
     if status == 503:
         return {"Retry-After": str(error.data.get("after", 1))}
     return {"WWW-Authenticate": "Bearer"} if status == 401 else None
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
-    """Errors of the framework (no such path, a body that does not parse), in the same form."""
+    """Answer an error of the framework (unknown path, body that cannot be parsed) in the same form."""
     known = cast(HTTPException, error)
-    code, detail = "bad_request", f"got a request that cannot be read: {known.detail}"
+    code, detail = "bad_request", f"got a request that cannot be parsed: {known.detail}"
     if known.status_code == 404:
-        code, detail = "not_found", f"got {request.url.path[:200]}, which is no path here; /docs lists all calls"
+        code, detail = "not_found", f"got the unknown path {request.url.path[:200]}; /docs lists all calls"
     request.state.code = code
     return problem(known.status_code, code, detail, dict(known.headers or {}))
 
 
 async def on_invalid(request: Request, error: Exception) -> Response:
-    """A parameter that the schema does not allow."""
+    """Answer parameters or a body that do not match the schema."""
     found = cast(RequestValidationError, error).errors()
     request.state.code = errors.InvalidArgument.code
-    hint = _hint(request) if any(one["loc"][0] == "body" for one in found) else ""
-    return problem(400, errors.InvalidArgument.code, "; ".join(map(_wrong, found)) + hint)
+    hint = _content_type_hint(request) if any(one["loc"][0] == "body" for one in found) else ""
+    return problem(400, errors.InvalidArgument.code, "; ".join(map(_validation_detail, found)) + hint)
 
 
 HANDLERS: dict[Any, Any] = {
@@ -208,33 +211,35 @@ HANDLERS: dict[Any, Any] = {
     HTTPException: on_http_error,
     RequestValidationError: on_invalid,
 }
-"""Who answers which error; FastAPI is given the same."""
+"""Handler of each error class, for FastAPI and for the direct routes."""
 
 
-async def answered(request: Request, error: Exception) -> Response:
-    """The answer to an error; one that is not in the table is raised again: a defect of ours."""
+async def error_response(request: Request, error: Exception) -> Response:
+    """The answer to an error. Raises the error again if it has no handler: a defect of the service."""
     for kind, handler in HANDLERS.items():
         if isinstance(error, kind):
             return cast(Response, await handler(request, error))
     raise error
 
 
-def unexpected() -> Response:
-    """A defect of ours: no detail leaves the house."""
-    return problem(500, UNEXPECTED, "something went wrong here; the log has the details under the request's id")
+def internal_error() -> Response:
+    """The answer to a defect of the service. It reveals no details."""
+    detail = "an unexpected error occurred in the server; its log has the details under this request's X-Request-Id"
+    return problem(500, UNEXPECTED, detail)
 
 
-def _wrong(one: dict[str, Any]) -> str:
-    """One thing that does not fit: what was got, and what is needed."""
+def _validation_detail(one: dict[str, Any]) -> str:
+    """One validation error: what was got, and what is needed."""
     place, *names = one["loc"]
     if one["type"] == "json_invalid":
-        return f"got a body that is no JSON ({one['ctx']['error']})"
+        return f"got a body that is not valid JSON ({one['ctx']['error']})"
     name = ".".join(map(str, names)) or place
     if one["type"] == "missing":
-        return f"got no {name!r}; it is needed in the {'address' if place == 'query' else place}"
-    return f"got {name} = {shown(one['input'])}; {one['msg'][:1].lower()}{one['msg'][1:]}"
+        where = "as a query parameter" if place == "query" else f"in the {place}"
+        return f"got no {name!r}; it is required {where}"
+    return f"got {name} = {preview(one['input'])}; {one['msg'][:1].lower()}{one['msg'][1:]}"
 
 
-def _hint(request: Request) -> str:
+def _content_type_hint(request: Request) -> str:
     kind = request.headers.get("content-type", "")
-    return "" if "json" in kind else f"; got a body of content type {kind[:80] or 'none'!r}, needed is application/json"
+    return "" if "json" in kind else f"; got the content type {kind[:80] or 'none'!r}; send application/json"

@@ -1,4 +1,4 @@
-"""One request and its answer, watched: the bytes that come, what is said first, whether the client is still there."""
+"""Track one request: body size, response headers, deadline, client disconnect."""
 
 import asyncio
 import secrets
@@ -6,103 +6,109 @@ from dataclasses import dataclass
 
 from starlette.types import Message, Receive, Send
 
-from service.http.headers import Headers
+from service.http.headers import ResponseHeaders
 from service.http.problems import BodyTooLarge, Overloaded
 
-GONE = 499
-"""Status in log and metrics of a request whose client left before the answer."""
+CLIENT_CLOSED = 499
+"""Status in log and metrics of a request whose client disconnected before the answer."""
 
 
-class Room:
-    """Bytes that the body of one request may have, and those of all together: many could fill what one cannot."""
+class BodyBudget:
+    """Limit the bytes of one request body, and of all bodies that are in memory at the same time.
 
-    def __init__(self, most: int, together: int) -> None:
-        self.most = most
-        self._together, self._held = max(together, most), 0
+    ``per_request`` and ``total`` are in bytes.
+    """
 
-    def take(self, count: int) -> None:
-        """Hold ``count`` bytes more. Raises ``Overloaded``."""
+    def __init__(self, per_request: int, total: int) -> None:
+        self.per_request = per_request
+        self._total, self._held = max(total, per_request), 0
+
+    def acquire(self, count: int) -> None:
+        """Reserve ``count`` more bytes. Raises ``Overloaded``."""
         self._held += count
-        if self._held > self._together:
-            raise Overloaded(f"all requests together hold more than {self._together:,} bytes; ask again in a moment")
+        if self._held > self._total:
+            raise Overloaded(f"the bodies of all current requests exceed {self._total:,} bytes; try again in a moment")
 
-    def give(self, count: int) -> None:
-        """Hold them no longer."""
+    def release(self, count: int) -> None:
+        """Release ``count`` bytes."""
         self._held -= count
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """What a request may take: room for its body, and seconds from its head to the end of its answer."""
+class RequestLimits:
+    """Limits of a request: the budget for its body, and the seconds from its first byte to the end of its answer."""
 
-    room: Room
+    budget: BodyBudget
     seconds: float
 
 
-class Exchange:
-    """The two ends of one request; to be made in its own task, which is cancelled when the client goes unanswered.
+class RequestContext:
+    """The receive and send channels of one request. Create it in the request's own task.
 
-    ``headers``: what every answer says. ``bounds``: None for a body without end.
+    That task is cancelled when the client disconnects before the answer starts, and at the deadline. ``headers``: the
+    defaults of every answer. ``limits``: None for a body of unlimited length.
     """
 
-    def __init__(self, receive: Receive, send: Send, headers: Headers, bounds: Bounds | None) -> None:
+    def __init__(self, receive: Receive, send: Send, headers: ResponseHeaders, limits: RequestLimits | None) -> None:
         self.id = secrets.token_hex(8)
-        self.status = GONE
-        self.gone = self.late = False
+        self.status = CLIENT_CLOSED
+        self.disconnected = self.expired = False
         self._receive, self._send, self._headers = receive, send, headers
-        self._room = bounds.room if bounds else None
+        self._budget = limits.budget if limits else None
         self._bytes = 0
         self._task = asyncio.current_task()
-        self._watch: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(bounds.seconds, self._expire) if bounds else None
+        self._disconnect: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(limits.seconds, self._expire) if limits else None
 
     @property
     def started(self) -> bool:
-        """Whether the answer has begun."""
-        return self.status != GONE
+        """Whether the answer has started."""
+        return self.status != CLIENT_CLOSED
 
     async def receive(self) -> Message:
-        """The next part of the body; after the last, that the client has gone. Raises ``BodyTooLarge``."""
-        if self._watch is not None:
-            await asyncio.wait([self._watch])
+        """The next part of the body; after the last part, the disconnect message. Raises ``BodyTooLarge``."""
+        if self._disconnect is not None:
+            await asyncio.wait([self._disconnect])
             return {"type": "http.disconnect"}
         message = await self._receive()
-        if self._room is not None:
-            self._count(len(message.get("body", b"")), self._room)
+        if self._budget is not None:
+            self._count(len(message.get("body", b"")), self._budget)
         if message["type"] == "http.request" and not message.get("more_body", False):
-            self._watch = asyncio.create_task(self._until_gone())
+            self._disconnect = asyncio.create_task(self._wait_for_disconnect())
         return message
 
     async def send(self, message: Message) -> None:
-        """Send a part of the answer, before the first what every answer says."""
+        """Send a part of the answer; add the default headers to the first part."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = self._headers.completed(message["headers"], self.id)
+            message["headers"] = self._headers.complete(message["headers"], self.id)
         await self._send(message)
 
     def close(self) -> None:
-        """Let go of the body, of the client and of the clock."""
+        """Cancel the deadline and the disconnect watch, and release the body's bytes."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._room is not None:
-            self._room.give(self._bytes)
-        if self._watch is not None:
-            self._watch.cancel()
+        if self._budget is not None:
+            self._budget.release(self._bytes)
+        if self._disconnect is not None:
+            self._disconnect.cancel()
 
-    def _count(self, count: int, room: Room) -> None:
+    def _count(self, count: int, budget: BodyBudget) -> None:
         self._bytes += count
-        room.take(count)
-        if self._bytes > room.most:
-            raise BodyTooLarge(f"got more than {room.most:,} bytes, the most of one request; send several requests")
+        budget.acquire(count)
+        if self._bytes > budget.per_request:
+            raise BodyTooLarge(
+                f"got more than {budget.per_request:,} bytes, the limit of a request body; send several requests"
+            )
 
-    async def _until_gone(self) -> None:
+    async def _wait_for_disconnect(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.gone = True
+        self.disconnected = True
         if self._task is not None and not self.started:
             self._task.cancel()
 
     def _expire(self) -> None:
-        self.late = True
+        self.expired = True
         if self._task is not None:
             self._task.cancel()

@@ -1,4 +1,4 @@
-"""Pictures on their way through the model: whoever is free takes what waits, in turns between requests."""
+"""Queue pictures for the model and share it fairly between requests."""
 
 import asyncio
 import math
@@ -17,13 +17,13 @@ from service.http.problems import NotReady, Overloaded
 from service.runtime import threads
 from service.runtime.metrics import Metrics
 
-LATEST = 0.1
-"""Share of the latest request in the pace that is expected of the next ones."""
+SMOOTHING = 0.1
+"""Weight of the latest request in the moving average of the pace."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A decoded picture with the input that the model takes of it."""
+    """A decoded picture and the model's input for it."""
 
     picture: Picture
     inputs: Inputs
@@ -31,15 +31,15 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Inferred:
-    """A picture that the model has seen. ``features`` hold one row each: (D,), (H, rows, columns), (K,)."""
+    """A picture after the model. ``features``: embedding (D,), attention (H, rows, columns), prototypes (K,)."""
 
     prepared: Prepared
     features: Features
 
 
 @dataclass(eq=False)
-class Waiting:
-    """One picture in the queue; ``prepare`` gives its input, or raises what is wrong with it."""
+class QueuedPicture:
+    """One picture in the queue. ``prepare`` returns its input, or raises the picture's error."""
 
     embedder: Embedder
     prepare: Callable[[], Prepared]
@@ -48,26 +48,28 @@ class Waiting:
     since: float
 
 
-class Turn:
-    """One request among others: its pictures take turns with theirs."""
+class Ticket:
+    """Identifies one admitted request; the queue serves tickets round-robin."""
 
 
 class Batcher:
-    """A bounded queue before the model sessions.
+    """A bounded queue in front of the model sessions.
 
-    ``runners`` threads make model calls. A free one takes the pictures that wait, up to ``most``, one from each request
-    in turn, so that a bulk caller cannot shut out the others. Nobody waits for a timer, and a runner goes from one call
-    to the next without asking the event loop, which may be at something else while the model idles.
+    ``runners`` threads make model calls. An idle runner takes up to ``max_batch`` waiting pictures, one from each
+    request in turn, so a bulk request cannot block the others. No timer delays a batch. A runner takes its next batch
+    without the event loop, which may be busy.
 
-    At most ``capacity`` pictures are accepted at a time, and no more than are expected to be answered in ``patience``
-    seconds, by the pace of the latest requests: who would not get an answer in time hears so at once.
+    At most ``capacity`` pictures are admitted at a time. A request is refused at once when its last picture would
+    probably wait longer than ``max_wait`` seconds, at the pace of the latest requests.
     """
 
-    def __init__(self, runners: int, most: int, capacity: int, metrics: Metrics, patience: float = math.inf) -> None:
-        self.most, self.capacity, self.patience, self.metrics = most, capacity, patience, metrics
+    def __init__(
+        self, runners: int, max_batch: int, capacity: int, metrics: Metrics, max_wait: float = math.inf
+    ) -> None:
+        self.max_batch, self.capacity, self.max_wait, self.metrics = max_batch, capacity, max_wait, metrics
         self._loop = asyncio.get_running_loop()
-        self._queues: OrderedDict[Turn, deque[Waiting]] = OrderedDict()
-        self._accepted, self._pace = 0, 0.0
+        self._queues: OrderedDict[Ticket, deque[QueuedPicture]] = OrderedDict()
+        self._pending, self._pace = 0, 0.0
         self._lock = threading.Lock()
         self._idle: list[threading.Event] = []
         self._closing = self._closed = False
@@ -77,67 +79,70 @@ class Batcher:
 
     @property
     def length(self) -> int:
-        """Pictures that were accepted and have no answer yet."""
-        return self._accepted
+        """Number of admitted pictures that have no answer yet."""
+        return self._pending
 
     @contextmanager
-    def accepted(self, count: int) -> Iterator[Turn]:
-        """A turn for a request of ``count`` pictures, refused before anything is decoded: raises ``Overloaded``."""
+    def admit(self, count: int) -> Iterator[Ticket]:
+        """Admit a request of ``count`` pictures, before anything is decoded. Raises ``Overloaded``, ``NotReady``."""
         if self._closing:
-            raise NotReady("the service is shutting down; ask another one, or again in a moment")
-        # When nobody waits every request is let in: else a large one, or one after a slow one, could never be answered.
-        if self._accepted:
-            self._check_room(count)
-        self._accepted += count
-        ahead, began, whole = max(self._accepted, len(self._runners)), self._loop.time(), False
+            raise NotReady("the service is shutting down; try again in a moment, or use another server")
+        # An empty queue admits every request: else a large request, or one after a slow one, could never be answered.
+        if self._pending:
+            self._check_capacity(count)
+        self._pending += count
+        ahead, began, completed = max(self._pending, len(self._runners)), self._loop.time(), False
         try:
-            yield Turn()
-            whole = True
+            yield Ticket()
+            completed = True
         finally:
-            self._accepted -= count
-            self._learn((self._loop.time() - began) / ahead, whole)
+            self._pending -= count
+            self._update_pace((self._loop.time() - began) / ahead, completed)
 
-    def _check_room(self, count: int) -> None:
-        wait = self._pace * (self._accepted + count)
-        if self._accepted + count > self.capacity:
-            reason = f"do not fit (at most {self.capacity})"
-        elif wait > self.patience:
-            reason = f"would be answered after {wait:.0f} s, too late"
+    def _check_capacity(self, count: int) -> None:
+        wait = self._pace * (self._pending + count)
+        if self._pending + count > self.capacity:
+            reason = f"do not fit (the limit is {self.capacity})"
+        elif wait > self.max_wait:
+            reason = f"would be answered too late, after {wait:.0f} s"
         else:
             return
         raise Overloaded(
-            f"{self._accepted} pictures wait for the model and {count} more {reason}; ask again after a moment, or "
-            "send fewer at a time",
-            after=max(1, math.ceil(wait - self.patience)) if wait > self.patience else 1,
+            f"{self._pending} pictures wait for the model and {count} more {reason}; try again in a moment, or send "
+            "fewer pictures at a time",
+            after=max(1, math.ceil(wait - self.max_wait)) if wait > self.max_wait else 1,
         )
 
-    def _learn(self, pace: float, whole: bool) -> None:
-        """``pace``: seconds that a request took for each picture before it and in it, at least, if it was given up."""
-        if whole or pace > self._pace:
-            self._pace += (LATEST if self._pace else 1.0) * (pace - self._pace)
+    def _update_pace(self, pace: float, completed: bool) -> None:
+        """Update the moving average of the ``pace``: seconds of a request for each picture in the queue.
+
+        If the request was not ``completed``, its pace is a lower bound, so it can only raise the average.
+        """
+        if completed or pace > self._pace:
+            self._pace += (SMOOTHING if self._pace else 1.0) * (pace - self._pace)
 
     async def run(
-        self, turn: Turn, embedder: Embedder, prepare: Callable[[], Prepared], outputs: tuple[str, ...]
+        self, ticket: Ticket, embedder: Embedder, prepare: Callable[[], Prepared], outputs: tuple[str, ...]
     ) -> Inferred:
-        """What the model sees in one picture, or what ``prepare``, which a runner calls, raises of it.
+        """Put one picture through the model. A runner calls ``prepare``; what it raises is raised here.
 
         When the caller is cancelled, the picture leaves the queue.
         """
-        one = Waiting(embedder, prepare, outputs, self._loop.create_future(), time.monotonic())
+        queued = QueuedPicture(embedder, prepare, outputs, self._loop.create_future(), time.monotonic())
         with self._lock:
-            self._queues.setdefault(turn, deque()).append(one)
-            if self._idle:  # who went idle last is still warm in a processor's caches
+            self._queues.setdefault(ticket, deque()).append(queued)
+            if self._idle:  # the runner that became idle last: its processor's caches are still warm
                 self._idle.pop().set()
         try:
-            return await one.answer
+            return await queued.answer
         except asyncio.CancelledError:
-            self._leave(turn, one)
+            self._remove(ticket, queued)
             raise
 
     async def close(self) -> None:
-        """Finish what was accepted, then stop."""
+        """Finish the admitted pictures, then stop the runners."""
         self._closing = True
-        while self._accepted:
+        while self._pending:
             await asyncio.sleep(0.01)
         with self._lock:
             self._closed = True
@@ -145,74 +150,74 @@ class Batcher:
                 self._idle.pop().set()
         await asyncio.gather(*(self._loop.run_in_executor(None, runner.join) for runner in self._runners))
 
-    def _leave(self, turn: Turn, one: Waiting) -> None:
+    def _remove(self, ticket: Ticket, queued: QueuedPicture) -> None:
         with self._lock:
-            queue = self._queues.get(turn)
-            if queue is not None and one in queue:
-                queue.remove(one)
+            queue = self._queues.get(ticket)
+            if queue is not None and queued in queue:
+                queue.remove(queued)
                 if not queue:
-                    del self._queues[turn]
+                    del self._queues[ticket]
 
     def _run(self) -> None:
-        bell = threading.Event()
-        while batch := self._next(bell):
+        wake = threading.Event()
+        while batch := self._next_batch(wake):
             began = time.monotonic()
             self.metrics.batch.observe(len(batch))
-            for one in batch:
-                self.metrics.stage("queue", began - one.since)
-            threads.back(self._loop, _deliver, [one.answer for one in batch], self._answers(batch))
+            for queued in batch:
+                self.metrics.observe_stage("queue", began - queued.since)
+            threads.call_in_loop(self._loop, _deliver, [queued.answer for queued in batch], self._infer(batch))
 
-    def _answers(self, batch: Sequence[Waiting]) -> list[Inferred | Exception]:
-        prepared = [_prepared(one) for one in batch]
+    def _infer(self, batch: Sequence[QueuedPicture]) -> list[Inferred | Exception]:
+        prepared = [_prepare(queued) for queued in batch]
         good = [one for one in prepared if isinstance(one, Prepared)]
         began = time.monotonic()
         try:
             rows = iter(_features(batch[0], [one.inputs for one in good]) if good else [])
         except Exception as error:  # noqa: BLE001 - handed to the callers, whose outermost door logs it
             return [error if isinstance(one, Prepared) else one for one in prepared]
-        self.metrics.stage("model", time.monotonic() - began)
+        self.metrics.observe_stage("model", time.monotonic() - began)
         return [Inferred(one, next(rows)) if isinstance(one, Prepared) else one for one in prepared]
 
-    def _next(self, bell: threading.Event) -> list[Waiting]:
-        """The next batch: of one kind, so that one model call answers it. Empty when closed."""
+    def _next_batch(self, wake: threading.Event) -> list[QueuedPicture]:
+        """Wait for the next batch, which one model call can answer. Empty when closed."""
         while True:
             with self._lock:
                 if self._queues or self._closed:
                     return self._take()
-                bell.clear()
-                self._idle.append(bell)
-            bell.wait()
+                wake.clear()
+                self._idle.append(wake)
+            wake.wait()
 
-    def _take(self) -> list[Waiting]:
-        batch: list[Waiting] = []
-        while taken := [turn for turn in list(self._queues) if self._take_from(turn, batch)]:
-            for turn in taken:
-                if turn in self._queues:
-                    self._queues.move_to_end(turn)
+    def _take(self) -> list[QueuedPicture]:
+        batch: list[QueuedPicture] = []
+        while taken := [ticket for ticket in list(self._queues) if self._take_from(ticket, batch)]:
+            for ticket in taken:
+                if ticket in self._queues:
+                    self._queues.move_to_end(ticket)
         return batch
 
-    def _take_from(self, turn: Turn, batch: list[Waiting]) -> bool:
-        queue = self._queues[turn]
-        if len(batch) >= self.most or (batch and not _alike(batch[0], queue[0])):
+    def _take_from(self, ticket: Ticket, batch: list[QueuedPicture]) -> bool:
+        queue = self._queues[ticket]
+        if len(batch) >= self.max_batch or (batch and not _same_call(batch[0], queue[0])):
             return False
         batch.append(queue.popleft())
         if not queue:
-            del self._queues[turn]
+            del self._queues[ticket]
         return True
 
 
-def _alike(one: Waiting, other: Waiting) -> bool:
+def _same_call(one: QueuedPicture, other: QueuedPicture) -> bool:
     return one.embedder is other.embedder and one.outputs == other.outputs
 
 
-def _prepared(one: Waiting) -> Prepared | Exception:
+def _prepare(queued: QueuedPicture) -> Prepared | Exception:
     try:
-        return one.prepare()
-    except Exception as error:  # noqa: BLE001 - handed to its caller alone: the neighbours are unharmed
+        return queued.prepare()
+    except Exception as error:  # noqa: BLE001 - handed to its caller only; the other pictures of the batch go on
         return error
 
 
-def _features(first: Waiting, inputs: Sequence[Inputs]) -> list[Features]:
+def _features(first: QueuedPicture, inputs: Sequence[Inputs]) -> list[Features]:
     found = first.embedder.run(inputs, first.outputs)
     return [_row(found, number) for number in range(len(inputs))]
 
@@ -224,7 +229,7 @@ def _row(found: Features, number: int) -> Features:
 
 def _deliver(futures: Sequence[asyncio.Future[Inferred]], answers: Sequence[Inferred | Exception]) -> None:
     for future, answer in zip(futures, answers, strict=True):
-        if future.done():  # its caller has gone
+        if future.done():  # its caller was cancelled
             continue
         if isinstance(answer, Exception):
             future.set_exception(answer)

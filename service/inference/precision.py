@@ -1,4 +1,4 @@
-"""Which precision answers queries: what is fastest depends on the processor, so it is measured where it runs."""
+"""Choose the precision of the model for queries by measuring it, because the fastest one depends on the processor."""
 
 import math
 import time
@@ -9,20 +9,20 @@ from statistics import median
 from PIL import Image
 
 from copysight.errors import InvalidArgument
-from copysight.model.bundle import LEAST_COSINE, Bundle
+from copysight.model.bundle import MIN_COSINE, Bundle
 from copysight.model.embedder import Embedder
 
 AUTO = "auto"
 ROUNDS = 5
 MARGIN = 0.9
-"""Another precision than the index's own must take less than this share of its time: a tie is no reason to differ."""
+"""A precision other than the index's own is chosen only if it takes less than this share of the own one's time."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The precision of queries, its least cosine to that of the index, why, and the provider that runs it.
+    """The precision of queries, its minimum cosine to the index's precision, the reason, and the execution provider.
 
-    ``milliseconds`` of processor time that each allowed precision took for one picture; empty if none was measured.
+    ``milliseconds``: processor time of one picture for each allowed precision; empty if none was measured.
     """
 
     variant: str
@@ -33,13 +33,14 @@ class Choice:
 
 
 def choose(
-    bundle: Bundle, made_with: str, wanted: str, provider: str, load: Callable[[str], Embedder]
+    bundle: Bundle, index_variant: str, wanted: str, provider: str, load: Callable[[str], Embedder]
 ) -> tuple[Choice, Embedder]:
-    """The precision for queries against vectors of ``made_with``, and its model, which ``load`` makes.
+    """Choose the precision of queries against vectors of the precision ``index_variant``; ``load`` loads its model.
 
-    ``wanted`` is a precision or ``auto``. Raises ``InvalidArgument`` for one that is unknown or too far from the index.
+    ``wanted`` is a precision or ``auto``. Raises ``InvalidArgument`` for one that is unknown, or whose vectors are too
+    far from those of the index.
     """
-    cosines = allowed(bundle, made_with, provider)
+    cosines = allowed(bundle, index_variant, provider)
     if wanted != AUTO:
         return Choice(wanted, _checked(cosines, wanted, bundle), "set", {}, provider), load(wanted)
     if len(cosines) == 1:
@@ -48,28 +49,28 @@ def choose(
     embedders = {variant: load(variant) for variant in cosines}
     times = measured(embedders, time.perf_counter if provider == "cuda" else time.thread_time)
     best = min(times, key=lambda variant: times[variant])
-    best = best if made_with not in times or times[best] < MARGIN * times[made_with] else made_with
+    best = best if index_variant not in times or times[best] < MARGIN * times[index_variant] else index_variant
     return Choice(best, cosines[best], "the fastest here", times, provider), embedders[best]
 
 
-def allowed(bundle: Bundle, made_with: str, provider: str) -> dict[str, float]:
-    """Precisions of the embedding that may stand in for ``made_with``, with their least cosine to it.
+def allowed(bundle: Bundle, index_variant: str, provider: str) -> dict[str, float]:
+    """Precisions whose embeddings may replace those of ``index_variant``, with their minimum cosine to it.
 
-    Between two that were both compared with fp32 alone, the angles may add up. 8 bits are for CPUs, unless the index
-    leaves no choice.
+    The bundle states cosines to fp32. Between two other precisions the angles add up in the worst case. 8 bits are for
+    CPUs: a GPU uses fp32 if it is close enough to the index.
     """
     variants = bundle.graphs[bundle.graph_of("embedding")].variants
-    if made_with not in variants:
-        return {made_with: 1.0}
-    own = _angle(variants[made_with].cosine)
+    if index_variant not in variants:
+        return {index_variant: 1.0}
+    own = _angle(variants[index_variant].cosine)
     cosines = {name: math.cos(min(math.pi, own + _angle(one.cosine))) for name, one in variants.items()}
-    cosines[made_with] = 1.0
-    good = {name: cosine for name, cosine in cosines.items() if cosine >= LEAST_COSINE}
+    cosines[index_variant] = 1.0
+    good = {name: cosine for name, cosine in cosines.items() if cosine >= MIN_COSINE}
     return {"fp32": good["fp32"]} if provider == "cuda" and "fp32" in good else good
 
 
 def measured(embedders: Mapping[str, Embedder], clock: Callable[[], float]) -> dict[str, float]:
-    """Milliseconds of one picture for each, in turns, the median; the first run of each does not count."""
+    """Median milliseconds of one picture for each precision. They take turns; the first run of each is a warm-up."""
     picture = Image.effect_mandelbrot((256, 256), (-2, -1.5, 1, 1.5), 50).convert("RGB")
     times: dict[str, list[float]] = {name: [] for name in embedders}
     for _ in range(ROUNDS + 1):
@@ -84,8 +85,8 @@ def measured(embedders: Mapping[str, Embedder], clock: Callable[[], float]) -> d
 def _checked(cosines: Mapping[str, float], wanted: str, bundle: Bundle) -> float:
     if wanted not in cosines:
         raise InvalidArgument(
-            f"got the variant {wanted!r}; the bundle {bundle.name!r} has {', '.join(sorted(cosines))} that come within "
-            f"a cosine of {LEAST_COSINE} of the index's vectors; take one of these, or auto"
+            f"got the variant {wanted!r}; the variants of the bundle {bundle.name!r} with a cosine of at least "
+            f"{MIN_COSINE} to the index's vectors are {', '.join(sorted(cosines))}; use one of these, or auto"
         )
     return cosines[wanted]
 

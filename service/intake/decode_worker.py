@@ -1,7 +1,7 @@
-"""A process that decodes one picture after another, under a cap of memory; what a hostile file breaks is only this.
+"""Worker process that decodes pictures under a memory limit, so that a hostile file cannot break the service.
 
-It talks over the socket that is its standard input. A message is a head (JSON of at most 64 KiB) and a body (bytes),
-each after its length; nothing is unpickled on either side.
+It exchanges messages over a socket, which is its standard input. A message is a header (JSON of at most 64 KiB) and a
+body (bytes), preceded by their lengths. Nothing is unpickled on either side.
 """
 
 import json
@@ -22,7 +22,7 @@ from copysight.errors import PictureError
 from copysight.pictures.decode import Limits, decode
 
 LENGTHS = struct.Struct("<IQ")
-LARGEST_HEAD = 64 * 2**10
+MAX_HEADER = 64 * 2**10
 READY = {"ready": True}
 OUT_OF_MEMORY = "out_of_memory"
 SPARE_SECONDS = 5
@@ -30,23 +30,23 @@ SPARE_SECONDS = 5
 
 @dataclass(frozen=True)
 class Message:
-    """What goes over the socket, either way."""
+    """One message over the socket, in either direction."""
 
     head: Mapping[str, Any]
     body: bytes = b""
 
 
 def main() -> None:
-    """Decode until the other side hangs up. Arguments: the limits as JSON, bytes of memory, seconds of one picture."""
+    """Decode until the service closes the socket. Arguments: limits as JSON, memory in bytes, seconds for a picture."""
     limits, memory, seconds = Limits(**json.loads(sys.argv[1])), int(sys.argv[2]), float(sys.argv[3])
     channel = socket.socket(fileno=0)
     Image.init()
-    _confine(memory)
+    _limit_resources(memory)
     send(channel, Message(READY))
-    while (asked := receive(channel, limits.max_bytes)) is not None:
-        # The other side ends a worker that takes too long. Should it be gone itself, the kernel does.
+    while (request := receive(channel, limits.max_bytes)) is not None:
+        # The service kills a worker that takes too long. If the service is gone, this alarm ends the worker.
         signal.alarm(round(seconds) + SPARE_SECONDS)
-        answer = _decoded(asked, limits)
+        answer = _decode(request, limits)
         send(channel, answer)
         signal.alarm(0)
         if answer.head.get("code") == OUT_OF_MEMORY:
@@ -75,37 +75,39 @@ def send(channel: socket.socket, message: Message) -> None:
 
 
 def receive(channel: socket.socket, largest: int, deadline: float | None = None) -> Message | None:
-    """The next message, or ``None`` when the other side has hung up; ``deadline`` is a time of ``time.monotonic``.
+    """The next message, or ``None`` if the socket was closed. ``deadline`` is a time of ``time.monotonic``.
 
-    Raises ``OSError``, ``TimeoutError``; ``ValueError`` when it is no message of ours, or its body has more than
-    ``largest`` bytes.
+    Raises ``OSError``, ``TimeoutError``, and ``ValueError`` for an invalid message or a body of more than ``largest``
+    bytes.
     """
-    lengths = _exactly(channel, LENGTHS.size, deadline)
+    lengths = _receive_exactly(channel, LENGTHS.size, deadline)
     if lengths is None:
         return None
     head_size, body_size = LENGTHS.unpack(lengths)
-    if head_size > LARGEST_HEAD or body_size > largest:
-        raise ValueError(f"got a message of {head_size} and {body_size} bytes")
-    head, body = _exactly(channel, head_size, deadline), _exactly(channel, body_size, deadline)
+    if head_size > MAX_HEADER or body_size > largest:
+        raise ValueError(
+            f"got a message with a header of {head_size} bytes and a body of {body_size} bytes, which is too large"
+        )
+    head, body = _receive_exactly(channel, head_size, deadline), _receive_exactly(channel, body_size, deadline)
     if head is None or body is None:
         return None
     found = json.loads(head)
     if not isinstance(found, dict):
-        raise ValueError("got a message whose head is no object")  # noqa: TRY004 - it is data, not a caller's type
+        raise ValueError("got a message whose header is not a JSON object")  # noqa: TRY004 - it is data, not a caller's type
     return Message(found, bytes(body))
 
 
-def _confine(memory: int) -> None:
-    """Leave ``memory`` bytes beyond what is mapped now; no core file, no file written."""
+def _limit_resources(memory: int) -> None:
+    """Allow ``memory`` bytes beyond what is mapped now; allow no core file and no writes to files."""
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (mapped + memory, mapped + memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-def _decoded(asked: Message, limits: Limits) -> Message:
+def _decode(request: Message, limits: Limits) -> Message:
     try:
-        picture = decode(asked.body, limits, asked.head["at_least"])
+        picture = decode(request.body, limits, request.head["at_least"])
         pixels = picture.pixels.tobytes()
     except PictureError as error:
         if isinstance(error.__cause__, MemoryError):
@@ -117,11 +119,11 @@ def _decoded(asked: Message, limits: Limits) -> Message:
     return Message(size | {"width": picture.width, "height": picture.height, "format": picture.format}, pixels)
 
 
-def _exactly(channel: socket.socket, count: int, deadline: float | None) -> bytearray | None:
+def _receive_exactly(channel: socket.socket, count: int, deadline: float | None) -> bytearray | None:
     data = bytearray(count)
     view, filled = memoryview(data), 0
     while filled < count:
-        if deadline is not None:  # of the whole message: one that comes in drops would outlive a cap of each wait
+        if deadline is not None:  # for the whole message: with a limit for each read, a slow sender could take forever
             channel.settimeout(max(deadline - time.monotonic(), 0.001))
         got = channel.recv_into(view[filled:])
         if not got:

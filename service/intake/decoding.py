@@ -1,4 +1,4 @@
-"""Where pictures are decoded: in the threads of the service, or in processes that a hostile file may break."""
+"""Decode pictures, either in the threads of the service or in separate processes that hostile files may crash."""
 
 import os
 import queue
@@ -21,37 +21,37 @@ from service.runtime.settings import Settings
 
 START_SECONDS = 60.0
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""A pool of threads in each worker would only take memory: NumPy starts one for each processor."""
+"""NumPy starts a thread for each processor by default; in a worker they would only take memory."""
 
 
-class Decoding(Protocol):
-    """Bytes to a picture, from any thread."""
+class Decoder(Protocol):
+    """Decodes files to pictures. Thread-safe."""
 
     def decode(self, data: bytes, at_least: int | None = None) -> Picture:
-        """As ``images.decode``. Raises a ``PictureError``."""
+        """Like ``copysight.pictures.decode.decode``. Raises ``PictureError``."""
 
     def close(self) -> None:
-        """Let go of what it holds."""
+        """Release all resources."""
 
 
-class Threads:
-    """In the caller's own thread: the fastest. Pillow's decoders are trusted not to crash and not to hang."""
+class ThreadDecoder:
+    """Decodes in the caller's thread: the fastest way. Relies on Pillow's decoders not to crash and not to hang."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
     def decode(self, data: bytes, at_least: int | None = None) -> Picture:
-        """As ``images.decode``."""
+        """Like ``copysight.pictures.decode.decode``."""
         return decode(data, self._limits, at_least)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""
 
 
-class Processes:
-    """In worker processes, each under a cap of memory and of time; one that breaks is replaced.
+class ProcessDecoder:
+    """Decodes in worker processes with limits of memory and time. A worker that crashes is replaced.
 
-    ``memory`` is in bytes beyond what an idle worker maps, ``seconds`` those of one picture.
+    ``memory``: bytes beyond what an idle worker maps. ``seconds``: time limit of one picture.
     """
 
     def __init__(self, count: int, limits: Limits, memory: int, seconds: float) -> None:
@@ -64,40 +64,40 @@ class Processes:
 
     @property
     def pids(self) -> list[int]:
-        """The processes at the moment."""
+        """Process ids of the current workers."""
         with self._lock:
             return [one.process.pid for one in self._all]
 
     def decode(self, data: bytes, at_least: int | None = None) -> Picture:
-        """As ``images.decode``; raises ``DecoderCrashed``, ``DecoderTooSlow`` and ``DecoderOutOfMemory``, too."""
+        """Like ``ThreadDecoder``. Also raises ``DecoderCrashed``, ``DecoderTooSlow`` and ``DecoderOutOfMemory``."""
         check_bytes(data, self._limits)
-        with self._borrowed() as one:
-            answer = one.ask(Message({"at_least": at_least}, data), self._seconds)
+        with self._worker() as worker:
+            answer = worker.request(Message({"at_least": at_least}, data), self._seconds)
         return _picture(answer, self._limits)
 
     def close(self) -> None:
-        """End all workers."""
+        """Kill all workers."""
         with self._lock:
-            for one in self._all:
-                one.end()
+            for worker in self._all:
+                worker.kill()
             self._all.clear()
 
     @contextmanager
-    def _borrowed(self) -> Iterator["_Worker"]:
-        one = self._free.get()
+    def _worker(self) -> Iterator["_Worker"]:
+        worker = self._free.get()
         try:
-            if not one.alive:  # it was ended while nobody used it
-                one = self._replaced(one)
+            if not worker.alive:  # it was killed while idle
+                worker = self._replace(worker)
             try:
-                yield one
+                yield worker
             except PictureError:
-                one = self._replaced(one)
+                worker = self._replace(worker)
                 raise
         finally:
-            self._free.put(one)
+            self._free.put(worker)
 
-    def _replaced(self, broken: "_Worker") -> "_Worker":
-        broken.end()
+    def _replace(self, broken: "_Worker") -> "_Worker":
+        broken.kill()
         with self._lock:
             self._all.discard(broken)
         return self._start()
@@ -110,14 +110,14 @@ class Processes:
 
 
 class _Worker:
-    """One process and the socket to it. It starts while nobody waits; the first question waits for it."""
+    """One process and the socket to it. The constructor does not wait for the start; the first request does."""
 
     def __init__(self, limits: Limits, memory: int, seconds: float) -> None:
         self._largest = limits.max_pixels * 3
         self._channel, theirs = socket.socketpair()
         command = decode_worker.arguments(limits, memory, seconds)
         with theirs:
-            # A session of its own: a Ctrl-C is the service's to handle.
+            # A session of its own, so that Ctrl-C reaches only the service.
             self.process = subprocess.Popen(  # noqa: S603 - our own command line
                 command, stdin=theirs.fileno(), env=os.environ | ONE_THREAD, start_new_session=True
             )
@@ -127,27 +127,32 @@ class _Worker:
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def ask(self, question: Message, seconds: float) -> Message:
-        """The answer. Raises ``DecoderCrashed``, ``DecoderTooSlow`` or ``DecoderOutOfMemory``: then end it."""
+    def request(self, message: Message, seconds: float) -> Message:
+        """Send a message and return the answer.
+
+        Raises ``DecoderCrashed``, ``DecoderTooSlow`` or ``DecoderOutOfMemory``; the worker must then be killed.
+        """
         if not self._ready:
             self._receive(time.monotonic() + START_SECONDS)
             self._ready = True
         deadline = time.monotonic() + seconds
         try:
             self._channel.settimeout(seconds)
-            decode_worker.send(self._channel, question)
+            decode_worker.send(self._channel, message)
             answer = self._receive(deadline)
         except TimeoutError as error:
             raise DecoderTooSlow(
-                f"got a picture that took longer than {seconds:g} s to decode; send a smaller one, saved anew"
+                f"got a picture that took longer than {seconds:g} s to decode; send a smaller one or save it anew"
             ) from error
         except (OSError, ValueError) as error:
             raise _crashed() from error
         if answer.head.get("code") == decode_worker.OUT_OF_MEMORY:
-            raise DecoderOutOfMemory("got a picture that takes more memory than its decoder has; send a smaller one")
+            raise DecoderOutOfMemory(
+                "got a picture that needs more memory than the decoder may use; send a smaller one"
+            )
         return answer
 
-    def end(self) -> None:
+    def kill(self) -> None:
         self._channel.close()
         self.process.kill()
         self.process.wait()
@@ -159,19 +164,19 @@ class _Worker:
         return answer
 
 
-def of(settings: Settings, workers: int) -> Decoding:
-    """What the settings ask for; ``workers`` processes, if any."""
+def create(settings: Settings, workers: int) -> Decoder:
+    """The decoder that the settings choose. A process decoder gets ``workers`` processes."""
     if settings.decode == "process":
-        return Processes(workers, settings.limits, settings.decode_memory, settings.decode_seconds)
-    return Threads(settings.limits)
+        return ProcessDecoder(workers, settings.limits, settings.decode_memory, settings.decode_seconds)
+    return ThreadDecoder(settings.limits)
 
 
 def _crashed() -> DecoderCrashed:
-    return DecoderCrashed("got a picture that broke the process decoding it; send it saved anew by another program")
+    return DecoderCrashed("got a picture that crashed its decoder; save it with another program and send it again")
 
 
 def _picture(answer: Message, limits: Limits) -> Picture:
-    """The picture of an answer. The worker may have been taken over by what it read, so nothing is believed of it."""
+    """The picture of an answer. A hostile file may control the worker, so every field is checked."""
     head = answer.head
     if "code" in head:
         raise _ERRORS.get(str(head["code"]), CorruptPicture)(str(head.get("message", "")))

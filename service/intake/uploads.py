@@ -1,4 +1,4 @@
-"""Pictures out of requests: multipart, raw bodies, or base64 in JSON."""
+"""Read pictures and fields from a request body: multipart, raw bytes, or base64 in JSON."""
 
 import base64
 from collections.abc import Collection, Mapping, Sequence
@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from copysight.errors import InvalidArgument, PictureError
 from service.http.problems import NotBase64
-from service.intake.url_fetch import Given, Url, is_url
+from service.intake.url_fetch import PictureSource, Url, is_url
 from service.runtime.settings import Settings
 
 FORMS = (
@@ -23,16 +23,16 @@ EXAMPLE = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEElEQVR42mNsYIAAJgaKGAAmCACQtTEKkQAAAABJRU5Erk"
     "Jggg=="
 )
-"""The smallest picture that is taken: 8 x 8 pixels of grey."""
+"""The smallest accepted picture: 8 x 8 grey pixels."""
 
 
 def body_of(form: Mapping[str, Any] = MappingProxyType({}), json: Mapping[str, Any] = MappingProxyType({})) -> Any:
-    """What the OpenAPI text shows of a body of pictures, which FastAPI leaves to us to read.
+    """The OpenAPI schema of a body with pictures. The routes read such bodies themselves, not FastAPI.
 
-    ``form`` and ``json``: schemas of the fields that may stand beside them.
+    ``form`` and ``json``: schemas of the additional fields.
     """
-    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "Pictures, one or more."}
-    images = {"type": "array", "items": {"type": "string"}, "description": "As base64, data URI or address."}
+    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "One or more pictures."}
+    images = {"type": "array", "items": {"type": "string"}, "description": "Pictures as base64, data URIs or URLs."}
     return {
         "requestBody": {
             "required": True,
@@ -54,16 +54,16 @@ def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Body:
-    """A request's pictures as bytes, or where to fetch them, or why they cannot be read, in order; its other fields."""
+    """The pictures of a request in order (bytes, a URL, or an error) and its other fields."""
 
-    pictures: Sequence[Given]
+    pictures: Sequence[PictureSource]
     fields: Mapping[str, Any]
 
 
 async def read(request: Request, settings: Settings, known: Collection[str] = ()) -> Body:
     """Read a request body of any of the three forms. Raises ``InvalidArgument``, ``BodyTooLarge``.
 
-    Fields that are not ``known`` are refused: one that is spelt wrong, `colection` say, would change the answer unseen.
+    Fields that are not ``known`` are refused: a typo such as `colection` would otherwise silently change the answer.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -77,13 +77,13 @@ async def read(request: Request, settings: Settings, known: Collection[str] = ()
     check_fields(body.fields, known)
     if len(body.pictures) > settings.max_items:
         raise InvalidArgument(
-            f"got {len(body.pictures)} pictures, at most {settings.max_items} are allowed in one request; send several"
+            f"got {len(body.pictures)} pictures; a request may have at most {settings.max_items}; send several requests"
         )
     return body
 
 
 async def pictures(request: Request, settings: Settings, known: Collection[str] = ()) -> Body:
-    """Like ``read``, but at least one picture must be there."""
+    """Like ``read``, but requires at least one picture."""
     body = await read(request, settings, known)
     if not body.pictures:
         raise InvalidArgument(f"got no picture; {FORMS}")
@@ -91,14 +91,14 @@ async def pictures(request: Request, settings: Settings, known: Collection[str] 
 
 
 def check_fields(fields: Mapping[str, Any], known: Collection[str]) -> None:
-    """Refuse what nobody would read. Raises ``InvalidArgument``."""
+    """Refuse unknown fields. Raises ``InvalidArgument``."""
     if unknown := sorted(set(fields) - set(known)):
-        beside = f"known are {', '.join(known)}" if known else "none is known here"
-        raise InvalidArgument(f"got the field {unknown[0][:80]!r}; {beside}; options may stand in the address")
+        names = f"known fields are {', '.join(known)}" if known else "no other fields are known here"
+        raise InvalidArgument(f"got the unknown field {unknown[0][:80]!r}; {names}; options may be query parameters")
 
 
 async def _bytes(request: Request) -> bytes:
-    """The whole body, in half the time of ``Request.body``, which makes a generator of it."""
+    """The whole body. Takes half the time of ``Request.body``, which uses a generator."""
     message = await request.receive()
     parts = [message.get("body", b"")]
     while message.get("more_body", False):
@@ -110,14 +110,14 @@ async def _bytes(request: Request) -> bytes:
 
 
 async def _multipart(request: Request, settings: Settings) -> Body:
-    # One more than allowed may come in, so that the answer can say what is wrong.
+    # One file more than allowed is accepted here, so that the error message can name the limit.
     form = await request.form(max_files=settings.max_items + 1, max_fields=64, max_part_size=2**20)
     files: list[bytes] = []
     fields: dict[str, Any] = {}
     for name, part in form.multi_items():
         if isinstance(part, UploadFile):
             if name != "file":
-                raise InvalidArgument(f"got a file in the field {name[:80]!r}; pictures belong into `file`")
+                raise InvalidArgument(f"got a file in the field {name[:80]!r}; send pictures in the field `file`")
             files.append(await part.read())
         else:
             fields[name] = part
@@ -128,24 +128,24 @@ def _json(data: bytes) -> Body:
     try:
         fields = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise InvalidArgument(f"got a body that is no JSON ({error}); {FORMS}") from error
+        raise InvalidArgument(f"got a body that is not valid JSON ({error}); {FORMS}") from error
     if not isinstance(fields, dict):
-        raise InvalidArgument(f"got JSON that is no object; {FORMS}")
+        raise InvalidArgument(f"got JSON that is not an object; {FORMS}")
     images = fields.pop("images", [])
     if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
-        raise InvalidArgument("got `images` that is no list of texts; needed are base64 texts or data URIs")
-    return Body([given(image) for image in images], fields)
+        raise InvalidArgument("got `images` that is not a list of strings; send base64 strings or data URIs")
+    return Body([parse_picture(image) for image in images], fields)
 
 
-def given(text: str) -> Given:
-    """A picture that came as base64, as a data URI, or as an address; its error, if it is none of them."""
+def parse_picture(text: str) -> PictureSource:
+    """A picture from base64, a data URI or a URL; its error if the text is none of them."""
     try:
-        return _decoded(text)
+        return _bytes_or_url(text)
     except PictureError as error:
         return error
 
 
-def _decoded(text: str) -> bytes | Url:
+def _bytes_or_url(text: str) -> bytes | Url:
     if is_url(text):
         return Url(text)
     if text.startswith("data:"):
@@ -154,7 +154,7 @@ def _decoded(text: str) -> bytes | Url:
             raise NotBase64("got a data URI that is not base64; write data:image/jpeg;base64,…")
     try:
         return base64.b64decode(text, validate=True)
-    except ValueError as error:  # binascii.Error, and what letters outside ASCII raise
+    except ValueError as error:  # binascii.Error, and the error of characters outside ASCII
         raise NotBase64(
-            f"got a text that is no base64 ({error}); send the bytes of a picture file as base64"
+            f"got a string that is not base64 ({error}); send the bytes of a picture file as base64"
         ) from error

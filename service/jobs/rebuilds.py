@@ -1,4 +1,4 @@
-"""Rebuilds: the one way in which the service starts them, and when it does so of its own accord."""
+"""Start rebuilds of the index in worker processes, on request and on a schedule."""
 
 import asyncio
 import logging
@@ -17,15 +17,15 @@ from copysight.model import bundle as bundles
 from service.runtime import threads
 
 log = logging.getLogger("copysight.schedule")
-PERIOD = 60.0
-"""Seconds between two looks at the index."""
-AFTER_FAILURE = 3600.0
-"""Seconds to leave alone what has just failed: it would fail again."""
+CHECK_SECONDS = 60.0
+"""Time between two checks whether a rebuild is due."""
+RETRY_SECONDS = 3600.0
+"""Time without scheduled rebuilds after a failed one: it would probably fail again."""
 
 
 @dataclass
 class Rebuilder:
-    """Starts worker processes that rebuild an index, one at a time."""
+    """Start worker processes that rebuild an index, one at a time."""
 
     directory: Path
     index: Index
@@ -34,20 +34,21 @@ class Rebuilder:
     _job: int = 0
 
     def start(self, bundle: str | None = None, allow_missing: bool = False) -> Job:
-        """Start a worker and answer its job; while one is at work, answer that one's job instead.
+        """Start a worker and return its job. If a worker runs already, return that one's job.
 
-        ``bundle`` makes it a re-embedding by that bundle, for which another job is no substitute: ``PublisherBusy``.
-        Raises ``InvalidArgument`` when there is no such bundle.
+        With ``bundle``, the job re-embeds all pictures with that bundle; it raises ``PublisherBusy`` if a worker runs.
+        Raises ``InvalidArgument`` if the bundle does not exist.
         """
         path = None if bundle is None else _path(bundle)
         with self._lock:
-            if self._at_work():
+            if self._is_running():
                 if path is not None:
-                    raise PublisherBusy(f"job {self._job} is at work on this index; ask again when it is done")
+                    raise PublisherBusy(f"job {self._job} is running on this index; try again when it is done")
                 return self.index.catalog.jobs.get(self._job)
             job = self.index.catalog.jobs.create("rebuild" if path is None else "reembed")
-            # A process of its own, niced, so that searches keep their processor; its progress goes into the job's row.
-            # Of the server's session: between sessions Linux shares evenly, whatever is niced within one (autogroups).
+            # A separate niced process, so that searches keep their processor time. It writes its progress to the job's
+            # row. It stays in the server's session: Linux (autogroup) shares processors evenly between sessions and
+            # applies nice values only within one.
             command = ["nice", "-n", "10", sys.executable, "-m", "cli", "index", "rebuild"]
             arguments = ["--index", str(self.directory), "--job", str(job.id), "--json"]
             arguments += ["--bundle", path] if path is not None else []
@@ -59,15 +60,19 @@ class Rebuilder:
             return job
 
     def latest(self) -> Job | None:
-        """The last rebuild that was asked for; a job whose worker was killed is noted as failed."""
+        """The latest rebuild job. A job whose worker was killed is marked as failed first."""
         jobs = self.index.catalog.jobs
         with self._lock:
-            if self._worker is not None and not self._at_work() and jobs.get(self._job).state in {"queued", "running"}:
-                reason = f"the worker ended with the status {self._worker.returncode} before it was done"
+            if (
+                self._worker is not None
+                and not self._is_running()
+                and jobs.get(self._job).state in {"queued", "running"}
+            ):
+                reason = f"the worker process ended with exit status {self._worker.returncode} before the job was done"
                 jobs.update(self._job, state="failed", message=reason)
             return next((job for job in jobs.list(200) if job.kind == "rebuild"), None)
 
-    def _at_work(self) -> bool:
+    def _is_running(self) -> bool:
         return self._worker is not None and self._worker.poll() is None
 
 
@@ -75,16 +80,16 @@ def _path(bundle: str) -> str:
     try:
         return str(bundles.load(bundle, verify=False).path.resolve())
     except BundleError as error:
-        raise InvalidArgument(f"got no bundle of the server's disk: {error.message}") from error
+        raise InvalidArgument(f"got a bundle that cannot be loaded from the server's disk: {error.message}") from error
 
 
-def wanted(status: Status, latest: Job | None, every: float, when_due: bool, now: float) -> bool:
-    """Whether a rebuild is to be started now.
+def should_rebuild(status: Status, latest: Job | None, every: float, when_due: bool, now: float) -> bool:
+    """Whether to start a rebuild now.
 
-    ``every``: seconds between rebuilds of a collection that changes, 0 for no such schedule; ``when_due``: also as soon
-    as the changes have outgrown what a search should carry; ``now``: seconds since the epoch.
+    ``every``: seconds between rebuilds of a changed index; 0 disables this schedule. ``when_due``: also rebuild when
+    ``Status.rebuild_due`` says so. ``now``: seconds since the epoch.
     """
-    if latest is not None and latest.state == "failed" and now - latest.updated < AFTER_FAILURE:
+    if latest is not None and latest.state == "failed" and now - latest.updated < RETRY_SECONDS:
         return False
     if when_due and status.rebuild_due():
         return True
@@ -92,18 +97,18 @@ def wanted(status: Status, latest: Job | None, every: float, when_due: bool, now
     return every > 0 and changed and (status.built_at is None or now - status.built_at >= every)
 
 
-async def keep(rebuilder: Rebuilder, pool: ThreadPoolExecutor, every: float, when_due: bool) -> None:
-    """Look at the index again and again, and start a rebuild when one is wanted. Runs until it is cancelled."""
+async def run_schedule(rebuilder: Rebuilder, pool: ThreadPoolExecutor, every: float, when_due: bool) -> None:
+    """Check the index periodically and start a rebuild when one is due. Runs until it is cancelled."""
     while True:
-        await asyncio.sleep(min(PERIOD, every / 4) if every else PERIOD)
+        await asyncio.sleep(min(CHECK_SECONDS, every / 4) if every else CHECK_SECONDS)
         try:
-            await threads.on(pool, _look, rebuilder, every, when_due)
+            await threads.run(pool, _check, rebuilder, every, when_due)
         except Exception:
-            # Whatever it was, a full disk say, may have passed by the next look.
-            log.exception("the schedule could not look at the index")
+            # The cause, for example a full disk, may be gone at the next check.
+            log.exception("the scheduled check of the index failed")
 
 
-def _look(rebuilder: Rebuilder, every: float, when_due: bool) -> None:
-    if wanted(rebuilder.index.status(), rebuilder.latest(), every, when_due, time.time()):
+def _check(rebuilder: Rebuilder, every: float, when_due: bool) -> None:
+    if should_rebuild(rebuilder.index.status(), rebuilder.latest(), every, when_due, time.time()):
         job = rebuilder.start()
         log.info("rebuild", extra={"fields": {"job": job.id}})

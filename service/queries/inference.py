@@ -1,4 +1,4 @@
-"""One request's pictures: decoded and prepared off the loop, through the model, back in order."""
+"""Put the pictures of one request through the model: fetch, decode, preprocess, infer; answers in request order."""
 
 import asyncio
 import hashlib
@@ -13,9 +13,9 @@ import numpy.typing as npt
 from copysight.errors import PictureError
 from copysight.model.embedder import Embedder, Features
 from copysight.pictures.decode import Picture
-from copysight.scoring.query_views import TYPICAL, Effort, QueryView, views_of
-from service.inference.batching import Prepared, Turn
-from service.intake.url_fetch import Given
+from copysight.scoring.query_views import TYPICAL_VIEWS, Effort, QueryView, views_of
+from service.inference.batching import Prepared, Ticket
+from service.intake.url_fetch import PictureSource
 from service.runtime import threads
 from service.state import State
 
@@ -23,56 +23,63 @@ Float = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A picture that went through the model. ``features`` hold one row each: (D,), (H, rows, columns), (K,).
+class PictureFeatures:
+    """The model's outputs for one picture: embedding (D,), attention (H, rows, columns), prototypes (K,).
 
-    ``more`` are the looks at it beside the whole, with their features.
+    ``more_views``: the query views besides the whole picture, with their features.
     """
 
     data: bytes
     picture: Picture
     features: Features
-    more: tuple[tuple[QueryView, Features], ...] = ()
+    more_views: tuple[tuple[QueryView, Features], ...] = ()
 
     @cached_property
     def sha256(self) -> str:
-        """The checksum of the file, which only some calls ask for."""
+        """The checksum of the file. Computed on demand, because only some calls need it."""
         return hashlib.sha256(self.data).hexdigest()
 
     @property
     def vector(self) -> Float:
-        """The embedding (D,)."""
+        """The embedding (D,) of the whole picture."""
         return np.asarray(self.features.embedding, np.float32)
 
     @property
     def vectors(self) -> Float:
-        """The embeddings (V, D) of all views, the whole picture first."""
-        return np.stack([self.vector, *(np.asarray(features.embedding, np.float32) for _, features in self.more)])
+        """The embeddings (V, D) of all query views, the whole picture first."""
+        more = (np.asarray(features.embedding, np.float32) for _, features in self.more_views)
+        return np.stack([self.vector, *more])
 
     @property
     def views(self) -> tuple[QueryView, ...]:
-        """The query views (V,) that ``vectors`` belong to."""
-        return (QueryView(self.picture.pixels), *(view for view, _ in self.more))
+        """The query views (V,) of ``vectors``."""
+        return (QueryView(self.picture.pixels), *(view for view, _ in self.more_views))
 
 
 async def infer(
-    state: State, embedder: Embedder, data: Sequence[Given], outputs: tuple[str, ...], effort: Effort = "low"
-) -> list[Seen | PictureError]:
-    """Outputs of the model for each picture, or the error that one picture has: neighbours are unharmed.
+    state: State,
+    embedder: Embedder,
+    sources: Sequence[PictureSource],
+    outputs: tuple[str, ...],
+    effort: Effort = "low",
+) -> list[PictureFeatures | PictureError]:
+    """The outputs of the model for each picture, or that picture's error. An error does not affect other pictures.
 
-    ``effort``: how hard to look at each.
-
-    Raises ``OutputMissing`` before any work, and what the queue raises.
+    ``effort``: how many query views of each picture. Raises ``OutputMissing`` before any work, and the errors of the
+    queue.
     """
     for output in outputs:
         embedder.bundle.graph_of(output)
-    fetched = await state.fetcher.all(data)
-    # A few at a time: the pictures of a bulk caller would else all stand before the next caller's first.
-    few = asyncio.Semaphore(state.few)
-    with state.batcher.accepted(len(fetched) * TYPICAL[effort]) as turn:
+    fetched = await state.fetcher.fetch_all(sources)
+    # Limited, because else all pictures of a bulk request would be in line before the next request's first one.
+    decode_slots = asyncio.Semaphore(state.decode_ahead)
+    with state.batcher.admit(len(fetched) * TYPICAL_VIEWS[effort]) as ticket:
         if len(fetched) == 1:  # the usual case, without tasks of its own
-            return [await _seen(state, embedder, fetched[0], outputs, effort, turn, few)]
-        work = [asyncio.ensure_future(_seen(state, embedder, one, outputs, effort, turn, few)) for one in fetched]
+            return [await _infer_source(state, embedder, fetched[0], outputs, effort, ticket, decode_slots)]
+        work = [
+            asyncio.ensure_future(_infer_source(state, embedder, one, outputs, effort, ticket, decode_slots))
+            for one in fetched
+        ]
         try:
             return list(await asyncio.gather(*work))
         finally:
@@ -80,60 +87,62 @@ async def infer(
                 one.cancel()
 
 
-async def infer_one(state: State, embedder: Embedder, data: Given, outputs: tuple[str, ...]) -> Seen:
-    """The same for a single picture, whose error is the request's."""
-    [seen] = await infer(state, embedder, [data], outputs)
-    if isinstance(seen, PictureError):
-        raise seen
-    return seen
+async def infer_one(
+    state: State, embedder: Embedder, source: PictureSource, outputs: tuple[str, ...]
+) -> PictureFeatures:
+    """Like ``infer``, for a single picture. Raises its ``PictureError``."""
+    [result] = await infer(state, embedder, [source], outputs)
+    if isinstance(result, PictureError):
+        raise result
+    return result
 
 
-async def _seen(
+async def _infer_source(
     state: State,
     embedder: Embedder,
     data: bytes | PictureError,
     outputs: tuple[str, ...],
     effort: Effort,
-    turn: Turn,
-    few: asyncio.Semaphore,
-) -> Seen | PictureError:
+    ticket: Ticket,
+    decode_slots: asyncio.Semaphore,
+) -> PictureFeatures | PictureError:
     if isinstance(data, PictureError):  # it could not be fetched
-        return _rejected(state, data)
+        return _count_rejection(state, data)
     prepare = partial(_prepare, state, embedder, data, outputs)
     try:
         if state.decoders is not None:
-            async with few:
-                ready = await threads.on(state.decoders, prepare)
-            prepare = partial(_given, ready)
-        found = await state.batcher.run(turn, embedder, prepare, outputs)
+            async with decode_slots:
+                prepared = await threads.run(state.decoders, prepare)
+            prepare = partial(_identity, prepared)
+        found = await state.batcher.run(ticket, embedder, prepare, outputs)
     except PictureError as error:
-        return _rejected(state, error)
-    more = () if effort == "low" else await _more(state, embedder, found.prepared, outputs, effort, turn)
-    return Seen(data, found.prepared.picture, found.features, more)
+        return _count_rejection(state, error)
+    more = () if effort == "low" else await _infer_views(state, embedder, found.prepared, outputs, effort, ticket)
+    return PictureFeatures(data, found.prepared.picture, found.features, more)
 
 
-async def _more(
-    state: State, embedder: Embedder, whole: Prepared, outputs: tuple[str, ...], effort: Effort, turn: Turn
+async def _infer_views(
+    state: State, embedder: Embedder, whole: Prepared, outputs: tuple[str, ...], effort: Effort, ticket: Ticket
 ) -> tuple[tuple[QueryView, Features], ...]:
-    """The query views beside the whole picture, each a model call of its own."""
-    found = (await threads.on(state.searchers, views_of, whole.picture.pixels, effort))[1:]
+    """The query views besides the whole picture; each is a model input of its own."""
+    views = (await threads.run(state.searchers, views_of, whole.picture.pixels, effort))[1:]
     work = [
-        state.batcher.run(turn, embedder, partial(_prepare_view, embedder, whole, view, outputs), outputs)
-        for view in found
+        state.batcher.run(ticket, embedder, partial(_prepare_view, embedder, whole, view, outputs), outputs)
+        for view in views
     ]
-    return tuple((view, seen.features) for view, seen in zip(found, await asyncio.gather(*work), strict=True))
+    return tuple((view, found.features) for view, found in zip(views, await asyncio.gather(*work), strict=True))
 
 
-def _rejected(state: State, error: PictureError) -> PictureError:
+def _count_rejection(state: State, error: PictureError) -> PictureError:
     state.metrics.rejections.labels(error.code).inc()
     return error
 
 
 def _prepare(state: State, embedder: Embedder, data: bytes, outputs: tuple[str, ...]) -> Prepared:
     began = time.monotonic()
-    picture = state.decoding.decode(data, embedder.bundle.at_least)
+    picture = state.decoder.decode(data, embedder.bundle.at_least)
     inputs = embedder.prepare(picture.pixels, outputs)
-    state.metrics.stage("decode", time.monotonic() - began)
+    state.metrics.observe_stage("decode", time.monotonic() - began)
     return Prepared(picture, inputs)
 
 
@@ -141,5 +150,5 @@ def _prepare_view(embedder: Embedder, whole: Prepared, view: QueryView, outputs:
     return Prepared(whole.picture, embedder.prepare(view.pixels, outputs))
 
 
-def _given(ready: Prepared) -> Prepared:
-    return ready
+def _identity(prepared: Prepared) -> Prepared:
+    return prepared

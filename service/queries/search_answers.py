@@ -1,4 +1,4 @@
-"""The parts of answers that several routes share. Everything here runs in threads, off the loop."""
+"""Search the index and build the JSON of answers. All functions may block: call them in a thread."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,90 +14,88 @@ from copysight.catalog import Item
 from copysight.errors import PictureError
 from copysight.index import Hit, Snapshot
 from copysight.model.embedder import Embedder, probabilities
-from copysight.scoring.judge import SAME
+from copysight.scoring.judge import SAME_PICTURE
 from copysight.scoring.query_views import Effort, QueryView
-from service.queries.inference import Seen
-from service.queries.search_options import Question
+from service.queries.inference import PictureFeatures
+from service.queries.search_options import SearchOptions
 from service.state import State
 
 Float = npt.NDArray[np.float32]
 PROTOTYPES = 5
+"""Number of prototypes in an answer, the most probable ones."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A query: vectors (L, D) of ``looks`` (L,) at a picture that was ``seen``; or a vector (1, D) of no picture."""
+class SearchQuery:
+    """A query: vectors (V, D) of the query ``views`` (V,) of a ``picture``; or one vector (1, D) without a picture."""
 
     vectors: Float
     views: Sequence[QueryView] = ()
-    seen: Seen | None = None
+    picture: PictureFeatures | None = None
 
     @classmethod
-    def of(cls, seen: Seen) -> Self:
-        """A picture, with all looks at it."""
-        return cls(seen.vectors, seen.views, seen)
+    def of(cls, picture: PictureFeatures) -> Self:
+        """A picture with all its query views."""
+        return cls(picture.vectors, picture.views, picture)
 
     @property
     def penalties(self) -> list[float]:
-        """What is taken from the scores of each look."""
+        """The penalty (V,) that is subtracted from the scores of each query view."""
         return [view.penalty for view in self.views] or [0.0]
 
     def where(self, view: int) -> dict[str, Any] | None:
-        """What look number ``view`` was at."""
+        """The part of the picture that query view number ``view`` shows."""
         return self.views[view].where() if self.views else None
 
 
 def json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer; NumPy arrays and numbers may be in it."""
+    """A JSON answer. NumPy arrays and numbers are allowed."""
     body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(body, status, dict(headers or {}), media_type="application/json")
 
 
-def head(snapshot: Snapshot, embedder: Embedder | None = None) -> dict[str, Any]:
-    """What every answer about the index says: the model, the generation and the sequence that it was made from.
-
-    With the ``embedder`` that saw pictures for it: its precision, too.
-    """
+def index_fields(snapshot: Snapshot, embedder: Embedder | None = None) -> dict[str, Any]:
+    """Fields of every answer about the index: model, generation, sequence; with an ``embedder`` its precision."""
     generation = snapshot.generation.name if snapshot.generation else None
-    about = {"model": snapshot.bundle.id, "generation": generation, "sequence": snapshot.sequence}
-    return about if embedder is None else about | {"variant": embedder.runtime.variant}
+    fields = {"model": snapshot.bundle.id, "generation": generation, "sequence": snapshot.sequence}
+    return fields if embedder is None else fields | {"variant": embedder.runtime.variant}
 
 
-def stamp(snapshot: Snapshot) -> dict[str, str]:
-    """The same as headers, for answers that are no JSON."""
+def index_headers(snapshot: Snapshot) -> dict[str, str]:
+    """Model and generation as headers, for answers that are not JSON."""
     generation = snapshot.generation.name if snapshot.generation else ""
     return {"X-Copysight-Model": snapshot.bundle.id, "X-Copysight-Generation": generation}
 
 
 def search(
-    state: State, snapshot: Snapshot, queries: Sequence[Asked], question: Question
+    state: State, snapshot: Snapshot, queries: Sequence[SearchQuery], options: SearchOptions
 ) -> list[list[dict[str, Any]]]:
-    """Matches of each query, judged."""
+    """The matches of each query as JSON, with their scores and verdicts."""
     began = time.monotonic()
-    kept: dict[str, Any] = {"collection": question.collection, "filter": question.filter}
-    found = [snapshot.ask(asked.vectors, question.k, asked.penalties, **kept) for asked in queries]
+    selection: dict[str, Any] = {"collection": options.collection, "filter": options.filter}
+    found = [snapshot.search_views(query.vectors, options.k, query.penalties, **selection) for query in queries]
     items = state.index.catalog.get_many({hit.id for hits in found for hit in hits})
     answers = []
-    for hits, asked in zip(found, queries, strict=True):
-        # An item deleted since the snapshot was taken is gone from the catalog, and so from the answer.
-        judged = [
-            _match(state, snapshot, hit, asked, items[hit.id], question.effort) for hit in hits if hit.id in items
+    for hits, query in zip(found, queries, strict=True):
+        # An item that was deleted after the snapshot is not in the catalog, and so not in the answer.
+        matches = [
+            _match(state, snapshot, hit, query, items[hit.id], options.effort) for hit in hits if hit.id in items
         ]
-        least = question.min_probability
-        answers.append([one for one in judged if least is None or (one["probability"] or 0.0) >= least])
-    state.metrics.stage("search", time.monotonic() - began)
+        least = options.min_probability
+        answers.append([one for one in matches if least is None or (one["probability"] or 0.0) >= least])
+    state.metrics.observe_stage("search", time.monotonic() - began)
     return answers
 
 
 def memberships(state: State, snapshot: Snapshot, vectors: Float) -> list[dict[str, Any] | None]:
-    """The cluster of each of ``vectors`` (B, D); ``None`` where there are no clusters yet."""
+    """The cluster of each of ``vectors`` (B, D); ``None`` if the index has no clusters yet."""
     names = state.index.catalog.names.all()
     found = snapshot.assign(vectors)
     return [None if one is None else asdict(one) | {"name": names.get(one.id)} for one in found]
 
 
 def prototypes(snapshot: Snapshot, logits: Float | None) -> list[dict[str, Any]] | None:
-    """The most probable prototypes for logits (K,); ``None`` for a bundle without."""
+    """The most probable prototypes for logits (K,); ``None`` for a bundle without prototypes."""
     if logits is None:
         return None
     chances = probabilities(logits[None], snapshot.bundle)[0]
@@ -111,26 +109,28 @@ def item(found: Item) -> dict[str, Any]:
     return {name: getattr(found, name) for name in names} | {"metadata": dict(found.metadata)}
 
 
-def _match(state: State, snapshot: Snapshot, hit: Hit, asked: Asked, found: Item, effort: Effort) -> dict[str, Any]:
-    seen = asked.seen
-    equal = seen is not None and (seen.sha256 == found.sha256 or _same_pixels(state, hit, found, seen))
+def _match(
+    state: State, snapshot: Snapshot, hit: Hit, query: SearchQuery, found: Item, effort: Effort
+) -> dict[str, Any]:
+    picture = query.picture
+    equal = picture is not None and (picture.sha256 == found.sha256 or _same_pixels(state, hit, found, picture))
     judgement = vars(snapshot.judge.judge(hit.similarity, hit.penalty, equal, effort))
     names = {"id": found.id, "key": found.key, "collection": found.collection}
-    return names | judgement | {"where": asked.where(hit.view), "metadata": dict(found.metadata)}
+    return names | judgement | {"where": query.where(hit.view), "metadata": dict(found.metadata)}
 
 
-def _same_pixels(state: State, hit: Hit, found: Item, seen: Seen) -> bool:
-    size = (seen.picture.width, seen.picture.height)
-    if hit.similarity < SAME or hit.view or size != (found.width, found.height):
+def _same_pixels(state: State, hit: Hit, found: Item, picture: PictureFeatures) -> bool:
+    size = (picture.picture.width, picture.picture.height)
+    if hit.similarity < SAME_PICTURE or hit.view or size != (found.width, found.height):
         return False
     original = state.index.blobs.original(found.sha256, found.source)
-    return original is not None and same_pixels(seen.data, original, state)
+    return original is not None and same_pixels(picture.data, original, state)
 
 
 def same_pixels(one: bytes, other: bytes, state: State) -> bool:
-    """Whether two files decode to the very same pixels."""
+    """Whether two files decode to exactly the same pixels."""
     try:
-        first, second = (state.decoding.decode(data).pixels for data in (one, other))
+        first, second = (state.decoder.decode(data).pixels for data in (one, other))
     except PictureError:
         return False
     return np.array_equal(np.asarray(first), np.asarray(second))

@@ -1,4 +1,4 @@
-"""What a search is asked, beside its pictures: read from the address, a form or JSON, and checked."""
+"""Read and check the options of a search from the query string, a form or JSON."""
 
 import math
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ import orjson
 
 from copysight.errors import InvalidArgument
 from copysight.scoring.query_views import Effort, effort_of
-from service.http.problems import shown
+from service.http.problems import preview
 
 OPTIONS = ("k", "min_probability", "collection", "filter", "effort")
 FILTER = 'write for example {"eq": ["album", "2026"]}'
 
 
 @dataclass(frozen=True)
-class Question:
+class SearchOptions:
     """Options of a search."""
 
     k: int = 10
@@ -26,45 +26,45 @@ class Question:
     effort: Effort = "low"
 
     @classmethod
-    def of(cls, options: Mapping[str, Any], fields: Mapping[str, Any], most: int) -> Self:
-        """From ``OPTIONS`` as the address gives them; ``fields`` of the body go before. At most ``most`` matches.
+    def of(cls, options: Mapping[str, Any], fields: Mapping[str, Any], max_k: int) -> Self:
+        """From ``OPTIONS`` of the query string and ``fields`` of the body, which take precedence.
 
-        Raises ``InvalidArgument``.
+        Raises ``InvalidArgument``, for example for a ``k`` above ``max_k``.
         """
         given = {**options, **{name: fields[name] for name in options if name in fields}}
         return cls(
-            _count(given["k"], most),
-            _share(given["min_probability"]),
-            _text(given["collection"]),
+            _count(given["k"], max_k),
+            _probability(given["min_probability"]),
+            _collection(given["collection"]),
             _filter(given["filter"]),
-            effort_of(shown(given["effort"])),
+            effort_of(preview(given["effort"])),
         )
 
 
 def _count(given: object, most: int) -> int:
     if type(given) is int and 1 <= given <= most:
         return given
-    text = shown(given)  # at most 80 digits: Python refuses to read a number of more than 4,300
+    text = preview(given)  # at most 80 digits: Python refuses to parse a number of more than 4,300
     if isinstance(given, bool) or not text.isdecimal() or not 1 <= int(text) <= most:
-        raise InvalidArgument(f"got k = {text}; needed is a number from 1 to {most}")
+        raise InvalidArgument(f"got k = {text}; it must be a number from 1 to {most}")
     return int(text)
 
 
-def _share(given: object) -> float | None:
+def _probability(given: object) -> float | None:
     if given is None:
         return None
     try:
-        share = math.nan if isinstance(given, bool) else float(given)  # type: ignore[arg-type]
+        probability = math.nan if isinstance(given, bool) else float(given)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
-        share = math.nan
-    if not 0 <= share <= 1:
-        raise InvalidArgument(f"got min_probability = {shown(given)}; needed is a number from 0 to 1")
-    return share
+        probability = math.nan
+    if not 0 <= probability <= 1:
+        raise InvalidArgument(f"got min_probability = {preview(given)}; it must be a number from 0 to 1")
+    return probability
 
 
-def _text(given: object) -> str | None:
+def _collection(given: object) -> str | None:
     if given is not None and not isinstance(given, str):
-        raise InvalidArgument(f"got collection = {shown(given)}; needed is a text")
+        raise InvalidArgument(f"got collection = {preview(given)}; it must be a string")
     return given
 
 
@@ -74,5 +74,5 @@ def _filter(given: object) -> object | None:
     try:
         found: object = orjson.loads(given)
     except orjson.JSONDecodeError as error:
-        raise InvalidArgument(f"got a filter that is no JSON ({error}); {FILTER}") from error
+        raise InvalidArgument(f"got a filter that is not valid JSON ({error}); {FILTER}") from error
     return found

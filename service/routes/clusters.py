@@ -1,4 +1,4 @@
-"""Clusters: of a picture, all of them, one with its members, and its name."""
+"""``/clusters``: find the clusters of pictures, list all clusters, show one with its members, name it."""
 
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ from copysight.index import Match, Snapshot
 from service.http.problems import item_error
 from service.intake import uploads
 from service.queries import inference, search_answers
-from service.queries.inference import Seen
+from service.queries.inference import PictureFeatures
 from service.routes.scopes import READ, WRITE
 from service.runtime import threads
 from service.state import State
@@ -24,22 +24,22 @@ Number = Annotated[int, Path(ge=0, le=2**63 - 1)]
 
 @router.post("/clusters", dependencies=[READ], openapi_extra=uploads.body_of())
 async def assign(request: Request) -> Response:
-    """Where pictures belong: their prototypes (a bundle without gives null) and their cluster of the collection."""
+    """The prototypes of each picture and the cluster it belongs to. `prototypes` is null if the bundle has none."""
     state: State = request.app.state.copysight
     body = await uploads.pictures(request, state.settings)
-    opened = await state.opened()
-    snapshot = opened.snapshot
+    context = await state.query_context()
+    snapshot = context.snapshot
     outputs = ("embedding", *(("prototypes",) if snapshot.bundle.prototypes else ()))
-    seen = await inference.infer(state, opened.embedder, body.pictures, outputs)
-    items = await threads.on(state.searchers, _assigned, state, snapshot, seen)
-    return search_answers.json({**search_answers.head(snapshot, opened.embedder), "items": items})
+    results = await inference.infer(state, context.embedder, body.pictures, outputs)
+    items = await threads.run(state.searchers, _assigned, state, snapshot, results)
+    return search_answers.json({**search_answers.index_fields(snapshot, context.embedder), "items": items})
 
 
 @router.get("/clusters", dependencies=[READ])
 async def listing(request: Request) -> Response:
     """All clusters, the largest first, each with the pictures nearest to its centre."""
     state: State = request.app.state.copysight
-    return search_answers.json(await threads.on(state.searchers, _all, state))
+    return search_answers.json(await threads.run(state.searchers, _all, state))
 
 
 @router.get("/clusters/{number}", dependencies=[READ])
@@ -49,30 +49,32 @@ async def one(
     limit: int = Query(100, ge=1, le=1000),
     offset: int = Query(0, ge=0, le=2**31),
 ) -> Response:
-    """A cluster and its members, those nearest to its centre first."""
+    """A cluster and its members. The members nearest to its centre come first."""
     state: State = request.app.state.copysight
-    return search_answers.json(await threads.on(state.searchers, _one, state, number, limit, offset))
+    return search_answers.json(await threads.run(state.searchers, _one, state, number, limit, offset))
 
 
 @router.patch("/clusters/{number}", dependencies=[WRITE])
 async def rename(request: Request, number: Number, name: Annotated[Any, NAME] = None) -> Response:
-    """Name a cluster, `{"name": "beaches"}`, or take its name away by null. Names stay over rebuilds."""
+    """Name a cluster, for example `{"name": "beaches"}`. `null` removes the name. Names survive rebuilds."""
     state: State = request.app.state.copysight
     if name is not None and not (isinstance(name, str) and 0 < len(name) <= 200):
-        raise InvalidArgument("got a name that is no text of 1 to 200 letters; null takes a name away")
-    await threads.on(state.searchers, _rename, state, number, name)
-    return search_answers.json(await threads.on(state.searchers, _one, state, number, 0, 0))
+        raise InvalidArgument(
+            "got an invalid name; it must be a string of 1 to 200 characters, or null to remove the name"
+        )
+    await threads.run(state.searchers, _rename, state, number, name)
+    return search_answers.json(await threads.run(state.searchers, _one, state, number, 0, 0))
 
 
-def _assigned(state: State, snapshot: Snapshot, seen: list[Any]) -> list[dict[str, Any]]:
-    good = [one for one in seen if isinstance(one, Seen)]
+def _assigned(state: State, snapshot: Snapshot, results: list[Any]) -> list[dict[str, Any]]:
+    good = [one for one in results if isinstance(one, PictureFeatures)]
     vectors = np.stack([one.vector for one in good]) if good else np.empty((0, snapshot.bundle.dimension))
     found = iter(search_answers.memberships(state, snapshot, vectors.astype(np.float32)) if good else [])
     return [
         {"prototypes": search_answers.prototypes(snapshot, one.features.prototypes), "cluster": next(found)}
-        if isinstance(one, Seen)
+        if isinstance(one, PictureFeatures)
         else {"error": item_error(one)}
-        for one in seen
+        for one in results
     ]
 
 
@@ -89,7 +91,7 @@ def _all(state: State) -> dict[str, Any]:
         }
         for cluster in snapshot.clusters()
     ]
-    return search_answers.head(snapshot) | {"clusters": clusters}
+    return search_answers.index_fields(snapshot) | {"clusters": clusters}
 
 
 def _one(state: State, number: int, limit: int, offset: int) -> dict[str, Any]:
@@ -97,7 +99,7 @@ def _one(state: State, number: int, limit: int, offset: int) -> dict[str, Any]:
     members = snapshot.members(number, limit, offset)
     size = next(cluster.size for cluster in snapshot.clusters() if cluster.id == number)
     about = {"id": number, "size": size, "name": state.index.catalog.names.all().get(number)}
-    return search_answers.head(snapshot) | about | {"members": _members(state, members)}
+    return search_answers.index_fields(snapshot) | about | {"members": _members(state, members)}
 
 
 def _members(state: State, members: list[Match]) -> list[dict[str, Any]]:
@@ -110,5 +112,5 @@ def _members(state: State, members: list[Match]) -> list[dict[str, Any]]:
 
 
 def _rename(state: State, number: int, name: str | None) -> None:
-    state.index.snapshot().members(number, 1)  # raises for a cluster that is not there
+    state.index.snapshot().members(number, 1)  # raises if the cluster does not exist
     state.index.catalog.names.set(number, name)

@@ -1,4 +1,4 @@
-"""``POST /embed``: vectors, and whatever else the same pass through the model can tell."""
+"""``POST /embed``: embeddings of pictures, and optionally clusters, attention and matches from the same model call."""
 
 from io import BytesIO
 from typing import Any
@@ -12,9 +12,9 @@ from copysight.index import Snapshot
 from service.http.problems import item_error
 from service.intake import uploads
 from service.queries import inference, search_answers
-from service.queries.inference import Seen
-from service.queries.search_answers import Asked
-from service.queries.search_options import OPTIONS, Question
+from service.queries.inference import PictureFeatures
+from service.queries.search_answers import SearchQuery
+from service.queries.search_options import OPTIONS, SearchOptions
 from service.routes.scopes import READ
 from service.runtime import threads
 from service.state import State
@@ -32,41 +32,51 @@ RAW, NPY = "application/octet-stream", "application/x-npy"
 )
 async def embed(
     request: Request,
-    include: str = Query("", description="Comma-separated: clusters, attention, search.", examples=["clusters,search"]),
-    k: int = Query(10, ge=1, description="Most matches of each picture, with include=search; so are the following."),
-    min_probability: float | None = Query(None, ge=0, le=1, description="Leave out less probable matches."),
-    collection: str | None = Query(None, description="Matches of this collection only."),
-    filter: str | None = Query(None, description="Matches that this keeps only, as in /search."),  # noqa: A002
+    include: str = Query(
+        "",
+        description="Further results, separated by commas: clusters, attention, search.",
+        examples=["clusters,search"],
+    ),
+    k: int = Query(10, ge=1, description="Maximum number of matches of each picture, with `include=search`."),
+    min_probability: float | None = Query(
+        None, ge=0, le=1, description="Leave out matches with a lower probability, with `include=search`."
+    ),
+    collection: str | None = Query(None, description="Only matches of this collection, with `include=search`."),
+    filter: str | None = Query(None, description="Only matches that pass this filter, as in /search."),  # noqa: A002
 ) -> Response:
     """Embeddings of pictures, L2-normalised.
 
     With `Accept: application/octet-stream` the answer is raw float32 (N, D), with `application/x-npy` a NumPy array;
-    there a bad picture is a row of NaN. `include=search` looks at the whole picture, as `/search?effort=low` does.
+    in both, a bad picture is a row of NaN. `include=search` searches for the whole picture, like `/search?effort=low`.
     """
     state: State = request.app.state.copysight
     wanted = _wanted(include)
     given = (k, min_probability, collection, filter, "low")
-    question = Question.of(dict(zip(OPTIONS, given, strict=True)), {}, state.settings.max_k)
+    options = SearchOptions.of(dict(zip(OPTIONS, given, strict=True)), {}, state.settings.max_k)
     body = await uploads.pictures(request, state.settings)
-    opened = await state.opened()
-    snapshot = opened.snapshot
-    seen = await inference.infer(state, opened.embedder, body.pictures, _outputs(snapshot, wanted))
+    context = await state.query_context()
+    snapshot = context.snapshot
+    results = await inference.infer(state, context.embedder, body.pictures, _outputs(snapshot, wanted))
     accept = request.headers.get("accept", "")
     if RAW in accept or NPY in accept:
-        return _array(snapshot, seen, npy=NPY in accept)
+        return _array(snapshot, results, npy=NPY in accept)
     if wanted:
-        items = await threads.on(state.searchers, _items, state, snapshot, seen, wanted, question)
+        items = await threads.run(state.searchers, _items, state, snapshot, results, wanted, options)
     else:
-        items = _items(state, snapshot, seen, wanted, question)  # too little work for a thread
+        items = _items(state, snapshot, results, wanted, options)  # too little work for a thread
     return search_answers.json(
-        {**search_answers.head(snapshot, opened.embedder), "dimension": snapshot.bundle.dimension, "items": items}
+        {
+            **search_answers.index_fields(snapshot, context.embedder),
+            "dimension": snapshot.bundle.dimension,
+            "items": items,
+        }
     )
 
 
 def _wanted(include: str) -> tuple[str, ...]:
     wanted = tuple(part.strip() for part in include.split(",") if part.strip())
     if unknown := set(wanted) - set(INCLUDE):
-        raise InvalidArgument(f"got include={','.join(sorted(unknown))}; known are {', '.join(INCLUDE)}")
+        raise InvalidArgument(f"got include={','.join(sorted(unknown))}; known values are {', '.join(INCLUDE)}")
     return wanted
 
 
@@ -79,11 +89,11 @@ def _outputs(snapshot: Snapshot, wanted: tuple[str, ...]) -> tuple[str, ...]:
 def _items(
     state: State,
     snapshot: Snapshot,
-    seen: list[Seen | PictureError],
+    results: list[PictureFeatures | PictureError],
     wanted: tuple[str, ...],
-    question: Question,
+    options: SearchOptions,
 ) -> list[dict[str, Any]]:
-    good = [one for one in seen if isinstance(one, Seen)]
+    good = [one for one in results if isinstance(one, PictureFeatures)]
     vectors = np.stack([one.vector for one in good]) if good and wanted else None
     parts: list[dict[str, Any]] = [{"embedding": one.features.embedding} for one in good]
     if vectors is not None and "clusters" in wanted:
@@ -94,18 +104,18 @@ def _items(
         for part, one in zip(parts, good, strict=True):
             part["attention"] = one.features.attention
     if vectors is not None and "search" in wanted:
-        asked = [Asked.of(one) for one in good]
-        for part, matches in zip(parts, search_answers.search(state, snapshot, asked, question), strict=True):
+        queries = [SearchQuery.of(one) for one in good]
+        for part, matches in zip(parts, search_answers.search(state, snapshot, queries, options), strict=True):
             part["matches"] = matches
     rest = iter(parts)
-    return [next(rest) if isinstance(one, Seen) else {"error": item_error(one)} for one in seen]
+    return [next(rest) if isinstance(one, PictureFeatures) else {"error": item_error(one)} for one in results]
 
 
-def _array(snapshot: Snapshot, seen: list[Seen | PictureError], npy: bool) -> Response:
-    rows = np.full((len(seen), snapshot.bundle.dimension), np.nan, np.float32)
-    headers = search_answers.stamp(snapshot)
-    for row, one in zip(rows, seen, strict=True):
-        if isinstance(one, Seen):
+def _array(snapshot: Snapshot, results: list[PictureFeatures | PictureError], npy: bool) -> Response:
+    rows = np.full((len(results), snapshot.bundle.dimension), np.nan, np.float32)
+    headers = search_answers.index_headers(snapshot)
+    for row, one in zip(rows, results, strict=True):
+        if isinstance(one, PictureFeatures):
             row[:] = one.features.embedding
     if not npy:
         return Response(rows.tobytes(), headers=headers, media_type=RAW)

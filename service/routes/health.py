@@ -1,4 +1,4 @@
-"""Is the process alive? Are searches answered? And the metrics."""
+"""``/healthz``, ``/readyz`` and ``/metrics``."""
 
 import asyncio
 import shutil
@@ -18,48 +18,51 @@ from service.runtime import threads
 from service.state import State
 
 router = APIRouter(tags=["health"])
-SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
+"""Time limit of the readiness check."""
 
 
 @router.get("/healthz")
 async def healthz() -> Response:
-    """The process is alive. Nothing else is asked: a restart would help only a process that does not answer."""
+    """The process is alive. Nothing else is checked, because a restart only helps a process that does not answer."""
     return search_answers.json({"status": "alive"})
 
 
 @router.get("/readyz")
 async def readyz(request: Request) -> Response:
-    """Searches are answered: a picture went through the model and the index just now.
+    """The service answers searches: this call sends a test picture through the model and the index.
 
-    `stale` means that an older generation answers because the live one is damaged; it is ready all the same.
+    `stale` means that the live generation is damaged and an older one answers; the service is still ready.
     """
     state: State = request.app.state.copysight
     began = time.monotonic()
     try:
-        async with asyncio.timeout(SECONDS):
-            snapshot = await threads.on(state.searchers, state.index.snapshot)
-            embedder = await threads.on(state.searchers, state.embedder, snapshot)
-            seen = await inference.infer_one(state, embedder, picture(), ("embedding",))
-            await threads.on(state.searchers, snapshot.search, np.asarray(seen.features.embedding)[None], 1)
-            status = await threads.on(state.searchers, state.index.status)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            snapshot = await threads.run(state.searchers, state.index.snapshot)
+            embedder = await threads.run(state.searchers, state.embedder, snapshot)
+            features = await inference.infer_one(state, embedder, picture(), ("embedding",))
+            await threads.run(state.searchers, snapshot.search, features.vector[None], 1)
+            status = await threads.run(state.searchers, state.index.status)
     except TimeoutError as error:
-        raise NotReady(f"a picture took longer than {SECONDS:g} s; the model is overloaded or stuck") from error
+        raise NotReady(
+            f"the test picture took longer than {TIMEOUT_SECONDS:g} s; the model is overloaded or does not answer"
+        ) from error
     except CopysightError as error:
-        raise NotReady(f"a picture got no answer: {error.message}") from error
+        raise NotReady(f"the test picture failed: {error.message}") from error
     milliseconds = round((time.monotonic() - began) * 1000, 1)
     found = {"status": "stale" if status.fault else "ready", "detail": status.fault, "milliseconds": milliseconds}
-    return search_answers.json(search_answers.head(snapshot) | found)
+    return search_answers.json(search_answers.index_fields(snapshot) | found)
 
 
 @router.get("/metrics", dependencies=[READ], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request) -> Response:
-    """Prometheus text."""
+    """Metrics in the Prometheus text format."""
     state: State = request.app.state.copysight
-    status = await threads.on(state.searchers, state.index.status)
-    latest = await threads.on(state.searchers, state.rebuilder.latest)
-    disk = await threads.on(state.searchers, shutil.disk_usage, state.settings.index)
+    status = await threads.run(state.searchers, state.index.status)
+    latest = await threads.run(state.searchers, state.rebuilder.latest)
+    disk = await threads.run(state.searchers, shutil.disk_usage, state.settings.index)
     gauges = state.metrics.gauges
-    choice = await threads.on(state.searchers, state.choice)
+    choice = await threads.run(state.searchers, state.choice)
     for variant in choice.milliseconds.keys() | {choice.variant}:
         state.metrics.variant.labels(variant).set(variant == choice.variant)
     for variant, milliseconds in choice.milliseconds.items():
@@ -81,7 +84,7 @@ async def metrics(request: Request) -> Response:
 
 
 def picture() -> bytes:
-    """A small real JPEG, to be sent through all of it."""
+    """A small JPEG for the readiness check and the warm-up."""
     ramp = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
     out = BytesIO()
     Image.fromarray(ramp).save(out, "JPEG")

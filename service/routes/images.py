@@ -1,4 +1,4 @@
-"""The live collection: add, list, change, delete; thumbnails."""
+"""``/images``: add, list, change and delete the items of the live collection; thumbnails."""
 
 from typing import Annotated, Any
 
@@ -10,8 +10,8 @@ from copysight.errors import InvalidArgument, ItemNotFound, KeyConflict
 from copysight.index import Snapshot
 from copysight.model.embedder import Embedder
 from service.collection import adding, bulk, model_change
-from service.collection.adding import Wish
-from service.collection.bulk import Plan
+from service.collection.adding import NewPicture
+from service.collection.bulk import BulkOptions
 from service.intake import uploads
 from service.queries import inference, search_answers
 from service.routes.scopes import READ, WRITE
@@ -20,15 +20,15 @@ from service.state import State
 
 router = APIRouter(prefix="/images", tags=["collection"])
 THUMBNAIL_AGE = "private, max-age=60, stale-while-revalidate=86400"
-"""Shown at once for a day, and asked for again by its ETag meanwhile: what was replaced is not shown for long."""
+"""A browser may show a cached thumbnail for a day while it revalidates by ETag, so a replaced one disappears soon."""
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
-ONE = "one is added by a call; send many as lines of JSON, application/x-ndjson"
+ONE = "a call adds exactly one; to add many, send NDJSON (content type application/x-ndjson)"
 METADATA = Body(embed=True, examples=[{"album": "2026"}])
 TEXT = {"type": "string"}
 ABOUT = {"key": TEXT, "collection": TEXT, "metadata": TEXT | {"description": "A JSON object."}, "replace": TEXT}
-ADD_BODY = uploads.body_of(ABOUT, {name: {"description": "As in the address."} for name in ABOUT})
+ADD_BODY = uploads.body_of(ABOUT, {name: {"description": "Like the query parameter."} for name in ABOUT})
 ADD_BODY["requestBody"]["content"][bulk.MEDIA_TYPE] = {
-    "schema": {"description": "One JSON object a line: `image`, `key`, `collection`, `metadata`."},
+    "schema": {"description": "One JSON object on each line: `image`, `key`, `collection`, `metadata`."},
     "example": f'{{"image": "{uploads.EXAMPLE}", "key": "a/b.jpg"}}\n',
 }
 
@@ -39,63 +39,75 @@ ADD_BODY["requestBody"]["content"][bulk.MEDIA_TYPE] = {
     status_code=201,
     openapi_extra=ADD_BODY,
     responses={
-        200: {"description": "It was there; or NDJSON.", "content": {"application/json": {}, bulk.MEDIA_TYPE: {}}}
+        200: {
+            "description": "The item existed already; or NDJSON.",
+            "content": {"application/json": {}, bulk.MEDIA_TYPE: {}},
+        }
     },
 )
 async def add(
     request: Request,
-    key: str | None = Query(None, description="Name of the item within its collection; default: its sha256."),
+    key: str | None = Query(
+        None, description="Name of the item, unique within its collection. Default: the sha256 of the file."
+    ),
     collection: str = Query("default", min_length=1, max_length=200),
     metadata: str | None = Query(None, description="A JSON object."),
-    replace: bool = Query(False, description="Take over a key that other bytes hold."),
+    replace: bool = Query(False, description="Replace the picture if the key exists with other bytes."),
 ) -> Response:
-    """Add one picture; it is durable, and found by every search, when the answer arrives.
+    """Add one picture. When the answer arrives, it is stored durably and every search finds it.
 
-    `key`, `collection`, `metadata` and `replace` may also be fields of the form. 201 for a new item, 200 when the same
-    key holds the same bytes already, 409 when it holds others.
+    `key`, `collection`, `metadata` and `replace` may also be fields of the body. The status is 201 for a new item, 200
+    if the key exists with the same bytes, and 409 if it exists with other bytes.
 
-    Many at once as `application/x-ndjson`: a line `{"image": …, "key": …}` for each picture, of any number; the answer
-    (200) has a line `{"line", "status", "item"}` or `{"line", "error"}` for each, in order, while the body comes in.
+    To add any number of pictures, send `application/x-ndjson` with a line `{"image": …, "key": …}` for each picture.
+    The answer (200) has a line `{"line", "status", "item"}` or `{"line", "error"}` for each, in order, and starts
+    while the body still arrives.
     """
     state: State = request.app.state.copysight
-    if bulk.asked(request.scope):
-        snapshot = await threads.on(state.searchers, state.index.snapshot)
-        return bulk.answer(state, request, Plan(collection, replace), snapshot)
+    if bulk.is_bulk(request.scope):
+        snapshot = await threads.run(state.searchers, state.index.snapshot)
+        return bulk.respond(state, request, BulkOptions(collection, replace), snapshot)
     body = await uploads.pictures(request, state.settings, (*adding.FIELDS, "replace"))
     if len(body.pictures) != 1:
         raise InvalidArgument(f"got {len(body.pictures)} pictures; {ONE}")
-    over = adding.replaces(body.fields.get("replace"), replace)
+    overwrite = adding.parse_replace(body.fields.get("replace"), replace)
     fields = {"key": key, "collection": collection, "metadata": metadata} | dict(body.fields)
-    wish = Wish.of(body.pictures[0], fields)
+    new = NewPicture.of(body.pictures[0], fields)
 
     async def embed_and_add(snapshot: Snapshot, embedder: Embedder) -> Added:
-        seen = await inference.infer_one(state, embedder, wish.picture, ("embedding",))
-        [added] = await threads.on(state.searchers, adding.store, state, snapshot, [seen], [wish], over)
+        features = await inference.infer_one(state, embedder, new.picture, ("embedding",))
+        [added] = await threads.run(state.searchers, adding.store, state, snapshot, [features], [new], overwrite)
         if isinstance(added, KeyConflict):
             raise added
         return added
 
-    added = await model_change.live(state, embed_and_add)
-    answered = await _answer(state, added.item, 201 if added.status == "created" else 200, status=added.status)
-    answered.headers["Location"] = f"/images/{added.item.id}"
-    return answered
+    added = await model_change.with_live_model(state, embed_and_add)
+    response = await _item_response(state, added.item, 201 if added.status == "created" else 200, status=added.status)
+    response.headers["Location"] = f"/images/{added.item.id}"
+    return response
 
 
 @router.get("", dependencies=[READ])
 async def listing(
     request: Request,
-    key: str | None = Query(None, description="Only the items of this key."),
+    key: str | None = Query(None, description="Only items with this key."),
     collection: str | None = Query(None, description="Only this collection."),
-    after: int = Query(0, ge=0, le=2**63 - 1, description="Items whose id is greater: the page's `next`."),
+    after: int = Query(
+        0, ge=0, le=2**63 - 1, description="Only items with a greater id: the `next` of the page before."
+    ),
     limit: int = Query(100, ge=1, le=1000),
 ) -> Response:
-    """Items in the order of their ids, a page at a time; `next` is null on the last one."""
+    """Items in the order of their ids, one page at a time. `next` is null on the last page."""
     state: State = request.app.state.copysight
-    found = await threads.on(state.searchers, state.index.catalog.page, collection, after, limit, key)
-    snapshot = await threads.on(state.searchers, state.index.snapshot)
+    found = await threads.run(state.searchers, state.index.catalog.page, collection, after, limit, key)
+    snapshot = await threads.run(state.searchers, state.index.snapshot)
     following = found[-1].id if len(found) == limit else None
     return search_answers.json(
-        {**search_answers.head(snapshot), "items": [search_answers.item(one) for one in found], "next": following}
+        {
+            **search_answers.index_fields(snapshot),
+            "items": [search_answers.item(one) for one in found],
+            "next": following,
+        }
     )
 
 
@@ -103,25 +115,25 @@ async def listing(
 async def one(request: Request, number: Number) -> Response:
     """An item."""
     state: State = request.app.state.copysight
-    return await _answer(state, await threads.on(state.searchers, state.index.catalog.get, number))
+    return await _item_response(state, await threads.run(state.searchers, state.index.catalog.get, number))
 
 
 @router.patch("/{number}", dependencies=[WRITE])
 async def change(request: Request, number: Number, metadata: Annotated[dict[str, Any], METADATA]) -> Response:
     """Replace an item's metadata."""
     state: State = request.app.state.copysight
-    changed = await threads.on(state.searchers, state.index.catalog.set_metadata, number, metadata)
-    return await _answer(state, changed)
+    changed = await threads.run(state.searchers, state.index.catalog.set_metadata, number, metadata)
+    return await _item_response(state, changed)
 
 
 @router.delete("/{number}", dependencies=[WRITE], status_code=204)
 async def delete(request: Request, number: Number) -> Response:
     """Delete an item; it is gone from every answer when this one arrives."""
     state: State = request.app.state.copysight
-    if not await threads.on(state.searchers, state.index.delete, [number]):
+    if not await threads.run(state.searchers, state.index.delete, [number]):
         raise ItemNotFound(f"there is no item {number}; perhaps it was deleted", id=number)
     return Response(
-        status_code=204, headers=search_answers.stamp(await threads.on(state.searchers, state.index.snapshot))
+        status_code=204, headers=search_answers.index_headers(await threads.run(state.searchers, state.index.snapshot))
     )
 
 
@@ -129,22 +141,22 @@ async def delete(request: Request, number: Number) -> Response:
     "/{number}/thumbnail",
     dependencies=[READ],
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}, 304: {"description": "The ETag is still that of the picture."}},
+    responses={200: {"content": {"image/jpeg": {}}}, 304: {"description": "The thumbnail has not changed."}},
 )
 async def thumbnail(request: Request, number: Number) -> Response:
-    """A small JPEG of the picture; it never changes under its ETag. Another picture may take the item's place."""
+    """A small JPEG of the picture. Its ETag changes when the picture is replaced."""
     state: State = request.app.state.copysight
-    item = await threads.on(state.searchers, state.index.catalog.get, number)
+    item = await threads.run(state.searchers, state.index.catalog.get, number)
     headers = {"ETag": f'"{item.sha256}"', "Cache-Control": THUMBNAIL_AGE}
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
-    data = await threads.on(state.searchers, state.index.blobs.thumbnail, item.sha256)
+    data = await threads.run(state.searchers, state.index.blobs.thumbnail, item.sha256)
     if data is None:
         raise ItemNotFound(f"item {number} has no thumbnail", id=number)
     return Response(data, headers=headers, media_type="image/jpeg")
 
 
-async def _answer(state: State, item: Item, code: int = 200, **more: str) -> Response:
-    """An item, with the model and the generation; its ``sequence`` is its own."""
-    snapshot = await threads.on(state.searchers, state.index.snapshot)
-    return search_answers.json(search_answers.head(snapshot) | search_answers.item(item) | more, code)
+async def _item_response(state: State, item: Item, code: int = 200, **more: str) -> Response:
+    """An item with the model and the generation. ``sequence`` is the item's, not the index's."""
+    snapshot = await threads.run(state.searchers, state.index.snapshot)
+    return search_answers.json(search_answers.index_fields(snapshot) | search_answers.item(item) | more, code)

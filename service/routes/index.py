@@ -1,4 +1,4 @@
-"""The index as a whole: how it stands, rebuild, reload, rollback; jobs."""
+"""``/index`` and ``/jobs``: status, rebuild, reload, rollback; progress of jobs."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -18,50 +18,52 @@ Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 @router.get("/index", dependencies=[READ])
 async def status(request: Request) -> Response:
-    """Generation, model, counts, index type, measured recall, calibration."""
+    """Status of the index: generation, model, counts, index type, measured recall, calibration."""
     state: State = request.app.state.copysight
-    return search_answers.json(await threads.on(state.searchers, _status, state))
+    return search_answers.json(await threads.run(state.searchers, _status, state))
 
 
 @router.post("/index/rebuild", dependencies=[ADMIN], status_code=202)
 async def rebuild(
     request: Request,
-    bundle: Annotated[str | None, Body(description="Go over to this bundle of the server's disk.")] = None,
+    bundle: Annotated[
+        str | None, Body(description="Re-embed all pictures with this bundle: a directory on the server's disk.")
+    ] = None,
     allow_missing: Annotated[
-        bool, Body(strict=True, description="With `bundle`: leave out what has no original.")
+        bool, Body(strict=True, description="With `bundle`: leave out items whose original is missing.")
     ] = False,
 ) -> Response:
-    """Start a process that builds and publishes a new generation; answers its job, or that of the one at work.
+    """Start a process that builds and publishes a new generation, and return its job. If one runs, return its job.
 
-    With `bundle` every picture is embedded again from its original first, while the old bundle goes on answering.
+    With `bundle`, every picture is first embedded again from its original. The old bundle answers meanwhile.
     """
     state: State = request.app.state.copysight
-    job = await threads.on(state.searchers, state.rebuilder.start, bundle, allow_missing)
+    job = await threads.run(state.searchers, state.rebuilder.start, bundle, allow_missing)
     return search_answers.json(asdict(job), 202, {"Location": f"/jobs/{job.id}"})
 
 
 @router.post("/index/reload", dependencies=[ADMIN])
 async def reload(request: Request) -> Response:
-    """Load the live generation now. It would be picked up anyway; this waits for it."""
+    """Load the live generation and wait for it. The service also loads it by itself soon after it is published."""
     state: State = request.app.state.copysight
-    await threads.on(state.searchers, state.index.reload)
-    return search_answers.json(await threads.on(state.searchers, _status, state))
+    await threads.run(state.searchers, state.index.reload)
+    return search_answers.json(await threads.run(state.searchers, _status, state))
 
 
 @router.post("/index/rollback", dependencies=[ADMIN])
 async def back(request: Request, to: Annotated[str | None, Body(embed=True, examples=["000006"])] = None) -> Response:
-    """Make the generation before the live one, or the one named by `{"to": …}`, live again."""
+    """Make the previous generation live again, or the one that `{"to": …}` names."""
     state: State = request.app.state.copysight
-    await threads.on(state.searchers, rollback, state.index, to)
-    await threads.on(state.searchers, state.index.reload)
-    return search_answers.json(await threads.on(state.searchers, _status, state))
+    await threads.run(state.searchers, rollback, state.index, to)
+    await threads.run(state.searchers, state.index.reload)
+    return search_answers.json(await threads.run(state.searchers, _status, state))
 
 
 @router.get("/jobs", dependencies=[READ])
 async def jobs(request: Request) -> Response:
     """The latest jobs."""
     state: State = request.app.state.copysight
-    found = await threads.on(state.searchers, state.index.catalog.jobs.list, 50)
+    found = await threads.run(state.searchers, state.index.catalog.jobs.list, 50)
     return search_answers.json({"jobs": [asdict(job) for job in found]})
 
 
@@ -69,7 +71,7 @@ async def jobs(request: Request) -> Response:
 async def job(request: Request, number: Number) -> Response:
     """A job and its progress."""
     state: State = request.app.state.copysight
-    return search_answers.json(asdict(await threads.on(state.searchers, state.index.catalog.jobs.get, number)))
+    return search_answers.json(asdict(await threads.run(state.searchers, state.index.catalog.jobs.get, number)))
 
 
 def _status(state: State) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``POST /v1/embeddings``: embeddings in the shape that clients of OpenAI's API read, of pictures."""
+"""``POST /v1/embeddings``: embeddings of pictures in the format of OpenAI's API."""
 
 import base64
 from typing import Any, Literal
@@ -10,68 +10,78 @@ from starlette.responses import Response
 from copysight.errors import InvalidArgument, PictureError
 from copysight.model.bundle import Bundle
 from service.intake import uploads
-from service.intake.url_fetch import Given
+from service.intake.url_fetch import PictureSource
 from service.queries import inference, search_answers
-from service.queries.inference import Seen
+from service.queries.inference import PictureFeatures
 from service.routes.scopes import READ
 from service.runtime import threads
 from service.state import State
 
 router = APIRouter(prefix="/v1", tags=["pictures"])
-ANY = "copysight"
+ANY_MODEL = "copysight"
 OUTPUTS = ("embedding",)
 
 
-class Wanted(BaseModel):
-    """The body, as OpenAI names its fields; others are left aside."""
+class EmbeddingsRequest(BaseModel):
+    """The request body, with OpenAI's field names. Other fields are ignored."""
 
     input: str | list[str] = Field(
-        description="A picture, or several, as data URIs.", examples=["data:image/jpeg;base64,/9j/4AAQSkZJRg…"]
+        description="One picture or several, as data URIs.", examples=["data:image/jpeg;base64,/9j/4AAQSkZJRg…"]
     )
-    model: str = Field(ANY, description="`copysight`, or the name or id of the bundle that must answer.")
-    encoding_format: Literal["float", "base64"] = Field("float", description="base64: of raw float32, little-endian.")
-    dimensions: int | None = Field(None, description="If given, the dimension that the bundle has.")
+    model: str = Field(
+        ANY_MODEL, description="`copysight` for any model, or the name or id of the bundle that must answer."
+    )
+    encoding_format: Literal["float", "base64"] = Field(
+        "float", description="`float`, or `base64` of little-endian float32."
+    )
+    dimensions: int | None = Field(None, description="If given, it must be the dimension of the bundle.")
 
 
 @router.post("/embeddings", dependencies=[READ])
-async def embeddings(request: Request, wanted: Wanted) -> Response:
-    """Embeddings of pictures in OpenAI's shape, which knows no error of one item: a bad picture fails the request."""
+async def embeddings(request: Request, wanted: EmbeddingsRequest) -> Response:
+    """Embeddings of pictures in OpenAI's format. It has no errors for single items: a bad picture fails the request."""
     state: State = request.app.state.copysight
     texts = [wanted.input] if isinstance(wanted.input, str) else wanted.input
     most = state.settings.max_items
     if not 0 < len(texts) <= most:
-        raise InvalidArgument(f"got {len(texts)} pictures in `input`; needed are 1 to {most}")
-    opened = await state.opened()
-    _check(wanted, opened.snapshot.bundle)
-    pictures = await threads.on(state.searchers, _given, texts)
+        raise InvalidArgument(f"got {len(texts)} pictures in `input`; it must have 1 to {most}")
+    context = await state.query_context()
+    _check(wanted, context.snapshot.bundle)
+    pictures = await threads.run(state.searchers, _parse_pictures, texts)
     rows = [
-        _good(one, place) for place, one in enumerate(await inference.infer(state, opened.embedder, pictures, OUTPUTS))
+        _or_raise(one, place)
+        for place, one in enumerate(await inference.infer(state, context.embedder, pictures, OUTPUTS))
     ]
     data = [
         {"object": "embedding", "index": place, "embedding": _encoded(one, wanted)} for place, one in enumerate(rows)
     ]
-    about = {**search_answers.head(opened.snapshot, opened.embedder), "usage": {"prompt_tokens": 0, "total_tokens": 0}}
+    about = {
+        **search_answers.index_fields(context.snapshot, context.embedder),
+        "usage": {"prompt_tokens": 0, "total_tokens": 0},
+    }
     return search_answers.json({"object": "list", "data": data, **about})
 
 
-def _check(wanted: Wanted, bundle: Bundle) -> None:
-    if wanted.model not in {ANY, bundle.name, bundle.id}:
-        raise InvalidArgument(f"got the model {wanted.model[:80]!r}; here answers {bundle.name!r}, or write {ANY!r}")
+def _check(wanted: EmbeddingsRequest, bundle: Bundle) -> None:
+    if wanted.model not in {ANY_MODEL, bundle.name, bundle.id}:
+        raise InvalidArgument(
+            f"got the model {wanted.model[:80]!r}; this server has {bundle.name!r}; use that, or {ANY_MODEL!r}"
+        )
     if wanted.dimensions not in {None, bundle.dimension}:
-        raise InvalidArgument(f"got dimensions = {wanted.dimensions}; this model has {bundle.dimension}, and no others")
+        raise InvalidArgument(f"got dimensions = {wanted.dimensions}; this model only has {bundle.dimension}")
 
 
-def _given(texts: list[str]) -> list[Given]:
-    return [uploads.given(text) for text in texts]
+def _parse_pictures(texts: list[str]) -> list[PictureSource]:
+    return [uploads.parse_picture(text) for text in texts]
 
 
-def _good(seen: Seen | PictureError, place: int) -> Seen:
-    if isinstance(seen, PictureError):
-        raise type(seen)(f"input[{place}]: {seen.message}", **seen.data) from seen
-    return seen
+def _or_raise(result: PictureFeatures | PictureError, place: int) -> PictureFeatures:
+    if isinstance(result, PictureError):
+        raise type(result)(f"input[{place}]: {result.message}", **result.data) from result
+    return result
 
 
-def _encoded(seen: Seen, wanted: Wanted) -> Any:
+def _encoded(features: PictureFeatures, wanted: EmbeddingsRequest) -> Any:
     if wanted.encoding_format == "float":
-        return seen.vector
-    return base64.b64encode(seen.vector.astype("<f4", copy=False).tobytes()).decode()
+        return features.vector
+    return base64.b64encode(features.vector.astype("<f4", copy=False).tobytes()).decode()

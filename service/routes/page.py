@@ -1,6 +1,6 @@
-"""The web page at ``/``, and the API to read at ``/docs``.
+"""Serve the web page at ``/`` and the API documentation at ``/docs``.
 
-A handful of files, read once, sent compressed, and allowed to load nothing from elsewhere.
+The files are read once and sent compressed. Their content security policy allows no resources of other sites.
 """
 
 import gzip
@@ -22,7 +22,7 @@ POLICY = (
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
-    "Cache-Control": "no-cache",  # ask again, and mostly hear 304: a new version shows at once
+    "Cache-Control": "no-cache",  # the browser revalidates (usually 304), so a new version shows at once
     "Vary": "Accept-Encoding",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -31,7 +31,7 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Asset:
-    """A file of the page: as it is, compressed, its media type, its ETag (weak: it names both forms)."""
+    """A file of the page, plain and compressed. The ETag is weak, because it stands for both forms."""
 
     plain: bytes
     packed: bytes
@@ -41,26 +41,26 @@ class Asset:
 
 @cache
 def assets() -> dict[str, Asset]:
-    """Every file of the page by name. Only these names exist, so no path leads out of the folder."""
+    """All files of the page by name. Only these names can be requested, so no path leaves the folder."""
     return {file.name: _asset(file) for file in sorted(FOLDER.iterdir()) if file.is_file()}
 
 
 @router.get("/")
 async def page(request: Request) -> Response:
     """The page."""
-    return _sent("index.html", request)
+    return _response("index.html", request)
 
 
 @router.get("/docs")
 async def docs(request: Request) -> Response:
-    """The API as a page, which makes itself from the OpenAPI text."""
-    return _sent("docs.html", request)
+    """The API documentation, which the page builds from the OpenAPI document."""
+    return _response("docs.html", request)
 
 
 @router.get("/ui/{name}")
 async def part(request: Request, name: str) -> Response:
-    """A script, a style or a picture of the page."""
-    return _sent(name, request)
+    """A script, stylesheet or icon of the page."""
+    return _response(name, request)
 
 
 def _asset(file: Path) -> Asset:
@@ -70,7 +70,7 @@ def _asset(file: Path) -> Asset:
     return Asset(plain, gzip.compress(plain, mtime=0), kind or "application/octet-stream", f'W/"{digest}"')
 
 
-def _sent(name: str, request: Request) -> Response:
+def _response(name: str, request: Request) -> Response:
     found = assets().get(name)
     if found is None:
         raise HTTPException(404)

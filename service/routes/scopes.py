@@ -1,4 +1,4 @@
-"""Who may do what: every route says which scope it needs, and is asked before a body is read."""
+"""Check the API key and scope of a request, before its body is read."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -19,103 +19,110 @@ from service.runtime.settings import Settings
 from service.state import State
 
 
-def opened(settings: Settings) -> Keys | None:
-    """The keys that requests must show; None where nobody is asked.
-
-    ``auth`` decides; left empty, keys are asked for wherever others can reach the address.
-    """
-    return Keys(settings.index) if asks(settings) else None
+def open_keys(settings: Settings) -> Keys | None:
+    """The API keys of the server; None if it needs none."""
+    return Keys(settings.index) if keys_required(settings) else None
 
 
-def asks(settings: Settings) -> bool:
-    """Whether a request must show a key."""
+def keys_required(settings: Settings) -> bool:
+    """Whether requests need a key. If ``auth`` is empty, they do unless the server listens on loopback."""
     return settings.auth == "keys" or (settings.auth == "" and not is_loopback(settings.host))
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine alone."""
+    """Whether only this machine can reach an address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-async def caller(request: Request) -> Key | None:
-    """The key of a request; None where nobody is asked. Raises ``KeyMissing``, ``KeyUnknown``."""
+async def current_key(request: Request) -> Key | None:
+    """The key of a request; None if the server needs no keys. Raises ``KeyMissing``, ``KeyUnknown``."""
     state: State = request.app.state.copysight
     if state.keys is None:
         return None
     kind, _, value = request.headers.get("authorization", "").partition(" ")
-    shown = value.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key", "")
-    if not shown:
+    given = value.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key", "")
+    if not given:
         raise KeyMissing(
-            "this server wants a key: send the header `Authorization: Bearer KEY`; whoever runs it makes one by "
+            "got no API key; send the header `Authorization: Bearer KEY`; the operator of this server creates one with "
             "`copysight keys add NAME --index DIR`"
         )
-    found = await threads.on(state.searchers, state.keys.find, shown)
+    found = await threads.run(state.searchers, state.keys.find, given)
     if found is None:
-        raise KeyUnknown("this key is not known here; perhaps it was revoked")
+        raise KeyUnknown("got an API key that is not known to this server; it may have been revoked")
     return found
 
 
 @dataclass(frozen=True)
-class Needs:
-    """The dependency of a route: a request without a key of this scope goes no further.
+class RequireScope:
+    """Dependency of a route that requires a key of a scope.
 
-    Raises ``ScopeMissing``, ``SiteRefused``, ``InvalidArgument``.
+    Raises ``KeyMissing``, ``KeyUnknown``, ``ScopeMissing``, ``SiteRefused``, ``InvalidArgument``.
     """
 
     scope: Scope
 
     async def __call__(self, request: Request) -> None:
-        """Look at the key of a request, or where it comes from; then at the names of its options."""
-        key = await caller(request)
+        """Check the key of a request (without keys: its origin), then the names of its query parameters."""
+        key = await current_key(request)
         if key is None:
             cross_site.check(request, request.app.state.copysight.settings)
         elif not key.allows(self.scope):
-            raise ScopeMissing(f"this needs a key of scope {self.scope}, the key {key.name!r} has {key.scope}")
-        check_options(request)
+            raise ScopeMissing(
+                f"this call needs a key of scope {self.scope}; the key {key.name!r} has the scope {key.scope}"
+            )
+        check_parameters(request)
 
 
-def check_options(request: Request) -> None:
-    """Refuse options that nobody would read: `colection`, say, would search all of them. Raises ``InvalidArgument``."""
+def check_parameters(request: Request) -> None:
+    """Refuse unknown query parameters. Raises ``InvalidArgument``.
+
+    A typo such as `colection` would otherwise search all collections.
+    """
     if not request.scope["query_string"]:
         return
     known = [one.alias for one in request.scope["route"].dependant.query_params]
     if unknown := [name for name in request.query_params if name not in known]:
-        beside = f"known are {', '.join(known)}" if known else "none is known here"
-        raise InvalidArgument(f"got the option {unknown[0][:80]!r} in the address; {beside}")
+        names = f"known parameters are {', '.join(known)}" if known else "no parameters are known here"
+        raise InvalidArgument(f"got the unknown query parameter {unknown[0][:80]!r}; {names}")
 
 
 def describe(app: FastAPI, routes: Iterable[BaseRoute]) -> None:
-    """Let the OpenAPI text say that keys are asked for, how they are shown, and which scope each call needs."""
+    """Add the security schemes, and the scope that each call needs, to the OpenAPI document."""
     made = app.openapi
 
     @cache
     def openapi() -> dict[str, Any]:
-        text = made()
-        text.setdefault("components", {})["securitySchemes"] = SCHEMES
-        for path, calls in text["paths"].items():
+        document = made()
+        document.setdefault("components", {})["securitySchemes"] = SCHEMES
+        for path, calls in document["paths"].items():
             for method, call in calls.items():
                 scope = needed.get((path, method.upper()))
                 if scope is not None:
                     call["security"] = [{name: []} for name in SCHEMES]
                     call["description"] = f"{call.get('description', '')}\n\nNeeds a key of scope `{scope}`."
-        return text
+        return document
 
     needed = {
         (route.path, method): need.dependency.scope
         for route in routes
         if isinstance(route, APIRoute)
         for need in route.dependencies
-        if isinstance(need.dependency, Needs)
+        if isinstance(need.dependency, RequireScope)
         for method in route.methods or ()
     }
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way of extending the text
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
 
 
 SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "A key in the header `Authorization: Bearer KEY`."},
-    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same in `X-API-Key: KEY`."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "API key in the header `Authorization: Bearer KEY`."},
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same API key in the header `X-API-Key: KEY`.",
+    },
 }
-READ, WRITE, ADMIN = Depends(Needs("read")), Depends(Needs("write")), Depends(Needs("admin"))
+READ, WRITE, ADMIN = Depends(RequireScope("read")), Depends(RequireScope("write")), Depends(RequireScope("admin"))

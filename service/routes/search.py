@@ -1,4 +1,4 @@
-"""``POST /search`` and ``POST /compare``: what a picture is a copy of, and how sure we are."""
+"""``POST /search`` and ``POST /compare``: find copies of pictures, with the probability of each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,30 +11,30 @@ from starlette.responses import Response
 
 from copysight.errors import InvalidArgument, PictureError
 from copysight.index import Snapshot
-from copysight.scoring.query_views import USUAL, Effort
+from copysight.scoring.query_views import DEFAULT_EFFORT, Effort
 from service.http.problems import item_error
 from service.intake import uploads
 from service.intake.uploads import Body
 from service.queries import inference, search_answers
-from service.queries.inference import Seen
-from service.queries.search_answers import Asked
-from service.queries.search_options import OPTIONS, Question
+from service.queries.inference import PictureFeatures
+from service.queries.search_answers import SearchQuery
+from service.queries.search_options import OPTIONS, SearchOptions
 from service.routes.scopes import READ
 from service.runtime import threads
-from service.state import Opened, State
+from service.state import QueryContext, State
 
 router = APIRouter(tags=["search"])
 Float = npt.NDArray[np.float32]
-ONE_OF = f'{uploads.FORMS}, or items as JSON {{"ids": [1]}}, or vectors as {{"vectors": [[…]]}}'
-EFFORT = "How hard to look: low, the whole picture; normal, also the pictures within it; high, also turned."
+ONE_OF = f'{uploads.FORMS}; or send items as JSON {{"ids": [1]}}, or vectors as JSON {{"vectors": [[…]]}}'
+EFFORT = "Search depth: `low` for the whole picture, `normal` also for its parts, `high` also for it turned."
 
 
 SEARCH_BODY = uploads.body_of(
     {name: {"type": "string"} for name in OPTIONS},
     {
-        "ids": {"type": "array", "items": {"type": "integer"}, "description": "Items of the collection."},
+        "ids": {"type": "array", "items": {"type": "integer"}, "description": "Ids of stored items."},
         "vectors": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
-        **{name: {"description": "As in the address."} for name in OPTIONS},
+        **{name: {"description": "Like the query parameter."} for name in OPTIONS},
     },
 )
 
@@ -42,77 +42,81 @@ SEARCH_BODY = uploads.body_of(
 @router.post("/search", dependencies=[READ], openapi_extra=SEARCH_BODY)
 async def search(
     request: Request,
-    k: int = Query(10, ge=1, description="Most matches of each picture."),
-    min_probability: float | None = Query(None, ge=0, le=1, description="Leave out less probable matches."),
-    collection: str | None = Query(None, description="Only this collection; default: all."),
-    filter: str | None = Query(None, description='JSON, for example {"eq": ["field", "value"]}.'),  # noqa: A002
-    effort: Annotated[Effort, Query(description=EFFORT)] = USUAL,
+    k: int = Query(10, ge=1, description="Maximum number of matches of each picture."),
+    min_probability: float | None = Query(None, ge=0, le=1, description="Leave out matches with a lower probability."),
+    collection: str | None = Query(None, description="Only this collection. Default: all collections."),
+    filter: str | None = Query(None, description='As JSON, for example {"eq": ["field", "value"]}.'),  # noqa: A002
+    effort: Annotated[Effort, Query(description=EFFORT)] = DEFAULT_EFFORT,
 ) -> Response:
     """Near-duplicates and similar pictures of the collection.
 
-    By picture; or, as JSON, by stored items (`{"ids": [1, 2]}`) or by vectors (`{"vectors": [[…], …]}`). In JSON the
-    options may stand in the body, too.
+    Search by pictures; or, with a JSON body, by stored items (`{"ids": [1, 2]}`) or by vectors
+    (`{"vectors": [[…], …]}`). The query parameters may also be fields of the body.
     """
     state: State = request.app.state.copysight
     body = await uploads.read(request, state.settings, ("ids", "vectors", *OPTIONS))
     given = (k, min_probability, collection, filter, effort)
-    question = Question.of(dict(zip(OPTIONS, given, strict=True)), body.fields, state.settings.max_k)
-    opened = await state.opened()
-    snapshot = opened.snapshot
-    asked = [bool(body.pictures), "ids" in body.fields, "vectors" in body.fields]
-    if sum(asked) != 1:
-        raise InvalidArgument(f"got {sum(asked)} of pictures, `ids` and `vectors`; {ONE_OF}")
+    options = SearchOptions.of(dict(zip(OPTIONS, given, strict=True)), body.fields, state.settings.max_k)
+    context = await state.query_context()
+    snapshot = context.snapshot
+    kinds = [bool(body.pictures), "ids" in body.fields, "vectors" in body.fields]
+    if sum(kinds) != 1:
+        raise InvalidArgument(f"got {sum(kinds)} of pictures, `ids` and `vectors`; give exactly one; {ONE_OF}")
     if body.pictures:
-        items = await _by_picture(state, opened, body, question)
+        items = await _by_picture(state, context, body, options)
     else:
-        items = await threads.on(state.searchers, _by_vector, state, snapshot, body.fields, question)
-    head = search_answers.head(snapshot, opened.embedder if body.pictures else None)
-    return search_answers.json({**head, "items": items})
+        items = await threads.run(state.searchers, _by_vector, state, snapshot, body.fields, options)
+    fields = search_answers.index_fields(snapshot, context.embedder if body.pictures else None)
+    return search_answers.json({**fields, "items": items})
 
 
 @router.post("/compare", dependencies=[READ], openapi_extra=uploads.body_of())
-async def compare(request: Request, effort: Annotated[Effort, Query(description=EFFORT)] = USUAL) -> Response:
-    """Say of two pictures whether one is a copy of the other, or of a part of it."""
+async def compare(request: Request, effort: Annotated[Effort, Query(description=EFFORT)] = DEFAULT_EFFORT) -> Response:
+    """Compare two pictures: whether one is a copy of the other, or of a part of it."""
     state: State = request.app.state.copysight
     body = await uploads.pictures(request, state.settings)
     if len(body.pictures) != 2:
-        raise InvalidArgument(f"got {len(body.pictures)} pictures; a comparison needs exactly two")
-    opened = await state.opened()
-    snapshot = opened.snapshot
-    seen = await inference.infer(state, opened.embedder, body.pictures, ("embedding",), effort)
-    for one in seen:
+        raise InvalidArgument(f"got {len(body.pictures)} pictures; send exactly two to compare")
+    context = await state.query_context()
+    snapshot = context.snapshot
+    results = await inference.infer(state, context.embedder, body.pictures, ("embedding",), effort)
+    for one in results:
         if isinstance(one, PictureError):
             raise one
-    both = [one for one in seen if isinstance(one, Seen)]
-    return search_answers.json(await threads.on(state.searchers, _compared, state, snapshot, both, effort))
+    both = [one for one in results if isinstance(one, PictureFeatures)]
+    return search_answers.json(await threads.run(state.searchers, _compared, state, snapshot, both, effort))
 
 
-async def _by_picture(state: State, opened: Opened, body: Body, question: Question) -> list[dict[str, Any]]:
-    seen = await inference.infer(state, opened.embedder, body.pictures, ("embedding",), question.effort)
-    asked = [Asked.of(one) for one in seen if isinstance(one, Seen)]
+async def _by_picture(state: State, context: QueryContext, body: Body, options: SearchOptions) -> list[dict[str, Any]]:
+    results = await inference.infer(state, context.embedder, body.pictures, ("embedding",), options.effort)
+    queries = [SearchQuery.of(one) for one in results if isinstance(one, PictureFeatures)]
     found = (
-        await threads.on(state.searchers, search_answers.search, state, opened.snapshot, asked, question)
-        if asked
+        await threads.run(state.searchers, search_answers.search, state, context.snapshot, queries, options)
+        if queries
         else []
     )
     rest = iter(found)
-    return [{"matches": next(rest)} if isinstance(one, Seen) else {"error": item_error(one)} for one in seen]
+    return [
+        {"matches": next(rest)} if isinstance(one, PictureFeatures) else {"error": item_error(one)} for one in results
+    ]
 
 
-def _by_vector(state: State, snapshot: Snapshot, fields: Mapping[str, Any], question: Question) -> list[dict[str, Any]]:
+def _by_vector(
+    state: State, snapshot: Snapshot, fields: Mapping[str, Any], options: SearchOptions
+) -> list[dict[str, Any]]:
     if "ids" in fields:
         vectors = np.stack([snapshot.vector(number) for number in _ids(fields["ids"])])
     else:
         vectors = _vectors(fields["vectors"], snapshot.bundle.dimension)
     if len(vectors) > state.settings.max_items:
-        raise InvalidArgument(f"got {len(vectors)} queries, at most {state.settings.max_items} are allowed")
-    found = search_answers.search(state, snapshot, [Asked(vector[None]) for vector in vectors], question)
+        raise InvalidArgument(f"got {len(vectors)} queries; a request may have at most {state.settings.max_items}")
+    found = search_answers.search(state, snapshot, [SearchQuery(vector[None]) for vector in vectors], options)
     return [{"matches": matches} for matches in found]
 
 
 def _ids(given: object) -> Sequence[int]:
     if not isinstance(given, list) or not given or not all(type(number) is int for number in given):
-        raise InvalidArgument("got `ids` that are no list of item ids; write for example [1, 2]")
+        raise InvalidArgument("got `ids` that is not a list of item ids; write for example [1, 2]")
     return given
 
 
@@ -120,20 +124,22 @@ def _vectors(given: object, dimension: int) -> Float:
     try:
         vectors = np.asarray(given, np.float32)
     except (ValueError, TypeError) as error:
-        raise InvalidArgument(f"got `vectors` that are no lists of numbers ({error})") from error
+        raise InvalidArgument(f"got `vectors` that is not a list of lists of numbers ({error})") from error
     if vectors.ndim != 2 or vectors.shape[1] != dimension or not np.isfinite(vectors).all() or not len(vectors):
-        raise InvalidArgument(f"got `vectors` of shape {vectors.shape}; needed are finite numbers, N x {dimension}")
+        raise InvalidArgument(
+            f"got `vectors` of shape {vectors.shape}; they must be finite numbers of shape (N, {dimension})"
+        )
     if (np.linalg.norm(vectors, axis=1) < 1e-6).any():
-        raise InvalidArgument("got a vector of length 0, which has no direction")
+        raise InvalidArgument("got a zero vector, which has no direction")
     return vectors
 
 
-def _compared(state: State, snapshot: Snapshot, seen: Sequence[Seen], effort: Effort) -> dict[str, Any]:
-    one, other = seen
+def _compared(state: State, snapshot: Snapshot, pictures: Sequence[PictureFeatures], effort: Effort) -> dict[str, Any]:
+    one, other = pictures
     equal = one.sha256 == other.sha256 or search_answers.same_pixels(one.data, other.data, state)
-    first, second = Asked.of(one), Asked.of(other)
+    first, second = SearchQuery.of(one), SearchQuery.of(other)
     penalties = (first.penalties, second.penalties)
     found = snapshot.judge.compare(first.vectors, second.vectors, penalties, equal, effort)
     where = (first, second)[found.picture - 1].where(found.view)
     about = {"where": where and {"picture": found.picture, **where}}
-    return search_answers.head(snapshot) | asdict(found.judgement) | about
+    return search_answers.index_fields(snapshot) | asdict(found.judgement) | about

@@ -1,4 +1,4 @@
-"""``GET /whoami``: what the key of this request may do."""
+"""``GET /whoami``: name and scope of the API key of this request."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -12,6 +12,6 @@ router = APIRouter(tags=["health"])
 
 @router.get("/whoami", dependencies=[READ])
 async def whoami(request: Request) -> Response:
-    """Name and scope of the key at hand; a server that asks for none says `admin` to everybody."""
-    key = await scopes.caller(request)
+    """Name and scope of the request's API key. A server without keys returns the scope `admin`."""
+    key = await scopes.current_key(request)
     return search_answers.json({"name": key.name if key else None, "scope": key.scope if key else "admin"})

@@ -1,4 +1,4 @@
-"""One line of JSON a request, with an id that the client hears too. No key and no picture is ever in it."""
+"""Write the log as JSON lines, one for each request, with the request id. Lines never hold a key or a picture."""
 
 import json
 import logging
@@ -14,23 +14,27 @@ log = logging.getLogger("copysight.requests")
 
 
 class JsonFormatter(logging.Formatter):
-    """Log records as JSON objects."""
+    """Format log records as JSON objects."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        about = {"time": _shown(record.created), "level": record.levelname.lower(), "message": record.getMessage()}
-        about |= getattr(record, "fields", {})
+        fields = {
+            "time": _timestamp(record.created),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        fields |= getattr(record, "fields", {})
         if record.exc_info:
-            about["trace"] = self.formatException(record.exc_info)
-        return json.dumps(about, separators=(",", ":"))  # which writes any text that an error may hold; orjson does not
+            fields["trace"] = self.formatException(record.exc_info)
+        return json.dumps(fields, separators=(",", ":"))  # it can write any text of an error; orjson cannot
 
 
-def note(when: float, fields: Mapping[str, Any]) -> None:
-    """The line of one request, straight to where ``logging`` writes the others: its records take twice as long."""
-    about = {"time": _shown(when), "level": "info", "message": "request", **fields}
-    with suppress(OSError):  # whoever read the log has gone; callers still have their answers
-        sys.stderr.write(orjson.dumps(about).decode() + "\n")
+def log_request(when: float, fields: Mapping[str, Any]) -> None:
+    """Write the line of one request to stderr, without ``logging``, whose records take twice as long."""
+    line = {"time": _timestamp(when), "level": "info", "message": "request", **fields}
+    with suppress(OSError):  # the reader of the log has closed it; requests are answered all the same
+        sys.stderr.write(orjson.dumps(line).decode() + "\n")
 
 
-def _shown(when: float) -> str:
+def _timestamp(when: float) -> str:
     return datetime.fromtimestamp(when).isoformat(" ", "milliseconds").replace(".", ",")

@@ -1,4 +1,4 @@
-"""Settings of the service: read once, when it starts, from the command line and COPYSIGHT_* variables."""
+"""Settings of the service, read once at the start from the command line and from COPYSIGHT_* variables."""
 
 from pathlib import Path
 
@@ -10,79 +10,126 @@ from copysight.system import processors
 
 
 class Settings(BaseSettings):
-    """Every setting of ``copysight serve``; each also comes from COPYSIGHT_ and its name in capitals."""
+    """All settings of ``copysight serve``. The variable of a setting is COPYSIGHT_ and its name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix="COPYSIGHT_", frozen=True, extra="forbid")
 
-    index: Path = Field(Path("index"), description="Directory of the index; made, empty, if it is not there.")
-    bundle: str = Field("default", description="Bundle of an index that is made: a directory, or `default`.")
+    index: Path = Field(
+        Path("index"), description="Directory of the index. An empty index is created if it does not exist."
+    )
+    bundle: str = Field(
+        "default",
+        description=(
+            "Bundle for a new index: a directory, or `default`. If given, an existing index must be of this bundle."
+        ),
+    )
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on. 0 picks a free port.")
     auth: str = Field(
         "",
         pattern="^(none|keys)?$",
-        description="`keys`: every request shows an API key; `none`: nobody is asked. Left out: keys, but on loopback.",
+        description="`keys` requires an API key for every request, `none` never. Empty: required except on loopback.",
     )
     cors_origins: str = Field(
         "",
         pattern=r"^(\*|https?://[^/,\s]+(,https?://[^/,\s]+)*)?$",
-        description="Sites whose pages may ask: `https://photos.example`, by commas; `*`: all. Empty: none else.",
+        description=(
+            "Origins of other sites whose pages may use the API, separated by commas, such as "
+            "`https://photos.example`. `*` allows all sites. Empty allows none."
+        ),
     )
     provider: str = Field(
         "auto",
         pattern="^(auto|cuda|openvino|cpu)$",
-        description="What runs the model: cuda, openvino, cpu; auto: the first of them that starts here.",
+        description="Execution provider of the model: `cuda`, `openvino` or `cpu`. `auto` takes the first that works.",
     )
-    variant: str = Field("auto", description="Precision of queries; auto: the fastest here that is as good.")
-    runners: int = Field(0, ge=0, description="Model calls at a time; 0: one for each core.")
+    variant: str = Field(
+        "auto",
+        description="Precision of the model for queries. `auto` takes the fastest one that is accurate enough.",
+    )
+    runners: int = Field(
+        0, ge=0, description="Number of model calls that run at the same time. 0 means one for each core (1 on a GPU)."
+    )
     decoders: int = Field(
-        0, ge=0, description="Threads that decode pictures; 0: on a CPU the model's own, on a GPU one for each core."
+        0,
+        ge=0,
+        description=(
+            "Number of threads that only decode pictures. 0 means none on a CPU, where the model's threads decode, and "
+            "one for each core on a GPU."
+        ),
     )
     decode: str = Field(
         "thread",
         pattern="^(thread|process)$",
-        description="Where pictures are decoded: `thread`, or `process`, which a hostile file may break unpunished.",
+        description=(
+            "Where pictures are decoded. `thread` is the fastest. With `process`, a crash in the decoder only loses "
+            "that picture."
+        ),
     )
-    decode_memory: int = Field(2 * 2**30, ge=64 * 2**20, description="Bytes that a decoding process may take.")
-    decode_seconds: float = Field(10.0, gt=0, description="Seconds that a decoding process may take for one picture.")
+    decode_memory: int = Field(
+        2 * 2**30, ge=64 * 2**20, description="Memory limit of a decoding process, in bytes (with `decode=process`)."
+    )
+    decode_seconds: float = Field(
+        10.0, gt=0, description="Time limit of a decoding process for one picture, in seconds (with `decode=process`)."
+    )
     fetch_hosts: str = Field(
         "",
-        description="Hosts to fetch pictures from by URL, by commas: `name`, `name:port`, `*.name`, `*`. Empty: none.",
+        description=(
+            "Hosts from which pictures may be fetched by URL, separated by commas: `name`, `name:port`, `*.name` or "
+            "`*`. Empty disables fetching."
+        ),
     )
     fetch_networks: str = Field(
-        "", description="Private networks that may be fetched from all the same, `10.1.0.0/16` say; by commas."
+        "",
+        description=(
+            "Private networks from which pictures may be fetched, separated by commas, such as `10.1.0.0/16`. Public "
+            "addresses are always allowed."
+        ),
     )
-    fetch_seconds: float = Field(10.0, gt=0, description="Seconds that a fetch may take, with its redirects.")
-    batch: int = Field(0, ge=0, description="Most pictures of one model call; 0: 1 on a CPU, 64 on a GPU.")
-    queue: int = Field(256, ge=1, description="Most pictures that wait; beyond it requests get 503.")
-    deadline: float = Field(30.0, gt=0, description="Seconds after which a request is given up with 504.")
-    max_body: int = Field(64 * 2**20, ge=1024, description="Most bytes of a request.")
+    fetch_seconds: float = Field(
+        10.0, gt=0, description="Time limit of fetching one picture, redirects included, in seconds."
+    )
+    batch: int = Field(
+        0, ge=0, description="Maximum number of pictures in one model call. 0 means 1 on a CPU and 64 on a GPU."
+    )
+    queue: int = Field(
+        256, ge=1, description="Maximum number of pictures in the queue. Requests beyond it get status 503."
+    )
+    deadline: float = Field(30.0, gt=0, description="Time limit of a request, in seconds. It then gets status 504.")
+    max_body: int = Field(64 * 2**20, ge=1024, description="Maximum size of a request body, in bytes.")
     max_bodies: int = Field(
-        512 * 2**20, ge=1024, description="Most bytes of all requests at a time; beyond it requests get 503."
+        512 * 2**20,
+        ge=1024,
+        description="Maximum size of all current request bodies together, in bytes. Requests beyond it get status 503.",
     )
-    max_bytes: int = Field(32 * 2**20, ge=1024, description="Most bytes of one picture.")
-    max_pixels: int = Field(100_000_000, ge=64, description="Most pixels of one picture.")
-    max_items: int = Field(64, ge=1, description="Most pictures of one request.")
-    max_k: int = Field(1000, ge=1, description="Most matches that can be asked for.")
+    max_bytes: int = Field(32 * 2**20, ge=1024, description="Maximum size of a picture file, in bytes.")
+    max_pixels: int = Field(100_000_000, ge=64, description="Maximum number of pixels of a picture.")
+    max_items: int = Field(64, ge=1, description="Maximum number of pictures in a request.")
+    max_k: int = Field(1000, ge=1, description="Maximum number of matches (`k`) that a search may request.")
 
     rebuild_every: float = Field(
-        0.0, ge=0, description="Hours between rebuilds of an index that changes; 0: none by the clock."
+        0.0,
+        ge=0,
+        description="Hours between scheduled rebuilds of an index that has changed. 0 disables the schedule.",
     )
     rebuild_when_due: bool = Field(
-        True, description="Rebuild when what is newer than the generation outgrows a tenth of it."
+        True,
+        description=(
+            "Rebuild automatically when added and deleted items together exceed both 1,000 and a tenth of the index."
+        ),
     )
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """Sites whose pages may ask."""
+        """Origins of other sites whose pages may use the API."""
         return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
 
     @property
     def limits(self) -> Limits:
-        """What one picture may cost."""
+        """Limits of one picture."""
         return Limits(max_bytes=self.max_bytes, max_pixels=self.max_pixels)
 
     @property
     def cores(self) -> int:
-        """Processors that this process may use."""
+        """Number of processors that this process may use."""
         return processors.available()

@@ -1,4 +1,4 @@
-"""The one crossing from the event loop to threads, the one way back, and how threads share the interpreter."""
+"""Run work in thread pools from the event loop, call back into the loop, and set the thread switch interval."""
 
 import asyncio
 import sys
@@ -9,21 +9,23 @@ from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
-TURN = 0.0005
-"""Seconds that a thread may keep the interpreter from the others; Python's own 5 ms let a model's thread wait for the
-loop: 2 % fewer pictures a second."""
+SWITCH_INTERVAL = 0.0005
+"""Seconds that a thread may hold the interpreter lock while others wait for it.
+
+With Python's default of 5 ms a model's thread waited for the event loop: 2 % fewer pictures a second.
+"""
 
 
-def take_short_turns() -> None:
-    """Have the threads of this process take turns of ``TURN`` at the interpreter."""
-    sys.setswitchinterval(TURN)
+def shorten_switch_interval() -> None:
+    """Set the thread switch interval of this process to ``SWITCH_INTERVAL``."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
 
 
-async def on(pool: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run ``work`` in a thread of ``pool`` and wait for it without blocking the loop."""
+async def run(pool: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run ``work`` in a thread of ``pool`` and wait for it without blocking the event loop."""
     return await asyncio.get_running_loop().run_in_executor(pool, partial(work, *args, **kwargs))
 
 
-def back(loop: asyncio.AbstractEventLoop, work: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-    """From a thread: let ``loop`` call ``work`` soon."""
+def call_in_loop(loop: asyncio.AbstractEventLoop, work: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    """From a thread: schedule a call of ``work`` in ``loop``."""
     loop.call_soon_threadsafe(partial(work, *args, **kwargs))

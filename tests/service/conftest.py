@@ -51,7 +51,7 @@ class Server:
         raise AssertionError("the server did not start within 30 s")
 
     def lines(self, *answers: httpx.Response) -> list[dict[str, Any]]:
-        """Lines of the log about the requests of these answers, each of which ends with one just after its answer."""
+        """The log lines of these requests. Waits for the last line of each, which is written just after its answer."""
         until, ids = time.monotonic() + 10, [answer.headers["x-request-id"] for answer in answers]
         while True:
             text = self.log.read_text()
@@ -62,7 +62,7 @@ class Server:
             assert time.monotonic() < until, text
 
     def stop(self) -> None:
-        """Ask it to end, if it has not."""
+        """Stop the server if it still runs."""
         self.http.close()
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(timeout=40)

@@ -1,4 +1,4 @@
-"""API keys: what each scope may do on a real server, and what becomes of a key that is revoked."""
+"""API keys: what each scope allows on a real server, revoked keys, the ``keys`` commands."""
 
 import json
 from types import SimpleNamespace
@@ -18,19 +18,19 @@ OPEN = {"/healthz", "/readyz", "/docs", "/", "/ui/{name}"}
 
 
 def scope_of(route):
-    return [call.dependency.scope for call in route.dependencies if isinstance(call.dependency, scopes.Needs)]
+    return [call.dependency.scope for call in route.dependencies if isinstance(call.dependency, scopes.RequireScope)]
 
 
 @pytest.mark.parametrize(
     "route", [route for module in ROUTERS for route in module.router.routes], ids=lambda one: one.path
 )
-def test_every_route_says_its_scope(route):
+def test_every_route_requires_a_scope(route):
     assert len(scope_of(route)) == (0 if route.path in OPEN else 1)
 
 
 @pytest.fixture
 def locked(index):
-    """A server that asks for keys, and a key of each scope."""
+    """A server with API keys, and a key of each scope."""
     keys = {scope: Keys(index).add(f"a {scope} key", scope) for scope in SCOPES}
     with serving(index, auth="keys") as server:
         yield SimpleNamespace(server=server, keys=keys, index=index)
@@ -57,17 +57,17 @@ def test_scopes_on_a_real_server(locked, pictures):
     assert http.get("/healthz").status_code == http.get("/").status_code == 200
 
 
-def test_the_openapi_text_says_how_a_key_is_shown(locked):
+def test_openapi_describes_the_keys(locked):
     text = locked.server.http.get("/openapi.json").json()
     schemes = text["components"]["securitySchemes"]
     assert (schemes["bearer"]["scheme"], schemes["key"]["name"]) == ("bearer", "X-API-Key")
-    asks = {path for path, calls in text["paths"].items() for call in calls.values() if "security" in call}
-    assert asks == text["paths"].keys() - OPEN
+    secured = {path for path, calls in text["paths"].items() for call in calls.values() if "security" in call}
+    assert secured == text["paths"].keys() - OPEN
     assert text["paths"]["/search"]["post"]["security"] == [{"bearer": []}, {"key": []}]
     assert "scope `admin`" in text["paths"]["/index/rebuild"]["post"]["description"]
 
 
-def test_where_nobody_is_asked_the_openapi_text_names_no_key(http):
+def test_openapi_has_no_keys_if_the_server_needs_none(http):
     text = http.get("/openapi.json").json()
     assert "securitySchemes" not in text["components"]
     assert not any("security" in call for calls in text["paths"].values() for call in calls.values())
@@ -91,7 +91,7 @@ def test_no_log_line_and_no_file_holds_a_key(locked):
     assert (locked.index / "keys.json").stat().st_mode & 0o077 == 0
 
 
-def test_without_keys_everybody_is_admin(http):
+def test_without_keys_every_caller_is_admin(http):
     assert http.get("/whoami").json() == {"name": None, "scope": "admin"}
 
 
@@ -107,7 +107,7 @@ def test_the_commands(index):
     assert run.invoke(main, ["keys", "revoke", "nobody", "--index", str(index)]).exit_code == 1
 
 
-def test_a_damaged_file_opens_nothing(index):
+def test_a_damaged_key_file_is_an_error(index):
     key = Keys(index).add("desk", "admin")
     (index / "keys.json").write_text(json.dumps({"keys": [{"id": "x"}]}))
     with pytest.raises(IndexCorrupt, match="damaged"):
@@ -115,10 +115,10 @@ def test_a_damaged_file_opens_nothing(index):
 
 
 @pytest.mark.parametrize(
-    ("host", "auth", "asked"),
+    ("host", "auth", "required"),
     [("127.0.0.1", "", False), ("localhost", "", False), ("0.0.0.0", "", True), ("::", "", True),
      ("192.168.1.7", "", True), ("example.org", "", True), ("0.0.0.0", "none", False), ("127.0.0.1", "keys", True)],
 )  # fmt: skip
-def test_who_is_asked(tmp_path, host, auth, asked):
+def test_when_keys_are_required(tmp_path, host, auth, required):
     settings = read_settings({"host": host, "auth": auth, "index": str(tmp_path)})
-    assert (scopes.opened(settings) is not None) == asked
+    assert (scopes.open_keys(settings) is not None) == required

@@ -1,4 +1,4 @@
-"""Many pictures by lines: an answer for each while the body comes in, neighbours unharmed, the sender held back."""
+"""Bulk add with NDJSON: a result for each line while the body arrives, errors for single lines, backpressure."""
 
 import asyncio
 import base64
@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from service.intake import ndjson
-from service.intake.ndjson import Inbox, Line, split
+from service.intake.ndjson import Line, LineBuffer, split
 from tests.service.conftest import serving
 
 KIND = {"content-type": "application/x-ndjson"}
@@ -28,7 +28,7 @@ def results(answer) -> list[dict]:
     return [json.loads(one) for one in answer.text.splitlines()]
 
 
-def test_each_line_has_its_answer(server, drawn, jpeg):
+def test_each_line_has_its_result(server, drawn, jpeg):
     good = [jpeg(drawn(seed)) for seed in range(70, 110)]
     body = [line(data, key=f"bulk/{n}", metadata={"n": n}) for n, data in enumerate(good)]
     body[3:3] = [b"no json\n", b"\n", line(b"no picture"), b'{"key": "x"}\n', line(b"x" * 400_000)]
@@ -50,7 +50,7 @@ def test_each_line_has_its_answer(server, drawn, jpeg):
     assert matches[0]["key"] == "bulk/9"
 
 
-def test_a_second_time_nothing_changes(server, drawn, jpeg):
+def test_adding_the_same_lines_again_changes_nothing(server, drawn, jpeg):
     body = b"".join(line(jpeg(drawn(seed)), key=str(seed)) for seed in (120, 121))
     first, second = (results(server.http.post("/images", content=body, headers=KIND)) for _ in range(2))
     assert [one["status"] for one in first] == ["created", "created"]
@@ -58,25 +58,25 @@ def test_a_second_time_nothing_changes(server, drawn, jpeg):
     assert [one["item"]["id"] for one in first] == [one["item"]["id"] for one in second]
 
 
-def test_answers_come_while_the_body_is_still_sent(server, drawn, jpeg):
+def test_results_arrive_while_the_body_is_still_sent(server, drawn, jpeg):
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wire:
         wire.sendall(b"POST /images?collection=slow HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n")
         wire.sendall(b"content-type: application/x-ndjson\r\n\r\n")
         for seed in (130, 131):
             data = line(jpeg(drawn(seed)), key=str(seed))
             wire.sendall(f"{len(data):x}\r\n".encode() + data + b"\r\n")
-            heard = b""
-            while b'"status":"created"' not in heard:
-                heard += wire.recv(65536)
-        # No end of the body: within the deadline the server says so and hangs up.
-        heard = b""
+            received = b""
+            while b'"status":"created"' not in received:
+                received += wire.recv(65536)
+        # The body does not end: after the deadline the server sends an error and closes the connection.
+        received = b""
         while part := wire.recv(65536):
-            heard += part
-        assert b"deadline_exceeded" in heard
+            received += part
+        assert b"deadline_exceeded" in received
     assert len(server.http.get("/images", params={"collection": "slow"}).json()["items"]) == 2
 
 
-def test_a_body_larger_than_any_request(index, drawn, jpeg):
+def test_a_bulk_body_may_exceed_the_limit_of_a_request(index, drawn, jpeg):
     data = jpeg(drawn(140))
     with serving(index, max_body=20_000) as server:
         body = b"".join(line(data, key=str(n)) for n in range(30))
@@ -87,8 +87,8 @@ def test_a_body_larger_than_any_request(index, drawn, jpeg):
         assert server.http.post("/search", content=body, headers=KIND).status_code in (400, 413)
 
 
-def test_the_sender_is_held_back():
-    async def sent() -> tuple[int, list[Line], list[Line]]:
+def test_the_sender_waits_while_the_buffer_is_full():
+    async def read() -> tuple[int, list[Line], list[Line]]:
         given = 0
 
         async def parts():
@@ -97,25 +97,25 @@ def test_the_sender_is_held_back():
                 given += 1
                 yield b"{}\n"
 
-        inbox = Inbox(2**20)
-        filling = asyncio.create_task(inbox.fill(split(parts(), 100, 5)))
+        buffer = LineBuffer(2**20)
+        filling = asyncio.create_task(buffer.fill(split(parts(), 100, 5)))
         for _ in range(400):
             await asyncio.sleep(0)
         waiting = given
-        taken, rest = await inbox.take(), []
-        while more := await inbox.take():
+        taken, rest = await buffer.take(), []
+        while more := await buffer.take():
             rest += more
         await filling
         return waiting, taken, rest
 
-    waiting, taken, rest = asyncio.run(sent())
-    assert waiting == ndjson.MOST + 1
-    assert len(taken) == ndjson.MOST
+    waiting, taken, rest = asyncio.run(read())
+    assert waiting == ndjson.MAX_LINES + 1
+    assert len(taken) == ndjson.MAX_LINES
     assert [one.number for one in taken + rest] == list(range(1, 101))
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 100])
-def test_lines_do_not_depend_on_the_parts_that_they_come_in(step):
+def test_lines_do_not_depend_on_the_chunks_of_the_body(step):
     text = b"one\n\ntwo\r\n" + b"x" * 50 + b"\nlast"
 
     async def found() -> list[Line]:

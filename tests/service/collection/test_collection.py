@@ -1,4 +1,4 @@
-"""What changes the collection: add, delete, metadata, rebuild, rollback; and writes of other processes."""
+"""Calls that change the collection: add, delete, metadata, rebuild, rollback; and writes of other processes."""
 
 import time
 
@@ -34,7 +34,7 @@ def test_add_find_delete(server, drawn, jpeg):
     assert server.http.delete(f"/images/{item['id']}").status_code == 404
 
 
-def test_a_key_is_idempotent_and_guarded(server, drawn, jpeg):
+def test_adding_a_key_again_is_idempotent_and_never_overwrites_by_default(server, drawn, jpeg):
     first, other = jpeg(drawn(51)), jpeg(drawn(52))
 
     def add(data, **options):
@@ -56,7 +56,7 @@ def test_a_key_is_idempotent_and_guarded(server, drawn, jpeg):
 @pytest.mark.parametrize(
     "options", [{"key": "a\nb"}, {"key": "x" * 2000}, {"metadata": "{"}, {"metadata": "[1]"}, {"collection": ""}]
 )
-def test_additions_that_make_no_sense(server, drawn, jpeg, options):
+def test_a_bad_field_of_a_new_picture_is_refused(server, drawn, jpeg, options):
     answer = server.http.post("/images", files={"file": jpeg(drawn(53))}, params=options)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
 
@@ -68,7 +68,7 @@ def test_metadata_can_be_changed(server):
     assert server.http.patch("/images/1", json={"metadata": 3}).status_code == 400
 
 
-def test_rebuild_folds_in_and_rollback_goes_back(server, drawn, jpeg):
+def test_a_rebuild_includes_new_items_and_a_rollback_restores_the_old_generation(server, drawn, jpeg):
     data = jpeg(drawn(54))
     server.http.post("/images?key=new", files={"file": data})
     name = server.http.get("/clusters").json()["clusters"][0]["id"]
@@ -86,7 +86,7 @@ def test_rebuild_folds_in_and_rollback_goes_back(server, drawn, jpeg):
     assert search(server, data, k=1)[0]["key"] == "new"
 
 
-def test_what_another_process_publishes_is_picked_up(server, pictures, drawn, jpeg, tmp_path):
+def test_a_generation_of_another_process_goes_live(server, pictures, drawn, jpeg, tmp_path):
     folder = tmp_path / "more"
     folder.mkdir()
     data = jpeg(drawn(60))
@@ -101,7 +101,7 @@ def test_what_another_process_publishes_is_picked_up(server, pictures, drawn, jp
     assert search(server, data, k=1)[0]["key"] == "later.jpg"
 
 
-def test_a_killed_server_has_everything_that_was_acknowledged(index, drawn, jpeg):
+def test_acknowledged_pictures_survive_a_kill(index, drawn, jpeg):
     with serving(index) as server:
         kept = [
             server.http.post(f"/images?key=k{seed}", files={"file": jpeg(drawn(seed))}).json()["id"]

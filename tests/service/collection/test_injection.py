@@ -1,4 +1,4 @@
-"""Names that try to be paths, SQL or headers stay names."""
+"""Keys, collections, filters and paths that try an injection have no effect."""
 
 import json
 from urllib.parse import quote
@@ -49,13 +49,13 @@ def picture(pictures):
 
 
 def tree(directory):
-    """Every file beside and above the index that a name could have made."""
+    """All files beside and above the index that a name could have created."""
     return {path for path in directory.parent.rglob("*") if not path.is_relative_to(directory / "blobs")}
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
-def test_a_name_is_only_a_name(name, server, picture):
-    """As key, as collection and as metadata: it comes back as it went in, is found by itself, and makes no file."""
+def test_a_name_is_stored_unchanged(name, server, picture):
+    """As key, collection and metadata: it comes back unchanged, only matches itself, and creates no file."""
     before = tree(server.index)
     short = name[:200]
     form = {"key": name, "collection": short, "metadata": json.dumps({"album": name})}
@@ -75,8 +75,8 @@ def test_a_name_is_only_a_name(name, server, picture):
 
 
 @pytest.mark.parametrize("key", INVISIBLE, ids=ascii)
-def test_a_key_that_hides_something_is_refused(key, server, picture):
-    """But the empty one, which stands for the sha256."""
+def test_a_key_with_invisible_characters_is_refused(key, server, picture):
+    """An empty key is allowed; it stands for the sha256."""
     answer = server.http.post("/images", files={"file": picture}, data={"key": key, "collection": "hidden"})
     assert answer.status_code == (201 if key == "" else 400), answer.text
 
@@ -98,15 +98,14 @@ def test_a_key_that_hides_something_is_refused(key, server, picture):
     ],
     ids=lambda one: json.dumps(one)[:40],
 )
-def test_a_filter_is_not_a_program(filter_, server, picture):
-    """Over GET parameters where it fits, and as JSON."""
+def test_a_bad_filter_is_refused(filter_, server, picture):
     ids = [server.http.get("/images").json()["items"][0]["id"]]
     answer = server.http.post("/search", json={"ids": ids, "filter": filter_})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
     assert server.http.get("/readyz").status_code == 200
 
 
-def test_a_deep_filter(server):
+def test_a_deeply_nested_filter_is_refused(server):
     deep = b'{"ids": [1], "filter": ' + b'{"and": [' * 500 + b'{"eq": ["album", 1]}' + b"]}" * 500 + b"}"
     answer = server.http.post("/search", content=deep, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
@@ -117,7 +116,7 @@ def test_a_deep_filter(server):
 
 DEEP = b"[" * 900 + b"]" * 900
 DEEPEST = b"[" * 1020 + b"]" * 1020
-"""As deep as the reader of JSON goes, and deeper than Python writes out."""
+"""As deep as the JSON parser accepts, and deeper than Python's ``repr`` allows."""
 
 
 @pytest.mark.parametrize(
@@ -145,16 +144,16 @@ DEEPEST = b"[" * 1020 + b"]" * 1020
         ("POST", "/index/rollback", b'{"to": %b}' % DEEP),
     ],
 )
-def test_values_that_are_too_much(method, path, body, server):
-    """Nested deeper than a reader can follow, more digits than a number can have: refused, and nothing is stored."""
+def test_extreme_json_values_are_refused(method, path, body, server):
+    """Values that are nested too deep, or numbers with too many digits. Nothing is stored."""
     answer = server.http.request(method, path, content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
     assert server.http.get("/images").status_code == 200
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=ascii)
-def test_no_way_to_another_directory(target, server):
-    """By a generation's name, a bundle's path, a file of the page, an item's number."""
+def test_no_path_leads_to_another_directory(target, server):
+    """Tried as a generation's name, a file of the page, and an item's number."""
     answer = server.http.post("/index/rollback", json={"to": target})
     assert (answer.status_code, answer.json()["code"]) == (409, "no_generation")
     for path in (f"/ui/x{quote('/' + target, safe='')}", f"/images/x{quote('/' + target, safe='')}/thumbnail"):

@@ -1,4 +1,4 @@
-"""A server goes over to another bundle under load: no request fails, and every answer is of one bundle."""
+"""Re-embedding under load: no request fails, and every answer comes from one bundle."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from tests.service.conftest import PICTURES, serving
 
 
 class Load:
-    """A client that adds and deletes, searches and embeds without a pause; ``answers`` has one entry a request."""
+    """A client that adds, searches and deletes without a pause. ``answers`` has one entry for each request."""
 
     def __init__(self, server, pictures):
         self.server, self.pictures = server, pictures
@@ -29,30 +29,30 @@ class Load:
         while not self.stop.is_set():
             number += 1
             key, data = f"new-{number}", self.pictures[number % len(self.pictures)]
-            added = self._ask("POST", "/images", params={"key": key}, files={"file": data})
-            found = self._ask("POST", "/search", params={"k": 200}, files={"file": data})
+            added = self._request("POST", "/images", params={"key": key}, files={"file": data})
+            found = self._request("POST", "/search", params={"k": 200}, files={"file": data})
             self.bundles.append(found["model"])
             (item,) = found["items"]
-            # What was acknowledged is found at once, whichever bundle answers.
+            # An acknowledged picture is found at once, with either bundle.
             self.added.append(added["id"] in {match["id"] for match in item["matches"]})
             assert item["matches"][0]["similarity"] > 0.999
             if number % 2:
-                self._ask("DELETE", f"/images/{added['id']}")
+                self._request("DELETE", f"/images/{added['id']}")
 
-    def _ask(self, method, path, **more):
+    def _request(self, method, path, **more):
         answer = self.server.http.request(method, path, **more)
         self.answers.append((answer.status_code, path, answer.text if answer.is_error else ""))
         return answer.json() if answer.content else None
 
 
-def test_no_request_fails_while_a_server_goes_over(index, tiny_bundle, other_bundle, drawn, jpeg):
+def test_no_request_fails_while_the_bundle_changes(index, tiny_bundle, other_bundle, drawn, jpeg):
     with serving(index) as server:
         with Load(server, [jpeg(drawn(60 + number)) for number in range(8)]) as load:
-            asked = server.http.post(
+            started = server.http.post(
                 "/index/rebuild", json={"bundle": str(other_bundle.path)}, headers={"Accept": "application/json"}
             )
-            assert asked.status_code == 202, asked.text
-            assert asked.json()["kind"] == "reembed"
+            assert started.status_code == 202, started.text
+            assert started.json()["kind"] == "reembed"
             busy = server.http.post("/index/rebuild", json={"bundle": str(other_bundle.path)})
             assert (busy.status_code, busy.json()["code"]) == (409, "publisher_busy")
             deadline = time.monotonic() + 120
@@ -64,7 +64,7 @@ def test_no_request_fails_while_a_server_goes_over(index, tiny_bundle, other_bun
         assert all(load.added)
         changes = [pair for pair in zip(load.bundles, load.bundles[1:], strict=False) if pair[0] != pair[1]]
         assert changes == [(tiny_bundle.id, other_bundle.id)]
-        job = server.http.get(asked.headers["Location"]).json()
+        job = server.http.get(started.headers["Location"]).json()
         assert (job["state"], job["message"]) == ("done", "000002")
     with Index.open(index) as opened:
         assert verify(opened) == []
@@ -72,7 +72,7 @@ def test_no_request_fails_while_a_server_goes_over(index, tiny_bundle, other_bun
         assert opened.catalog.count() == PICTURES + len(load.added) // 2
 
 
-def test_a_bundle_that_is_not_there_is_refused_at_once(http):
+def test_a_missing_bundle_is_refused_at_once(http):
     answer = http.post("/index/rebuild", json={"bundle": "/nowhere"})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
     assert "/nowhere" in answer.json()["detail"]

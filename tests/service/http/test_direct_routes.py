@@ -1,4 +1,4 @@
-"""A call whose options were read before is answered, refused and logged as the first was; who leaves is no fault."""
+"""Direct routes: repeated calls are answered, refused and logged like the first; a disconnect is not an error."""
 
 import json
 import time
@@ -10,14 +10,14 @@ from starlette.responses import JSONResponse
 
 from benchmarks.load import connected, post
 from service.auth.keys import Keys
-from service.http.direct_routes import KNOWN, LONGEST, calls
+from service.http.direct_routes import MAX_CACHED, MAX_QUERY_BYTES, direct_routes
 from tests.service.conftest import serving
 
 JPEG = {"content-type": "image/jpeg"}
 
 
 @pytest.mark.parametrize("call", ["/embed", "/embed?include=search,clusters&k=2", "/search?k=3&effort=low", "/search"])
-def test_the_second_answer_is_the_first(shared, pictures, call):
+def test_a_repeated_call_gives_the_same_answer(shared, pictures, call):
     picture = (pictures / "3.jpg").read_bytes()
     first, second = (shared.http.post(call, content=picture, headers=JPEG) for _ in range(2))
     assert first.status_code == second.status_code == 200
@@ -25,7 +25,7 @@ def test_the_second_answer_is_the_first(shared, pictures, call):
     assert [line["route"] for line in shared.lines(first, second)] == [call.partition("?")[0]] * 2
 
 
-def test_errors_are_those_of_the_first_time(shared, pictures):
+def test_a_repeated_bad_call_gives_the_same_error(shared, pictures):
     picture = (pictures / "3.jpg").read_bytes()
     for call, body, headers in (
         ("/search?k=0", picture, JPEG),
@@ -40,7 +40,7 @@ def test_errors_are_those_of_the_first_time(shared, pictures):
     assert shared.http.post("/search?k=4", content=picture, headers=JPEG).status_code == 200
 
 
-def test_a_key_is_asked_for_each_time(index, pictures):
+def test_every_call_needs_its_key(index, pictures):
     key, picture = Keys(index).add("reader", "read"), (pictures / "0.jpg").read_bytes()
     with serving(index, auth="keys") as server:
         shown = JPEG | {"X-API-Key": key}
@@ -52,7 +52,7 @@ def test_a_key_is_asked_for_each_time(index, pictures):
 
 
 @pytest.mark.parametrize("call", ["/embed", "/search"])
-def test_who_leaves_within_the_body_is_no_fault_of_ours(index, pictures, call):
+def test_a_disconnect_within_the_body_is_logged_as_499(index, pictures, call):
     whole = post(call, (pictures / "3.jpg").read_bytes())
     with serving(index) as server:
         with connected(server.port) as peer:
@@ -65,7 +65,7 @@ def test_who_leaves_within_the_body_is_no_fault_of_ours(index, pictures, call):
         assert '"trace"' not in server.log.read_text()
 
 
-def test_so_many_query_strings_are_remembered():
+def test_the_cache_of_query_strings_is_bounded():
     app = FastAPI()
     read: list[int] = []
 
@@ -74,13 +74,13 @@ def test_so_many_query_strings_are_remembered():
         read.append(number)
         return JSONResponse({"path": request.url.path, "double": number * 2})
 
-    [call] = calls(app.routes).values()
+    [call] = direct_routes(app.routes).values()
     client = TestClient(call)
-    for number in [*range(KNOWN + 3), *range(KNOWN + 3)]:
+    for number in [*range(MAX_CACHED + 3), *range(MAX_CACHED + 3)]:
         assert client.post(f"/double?number={number}").json() == {"path": "/double", "double": number * 2}
-        assert len(call._known) <= KNOWN
+        assert len(call._cached) <= MAX_CACHED
     assert client.post("/double?number=x").status_code == client.post("/double?number=x").status_code == 400
-    known = len(call._known)
-    client.post(f"/double?number=1&more={'y' * LONGEST}")
-    assert len(call._known) == known
-    assert len(read) == 2 * (KNOWN + 3) + 1
+    cached = len(call._cached)
+    client.post(f"/double?number=1&more={'y' * MAX_QUERY_BYTES}")
+    assert len(call._cached) == cached
+    assert len(read) == 2 * (MAX_CACHED + 3) + 1

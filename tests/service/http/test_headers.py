@@ -1,4 +1,4 @@
-"""What browsers are told, and which other sites may ask."""
+"""Response headers: secure defaults for every answer, and CORS for the allowed origins."""
 
 import re
 
@@ -12,7 +12,7 @@ ELSEWHERE = "https://photos.example"
 
 
 @pytest.mark.parametrize("path", ["/index", "/images", "/nowhere", "/healthz", "/"])
-def test_nothing_is_loaded_framed_or_guessed(http, path):
+def test_every_answer_has_secure_headers(http, path):
     headers = http.get(path).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
@@ -21,7 +21,7 @@ def test_nothing_is_loaded_framed_or_guessed(http, path):
     assert "unsafe" not in headers["content-security-policy"]
 
 
-def test_answers_are_not_stored_but_thumbnails_are(http):
+def test_browsers_cache_thumbnails_and_nothing_else(http):
     assert http.get("/index").headers["cache-control"] == "no-store"
     assert "max-age" in http.get("/images/1/thumbnail").headers["cache-control"]
 
@@ -35,19 +35,19 @@ def test_pages_load_only_what_this_server_has(http, path):
     assert all(http.get(f"/{part}").status_code == 200 for part in loaded), loaded
 
 
-def test_other_sites_may_not_ask(http):
+def test_other_sites_get_no_cors_headers(http):
     answer = http.get("/index", headers={"origin": ELSEWHERE})
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
     assert "access-control-allow-origin" not in answer.headers
-    asked = {"origin": ELSEWHERE, "access-control-request-method": "POST"}
-    assert "access-control-allow-origin" not in http.options("/search", headers=asked).headers
+    preflight = {"origin": ELSEWHERE, "access-control-request-method": "POST"}
+    assert "access-control-allow-origin" not in http.options("/search", headers=preflight).headers
 
 
-def test_a_named_site_may_ask_before_it_shows_a_key(index):
+def test_the_preflight_of_an_allowed_origin_needs_no_key(index):
     with serving(index, cors_origins=f"{ELSEWHERE},http://localhost:3000", auth="keys") as server:
-        asked = {"origin": ELSEWHERE, "access-control-request-method": "POST"}
-        asked |= {"access-control-request-headers": "authorization"}
-        before = server.http.options("/search", headers=asked)
+        preflight = {"origin": ELSEWHERE, "access-control-request-method": "POST"}
+        preflight |= {"access-control-request-headers": "authorization"}
+        before = server.http.options("/search", headers=preflight)
         assert before.status_code == 200
         assert before.headers["access-control-allow-origin"] == ELSEWHERE
         refused = server.http.get("/index", headers={"origin": ELSEWHERE})
@@ -61,6 +61,6 @@ def test_a_named_site_may_ask_before_it_shows_a_key(index):
 @pytest.mark.parametrize(
     "origins", ["photos.example", "https://a.example/path", "https://a.example, https://b.example"]
 )
-def test_an_origin_that_is_none_is_refused_at_the_start(origins):
+def test_an_invalid_origin_is_refused_at_the_start(origins):
     with pytest.raises(InvalidArgument, match="cors_origins"):
         read_settings({"cors_origins": origins})

@@ -1,4 +1,4 @@
-"""HEAD is a GET without its body; a 405 names every method of its path."""
+"""HEAD is a GET without its body; a 405 lists all methods of its path."""
 
 import pytest
 
@@ -6,7 +6,7 @@ TARGETS = ["/healthz", "/images", "/images/1", "/images/1/thumbnail", "/index", 
 
 
 @pytest.mark.parametrize("path", TARGETS)
-def test_head_says_what_get_would(http, path):
+def test_head_has_the_headers_of_get(http, path):
     head, got = http.head(path), http.get(path)
     assert (head.status_code, head.content) == (got.status_code, b"") == (200, b"")
     changing = {"date", "x-request-id"}
@@ -15,12 +15,12 @@ def test_head_says_what_get_would(http, path):
     }
 
 
-def test_head_of_what_is_not_there(http):
+def test_head_of_a_missing_path_is_404(http):
     assert http.head("/images/999").status_code == http.head("/nowhere").status_code == 404
     assert http.head("/search").status_code == 405
 
 
-def test_a_405_names_all_methods_of_its_path(http):
+def test_a_405_lists_all_methods_of_its_path(http):
     text = http.get("/openapi.json").json()["paths"]
     assert len(text) > 15
     for path, calls in text.items():
@@ -38,7 +38,7 @@ def test_the_log_names_the_route_of_a_head_and_of_a_405(shared):
     assert (put["route"], put["code"]) == ("/images/{number}", "method_not_allowed")
 
 
-def test_a_path_that_is_not_there_says_where_to_look(http):
+def test_an_unknown_path_points_to_the_documentation(http):
     answer = http.get("/imagess")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert "/imagess" in answer.json()["detail"]

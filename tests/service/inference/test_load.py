@@ -1,4 +1,4 @@
-"""Many callers at a time: turns, endings, and a short soak."""
+"""Many concurrent callers: fairness, cancellation, overload, shutdown, and a short soak test."""
 
 import asyncio
 import signal
@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 
 from benchmarks.load import ask, connected, post
-from benchmarks.service_soak import Plan, questions, soak
+from benchmarks.service_soak import Plan, make_requests, soak
 from benchmarks.service_throughput import Running
 from copysight.index import Index
 from copysight.model.embedder import Embedder
@@ -23,7 +23,7 @@ EMBEDDING = ("embedding",)
 
 
 def ready(embedder, picture):
-    """A picture as a decoder hands it on."""
+    """A picture as the decoder passes it on."""
     return Prepared(Picture(picture, *picture.size, "JPEG"), embedder.prepare(picture))
 
 
@@ -33,14 +33,14 @@ def test_a_single_picture_does_not_wait_for_a_bulk_caller(tiny_bundle, drawn):
     expected = embedder.run([one.inputs for one in prepared]).embedding
     order: list[str] = []
 
-    async def one(batcher, turn, name, number):
-        found = await batcher.run(turn, embedder, lambda: prepared[number % 4], EMBEDDING)
+    async def one(batcher, ticket, name, number):
+        found = await batcher.run(ticket, embedder, lambda: prepared[number % 4], EMBEDDING)
         order.append(name)
         assert np.array_equal(found.features.embedding, expected[number % 4])
 
     async def both():
-        batcher = Batcher(runners=1, most=1, capacity=100, metrics=Metrics())
-        with batcher.accepted(60) as bulk, batcher.accepted(1) as single:
+        batcher = Batcher(runners=1, max_batch=1, capacity=100, metrics=Metrics())
+        with batcher.admit(60) as bulk, batcher.admit(1) as single:
             work = [one(batcher, bulk, "bulk", number) for number in range(60)]
             await asyncio.gather(*work, one(batcher, single, "single", 0))
         await batcher.close()
@@ -48,17 +48,19 @@ def test_a_single_picture_does_not_wait_for_a_bulk_caller(tiny_bundle, drawn):
 
     asyncio.run(both())
     assert len(order) == 61
-    assert order.index("single") < 30  # behind all sixty by a plain queue
+    assert order.index("single") < 30  # in a plain queue it would come after all sixty
 
 
-def test_who_goes_away_takes_his_pictures_along(tiny_bundle, drawn):
+def test_pictures_of_a_cancelled_request_leave_the_queue(tiny_bundle, drawn):
     embedder = Embedder(tiny_bundle)
     prepared, metrics = ready(embedder, drawn(0)), Metrics()
 
     async def leave():
-        batcher = Batcher(runners=1, most=1, capacity=1000, metrics=metrics)
-        with batcher.accepted(500) as turn:
-            work = [asyncio.ensure_future(batcher.run(turn, embedder, lambda: prepared, EMBEDDING)) for _ in range(500)]
+        batcher = Batcher(runners=1, max_batch=1, capacity=1000, metrics=metrics)
+        with batcher.admit(500) as ticket:
+            work = [
+                asyncio.ensure_future(batcher.run(ticket, embedder, lambda: prepared, EMBEDDING)) for _ in range(500)
+            ]
             await work[0]
             for task in work:
                 task.cancel()
@@ -69,8 +71,8 @@ def test_who_goes_away_takes_his_pictures_along(tiny_bundle, drawn):
     assert metrics.registry.get_sample_value("copysight_batch_pictures_count") < 400
 
 
-def test_who_would_wait_too_long_is_refused_at_once(tiny_bundle, drawn):
-    """Pictures of 50 ms each, answers within .3 s: five or so are let in, the others hear when to come back."""
+def test_a_request_that_would_wait_too_long_is_refused_at_once(tiny_bundle, drawn):
+    """50 ms a picture, at most 0.3 s: about five are admitted, the others are told when to retry."""
     embedder = Embedder(tiny_bundle)
     prepared = ready(embedder, drawn(0))
 
@@ -79,17 +81,17 @@ def test_who_would_wait_too_long_is_refused_at_once(tiny_bundle, drawn):
         return prepared
 
     async def flood():
-        batcher = Batcher(runners=1, most=1, capacity=1000, metrics=Metrics(), patience=0.3)
+        batcher = Batcher(runners=1, max_batch=1, capacity=1000, metrics=Metrics(), max_wait=0.3)
 
         async def one():
-            with batcher.accepted(1) as turn:
-                await batcher.run(turn, embedder, slowly, EMBEDDING)
+            with batcher.admit(1) as ticket:
+                await batcher.run(ticket, embedder, slowly, EMBEDDING)
 
-        await one()  # alone: the pace is known
+        await one()  # measures the pace
         began = time.monotonic()
         found = await asyncio.gather(*(one() for _ in range(20)), return_exceptions=True)
         took = time.monotonic() - began
-        with batcher.accepted(500):  # nobody waits
+        with batcher.admit(500):  # the queue is empty
             pass
         await batcher.close()
         return found, took
@@ -102,25 +104,25 @@ def test_who_would_wait_too_long_is_refused_at_once(tiny_bundle, drawn):
     assert took < 1.0
 
 
-def test_what_was_accepted_is_finished_before_the_end(index, jpeg, drawn):
+def test_admitted_requests_are_finished_before_the_shutdown(index, jpeg, drawn):
     picture = jpeg(drawn(1, (1200, 900)))
     with serving(index, runners=1) as server, ThreadPoolExecutor(12) as pool:
         headers = {"content-type": "image/jpeg"}
         with httpx.Client(base_url=server.url, timeout=30) as http:
             waiting = [pool.submit(http.post, "/embed", content=picture, headers=headers) for _ in range(12)]
             while "copysight_queue_pictures 0.0" in server.http.get("/metrics").text:
-                assert not all(one.done() for one in waiting), "none of them was seen under way"
+                assert not all(one.done() for one in waiting), "all were answered before one was seen in the queue"
             server.process.send_signal(signal.SIGTERM)
             assert {one.result().status_code for one in waiting} == {200}
         assert server.process.wait(30) in {0, -signal.SIGTERM}
 
 
-def test_refused_and_answered_beside_each_other(tmp_path, tiny_bundle, pictures):
-    """The short form of benchmarks/service_soak.py: far too many requests, bad pictures, rude and slow clients."""
+def test_overload_refuses_some_requests_and_answers_the_others(tmp_path, tiny_bundle, pictures):
+    """The short form of benchmarks/service_soak.py: too many requests, bad pictures, disconnecting and slow clients."""
     data = [file.read_bytes() for file in sorted(pictures.glob("*.jpg"))]
     Index.create(tmp_path / "index", tiny_bundle.path).close()
     with serving(tmp_path / "index", queue=4, deadline=5) as server:
-        asks = questions(server.port, data)
+        asks = make_requests(server.port, data)
         report = soak(Running(server.process.pid, server.port), asks, 150.0, Plan(4.0, 1.0, 2.0, clients=24))
         assert report.faults == []
         assert report.of(200) > 50
@@ -133,7 +135,7 @@ def test_refused_and_answered_beside_each_other(tmp_path, tiny_bundle, pictures)
 
 
 def _settles(server):
-    """Nobody is left in the queue once all have gone."""
+    """Wait until the queue is empty."""
     until = time.monotonic() + 10
     while "copysight_queue_pictures 0.0" not in server.http.get("/metrics").text:
-        assert time.monotonic() < until, "pictures of clients that have gone still wait"
+        assert time.monotonic() < until, "pictures of disconnected clients still wait"

@@ -1,4 +1,4 @@
-"""Which precision answers queries."""
+"""The choice of the precision that answers queries."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from tests.service.conftest import serving
 
 
 def two(tmp_path, tiny_bundle, cosine) -> Bundle:
-    """The tiny bundle with a second precision, said to have this cosine to fp32."""
+    """The tiny bundle with a second precision whose stated cosine to fp32 is this."""
     manifest = json.loads((tiny_bundle.path / "bundle.json").read_text())
     del manifest["format"], manifest["files"]
     files = {name: tiny_bundle.path / name for name in tiny_bundle.files}
@@ -27,7 +27,7 @@ def two(tmp_path, tiny_bundle, cosine) -> Bundle:
     return bundles.write(tmp_path / "two", manifest, files | {"graph0.int8.onnx": files["graph0.onnx"]})
 
 
-def test_only_what_is_as_good_is_allowed(tmp_path, tiny_bundle):
+def test_only_accurate_precisions_are_allowed(tmp_path, tiny_bundle):
     near, far = two(tmp_path / "near", tiny_bundle, 0.9995), two(tmp_path / "far", tiny_bundle, 0.998)
     assert precision.allowed(near, "fp32", "cpu") == pytest.approx({"fp32": 1.0, "int8": 0.9995})
     assert precision.allowed(near, "int8", "cpu") == pytest.approx({"fp32": 0.9995, "int8": 1.0})
@@ -37,17 +37,17 @@ def test_only_what_is_as_good_is_allowed(tmp_path, tiny_bundle):
 
 
 def test_a_tie_goes_to_the_precision_of_the_index(tmp_path, tiny_bundle):
-    # Both files hold the same graph, so neither is a tenth faster than the other but by an accident of the clock.
+    # Both files hold the same graph, so neither is a tenth faster than the other except by chance.
     bundle, ticks = two(tmp_path, tiny_bundle, 0.9995), iter(range(10_000))
-    embedders = {name: Models("cpu", "auto").of(bundle, name) for name in ("fp32", "int8")}
+    embedders = {name: Models("cpu", "auto").get(bundle, name) for name in ("fp32", "int8")}
     assert precision.measured(embedders, lambda: float(next(ticks))) == {"fp32": 1000.0, "int8": 1000.0}
-    for made_with in embedders:
-        choice, embedder = precision.choose(bundle, made_with, "auto", "cpu", embedders.__getitem__)
+    for index_variant in embedders:
+        choice, embedder = precision.choose(bundle, index_variant, "auto", "cpu", embedders.__getitem__)
         assert set(choice.milliseconds) == {"fp32", "int8"}
         assert embedder is embedders[choice.variant]
 
 
-def test_a_setting_overrules_the_measurement_within_bounds(tmp_path, tiny_bundle):
+def test_a_setting_overrides_the_measurement_if_it_is_accurate(tmp_path, tiny_bundle):
     near, far = two(tmp_path / "near", tiny_bundle, 0.9995), two(tmp_path / "far", tiny_bundle, 0.998)
     assert Models("cpu", "int8").choice(near, "fp32").variant == "int8"
     with pytest.raises(InvalidArgument, match="cosine"):
@@ -56,7 +56,7 @@ def test_a_setting_overrules_the_measurement_within_bounds(tmp_path, tiny_bundle
         Models("cpu", "int4").choice(near, "fp32")
 
 
-def test_a_running_service_says_which(tmp_path, tiny_bundle, pictures):
+def test_a_running_service_reports_its_precision(tmp_path, tiny_bundle, pictures):
     bundle = two(tmp_path, tiny_bundle, 0.9995)
     build(Plan(pictures, tmp_path / "index", bundle=str(bundle.path), threads=1), Progress())
     picture = (pictures / "0.jpg").read_bytes()

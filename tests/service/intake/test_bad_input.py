@@ -1,4 +1,4 @@
-"""What comes in broken costs its sender a clear error, and nobody else anything."""
+"""Bad pictures, requests and settings get a clear error and do not affect others."""
 
 import socket
 import time
@@ -30,7 +30,7 @@ def bad(jpeg, drawn):
 
 @pytest.mark.parametrize("name", ["empty", "text", "pdf", "bomb", "truncated", "1x1"])
 def test_one_bad_picture(name, bad, http):
-    """An error of the item where items have errors, of the request where there is but one picture."""
+    """The error belongs to the item, or to the request if it takes a single picture."""
     data, code, status = bad[name]
     raw = {"content": data, "headers": {"content-type": "image/jpeg"}}
     if name != "empty":
@@ -42,8 +42,8 @@ def test_one_bad_picture(name, bad, http):
     assert http.get("/readyz").status_code == 200
 
 
-def test_good_neighbours_are_unharmed(bad, http, pictures):
-    """Three bad pictures among thirty good ones: thirty right answers and three clear errors."""
+def test_bad_pictures_do_not_affect_good_ones(bad, http, pictures):
+    """Three bad pictures among thirty good ones: thirty correct answers and three clear errors."""
     good = [(pictures / f"{number % 12}.jpg").read_bytes() for number in range(30)]
     alone = [http.post("/embed", files={"file": data}).json()["items"][0]["embedding"] for data in good[:12]]
     mixed = list(good)
@@ -73,13 +73,13 @@ def test_good_neighbours_are_unharmed(bad, http, pictures):
         ("/index", {}, 405, "method_not_allowed"),
     ],
 )
-def test_requests_that_make_no_sense(path, request_, status, code, http):
+def test_a_bad_request_is_refused(path, request_, status, code, http):
     answer = http.post(path, **request_)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_a_body_beyond_the_cap_is_refused_while_it_comes_in(index):
+def test_a_body_over_the_limit_is_refused_while_it_arrives(index):
     with serving(index, max_body=100_000) as server:
         answer = server.http.post("/embed", files={"file": b"x" * 300_000})
         assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
@@ -87,32 +87,32 @@ def test_a_body_beyond_the_cap_is_refused_while_it_comes_in(index):
         assert server.http.post("/embed", files=too_many).json()["code"] == "invalid_argument"
 
 
-def test_many_large_bodies_do_not_fill_the_memory(index, pictures):
-    """Two that do not end hold what all may hold; a third is told to come back, and is answered when they have gone."""
+def test_the_memory_of_all_bodies_is_limited(index, pictures):
+    """Two unfinished bodies use up the limit: a third gets 503, and succeeds after they disconnect."""
     head = b"POST /embed HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: image/jpeg\r\ncontent-length: 99000\r\n\r\n"
     files = {"file": (pictures / "0.jpg").read_bytes()}
     with serving(index, max_body=100_000, max_bodies=120_000) as server:
 
-        def asked_beside(*sizes):
+        def post_beside(*sizes):
             holders = [socket.create_connection(("127.0.0.1", server.port)) for _ in sizes]
             for holder, size in zip(holders, sizes, strict=True):
                 holder.sendall(head + b"x" * size)
-            for _ in range(5):  # by then the server has read what was sent before
+            for _ in range(5):  # after these the server has read the bodies above
                 server.http.get("/healthz")
             answer = server.http.post("/embed", files=files)
             for holder in holders:
                 holder.close()
             return answer
 
-        refused = next(answer for _ in range(20) if (answer := asked_beside(60_000, 59_900)).status_code == 503)
+        refused = next(answer for _ in range(20) if (answer := post_beside(60_000, 59_900)).status_code == 503)
         assert refused.json()["code"] == "overloaded"
         assert refused.headers["retry-after"]
         for _ in range(5):
-            assert asked_beside(60_000).status_code == 200, "what has gone is held no longer"
+            assert post_beside(60_000).status_code == 200, "the memory of closed requests is released"
 
 
-def test_a_full_queue_says_when_to_come_back(index, pictures):
-    """A queue of one, one runner, and many requests at a time: some are refused, none is lost, and it recovers."""
+def test_a_full_queue_answers_503_with_retry_after(index, pictures):
+    """A queue of one, one runner, many concurrent requests: some are refused, none is lost, the server recovers."""
     from concurrent.futures import ThreadPoolExecutor
 
     data = (pictures / "0.jpg").read_bytes()
@@ -130,8 +130,8 @@ def test_a_full_queue_says_when_to_come_back(index, pictures):
         assert server.http.get("/readyz").status_code == 200
 
 
-def test_a_deadline_gives_up_and_goes_on(index, jpeg, drawn):
-    """Sixty-four large pictures take some hundred milliseconds to decode alone."""
+def test_a_request_over_its_deadline_gets_504(index, jpeg, drawn):
+    """Decoding sixty-four large pictures takes a few hundred milliseconds."""
     data = jpeg(drawn(1, (2000, 1500)))
     with serving(index, deadline=0.05, max_items=64) as server:
         answer = server.http.post("/embed", files=[("file", data)] * 64)
@@ -139,7 +139,7 @@ def test_a_deadline_gives_up_and_goes_on(index, jpeg, drawn):
         assert server.http.get("/healthz").status_code == 200
 
 
-def test_a_client_that_leaves_costs_nothing(shared, pictures):
+def test_pictures_of_disconnected_clients_leave_the_queue(shared, pictures):
     data = (pictures / "0.jpg").read_bytes()
     head = f"POST /embed HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: image/jpeg\r\ncontent-length: {len(data)}\r\n\r\n"
     for _ in range(5):
@@ -153,7 +153,7 @@ def test_a_client_that_leaves_costs_nothing(shared, pictures):
     assert shared.http.post("/embed", files={"file": data}).status_code == 200
 
 
-def test_a_stop_finishes_what_was_accepted(index, pictures):
+def test_a_stopping_server_finishes_admitted_requests(index, pictures):
     from concurrent.futures import ThreadPoolExecutor
 
     data = (pictures / "0.jpg").read_bytes()
@@ -180,7 +180,7 @@ def test_an_index_of_another_bundle_is_refused(index, tmp_path, tiny_bundle):
     open_or_create(read_settings({"index": str(index), "bundle": str(tiny_bundle.path)})).close()
 
 
-def test_settings_that_are_wrong(tmp_path):
+def test_bad_settings_are_refused(tmp_path):
     with pytest.raises(InvalidArgument, match="port"):
         read_settings({"port": "many"})
     (tmp_path / "file").write_text("x")
@@ -188,7 +188,7 @@ def test_settings_that_are_wrong(tmp_path):
         open_or_create(read_settings({"index": str(tmp_path)}))
 
 
-def test_a_directory_that_is_not_there_becomes_an_empty_index(tmp_path, tiny_bundle, pictures):
+def test_a_missing_directory_becomes_an_empty_index(tmp_path, tiny_bundle, pictures):
     with serving(tmp_path / "new", bundle=tiny_bundle.path) as server:
         status = server.http.get("/index").json()
         assert (status["count"], status["generation"]) == (0, None)

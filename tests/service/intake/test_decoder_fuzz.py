@@ -1,4 +1,4 @@
-"""Damaged files through the decoding processes; ``python -m benchmarks.decoder_fuzz`` is the same with a table."""
+"""Fuzz the decoding processes with damaged files. ``python -m benchmarks.decoder_fuzz`` also prints a table."""
 
 import os
 import signal
@@ -6,14 +6,14 @@ import signal
 import pytest
 
 from benchmarks import decoder_fuzz
-from service.intake.decoding import Processes
+from service.intake.decoding import ProcessDecoder
 
 SHORT, LONG = 300, 40_000
-"""Inputs of each of five formats: the long form has 200,000."""
+"""Inputs for each of five formats; the long test has 200,000 in total."""
 
 
 def check(kind, inputs, seed):
-    processes = Processes(2, decoder_fuzz.LIMITS, decoder_fuzz.MEMORY, decoder_fuzz.SECONDS)
+    processes = ProcessDecoder(2, decoder_fuzz.LIMITS, decoder_fuzz.MEMORY, decoder_fuzz.SECONDS)
     pids = set(processes.pids)
     try:
         tally = decoder_fuzz.fuzz(processes, kind, inputs, seed, 2)
@@ -25,7 +25,7 @@ def check(kind, inputs, seed):
     print(f"{kind}: {tally.past / tally.inputs:.0%} of {tally.inputs:,} inputs past the header")
     assert tally.inputs == inputs
     assert tally.past >= inputs / 2
-    assert 0 < tally.decoded < inputs, "some are only scratched, some are broken"
+    assert 0 < tally.decoded < inputs, "some inputs still decode, some do not"
 
 
 @pytest.mark.parametrize("kind", decoder_fuzz.HEADER)
@@ -39,9 +39,9 @@ def test_many_damaged_files(kind):
     check(kind, LONG, seed=2)
 
 
-def test_whose_fault_it_is_that_an_input_overran(monkeypatch, drawn, jpeg):
-    """A stopped process stands for a machine with too much to do: the input itself takes next to no time."""
-    processes = Processes(1, decoder_fuzz.LIMITS, decoder_fuzz.MEMORY, 0.5)
+def test_an_overrun_counts_only_if_the_input_itself_is_slow(monkeypatch, drawn, jpeg):
+    """A stopped process simulates an overloaded machine: the input itself takes almost no time."""
+    processes = ProcessDecoder(1, decoder_fuzz.LIMITS, decoder_fuzz.MEMORY, 0.5)
     data = jpeg(drawn(1))
     assert decoder_fuzz.attempt(processes, data).work is None
     os.kill(processes.pids[0], signal.SIGSTOP)
@@ -55,7 +55,7 @@ def test_whose_fault_it_is_that_an_input_overran(monkeypatch, drawn, jpeg):
     assert (tally.overran, tally.lost) == (2, 1)
 
 
-def test_the_same_seed_damages_alike():
+def test_the_same_seed_gives_the_same_inputs():
     first, again = decoder_fuzz.mutants("GIF", 3), decoder_fuzz.mutants("GIF", 3)
     assert [next(first) for _ in range(50)] == [next(again) for _ in range(50)]
     assert next(decoder_fuzz.mutants("GIF", 4)) != next(decoder_fuzz.mutants("GIF", 3))

@@ -1,4 +1,4 @@
-"""Pictures decoded in processes: what breaks one costs its own item an error."""
+"""Decoding in worker processes: a crash, a hang or too much memory only fails that picture."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from copysight.pictures.decode import Limits, decode
 from service.http.problems import DecoderCrashed, DecoderOutOfMemory, DecoderTooSlow
 from service.intake import decode_worker, decoding
 from service.intake.decode_worker import Message
-from service.intake.decoding import Processes
+from service.intake.decoding import ProcessDecoder
 from tests.copysight.pictures.test_decode import bomb
 from tests.service.conftest import serving
 
@@ -24,26 +24,26 @@ LIMITS = Limits()
 
 
 def children(pid):
-    """Processes that a process has started."""
+    """Child processes of a process."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return [int(one) for task in tasks for one in (task / "children").read_text().split()]
 
 
 @pytest.fixture
 def two():
-    processes = Processes(2, LIMITS, 512 * 2**20, 20)
+    processes = ProcessDecoder(2, LIMITS, 512 * 2**20, 20)
     yield processes
     processes.close()
 
 
 @pytest.fixture(scope="module")
 def large(jpeg):
-    """A PNG of 49 million pixels in 50 kilobytes: within the cap of pixels, but 250 MB while it is decoded."""
+    """A PNG of 49 million pixels in 50 kB: within the pixel limit, but 250 MB while it is decoded."""
     return jpeg(Image.new("L", (7000, 7000)), "PNG")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])
-def test_the_same_pixels_as_in_a_thread(kind, two, drawn, jpeg):
+def test_processes_and_threads_decode_the_same_pixels(kind, two, drawn, jpeg):
     data = jpeg(drawn(1, (640, 480)), kind)
     for at_least in (None, 100):
         here, there = decode(data, LIMITS, at_least), two.decode(data, at_least)
@@ -51,7 +51,7 @@ def test_the_same_pixels_as_in_a_thread(kind, two, drawn, jpeg):
         assert (here.width, here.height, here.format) == (there.width, there.height, there.format)
 
 
-def test_the_same_errors_as_in_a_thread(two, drawn, jpeg):
+def test_processes_and_threads_raise_the_same_errors(two, drawn, jpeg):
     whole = jpeg(drawn(1))
     pids = two.pids
     for data in (b"", b"no picture", whole[: len(whole) // 2], bomb(60_000), jpeg(Image.new("RGB", (1, 1)), "PNG")):
@@ -60,18 +60,18 @@ def test_the_same_errors_as_in_a_thread(two, drawn, jpeg):
         with pytest.raises(type(here.value)) as there:
             two.decode(data)
         assert there.value.message == here.value.message
-    assert two.pids == pids, "an ordinary error costs no process"
+    assert two.pids == pids, "an ordinary error does not replace a process"
 
 
 def test_too_many_bytes_never_reach_a_process(jpeg, drawn):
-    processes = Processes(1, Limits(max_bytes=1000), 512 * 2**20, 20)
+    processes = ProcessDecoder(1, Limits(max_bytes=1000), 512 * 2**20, 20)
     with pytest.raises(TooManyBytes):
         processes.decode(jpeg(drawn(1)))
     processes.close()
 
 
-def test_memory_is_capped(drawn, jpeg, large):
-    processes = Processes(1, LIMITS, 128 * 2**20, 20)
+def test_memory_is_limited(drawn, jpeg, large):
+    processes = ProcessDecoder(1, LIMITS, 128 * 2**20, 20)
     before = processes.pids
     with pytest.raises((DecoderOutOfMemory, CorruptPicture)):
         processes.decode(large)
@@ -80,9 +80,9 @@ def test_memory_is_capped(drawn, jpeg, large):
     processes.close()
 
 
-def test_time_is_capped(large, drawn, jpeg):
-    """A process that is stopped stands for one that hangs: it is ended and replaced, and the next picture is fine."""
-    processes = Processes(1, LIMITS, 512 * 2**20, 1.0)
+def test_time_is_limited(large, drawn, jpeg):
+    """A stopped process simulates a hang: it is killed and replaced, and the next picture succeeds."""
+    processes = ProcessDecoder(1, LIMITS, 512 * 2**20, 1.0)
     assert processes.decode(jpeg(drawn(1))).width == 160
     [stuck] = processes.pids
     os.kill(stuck, signal.SIGSTOP)
@@ -95,15 +95,15 @@ def test_time_is_capped(large, drawn, jpeg):
     processes.close()
 
 
-def test_a_process_killed_at_work_costs_its_own_picture(two, jpeg, drawn):
-    """One of two is stopped, so that a picture is in it when it is killed; the other serves the rest."""
+def test_a_process_killed_at_work_only_loses_its_picture(two, jpeg, drawn):
+    """One of two is stopped, so that it has a picture when it is killed; the other decodes the rest."""
     good = jpeg(drawn(1))
     two.decode(good)
     stuck = two.pids[0]
     os.kill(stuck, signal.SIGSTOP)
     with ThreadPoolExecutor(2) as pool:
         work = []
-        for _ in range(100):  # the other may serve both of a pair, one after the other
+        for _ in range(100):  # the other process may decode both of a pair, one after the other
             work += [pool.submit(two.decode, good) for _ in range(2)]
             if len(wait(work, timeout=2).not_done) == 1:
                 break
@@ -115,7 +115,7 @@ def test_a_process_killed_at_work_costs_its_own_picture(two, jpeg, drawn):
     assert stuck not in two.pids
 
 
-def test_a_process_killed_while_idle_costs_nothing(two, jpeg, drawn):
+def test_a_process_killed_while_idle_loses_no_picture(two, jpeg, drawn):
     good = jpeg(drawn(1))
     two.decode(good)
     for pid in two.pids:
@@ -138,13 +138,13 @@ def test_a_process_killed_while_idle_costs_nothing(two, jpeg, drawn):
         {"columns": 4, "rows": 4, "width": 10**12, "height": 4, "format": "PNG"},
     ],
 )
-def test_nothing_is_believed_of_a_process(head):
-    """What a taken-over process might answer."""
+def test_answers_of_a_process_are_checked(head):
+    """Answers that a process under the control of a hostile file might send."""
     with pytest.raises(DecoderCrashed):
         decoding._picture(Message(head, bytes(48)), LIMITS)
 
 
-def test_messages_that_are_none():
+def test_invalid_messages_are_refused():
     import socket
 
     for nonsense in (
@@ -166,7 +166,7 @@ def test_messages_that_are_none():
 
 
 def test_a_server_with_processes(index, pictures, jpeg, drawn, large):
-    """Thirty good pictures beside a bomb, a truncated one, one too hungry and a killed process: only those suffer."""
+    """Thirty good pictures beside a bomb, a truncated one, one that needs too much memory: only those three fail."""
     good = [(pictures / f"{number % 12}.jpg").read_bytes() for number in range(30)]
     truncated = good[0][: len(good[0]) // 2]
     with serving(index, decode="process", decode_memory=128 * 2**20, decoders=2) as server:
@@ -181,7 +181,7 @@ def test_a_server_with_processes(index, pictures, jpeg, drawn, large):
         for pid in workers:
             os.kill(pid, signal.SIGKILL)
         again = server.http.post("/embed", files=[("file", data) for data in good]).json()["items"]
-        assert sum("error" in item for item in again) <= 2, "at most what was on the way when they were killed"
+        assert sum("error" in item for item in again) <= 2, "at most the pictures in the killed processes"
         assert (
             server.http.post("/search", files={"file": good[3]}).json()["items"][0]["matches"][0]["verdict"] == "exact"
         )

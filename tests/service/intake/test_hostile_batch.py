@@ -1,4 +1,4 @@
-"""One 1x1 picture, one bomb and one truncated file among thirty good ones: three clear errors, nothing else."""
+"""A 1x1 picture, a decompression bomb and a truncated file among thirty good pictures: only three clear errors."""
 
 import pytest
 from PIL import Image
@@ -21,8 +21,8 @@ def batch(pictures, jpeg):
 
 
 @pytest.mark.parametrize("decode", ["thread", "process"])
-def test_thirty_right_answers_and_three_clear_errors(decode, index, batch, pictures):
-    """The right answers are those that each good picture gets alone, from the same server before and after."""
+def test_good_pictures_get_their_usual_answers(decode, index, batch, pictures):
+    """The usual answers are those that each good picture gets alone, from the same server, before and after."""
     with serving(index, decode=decode) as server:
 
         def ask(call, files):
@@ -45,8 +45,8 @@ def test_thirty_right_answers_and_three_clear_errors(decode, index, batch, pictu
         assert server.http.get("/readyz").json()["status"] == "ready"
 
 
-def test_a_hundred_hostile_batches_leave_nothing_behind(index, batch, pictures):
-    """Memory and open files stay where they were; the answers, too."""
+def test_a_hundred_hostile_batches_leak_nothing(index, batch, pictures):
+    """Memory, open files and answers stay the same."""
     from pathlib import Path
 
     good = (pictures / "5.jpg").read_bytes()

@@ -1,4 +1,4 @@
-"""Pictures by URL: what an attacker would try against a server inside a network, tried against a real one."""
+"""Fetching pictures by URL: SSRF attacks, limits, redirects, against a real web server."""
 
 import asyncio
 import socket
@@ -12,14 +12,14 @@ import pytest
 from copysight.errors import InvalidArgument, TooManyBytes
 from service.cli import read_settings
 from service.http.problems import FetchFailed, UrlRefused
-from service.intake.url_fetch import Allowed, Fetcher, Url
+from service.intake.url_fetch import Fetcher, FetchPolicy, Url
 from tests.service.conftest import serving
 
 LOOPBACK = (ip_network("127.0.0.1/32"),)
 
 
 class Site(BaseHTTPRequestHandler):
-    """A web server with bad manners; it notes who came."""
+    """A web server that misbehaves and records its requests."""
 
     protocol_version = "HTTP/1.1"
 
@@ -34,7 +34,7 @@ class Site(BaseHTTPRequestHandler):
         self.answer(404, b"")
 
     def to(self):
-        """Redirects to the rest of the path."""
+        """Redirect to the rest of the path."""
         self.answer(302, b"", Location=self.path.removeprefix("/to/"))
 
     def loop(self):
@@ -44,7 +44,7 @@ class Site(BaseHTTPRequestHandler):
         self.answer(200, bytes(3_000_000))
 
     def endless(self):
-        """A body of no stated length that never ends."""
+        """Send a body without a length that never ends."""
         self.send_response(200)
         self.send_header("Connection", "close")
         self.end_headers()
@@ -55,7 +55,7 @@ class Site(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def slow(self):
-        """A byte at a time, each well within any time limit between bytes."""
+        """Send a byte at a time, each well within any time limit between bytes."""
         self.send_response(200)
         self.send_header("Content-Length", "1000")
         self.end_headers()
@@ -75,7 +75,7 @@ class Site(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def site(jpeg, drawn):
 
 
 class Resolver:
-    """Answers a name with one list of addresses after another, and the last one for ever."""
+    """Resolves names to one list of addresses after another, and then always to the last one."""
 
     def __init__(self, *answers):
         self.answers, self.asked = list(answers), []
@@ -103,13 +103,13 @@ class Resolver:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-def fetch(*urls, hosts=("*",), networks=(), resolve=None, most=2_000_000, together=10**8, seconds=5.0):
-    """What becomes of URLs."""
+def fetch(*urls, hosts=("*",), networks=(), resolve=None, per_picture=2_000_000, per_request=10**8, seconds=5.0):
+    """Fetch URLs and return their pictures or errors."""
 
     async def run():
-        fetcher = Fetcher(Allowed(hosts, networks), most, together, seconds, resolve)
+        fetcher = Fetcher(FetchPolicy(hosts, networks), per_picture, per_request, seconds, resolve)
         try:
-            return await fetcher.all([Url(url) for url in urls])
+            return await fetcher.fetch_all([Url(url) for url in urls])
         finally:
             await fetcher.close()
 
@@ -117,19 +117,19 @@ def fetch(*urls, hosts=("*",), networks=(), resolve=None, most=2_000_000, togeth
 
 
 def inside(site, *paths, **more):
-    """Fetch from the site with its address allowed, for the cases that are about something else."""
+    """Fetch from the site with its address allowed, for tests of something else."""
     urls = [f"http://pictures.example:{site.port}{path}" for path in paths]
     given = {"hosts": (f"*:{site.port}",), "networks": LOOPBACK, "resolve": Resolver(["127.0.0.1"])}
     return fetch(*urls, **given | more)
 
 
-def test_a_picture_and_its_neighbours(site):
+def test_errors_do_not_affect_other_pictures(site):
     found = inside(site, "/a.jpg", "/missing", "/to//a.jpg", "/b.jpg")
     assert found[0] == found[3] == site.picture
     assert isinstance(found[1], FetchFailed)
     assert "404" in found[1].message
     assert found[2] == site.picture
-    assert site.asked[0][1] == f"pictures.example:{site.port}", "it is asked for by its name"
+    assert site.asked[0][1] == f"pictures.example:{site.port}", "the Host header is the name"
 
 
 def test_off_by_default(site):
@@ -163,8 +163,8 @@ def test_off_by_default(site):
         "①②⑦.0.0.1",
     ],
 )
-def test_loopback_in_every_spelling(host, site):
-    """With every host and port allowed, and the system's own resolver."""
+def test_loopback_is_refused_in_every_spelling(host, site):
+    """All hosts are allowed; the system's own resolver resolves them."""
     [refused] = fetch(f"http://{host}:{site.port}/a.jpg", hosts=(f"*:{site.port}",))
     assert isinstance(refused, UrlRefused | FetchFailed)
     assert site.asked == []
@@ -197,22 +197,22 @@ def test_loopback_in_every_spelling(host, site):
         "2001:0:7f00:1:0:0:5601:5601",
     ],
 )
-def test_names_that_lead_inside(address):
-    """Private, link-local, shared, documentation, multicast; and those within IPv6 addresses."""
-    assert not Allowed(("*",)).address(ip_address(address))
+def test_private_addresses_are_refused(address):
+    """Private, link-local, shared, documentation and multicast addresses, also inside IPv6 addresses."""
+    assert not FetchPolicy(("*",)).allows_address(ip_address(address))
     for answer in ([address], ["93.184.215.14", address]):
         [refused] = fetch("http://innocent.example/a.jpg", resolve=Resolver(answer))
         assert isinstance(refused, UrlRefused)
-        assert address not in refused.message, "what the network looks like inside is not told"
+        assert address not in refused.message, "the error reveals nothing about the network"
 
 
 @pytest.mark.parametrize("address", ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::ffff:93.184.215.14"])
-def test_public_addresses_are_fine(address):
-    assert Allowed(("*",)).address(ip_address(address))
+def test_public_addresses_are_allowed(address):
+    assert FetchPolicy(("*",)).allows_address(ip_address(address))
 
 
-def test_a_resolver_that_changes_its_mind(site):
-    """It is asked once: the address that was checked is the one connected to, the second answer is never seen."""
+def test_a_second_answer_of_the_resolver_is_not_used(site):
+    """The name is resolved once, and the connection goes to the address that was checked."""
     rebinding = Resolver(["127.0.0.1"], ["10.9.9.9"])
     [found] = inside(site, "/a.jpg", resolve=rebinding)
     assert found == site.picture
@@ -240,15 +240,15 @@ def test_a_resolver_that_changes_its_mind(site):
     ],
 )
 def test_redirects_pass_the_same_checks(target, site):
-    """The first address is allowed as a listed host; where it sends us is not."""
+    """The first URL is allowed; the target of its redirect is not."""
     path = "/to/" + target.format(port=site.port)
     [refused] = inside(site, path, hosts=(f"pictures.example:{site.port}",))
     assert isinstance(refused, UrlRefused)
-    assert [asked for asked, _ in site.asked] == [path]
+    assert [visited for visited, _ in site.asked] == [path]
 
 
-def test_a_redirect_to_a_listed_host_that_leads_inside(site):
-    """Two names on the list, and the second has moved inside."""
+def test_a_redirect_to_an_allowed_host_with_a_private_address_is_refused(site):
+    """Two allowed names; the second resolves to a private address."""
 
     async def resolve(name, port):
         return ["127.0.0.1"] if name == "pictures.example" else ["10.0.0.1"]
@@ -258,7 +258,7 @@ def test_a_redirect_to_a_listed_host_that_leads_inside(site):
     assert isinstance(refused, UrlRefused)
 
 
-def test_redirects_end(site):
+def test_the_number_of_redirects_is_limited(site):
     [failed] = inside(site, "/loop")
     assert isinstance(failed, FetchFailed)
     assert len(site.asked) == 4
@@ -281,13 +281,13 @@ def test_redirects_end(site):
         "://",
     ],
 )
-def test_what_is_no_web_address(url):
+def test_a_url_that_is_not_http_is_refused(url):
     [refused] = fetch(url, resolve=Resolver(["93.184.215.14"]))
     assert isinstance(refused, UrlRefused)
 
 
-def test_too_large_and_too_slow(site):
-    """Each with its own clear error, and within the limit rather than after the body."""
+def test_large_and_slow_answers_are_refused(site):
+    """Each has its own error, at the limit and not after the whole body."""
     began = time.monotonic()
     large, endless = inside(site, "/large", "/endless")
     assert isinstance(large, TooManyBytes)
@@ -298,13 +298,13 @@ def test_too_large_and_too_slow(site):
     assert "0.6 s" in slow.message
 
 
-def test_the_pictures_of_a_request_are_capped_together(site):
-    found = inside(site, *["/a.jpg"] * 8, together=len(site.picture) * 5)
+def test_the_total_of_a_request_is_limited(site):
+    found = inside(site, *["/a.jpg"] * 8, per_request=len(site.picture) * 5)
     assert sum(isinstance(one, TooManyBytes) for one in found) == 3
     assert sum(one == site.picture for one in found) == 5
 
 
-def test_a_host_that_is_not_there():
+def test_an_unreachable_host_is_an_error():
     async def nobody(name, port):
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
@@ -336,25 +336,25 @@ def test_a_host_that_is_not_there():
         ("*", "http://anything.example:22/", False),
     ],
 )
-def test_the_list_of_hosts(entry, url, allowed):
-    """A listed host gets as far as its address, which is private here; another is refused before that."""
+def test_the_list_of_allowed_hosts(entry, url, allowed):
+    """An allowed host is resolved (to a private address here); another is refused before that."""
     resolve = Resolver(["10.0.0.1"])
     fetch(url, hosts=(entry,), resolve=resolve)
     assert bool(resolve.asked) == allowed
 
 
 def test_settings():
-    allowed = Allowed.of(read_settings({"fetch_hosts": "A.example, *.b.example", "fetch_networks": "10.1.0.0/16"}))
-    assert allowed.hosts == ("a.example", "*.b.example")
-    assert allowed.address(ip_address("10.1.2.3"))
-    assert allowed.address(ip_address("::ffff:10.1.2.3"))
-    assert not allowed.address(ip_address("10.2.0.1"))
+    policy = FetchPolicy.of(read_settings({"fetch_hosts": "A.example, *.b.example", "fetch_networks": "10.1.0.0/16"}))
+    assert policy.hosts == ("a.example", "*.b.example")
+    assert policy.allows_address(ip_address("10.1.2.3"))
+    assert policy.allows_address(ip_address("::ffff:10.1.2.3"))
+    assert not policy.allows_address(ip_address("10.2.0.1"))
     with pytest.raises(InvalidArgument, match=r"10\.1\.0\.0/16"):
-        Allowed.of(read_settings({"fetch_networks": "10.1.0.0/40"}))
+        FetchPolicy.of(read_settings({"fetch_networks": "10.1.0.0/40"}))
 
 
 def test_a_real_server_fetches(index, site, pictures):
-    """Beside base64, with an error for each that cannot be had; nothing is stored of what was refused."""
+    """Base64 and URLs in one request; each URL that cannot be fetched has its error; failed pictures are not stored."""
     import base64
 
     site.picture = (pictures / "3.jpg").read_bytes()
@@ -373,7 +373,7 @@ def test_a_real_server_fetches(index, site, pictures):
         assert added.status_code == 201
 
 
-def test_a_real_server_fetches_nothing_unless_told(http, site):
+def test_a_real_server_fetches_nothing_by_default(http, site):
     url = f"http://127.0.0.1:{site.port}/a.jpg"
     [item] = http.post("/search", json={"images": [url]}).json()["items"]
     assert item["error"]["code"] == "url_refused"

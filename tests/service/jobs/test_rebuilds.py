@@ -1,4 +1,4 @@
-"""Rebuilds that the service starts: by the clock, when due, on demand; never two at once."""
+"""Rebuilds that the service starts: on a schedule, when due, on request; never two at once."""
 
 import os
 import time
@@ -7,7 +7,7 @@ import pytest
 
 from copysight.catalog import Job
 from copysight.index import Index, Status
-from service.jobs.rebuilds import AFTER_FAILURE, Rebuilder, wanted
+from service.jobs.rebuilds import RETRY_SECONDS, Rebuilder, should_rebuild
 from tests.service.conftest import serving
 
 NOW = 1_000_000.0
@@ -39,16 +39,16 @@ def job(state, ago=0.0):
         ({"tombstones": 1, "age": 3600}, 3600, False, None, True),
         ({"delta": 1, "age": None}, 3600, True, None, True),
         ({"delta": 1, "age": 3600}, 3600, True, job("done"), True),
-        ({"delta": 1, "age": 3600}, 3600, True, job("failed", AFTER_FAILURE - 1), False),
-        ({"delta": 1, "age": 3600}, 3600, True, job("failed", AFTER_FAILURE), True),
+        ({"delta": 1, "age": 3600}, 3600, True, job("failed", RETRY_SECONDS - 1), False),
+        ({"delta": 1, "age": 3600}, 3600, True, job("failed", RETRY_SECONDS), True),
     ],
 )
-def test_when_a_rebuild_is_wanted(given, every, when_due, latest, answer):
-    assert wanted(status(**given), latest, every, when_due, NOW) is answer
+def test_when_a_rebuild_is_due(given, every, when_due, latest, answer):
+    assert should_rebuild(status(**given), latest, every, when_due, NOW) is answer
 
 
 def until(seconds, reached):
-    """Wait for an answer that is not empty."""
+    """Wait until ``reached`` returns something true, and return it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = reached()
@@ -62,27 +62,27 @@ def rebuilds(server):
     return [one for one in server.http.get("/jobs").json()["jobs"] if one["kind"] == "rebuild"]
 
 
-def test_the_clock_rebuilds_what_has_changed_and_then_rests(index, drawn, jpeg):
+def test_the_schedule_rebuilds_only_a_changed_index(index, drawn, jpeg):
     with serving(index, rebuild_every=1 / 3600) as server:
         server.http.post("/images", files={"file": jpeg(drawn(50))}).raise_for_status()
         found = until(30, lambda: (now := server.http.get("/index").json())["generation"] == "000002" and now)
         assert (found["count"], found["delta"]) == (13, 0)
-        time.sleep(1.5)  # several looks at an index that is older than the schedule, and unchanged
+        time.sleep(1.5)  # several checks of an index that is older than the schedule, and unchanged
         assert [one["state"] for one in rebuilds(server)] == ["done"]
 
 
-def test_never_two_at_once(index):
+def test_only_one_rebuild_runs_at_a_time(index):
     with serving(index) as server:
-        asked = [server.http.post("/index/rebuild").json()["id"] for _ in range(5)]
-        assert len(set(asked)) == 1
-        until(30, lambda: server.http.get(f"/jobs/{asked[0]}").json()["state"] == "done")
+        jobs = [server.http.post("/index/rebuild").json()["id"] for _ in range(5)]
+        assert len(set(jobs)) == 1
+        until(30, lambda: server.http.get(f"/jobs/{jobs[0]}").json()["state"] == "done")
         assert len(rebuilds(server)) == 1
-        following = until(10, lambda: (one := server.http.post("/index/rebuild").json()["id"]) != asked[0] and one)
-        until(30, lambda: server.http.get(f"/jobs/{following}").json()["state"] == "done")
+        second = until(10, lambda: (one := server.http.post("/index/rebuild").json()["id"]) != jobs[0] and one)
+        until(30, lambda: server.http.get(f"/jobs/{second}").json()["state"] == "done")
         assert "copysight_rebuild_failed 0.0" in server.http.get("/metrics").text
 
 
-def test_a_worker_is_niced_beside_the_server_and_out_of_reach_of_its_terminal(index):
+def test_a_worker_has_a_low_priority_and_gets_no_signals_of_the_terminal(index):
     with Index.open(index) as opened:
         rebuilder = Rebuilder(index, opened)
         rebuilder.start()
@@ -96,7 +96,7 @@ def test_a_worker_is_niced_beside_the_server_and_out_of_reach_of_its_terminal(in
             worker.wait()
 
 
-def test_a_worker_that_was_killed_is_noted(index):
+def test_the_job_of_a_killed_worker_is_marked_as_failed(index):
     with Index.open(index) as opened:
         rebuilder = Rebuilder(index, opened)
         assert rebuilder.latest() is None

@@ -1,4 +1,4 @@
-"""An index that calibrated itself: answers carry probabilities, and they order as scores do."""
+"""Answers of a calibrated index: every match has a probability, in the order of the scores."""
 
 import pytest
 

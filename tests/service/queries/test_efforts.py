@@ -1,4 +1,4 @@
-"""A picture that was put into another one is found, and the answer says where."""
+"""Search depth: a picture inside another one is found, and the answer says where."""
 
 import pytest
 from PIL import Image, ImageDraw
@@ -17,7 +17,7 @@ def screen(drawn, jpeg):
 
 
 def found(server, data, key, **params):
-    """What the answer says of the item ``key``."""
+    """The match of the item ``key``."""
     params = {"k": 100} | params
     answer = server.http.post("/search", content=data, headers={"content-type": "image/jpeg"}, params=params)
     matches = answer.raise_for_status().json()["items"][0]["matches"]
@@ -25,7 +25,7 @@ def found(server, data, key, **params):
     return next(match for match in matches if match["key"] == key)
 
 
-def test_a_picture_within_a_page(shared, screen):
+def test_a_picture_inside_a_page_is_found(shared, screen):
     whole = found(shared, screen, "3.jpg", effort="low")
     part = found(shared, screen, "3.jpg")
     assert whole["where"] is None
@@ -35,7 +35,7 @@ def test_a_picture_within_a_page(shared, screen):
     assert found(shared, screen, "3.jpg", effort="normal") == part
 
 
-def test_a_turned_picture(shared, drawn, jpeg):
+def test_a_turned_picture_is_found(shared, drawn, jpeg):
     turned = {f"{seed}.jpg": jpeg(drawn(seed).rotate(270, expand=True)) for seed in range(PICTURES)}
     whole = {key: found(shared, data, key, effort="low")["similarity"] for key, data in turned.items()}
     key = min(whole, key=whole.__getitem__)
@@ -45,7 +45,7 @@ def test_a_turned_picture(shared, drawn, jpeg):
     assert match["similarity"] > 0.99
 
 
-def test_its_own_bytes_are_the_whole_whatever_the_effort(shared, drawn, jpeg):
+def test_the_same_file_is_exact_with_every_effort(shared, drawn, jpeg):
     for effort in ("low", "normal", "high"):
         match = found(shared, jpeg(drawn(7)), "7.jpg", k=1, effort=effort)
         assert (match["verdict"], match["similarity"], match["where"]) == ("exact", 1.0, None)
@@ -70,4 +70,4 @@ def test_an_unknown_effort_is_refused(shared, screen):
     assert "low" in answer.text
     answer = shared.http.post("/search", json={"ids": [1], "effort": "most"})
     assert answer.status_code == 400
-    assert "needed is one of low, normal, high" in answer.json()["detail"]
+    assert "use one of low, normal, high" in answer.json()["detail"]

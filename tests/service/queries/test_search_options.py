@@ -1,4 +1,4 @@
-"""What is spelt wrong is refused, lest it change the answer unseen; what does not fit is named."""
+"""Unknown options and fields are refused; errors name the bad value and what is allowed."""
 
 import base64
 
@@ -16,7 +16,7 @@ def data(pictures):
      ("POST", "/embed?effort=high", "effort"), ("POST", "/compare?k=1", "k"), ("GET", "/images?page=2", "page"),
      ("GET", "/index?verbose=1", "verbose"), ("POST", "/clusters?x=", "x")],
 )  # fmt: skip
-def test_an_option_that_nobody_reads(http, data, method, path, wrong):
+def test_an_unknown_query_parameter_is_refused(http, data, method, path, wrong):
     answer = http.request(method, path, **({"files": {"file": data}} if method == "POST" else {}))
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
     assert repr(wrong) in answer.json()["detail"]
@@ -24,7 +24,7 @@ def test_an_option_that_nobody_reads(http, data, method, path, wrong):
 
 
 @pytest.mark.parametrize("path", ["/search", "/embed", "/compare", "/clusters", "/attention", "/images"])
-def test_a_field_that_nobody_reads(http, data, path):
+def test_an_unknown_field_is_refused(http, data, path):
     form = http.post(path, files={"file": data}, data={"colection": "tenant"})
     json = http.post(path, json={"images": [base64.b64encode(data).decode()], "colection": "tenant"})
     for answer in (form, json):
@@ -38,7 +38,7 @@ def test_a_field_that_nobody_reads(http, data, path):
      ("/search?effort=max", "'low', 'normal' or 'high'"), ("/attention?format=gif", "'json', 'npy' or 'png'"),
      ("/attention?head=9", "from 0 to 1"), ("/search?min_probability=2", "got min_probability = 2")],
 )  # fmt: skip
-def test_a_value_that_does_not_fit_is_named(http, data, path, said):
+def test_the_error_names_the_bad_value(http, data, path, said):
     answer = http.post(path, files={"file": data})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
     assert said in answer.json()["detail"]
@@ -47,23 +47,23 @@ def test_a_value_that_does_not_fit_is_named(http, data, path, said):
 
 @pytest.mark.parametrize(
     ("body", "kind", "said"),
-    [(b"{", "application/json", "no JSON"), (b"{}", "application/json", "got no 'metadata'"),
-     (b'{"metadata": {}}', "application/x-www-form-urlencoded", "needed is application/json"),
+    [(b"{", "application/json", "not valid JSON"), (b"{}", "application/json", "got no 'metadata'"),
+     (b'{"metadata": {}}', "application/x-www-form-urlencoded", "send application/json"),
      (b'{"metadata": 3}', "application/json", "got metadata = 3")],
 )  # fmt: skip
-def test_a_body_that_does_not_fit_is_explained(http, body, kind, said):
+def test_the_error_explains_a_bad_body(http, body, kind, said):
     answer = http.patch("/images/1", content=body, headers={"content-type": kind})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
     assert said in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("given", [7, -1, True, "high", "nan", [0.5], 10**400])
-def test_a_probability_is_one(http, given):
+def test_a_bad_min_probability_is_refused(http, given):
     answer = http.post("/search", json={"ids": [1], "min_probability": given})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
 
 
-def test_matches_of_an_embedding_are_chosen_like_those_of_a_search(http, data):
+def test_embed_with_search_gives_the_matches_of_search(http, data):
     def keys(path):
         [item] = http.post(path, files={"file": data}).json()["items"]
         return [match["key"] for match in item["matches"]]
@@ -75,8 +75,7 @@ def test_matches_of_an_embedding_are_chosen_like_those_of_a_search(http, data):
     assert http.post('/embed?include=search&filter={"eq":["x",1]}', files={"file": data}).status_code == 400
 
 
-def test_a_text_that_is_no_base64_is_an_error_of_its_item(http, data):
-    """Its neighbours have their answers."""
+def test_a_string_that_is_not_base64_only_fails_its_own_item(http, data):
     good = base64.b64encode(data).decode()
     items = http.post("/embed", json={"images": [good, "hello world", "data:image/jpeg,abc", good]}).json()["items"]
     assert [item.get("error", {}).get("code") for item in items] == [None, "not_base64", "not_base64", None]
@@ -87,7 +86,7 @@ def test_a_text_that_is_no_base64_is_an_error_of_its_item(http, data):
 
 @pytest.mark.parametrize("about", [{"key": 5}, {"key": {"a": 1}}, {"collection": ["x"]}, {"collection": ""},
                                    {"replace": "maybe"}, {"replace": 1}, {"metadata": [1]}])  # fmt: skip
-def test_what_is_said_of_a_new_picture_is_of_its_type(http, data, about):
+def test_fields_of_a_new_picture_have_the_right_type(http, data, about):
     answer = http.post("/images", json={"images": [base64.b64encode(data).decode()]} | about)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
     assert http.get("/index").json()["count"] == 12

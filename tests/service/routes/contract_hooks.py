@@ -1,9 +1,9 @@
-"""What schemathesis has to be told: how lines of JSON are sent."""
+"""Hooks of schemathesis: how to serialize NDJSON bodies."""
 
 import schemathesis
 
 
 @schemathesis.serializer("application/x-ndjson")
 def lines(_context, value):
-    """Whatever was made up goes as one line; the service answers line by line."""
+    """Send any generated value as one line."""
     return value if isinstance(value, bytes) else str(value).encode()

@@ -1,4 +1,4 @@
-"""Every question that leaves the collection as it is."""
+"""All calls that do not change the collection."""
 
 import base64
 from io import BytesIO
@@ -23,7 +23,7 @@ def edited(drawn, jpeg):
     return jpeg(drawn(3).crop((6, 4, 154, 116)), quality=60)
 
 
-def test_the_three_forms_of_a_request_give_the_same_embedding(http, picture):
+def test_all_forms_of_a_request_give_the_same_embedding(http, picture):
     data = picture(1)
     uri = "data:image/jpeg;base64," + base64.b64encode(data).decode()
     answers = [
@@ -50,7 +50,7 @@ def test_raw_and_npy_answers(http, picture):
     assert listed[1]["error"]["code"] == "unsupported_format"
 
 
-def test_include_answers_from_the_same_pass(http, picture):
+def test_embed_includes_clusters_attention_and_matches(http, picture):
     body = http.post("/embed?include=clusters,attention,search&k=2", files=files(picture(4))).json()
     [item] = body["items"]
     assert item["matches"][0]["key"] == "4.jpg"
@@ -120,7 +120,7 @@ def test_search_by_id_and_by_vector(http, picture):
         [],
     ],
 )
-def test_questions_that_make_no_sense(http, body):
+def test_a_bad_search_is_refused(http, body):
     answer = http.post("/search", json=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
     assert answer.headers["content-type"] == "application/problem+json"

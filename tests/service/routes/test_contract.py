@@ -1,4 +1,4 @@
-"""The OpenAPI text against a real server: schemathesis makes requests, right and wrong ones, and checks each answer."""
+"""The OpenAPI document against a real server: schemathesis sends valid and invalid requests and checks the answers."""
 
 import os
 import re
@@ -12,14 +12,14 @@ from service.auth.keys import Keys
 from tests.service.conftest import serving
 
 LEFT_OUT = {
-    "positive_data_acceptance": "no schema can say which bytes are a picture, nor which items and jobs there are",
+    "positive_data_acceptance": "a schema cannot say which bytes are a picture, or which items and jobs exist",
 }
-"""The check that cannot hold here, and why; every other one is on."""
+"""Checks that cannot hold here, with the reason. All others are enabled."""
 SEED = 1
 
 
 def run(server, tmp_path, examples, key):
-    """Test cases that were sent; fails with what schemathesis says."""
+    """Run schemathesis and return the number of test cases. Fails with its output."""
     program = Path(sys.executable).with_name("schemathesis")
     phases = ["--phases", "examples,coverage,fuzzing", "--max-examples", str(examples), "--seed", str(SEED)]
     checks = ["--checks", "all", "--exclude-checks", ",".join(LEFT_OUT)]
@@ -46,11 +46,11 @@ def run(server, tmp_path, examples, key):
 
 @pytest.fixture
 def key(index):
-    """With a server that asks for keys, schemathesis also leaves them out, and sends wrong ones."""
+    """A key for a server with API keys. Schemathesis also omits it and sends wrong ones."""
     return Keys(index).add("schemathesis", "admin")
 
 
-def test_answers_are_as_the_openapi_text_says(index, tmp_path, key):
+def test_answers_match_the_openapi_document(index, tmp_path, key):
     with serving(index, decode="process", auth="keys") as server:
         assert run(server, tmp_path, 2, key) > 100
 

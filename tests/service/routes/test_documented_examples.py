@@ -1,4 +1,4 @@
-"""The examples of the API's page, run as they stand there against a real server."""
+"""Run the examples of the API reference, as written, against a real server."""
 
 import base64
 import json
@@ -45,7 +45,7 @@ def test_every_example(index, drawn, jpeg, tmp_path):
 
 
 def answer(line: str, folder: Path) -> str:
-    """What a command prints; an answer that is an error fails it."""
+    """The output of a command. An error answer fails the test."""
     command = ["curl", "--fail-with-body", "--silent", "--show-error", *shlex.split(line)[1:]]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, (line, ran.stdout, ran.stderr)

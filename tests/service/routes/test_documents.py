@@ -1,4 +1,4 @@
-"""Nothing that a caller can meet is missing from the documents."""
+"""The reference documents every setting, endpoint and error code."""
 
 import inspect
 import re
@@ -16,9 +16,8 @@ DOCS = Path(__file__).parents[3] / "docs" / "reference"
 def test_every_setting():
     text = (DOCS / "settings.md").read_text()
     for name, field in Settings.model_fields.items():
-        default = f"`{field.default}`" if field.default != "" else "(empty)"
-        line = f"| `COPYSIGHT_{name.upper()}` | {default} | {field.description} |"
-        assert line in text, line
+        row = next((line for line in text.splitlines() if line.startswith(f"| `COPYSIGHT_{name.upper()}` |")), "")
+        assert row.endswith(f"| {field.description} |"), name
 
 
 def test_every_endpoint(http):
@@ -29,8 +28,8 @@ def test_every_endpoint(http):
 
 
 @pytest.mark.parametrize("module", [errors, service_errors])
-def test_every_code_that_the_service_can_answer(module):
-    text = (DOCS / "api.md").read_text()
+def test_every_error_code(module):
+    text = (DOCS / "errors.md").read_text()
     for _, kind in inspect.getmembers(module, inspect.isclass):
         if not issubclass(kind, errors.CopysightError) or issubclass(kind, errors.JobError):
             continue
@@ -42,15 +41,15 @@ def test_every_code_that_the_service_can_answer(module):
         assert f"| {status} |" in row, (kind.code, status)
 
 
-def test_no_code_is_explained_that_does_not_exist():
-    text = (DOCS / "api.md").read_text()
-    table = text[text.index("| code | status | means |") :]
-    explained = set(re.findall(r"`([a-z_0-9]+)`", "".join(re.findall(r"^\| (`.*?) \| \d", table, re.MULTILINE))))
+def test_only_existing_error_codes_are_documented():
+    text = (DOCS / "errors.md").read_text()
+    table = text[text.index("| code | status | meaning |") :]
+    explained = set(re.findall(r"^\| `([a-z_0-9]+)` \| \d", table, re.MULTILINE))
     assert explained == set(known_codes()) - {errors.CopysightError.code, errors.PictureError.code}
 
 
 def known_codes():
-    """Every class's code that a service can answer, and those that have no class."""
+    """All codes that the service can return: those of the error classes, and those without a class."""
     none = (errors.JobError, errors.ExportFailed)
     kinds = [kind for module in (errors, service_errors) for _, kind in inspect.getmembers(module, inspect.isclass)]
     for kind in kinds:

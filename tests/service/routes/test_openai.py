@@ -39,7 +39,7 @@ def test_embeddings_are_those_of_embed(client, http, files, form):
     assert answer.usage.total_tokens == 0
 
 
-def test_one_text(client, files, tiny_bundle):
+def test_a_single_picture(client, files, tiny_bundle):
     answer = client.embeddings.create(model=tiny_bundle.name, input=uri(files[0]), dimensions=tiny_bundle.dimension)
     assert len(answer.data[0].embedding) == tiny_bundle.dimension
 
@@ -50,13 +50,13 @@ def test_one_text(client, files, tiny_bundle):
      ({"input": "a sentence"}, "not_base64"), ({"input": []}, "invalid_argument"),
      ({"input": [[1, 2]]}, "invalid_argument"), ({"input": uri(b"")}, "empty_picture")],
 )  # fmt: skip
-def test_what_cannot_be_answered(client, files, change, code):
+def test_a_bad_request_is_refused(client, files, change, code):
     with pytest.raises(openai.BadRequestError) as caught:
         client.embeddings.create(**({"model": "copysight", "input": uri(files[0])} | change))
     assert caught.value.code == code
 
 
-def test_a_bad_picture_is_named(client, files):
+def test_the_error_names_the_bad_picture(client, files):
     with pytest.raises(openai.UnprocessableEntityError) as caught:
         client.embeddings.create(model="copysight", input=[uri(files[0]), uri(files[1][:500])])
     assert caught.value.body["detail"].startswith("input[1]: ")

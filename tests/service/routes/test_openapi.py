@@ -1,4 +1,4 @@
-"""The OpenAPI text: what each call is for, what it takes, and an answer as it really is."""
+"""The OpenAPI document: summaries, bodies, and examples that match real answers."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def calls(http):
     return {f"{method.upper()} {path}": call for path, methods in paths.items() for method, call in methods.items()}
 
 
-def test_every_call_says_what_it_is_for(calls):
+def test_every_call_has_a_summary_and_a_description(calls):
     assert calls.keys() == EXAMPLES.keys()
     assert len({call["summary"] for call in calls.values()}) == len(calls)
     assert all(call["description"] for call in calls.values())
@@ -24,12 +24,12 @@ def test_every_json_answer_has_an_example(calls):
                 assert answer["content"]["application/json"]["example"] == EXAMPLES[name].answer
 
 
-def test_examples_are_like_real_answers(http, pictures):
-    """What can be asked without a change of the collection; schemathesis holds the fields of all the others."""
+def test_examples_match_real_answers(http, pictures):
+    """For calls that do not change the collection; schemathesis checks the fields of the others."""
     files = [("file", (pictures / f"{number}.jpg").read_bytes()) for number in (0, 1)]
     cluster = http.get("/clusters").json()["clusters"][0]["id"]
     uri = {"input": "data:image/jpeg;base64,AA=="}
-    asked = {
+    answers = {
         "POST /embed": http.post("/embed", files=files),
         "POST /search": http.post("/search", files=files),
         "POST /compare": http.post("/compare", files=files),
@@ -45,13 +45,13 @@ def test_examples_are_like_real_answers(http, pictures):
         "GET /whoami": http.get("/whoami"),
     }
     assert http.post("/v1/embeddings", json=uri).status_code == 415
-    for name, answer in asked.items():
+    for name, answer in answers.items():
         assert answer.status_code == 200, answer.text
         assert not missing(EXAMPLES[name].answer, answer.json()), name
 
 
 def missing(example, real, place="answer"):
-    """Places where an example has a field that a real answer has not."""
+    """Fields of an example that a real answer does not have."""
     if (
         isinstance(example, dict)
         and isinstance(real, dict)
@@ -67,10 +67,10 @@ def missing(example, real, place="answer"):
 
 
 OPEN = {"metadata", "collections"}
-"""Objects whose names are the caller's."""
+"""Objects whose keys come from the caller."""
 
 
-def test_what_the_body_may_hold(calls):
+def test_the_schema_of_the_search_body(calls):
     content = calls["POST /search"]["requestBody"]["content"]
     assert {"ids", "vectors", "images", "k", "filter"} <= content["application/json"]["schema"]["properties"].keys()
     assert {"file", "collection"} <= content["multipart/form-data"]["schema"]["properties"].keys()

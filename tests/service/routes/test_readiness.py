@@ -1,4 +1,4 @@
-"""`/readyz` is about answers: of a picture, in time, also while generations change, and never about luck."""
+"""`/readyz`: ready only if a test picture is answered in time, also while generations change."""
 
 import os
 import signal
@@ -21,8 +21,8 @@ def rebuilt(server):
     return server.http.post("/index/reload").json()["generation"]
 
 
-def test_it_never_flaps_while_generations_change(index):
-    """Asked without a pause while a generation is built, goes live, and goes back and forth ten times."""
+def test_it_stays_ready_while_generations_change(index):
+    """Called without a pause while a generation is built, published, and rolled back and forth ten times."""
     answers, stop = [], threading.Event()
     with serving(index) as server:
 
@@ -46,8 +46,8 @@ def test_it_never_flaps_while_generations_change(index):
     assert {generation for _, _, generation in answers} == {"000001", new}
 
 
-def test_stale_is_not_the_same_as_not_loaded(index, pictures):
-    """A damaged live generation: an older one answers, and it says so. A damaged model: nothing answers."""
+def test_it_is_stale_when_the_live_generation_is_damaged(index, pictures):
+    """An older generation answers, and the detail names the damaged one."""
     with serving(index) as server:
         new = rebuilt(server)
     vectors = max((index / "generations" / new).iterdir(), key=lambda file: file.stat().st_size)
@@ -61,7 +61,7 @@ def test_stale_is_not_the_same_as_not_loaded(index, pictures):
 
 
 def test_a_server_that_cannot_answer_in_time_is_alive_and_not_ready(index):
-    """The one decoding process stands still: 503 after five seconds; it is replaced after seven, and all is well."""
+    """The only decoding process is stopped: 503 after five seconds; it is replaced after seven, then ready again."""
     with serving(index, decode="process", decoders=1, decode_seconds=7) as server:
         assert server.http.get("/readyz").json()["status"] == "ready"
         [stuck] = children(server.process.pid)

@@ -1,4 +1,4 @@
-"""What the log holds, and what it must not: no key, no picture; a defect of ours under the id that the caller got."""
+"""The log: no keys and no pictures; the trace of an unexpected error under the request id that the caller got."""
 
 import base64
 import sqlite3
@@ -12,8 +12,8 @@ def rename(index, old, new):
         catalog.execute(f"ALTER TABLE {old} RENAME TO {new}")
 
 
-def test_a_defect_of_ours_is_an_answer_like_the_others(index):
-    """A table that is gone stands for it: 500 with an id, and the trace in the log under that id; then all is well."""
+def test_an_unexpected_error_is_a_problem_with_its_trace_in_the_log(index):
+    """A missing table causes it: 500 with an id, the trace in the log under that id; the server goes on."""
     with serving(index) as server:
         rename(index, "jobs", "gone")
         answer = server.http.get("/jobs")
@@ -29,7 +29,7 @@ def test_a_defect_of_ours_is_an_answer_like_the_others(index):
 
 
 def test_no_log_line_holds_a_key_or_a_picture(index, drawn, jpeg):
-    """Right ones, wrong ones and damaged ones, where callers put them, and where they do not belong."""
+    """Valid, wrong and damaged ones, in the right places and in wrong ones."""
     data = jpeg(drawn(90))
     text = base64.b64encode(data).decode()
     with serving(index, auth="keys") as server:

@@ -1,4 +1,4 @@
-"""Arenas of glibc: as many as were asked for, however many threads ask for memory."""
+"""The number of malloc arenas stays at the limit, with any number of threads."""
 
 import ctypes
 import subprocess
@@ -9,16 +9,16 @@ from service.runtime import malloc
 PROGRAM = """
 import ctypes, sys, threading
 from pathlib import Path
-from service import memory
+from service.runtime import malloc
 
 if sys.argv[1] == "limited":
-    memory.limit_arenas(2)
+    malloc.limit_arenas(2)
 libc, held = ctypes.CDLL(None), threading.Barrier(9)
 libc.malloc.restype = ctypes.c_void_p
 places = []
 
 def work():
-    places.append(libc.malloc(1000) >> 26)  # an arena of a thread lies in 64 MB of its own
+    places.append(libc.malloc(1000) >> 26)  # a thread's arena is in a 64 MB region of its own
     held.wait()
 
 threads = [threading.Thread(target=work) for _ in range(8)]
