@@ -1,12 +1,13 @@
-"""Does attention find the object? The best head's mask against the masks of DAVIS, beside an ellipse in the middle.
+"""Compare attention masks with the object masks of DAVIS, with untrained networks and an ellipse as baselines.
 
-The mask of a head is what holds 60 % of its attention (Caron et al. 2021, section 4.2.2); its Jaccard with the object
-is averaged over every tenth frame, and the head that is best on average counts. The ellipse has its best size, too.
-Untrained networks (ViT-Ti/16 at the same sizes) are the mean over five seeds, each with its own best head.
+The mask of a head holds 60 % of its attention (Caron et al. 2021, section 4.2.2). Its Jaccard index with the object is
+averaged over every tenth frame, and the head with the best average counts. The ellipse is centred and has the size
+with the best average. Untrained networks (ViT-Ti/16 at the same input sizes) are the mean over five seeds, each with
+its own best head.
 
     COPYSIGHT_DATA=folder python -m benchmarks.attention_masks [SOURCE[@PIXELS] …]     (reads video/ in that folder)
 
-A SOURCE is a bundle, or a run of a ViT, at the input size of its training or at another.
+SOURCE is a bundle or the run folder of a ViT training. @PIXELS sets another input size for a run.
 """
 
 import os
@@ -36,51 +37,51 @@ SIZES = np.arange(0.1, 1.01, 0.05)
 
 
 @dataclass(frozen=True)
-class Looker:
-    """``attend`` gives the attention (H, rows, columns) over what ``preprocess`` shows of a picture."""
+class AttentionModel:
+    """A network: ``attend`` returns the attention (H, rows, columns) on the crop that ``preprocess`` makes."""
 
     attend: Callable[[Image.Image], npt.NDArray[np.float32]]
     preprocess: Preprocess
 
 
 def main() -> None:
-    """Print one row for each source, one for untrained networks of each input size, and one for the ellipse."""
+    """Print one row per source, two rows of untrained networks per input size, and one row for the ellipse."""
     sequences = davis.load(Path(os.environ.get("COPYSIGHT_DATA", "")) / "video")
     print(f"{'mean Jaccard':36}" + "".join(f"{sequence.name:>14}" for sequence in sequences))
     sizes = set()
     for source in sys.argv[1:] or ["default"]:
-        looker = by_source(source)
-        sizes.add(looker.preprocess.size)
-        row(Path(source).name, [heads(looker, sequence).max() for sequence in sequences])
+        model = load_model(source)
+        sizes.add(model.preprocess.size)
+        print_row(Path(source).name, [head_jaccard(model, sequence).max() for sequence in sequences])
     for size in sorted(sizes):
-        found = [[heads(untrained(size, seed), one).max() for one in sequences] for seed in range(SEEDS)]
-        row(f"untrained, {size} px, mean of {SEEDS}", np.mean(found, axis=0).tolist())
-        row(f"untrained, {size} px, best of {SEEDS}", np.max(found, axis=0).tolist())
-    row("ellipse, best size", [ellipses(sequence).max() for sequence in sequences])
+        found = [[head_jaccard(untrained(size, seed), one).max() for one in sequences] for seed in range(SEEDS)]
+        print_row(f"untrained, {size} px, mean of {SEEDS}", np.mean(found, axis=0).tolist())
+        print_row(f"untrained, {size} px, best of {SEEDS}", np.max(found, axis=0).tolist())
+    print_row("ellipse, best size", [ellipse_jaccard(sequence).max() for sequence in sequences])
 
 
-def row(name: str, values: Sequence[float]) -> None:
+def print_row(name: str, values: Sequence[float]) -> None:
     print(f"{name[:36]:36}" + "".join(f"{value:14.3f}" for value in values), flush=True)
 
 
-def by_source(source: str) -> Looker:
-    """A bundle's attention, or that of a run."""
+def load_model(source: str) -> AttentionModel:
+    """Load a bundle or the network of a run."""
     path, _, pixels = source.partition("@")
     if path == "default" or (Path(path) / bundles.DESCRIPTION).exists():
         embedder = Embedder(bundles.load(path))
         preprocess = embedder.bundle.graphs[embedder.bundle.graph_of("attention")].preprocess
-        return Looker(lambda picture: embedder.attention_maps([picture])[0], preprocess)
-    return by_torch(exportable.load(path, int(pixels) if pixels else None))
+        return AttentionModel(lambda picture: embedder.attention_maps([picture])[0], preprocess)
+    return from_network(exportable.load(path, int(pixels) if pixels else None))
 
 
-def untrained(size: int, seed: int) -> Looker:
-    """ViT-Ti/16 with random weights."""
+def untrained(size: int, seed: int) -> AttentionModel:
+    """Return a ViT-Ti/16 with random weights."""
     torch.manual_seed(seed)
-    return by_torch(exportable.load("timm:vit_tiny_patch16_224", size=size, random=True))
+    return from_network(exportable.load("timm:vit_tiny_patch16_224", size=size, random=True))
 
 
-def by_torch(network: Network) -> Looker:
-    """A network that is not exported."""
+def from_network(network: Network) -> AttentionModel:
+    """Return the attention of a network that is not exported."""
     place = network.outputs.index("attention")
 
     def attend(picture: Image.Image) -> npt.NDArray[np.float32]:
@@ -88,18 +89,18 @@ def by_torch(network: Network) -> Looker:
             maps = network.graph(torch.from_numpy(to_batch([picture], network.preprocess)))[place][0]
         return np.asarray(maps.numpy(), np.float32)
 
-    return Looker(attend, network.preprocess)
+    return AttentionModel(attend, network.preprocess)
 
 
-def heads(looker: Looker, sequence: davis.Sequence) -> npt.NDArray[np.float64]:
-    """Mean Jaccard of each head (H,) over the frames, inside what the network sees of them."""
+def head_jaccard(model: AttentionModel, sequence: davis.Sequence) -> npt.NDArray[np.float64]:
+    """Return the mean Jaccard index of each head (H,) over the frames. Outside the input crop the mask is empty."""
     found = []
     for number in range(0, len(sequence.frames), STEP):
         picture, truth = sequence.frame(number), sequence.mask(number) > 0
-        left, top, right, bottom = (round(edge) for edge in crop_box(picture.width, picture.height, looker.preprocess))
+        left, top, right, bottom = (round(edge) for edge in crop_box(picture.width, picture.height, model.preprocess))
         whole = np.zeros_like(truth)
         scores = []
-        for mask in mass_masks(looker.attend(picture), MASS):
+        for mask in mass_masks(model.attend(picture), MASS):
             grown = Image.fromarray(mask).resize((right - left, bottom - top), Image.Resampling.NEAREST)
             whole[top:bottom, left:right] = np.asarray(grown)
             scores.append(region(whole, truth))
@@ -108,8 +109,8 @@ def heads(looker: Looker, sequence: davis.Sequence) -> npt.NDArray[np.float64]:
     return jaccard
 
 
-def ellipses(sequence: davis.Sequence) -> npt.NDArray[np.float64]:
-    """Mean Jaccard of centred ellipses that fill each of ``SIZES`` of both sides."""
+def ellipse_jaccard(sequence: davis.Sequence) -> npt.NDArray[np.float64]:
+    """Return the mean Jaccard index of centred ellipses that cover each share in ``SIZES`` of both sides."""
     truths = [sequence.mask(number) > 0 for number in range(0, len(sequence.frames), STEP)]
     rows, columns = truths[0].shape
     y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]

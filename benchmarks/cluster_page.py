@@ -1,8 +1,8 @@
-"""The example of a cluster page in docs: crops of free photographs, put into clusters by the default bundle.
+"""Make the example cluster page of the documentation: crops of photographs, clustered by the default bundle.
 
-A dozen photographs of ``make example`` (public domain or CC0), six square crops of each, half of the area at most;
-``copysight evaluate clusters`` puts them together again without knowing which is which. Writes OUT/crops.html, and
-OUT/clusters.jpg, the page as chromium shows it.
+Takes twelve photographs of ``make example`` (public domain or CC0) and cuts six square crops of each, of at most half
+the area. ``copysight evaluate clusters`` then groups the crops without labels. Writes OUT/crops.html and
+OUT/clusters.jpg, a screenshot of that page by Chromium.
 
     make example
     python -m benchmarks.cluster_page var/pictures OUT
@@ -28,7 +28,7 @@ CROPS, SIDE, SEED = 6, 160, 0
 
 
 def main(pictures: Path, out: Path) -> None:
-    """Cut, cluster, show."""
+    """Cut the crops, cluster them and take the screenshot."""
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch) / "crops"
         cut(pictures, root)
@@ -45,7 +45,7 @@ def main(pictures: Path, out: Path) -> None:
 
 
 def cut(pictures: Path, root: Path) -> None:
-    """Square crops of .2 to .5 of each photograph's area, in the layout of a labelled set."""
+    """Write square crops of 0.2 to 0.5 of the area of each photograph as a labelled set."""
     rng = np.random.default_rng(SEED)
     for name in NAMES:
         (file,) = pictures.glob(f"{name}.*")

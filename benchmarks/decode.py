@@ -1,10 +1,11 @@
-"""A JPEG's bytes to the network's input: the plain way of Pillow, ours, and simplejpeg where it is installed.
+"""Time decoding and preprocessing of JPEG files: plain Pillow, Copysight, and simplejpeg if it is installed.
 
     OMP_NUM_THREADS=1 python -m benchmarks.decode [--rounds 5] [--bundle default]
 
-Milliseconds of processor time, in turns, median; in brackets least and most. The plain way decodes every pixel, resizes
-and normalises; its tensor's embedding is what the cosine compares with (the least of all pictures). Pictures come from
-COPYSIGHT_DATA (a folder) or are drawn, are brought to the size in question and given the grain of a camera.
+Times are milliseconds of CPU time: the median of all rounds, with the minimum and maximum in brackets. The methods are
+measured in turn. Plain Pillow decodes every pixel, resizes and normalises. The cosine compares the embedding of each
+method with that of plain Pillow; the smallest over all pictures is printed. Pictures come from COPYSIGHT_DATA (a
+folder) or are drawn. They are resized to each tested size, and noise like that of a camera is added.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from benchmarks.service_throughput import pictures, processor
+from benchmarks.service_throughput import pictures, processor_name
 from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder
@@ -33,21 +34,21 @@ PICTURES, QUALITY = 6, 88
 
 
 def main() -> None:
-    """Print a line a way and size."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--bundle", default="default")
+    """Print one line per method and size."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="Rounds per size. Default: 5.")
+    parser.add_argument("--bundle", default="default", help="Bundle whose preprocessing is used. Default: default.")
     options = parser.parse_args()
     bundle, data = bundles.load(options.bundle), pictures(os.environ.get("COPYSIGHT_DATA"))[:PICTURES]
     print(
-        f"{processor()}; {bundle.name}: ms of processor a picture, its share of the plain way's, least cosine to that"
+        f"{processor_name()}; {bundle.name}: CPU ms per picture, ratio to plain Pillow, smallest cosine to plain Pillow"
     )
     for name, size in SIZES.items():
-        show(name, [grown(one, size, seed) for seed, one in enumerate(data)], bundle, options.rounds)
+        print_size(name, [resize_with_grain(one, size, seed) for seed, one in enumerate(data)], bundle, options.rounds)
 
 
-def grown(data: bytes, size: tuple[int, int], seed: int) -> bytes:
-    """The picture as a JPEG of ``size``, with grain."""
+def resize_with_grain(data: bytes, size: tuple[int, int], seed: int) -> bytes:
+    """Return the picture as a JPEG of ``size`` with noise."""
     large = decode(data).pixels.resize(size, Image.Resampling.LANCZOS)
     grain = np.random.default_rng(seed).integers(-3, 4, (size[1], size[0], 1))
     out = BytesIO()
@@ -55,25 +56,25 @@ def grown(data: bytes, size: tuple[int, int], seed: int) -> bytes:
     return out.getvalue()
 
 
-def ways(bundle: Bundle) -> dict[str, Callable[[bytes], Float]]:
-    """Bytes to (3, S, S)."""
+def methods(bundle: Bundle) -> dict[str, Callable[[bytes], Float]]:
+    """Return the methods by name. Each maps JPEG bytes to a tensor (3, S, S)."""
     preprocess = bundle.graphs[bundle.embedding.graph].preprocess
 
-    def ours(data: bytes) -> Float:
+    def decode_reduced(data: bytes) -> Float:
         return to_tensor(decode(data, at_least=bundle.at_least).pixels, preprocess)
 
     found: dict[str, Callable[[bytes], Float]] = {
-        "plain Pillow": lambda data: plain(data, preprocess),
-        "ours, every pixel": lambda data: to_tensor(decode(data).pixels, preprocess),
-        "ours": ours,
+        "plain Pillow": lambda data: plain_pillow(data, preprocess),
+        "Copysight, every pixel": lambda data: to_tensor(decode(data).pixels, preprocess),
+        "Copysight": decode_reduced,
     }
     if importlib.util.find_spec("simplejpeg"):
         found["simplejpeg"] = lambda data: to_tensor(_scaled(data, bundle.at_least), preprocess)
     return found
 
 
-def plain(data: bytes, preprocess: Preprocess) -> Float:
-    """What one writes first: decode all, resize what the network sees, divide, subtract, divide, transpose."""
+def plain_pillow(data: bytes, preprocess: Preprocess) -> Float:
+    """Decode and preprocess in the simplest way: decode every pixel, crop and resize, normalise, transpose."""
     picture = Image.open(BytesIO(data)).convert("RGB")
     side, box = preprocess.size, crop_box(picture.width, picture.height, preprocess)
     square = picture.resize((side, side), RESAMPLING[preprocess.interpolation], box=box)
@@ -83,28 +84,28 @@ def plain(data: bytes, preprocess: Preprocess) -> Float:
 
 
 def _scaled(data: bytes, least: int) -> Image.Image:
-    simplejpeg = importlib.import_module("simplejpeg")  # not among the dependencies
+    simplejpeg = importlib.import_module("simplejpeg")  # not a dependency of the project
     return Image.fromarray(simplejpeg.decode_jpeg(data, colorspace="RGB", min_height=least, min_width=least))
 
 
-def show(name: str, data: Sequence[bytes], bundle: Bundle, rounds: int) -> None:
-    """One size."""
+def print_size(name: str, data: Sequence[bytes], bundle: Bundle, rounds: int) -> None:
+    """Measure all methods at one size and print their lines."""
     embedder, graph = Embedder(bundle), bundle.embedding.graph
-    times: dict[str, list[float]] = {way: [] for way in ways(bundle)}
+    times: dict[str, list[float]] = {method: [] for method in methods(bundle)}
     tensors: dict[str, list[Float]] = {}
     for _ in range(rounds):
-        for way, work in ways(bundle).items():
+        for method, work in methods(bundle).items():
             began = time.thread_time()
-            tensors[way] = [work(one) for one in data]
-            times[way].append((time.thread_time() - began) / len(data) * 1e3)
+            tensors[method] = [work(one) for one in data]
+            times[method].append((time.thread_time() - began) / len(data) * 1e3)
     base = embedder.run([{graph: one} for one in tensors["plain Pillow"]]).embedding
     print(f"{name} ({np.mean([*map(len, data)]) / 1e3:.0f} KB)")
-    for way, spent in times.items():
-        vectors = embedder.run([{graph: one} for one in tensors[way]]).embedding
+    for method, spent in times.items():
+        vectors = embedder.run([{graph: one} for one in tensors[method]]).embedding
         cosine = float((np.asarray(vectors) * np.asarray(base)).sum(axis=1).min())
         share = median(one / other for one, other in zip(spent, times["plain Pillow"], strict=True))
         spread = f"{median(spent):7.2f} ({min(spent):.2f}–{max(spent):.2f})"
-        print(f"  {way:18} {spread:>24} {share:7.3f} = 1/{1 / share:.1f} {cosine:9.5f}", flush=True)
+        print(f"  {method:22} {spread:>24} {share:7.3f} = 1/{1 / share:.1f} {cosine:9.5f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Damaged files of every format through the service's decoding processes: none may crash, hang or take the memory.
+"""Fuzz the decoding processes of the service with damaged files of every format.
 
-``python -m benchmarks.decoder_fuzz --inputs 200000`` prints a table of one row for each format, and fails when a
-process was lost or fewer than half of a format's inputs got past their header. The same seed makes the same inputs.
+``python -m benchmarks.decoder_fuzz --inputs 200000`` prints a table with one row per format. It fails if an input
+crashes a process or exceeds its memory or time limit, or if fewer than half of the inputs of a format get past their
+header. The same seed makes the same inputs.
 
-The cap of time is one by the clock: what overruns it is ended, and has its error. Whose fault that was, the input's or
-that of a machine with too much to do, is told by the processor time that the same input takes in a second try.
+The time limit is measured by the clock: an input that exceeds it is stopped and gets an error. The cause may be the
+input or a busy machine. A second try measures the CPU time of the same input and decides which.
 """
 
 import math
@@ -24,27 +25,31 @@ import click
 import numpy as np
 from PIL import Image
 
-from benchmarks.load import processor_seconds
+from benchmarks.load import cpu_seconds
 from copysight.errors import PictureError, UnsupportedFormat
 from copysight.pictures.decode import Limits
 from copysight.system import processors
 from service.http.problems import DecoderCrashed, DecoderOutOfMemory, DecoderTooSlow
-from service.intake.decoding import Processes
+from service.intake.decoding import ProcessDecoder
 
 MEMORY = 512 * 2**20
 SECONDS = 10.0
 LIMITS = Limits(max_pixels=20_000_000)
-PATIENT = 120.0
-"""Seconds by the clock for the second try of an input that overran: a process that has its turns is done by then."""
+SECOND_TRY_SECONDS = 120.0
+"""Time limit (by the clock) for the second try of an input that exceeded the first limit."""
 LOST = (DecoderCrashed, DecoderOutOfMemory)
 HEADER = {"JPEG": 160, "PNG": 33, "WEBP": 60, "GIF": 13, "BMP": 54}
-"""Bytes at the beginning that most mutations leave alone, so that what lies behind them is reached."""
+"""Bytes at the beginning that most mutations leave unchanged, so that the decoder reads what follows them."""
 EXTREMES = (b"\x00", b"\xff", b"\x7f\xff", b"\xff\xff", b"\x00\x00\x00\x00", b"\x7f\xff\xff\xff", b"\xff\xff\xff\xff")
 
 
 @dataclass
 class Tally:
-    """What became of the inputs of one format."""
+    """Counts of the outcomes of one format.
+
+    ``past``: inputs that got past their header. ``overran``: inputs over the time limit by the clock; ``heavy``: those
+    over the limit in CPU time as well.
+    """
 
     inputs: int = 0
     past: int = 0
@@ -56,21 +61,22 @@ class Tally:
 
     @property
     def lost(self) -> int:
-        """Inputs that broke a process, or would have one work longer than the cap."""
+        """Inputs that crashed a process, exceeded its memory, or need more CPU time than the limit."""
         return self.heavy + sum(self.codes[kind.code] for kind in LOST)
 
 
 @click.command()
-@click.option("--inputs", default=10_000, help="Damaged files, over all formats.")
-@click.option("--seed", default=0, help="Of the mutations.")
-@click.option("--workers", default=processors.available(), help="Decoding processes.")
+@click.option("--inputs", default=10_000, show_default=True, help="Number of damaged files over all formats.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the mutations.")
+@click.option("--workers", default=processors.available(), show_default=True, help="Number of decoding processes.")
 def main(inputs: int, seed: int, workers: int) -> None:
-    """Print the table; exit code 1 when an input was lost."""
-    processes = Processes(workers, LIMITS, MEMORY, SECONDS)
+    """Print a table of outcomes per format. Exits with 1 if an input crashed a process or exceeded its limits."""
+    processes = ProcessDecoder(workers, LIMITS, MEMORY, SECONDS)
     for _ in range(workers):
-        processes.decode(files("PNG")[0])  # their start is nobody's time
+        processes.decode(files("PNG")[0])  # start the processes before time is measured
     print(
-        "| format | inputs | past the header | decoded | errors | crashed, no memory | overran, own fault | slowest |"
+        "| format | inputs | past the header | decoded | errors | crash or out of memory | over time, also in CPU time "
+        "| slowest |"
     )
     print("|---|---|---|---|---|---|---|---|")
     tallies = {kind: fuzz(processes, kind, inputs // len(HEADER), seed, workers) for kind in HEADER}
@@ -81,16 +87,16 @@ def main(inputs: int, seed: int, workers: int) -> None:
     least = min(tally.past / tally.inputs for tally in tallies.values())
     lost = sum(tally.lost for tally in tallies.values())
     print(
-        f"\n{total:,} inputs of seed {seed}: {past:.0%} past the header, {lost} processes lost; largest process "
-        f"{max(map(peak, processes.pids)) / 2**20:.0f} MiB (cap {MEMORY / 2**20:.0f} beyond an idle one)"
+        f"\n{total:,} inputs with seed {seed}: {past:.0%} past the header, {lost} failures; largest process "
+        f"{max(map(peak, processes.pids)) / 2**20:.0f} MiB (limit: an idle process plus {MEMORY / 2**20:.0f} MiB)"
     )
     processes.close()
     if lost or least < 0.5:
         raise SystemExit(1)
 
 
-def fuzz(processes: Processes, kind: str, inputs: int, seed: int, workers: int) -> Tally:
-    """Decode so many damaged files of one format."""
+def fuzz(processes: ProcessDecoder, kind: str, inputs: int, seed: int, workers: int) -> Tally:
+    """Decode ``inputs`` damaged files of one format."""
     tally = Tally()
     damaged = islice(mutants(kind, seed), inputs)
     with ThreadPoolExecutor(workers) as pool:
@@ -102,22 +108,25 @@ def fuzz(processes: Processes, kind: str, inputs: int, seed: int, workers: int) 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one input ended: an error or none, after so many seconds; ``work``: those of a processor, if it overran."""
+    """Outcome of one input: its error or None, and the seconds by the clock.
+
+    ``work``: seconds of CPU time, only if it exceeded the time limit.
+    """
 
     error: PictureError | None
     seconds: float
     work: float | None = None
 
 
-def attempt(processes: Processes, data: bytes) -> Outcome:
-    """Decode one input as the service does; anything but a ``PictureError`` is raised and ends the run."""
+def attempt(processes: ProcessDecoder, data: bytes) -> Outcome:
+    """Decode one input as the service does. Any error except ``PictureError`` ends the run."""
     began = time.monotonic()
     error = _error(processes, data)
     seconds = time.monotonic() - began
     return Outcome(error, seconds, _work(data) if isinstance(error, DecoderTooSlow) else None)
 
 
-def _error(processes: Processes, data: bytes) -> PictureError | None:
+def _error(processes: ProcessDecoder, data: bytes) -> PictureError | None:
     try:
         processes.decode(data, 224)
     except PictureError as found:
@@ -126,13 +135,13 @@ def _error(processes: Processes, data: bytes) -> PictureError | None:
 
 
 def _work(data: bytes) -> float:
-    """Seconds of a processor that one input takes in a process of its own; infinite where it never ends."""
-    alone = Processes(1, LIMITS, MEMORY, PATIENT)
+    """Return the CPU seconds of one input in a separate process. Infinite if it fails or does not end."""
+    alone = ProcessDecoder(1, LIMITS, MEMORY, SECOND_TRY_SECONDS)
     try:
         alone.decode(files("PNG")[0])
         [pid] = alone.pids
-        began = processor_seconds(pid)
-        return math.inf if isinstance(_error(alone, data), (*LOST, DecoderTooSlow)) else processor_seconds(pid) - began
+        began = cpu_seconds(pid)
+        return math.inf if isinstance(_error(alone, data), (*LOST, DecoderTooSlow)) else cpu_seconds(pid) - began
     finally:
         alone.close()
 
@@ -151,24 +160,24 @@ def count(tally: Tally, outcome: Outcome) -> None:
 
 
 def peak(pid: int) -> int:
-    """Most bytes of memory that a process has held at a time."""
+    """Return the peak memory of a process in bytes."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def mutants(kind: str, seed: int) -> Iterator[bytes]:
-    """Damaged files of one format, without end."""
+    """Yield damaged files of one format without end."""
     rng = random.Random(f"{kind} {seed}")
     seeds = files(kind)
     while True:
         data = bytearray(rng.choice(seeds))
-        # One in six may break the header too; the others keep it.
+        # One in six may damage the header, too.
         first = 0 if rng.random() < 1 / 6 else min(HEADER[kind], len(data) - 2)
         for _ in range(rng.choice((1, 1, 2, 4, 16))):
             rng.choice(MUTATIONS)(rng, data, min(first, len(data) - 2), seeds)
             data = data if len(data) > 20 else bytearray(seeds[0])
-        mended = MENDED.get(kind, bytes) if rng.random() < 0.9 else bytes
-        yield mended(data)
+        repair = REPAIRS.get(kind, bytes) if rng.random() < 0.9 else bytes
+        yield repair(data)
 
 
 def _flip(rng: random.Random, data: bytearray, first: int, seeds: list[bytes]) -> None:  # noqa: ARG001
@@ -218,8 +227,8 @@ MUTATIONS: tuple[Callable[[random.Random, bytearray, int, list[bytes]], None], .
 )
 
 
-def _checked(data: bytearray) -> bytes:
-    """A PNG whose checksums are right again, so that the damage itself is read."""
+def _repair_checksums(data: bytearray) -> bytes:
+    """Correct the checksums of a damaged PNG, so that the decoder reads the damage."""
     place, out = 8, bytes(data)
     while place + 12 <= len(out):
         size = struct.unpack(">I", out[place : place + 4])[0]
@@ -231,19 +240,19 @@ def _checked(data: bytearray) -> bytes:
     return out
 
 
-def _sized(data: bytearray) -> bytes:
-    """A WebP whose length is right again; a wrong one is refused before anything is read."""
+def _repair_length(data: bytearray) -> bytes:
+    """Correct the length fields of a damaged WebP. The decoder rejects a wrong length before it reads anything."""
     out = bytes(data)
-    if out[12:16] in {b"VP8 ", b"VP8L"}:  # the only chunk of its file
+    if out[12:16] in {b"VP8 ", b"VP8L"}:  # the only chunk of the file
         out = out[:16] + struct.pack("<I", max(len(out) - 20, 0)) + out[20:]
     return out[:4] + struct.pack("<I", len(out) - 8) + out[8:]
 
 
-MENDED: dict[str, Callable[[bytearray], bytes]] = {"PNG": _checked, "WEBP": _sized}
+REPAIRS: dict[str, Callable[[bytearray], bytes]] = {"PNG": _repair_checksums, "WEBP": _repair_length}
 
 
 def files(kind: str) -> list[bytes]:
-    """Whole files of a format: one of each sort that its decoder has code for."""
+    """Return intact files of a format: one of each variant that its decoder supports."""
     rng = np.random.default_rng(7)
     ramp = np.add.outer(np.arange(48), np.arange(64))[..., None] * np.array([1, 2, 3])
     colours = Image.fromarray(((ramp + rng.integers(0, 24, (48, 64, 3))) % 256).astype(np.uint8))

@@ -1,4 +1,7 @@
-"""A contact sheet of every edit, on a freely licensed photograph: `python -m benchmarks.edits_sheet docs/images/edits.jpg`."""
+"""Draw a contact sheet of all edits on a freely licensed photograph.
+
+python -m benchmarks.edits_sheet docs/images/edits.jpg
+"""
 
 import sys
 from pathlib import Path
@@ -13,7 +16,7 @@ SIDE, COLUMNS, LABEL = 150, 7, 16
 
 
 def main() -> None:
-    """Write the sheet to the path given."""
+    """Write the sheet to the given path."""
     picture, other = (Image.fromarray(array).resize((300, 300)) for array in (data.astronaut(), data.coffee()))
     cells = [("original", picture)]
     for number, name in enumerate(edits.NAMES):
@@ -24,7 +27,7 @@ def main() -> None:
 
 
 def sheet(cells: list[tuple[str, Image.Image]]) -> Image.Image:
-    """Named pictures in rows, each fitted into a square with its name below."""
+    """Draw named pictures in rows, each in a square with its name below."""
     rows = -(-len(cells) // COLUMNS)
     out = Image.new("RGB", (COLUMNS * SIDE, rows * (SIDE + LABEL)), "white")
     draw = ImageDraw.Draw(out)

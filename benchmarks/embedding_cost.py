@@ -1,9 +1,10 @@
-"""CPU time of one embedding: a bundle's precisions against ViT-Ti/16 at 224 px in float32, one core, in turns.
+"""Measure the CPU time of one embedding: each precision of a bundle against ViT-Ti/16 at 224 px in float32.
 
-Then, where COPYSIGHT_DATA names a folder of pictures, of a whole query with each effort: finding the views, preparing
-them and the model's passes over them, beside preparing the picture for the ViT and its pass.
+All run on one core, in turn. If COPYSIGHT_DATA is a folder of pictures, the cost of a whole query is measured as well,
+with each effort: finding the query views, preprocessing, and the passes of the model. For the ViT it is the
+preprocessing of the picture and one pass.
 
-python -m benchmarks.embedding_cost [BUNDLE …]
+    python -m benchmarks.embedding_cost [BUNDLE …]
 """
 
 import os
@@ -30,7 +31,7 @@ ROUNDS, REPEATS, PICTURES = 7, 10, 100
 
 
 def main() -> None:
-    """Print milliseconds of processor time, and the ratio to the ViT."""
+    """Print milliseconds of CPU time and the ratio to the ViT."""
     with tempfile.TemporaryDirectory() as scratch:
         vit = export([exportable.load("timm:vit_tiny_patch16_224", size=224, random=True)], Path(scratch) / "vit")
         embedders = {"ViT-Ti/16 224 px fp32": Embedder(vit)}
@@ -38,47 +39,51 @@ def main() -> None:
             bundle = bundles.load(source)
             for variant in bundle.graphs[bundle.embedding.graph].variants:
                 embedders[f"{bundle.name} {variant}"] = Embedder(bundle, Runtime(variant=variant))
-        times = {name: median(values) for name, values in measured(embedders).items()}
-        show(times)
+        times = {name: median(values) for name, values in measure_passes(embedders).items()}
+        print_times(times)
         if data := os.environ.get("COPYSIGHT_DATA"):
-            print("a query with the usual precision, from the decoded picture:")
-            show(queries(embedders["ViT-Ti/16 224 px fp32"], sys.argv[1:] or ["default"], sample(Path(data))))
+            print("a query with the default precision, from the decoded picture:")
+            print_times(
+                measure_queries(
+                    embedders["ViT-Ti/16 224 px fp32"], sys.argv[1:] or ["default"], load_sample(Path(data))
+                )
+            )
 
 
-def show(times: Mapping[str, float]) -> None:
+def print_times(times: Mapping[str, float]) -> None:
     first = next(iter(times.values()))
     for name, milliseconds in times.items():
         print(f"{name:32} {milliseconds:8.2f} ms  {milliseconds / first:6.3f}")
 
 
-def sample(data: Path) -> list[Image.Image]:
+def load_sample(data: Path) -> list[Image.Image]:
     entries = scan(data).entries
     return [decode(entries[place].read()).pixels for place in np.linspace(0, len(entries) - 1, PICTURES).astype(int)]
 
 
-def queries(vit: Embedder, sources: Sequence[str], pictures: Sequence[Image.Image]) -> dict[str, float]:
-    """Mean milliseconds of processor time for one of the pictures: by the ViT, and by each bundle with each effort."""
+def measure_queries(vit: Embedder, sources: Sequence[str], pictures: Sequence[Image.Image]) -> dict[str, float]:
+    """Return the mean milliseconds of CPU time per picture: for the ViT, and for each bundle with each effort."""
     embedders = [Embedder(bundle, Runtime(variant=bundle.default_variant)) for bundle in map(bundles.load, sources)]
-    asked: dict[str, Callable[[Image.Image], object]] = {"ViT-Ti/16 224 px fp32": lambda picture: vit.embed([picture])}
+    tasks: dict[str, Callable[[Image.Image], object]] = {"ViT-Ti/16 224 px fp32": lambda picture: vit.embed([picture])}
     for embedder in embedders:
         for effort in EFFORTS:
-            asked[f"{embedder.bundle.name} {effort}"] = partial(ask, embedder, effort)
-    times: dict[str, list[float]] = {name: [] for name in asked}
+            tasks[f"{embedder.bundle.name} {effort}"] = partial(embed_views, embedder, effort)
+    times: dict[str, list[float]] = {name: [] for name in tasks}
     for picture in pictures:
-        for name, one in asked.items():
+        for name, one in tasks.items():
             began = time.process_time()
             one(picture)
             times[name].append((time.process_time() - began) * 1e3)
     return {name: mean(values) for name, values in times.items()}
 
 
-def ask(embedder: Embedder, effort: Effort, picture: Image.Image) -> None:
+def embed_views(embedder: Embedder, effort: Effort, picture: Image.Image) -> None:
     for view in views_of(picture, effort):
         embedder.embed([view.pixels])
 
 
-def measured(embedders: Mapping[str, Embedder]) -> dict[str, list[float]]:
-    """Milliseconds of processor time for each, a value a round; the picture is prepared beforehand."""
+def measure_passes(embedders: Mapping[str, Embedder]) -> dict[str, list[float]]:
+    """Return milliseconds of CPU time of each model, one value per round, without preprocessing."""
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8))
     times: dict[str, list[float]] = {name: [] for name in embedders}
     for _ in range(ROUNDS):

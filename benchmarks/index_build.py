@@ -1,8 +1,8 @@
-"""Whole jobs of `index build` against a bare loop over the same pictures, in turns, on the same cores.
+"""Compare whole jobs of `index build` with a bare loop over the same pictures, in turn, on the same cores.
 
-The bare loop is the best that a page of code does: as many threads as cores, each of which reads, decodes, preprocesses
-and runs the session on one picture after the other, and forgets the answer. The job also hashes, keeps originals and
-thumbnails, stages durably, commits, clusters and publishes.
+The bare loop has one thread per core. Each thread reads, decodes, preprocesses and embeds one picture after the other
+and discards the result. The job also hashes, stores originals and thumbnails, stages durably, commits, clusters and
+publishes.
 
     COPYSIGHT_DATA=folder-with-pictures python -m benchmarks.index_build [--pictures N] [--rounds R] [--bundle BUNDLE]
 """
@@ -32,18 +32,18 @@ from index_builder.stages.plan import Plan
 
 
 def main() -> None:
-    options = arguments()
+    options = parse_arguments()
     bundle = bundles.load(options.bundle)
     with tempfile.TemporaryDirectory() as scratch:
-        source = pictures(Path(options.data), Path(scratch) / "pictures", options.pictures)
+        source = copy_pictures(Path(options.data), Path(scratch) / "pictures", options.pictures)
         entries = list(scan(source).entries)
         print(f"{len(entries)} pictures, {cores()} cores, {platform.processor() or platform.machine()}, {bundle.name}")
-        print("pictures a second by the clock, and a second of processor time (steadier beside other load)")
+        print("pictures per second of wall-clock time, and per second of CPU time (steadier beside other load)")
         print(f"{'round':>5} {'bare':>8} {'job':>8} {'ratio':>6} {'bare CPU':>10} {'job CPU':>8} {'ratio':>6}")
         ratios = []
         for turn in range(options.rounds):
-            bare = bare_loop(entries, bundle)
-            job = whole_job(source, Path(scratch) / f"index{turn}", options)
+            bare = run_bare_loop(entries, bundle)
+            job = run_job(source, Path(scratch) / f"index{turn}", options)
             ratios.append((bare.clock / job.clock, bare.cpu / job.cpu))
             row = [len(entries) / seconds for seconds in (bare.clock, job.clock, bare.cpu, job.cpu)]
             print(
@@ -52,24 +52,26 @@ def main() -> None:
                 flush=True,
             )
         clock, cpu = (median(column) for column in zip(*ratios, strict=True))
-        print(f"median: {clock:.3f} by the clock, {cpu:.3f} by processor time (wanted: at least .9)")
+        print(f"median ratio: {clock:.3f} in wall-clock time, {cpu:.3f} in CPU time (target: at least 0.9)")
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default=os.environ.get("COPYSIGHT_DATA"), help="Folder or tar shards.")
-    parser.add_argument("--pictures", type=int, default=3000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--bundle", default="default")
-    parser.add_argument("--originals", default="keep")
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--data", default=os.environ.get("COPYSIGHT_DATA"), help="Folder or tar files. By default COPYSIGHT_DATA."
+    )
+    parser.add_argument("--pictures", type=int, default=3000, help="Number of pictures. Default: 3000.")
+    parser.add_argument("--rounds", type=int, default=3, help="Number of rounds. Default: 3.")
+    parser.add_argument("--bundle", default="default", help="Bundle that embeds the pictures. Default: default.")
+    parser.add_argument("--originals", default="keep", help="Policy for originals, as in `index build`. Default: keep.")
     options = parser.parse_args()
     if options.data is None:
         parser.error("set COPYSIGHT_DATA or --data to a folder of pictures")
     return options
 
 
-def pictures(data: Path, out: Path, count: int) -> Path:
-    """The first ``count`` pictures as files of a folder, so that both sides read the same."""
+def copy_pictures(data: Path, out: Path, count: int) -> Path:
+    """Copy the first ``count`` pictures to a folder, so that both sides read the same files."""
     out.mkdir()
     for number, entry in enumerate(scan(data).entries[:count]):
         (out / f"{number:06d}{Path(entry.key).suffix}").write_bytes(entry.read())
@@ -78,32 +80,32 @@ def pictures(data: Path, out: Path, count: int) -> Path:
 
 @dataclass(frozen=True)
 class Seconds:
-    """By the clock, and of processor time of all threads."""
+    """Seconds by the clock, and CPU seconds of all threads."""
 
     clock: float
     cpu: float
 
 
-def timed(work: Callable[[], object]) -> Seconds:
+def measure(work: Callable[[], object]) -> Seconds:
     clock, cpu = time.perf_counter(), time.process_time()
     work()
     return Seconds(time.perf_counter() - clock, time.process_time() - cpu)
 
 
-def bare_loop(entries: list[Entry], bundle: Bundle) -> Seconds:
-    embedder = Embedder(bundle, Runtime(variant=bundle.usual_variant))
+def run_bare_loop(entries: list[Entry], bundle: Bundle) -> Seconds:
+    embedder = Embedder(bundle, Runtime(variant=bundle.default_variant))
 
     def one(entry: Entry) -> None:
         picture = decode(entry.file.read_bytes(), at_least=bundle.at_least)
         embedder.run([embedder.prepare(picture.pixels)])
 
     with ThreadPoolExecutor(cores()) as pool:
-        return timed(lambda: list(pool.map(one, entries)))
+        return measure(lambda: list(pool.map(one, entries)))
 
 
-def whole_job(source: Path, index: Path, options: argparse.Namespace) -> Seconds:
+def run_job(source: Path, index: Path, options: argparse.Namespace) -> Seconds:
     plan = Plan(source, index, bundle=options.bundle, policy=options.originals)
-    seconds = timed(lambda: build(plan, Progress(StringIO())))
+    seconds = measure(lambda: build(plan, Progress(StringIO())))
     shutil.rmtree(index)
     return seconds
 

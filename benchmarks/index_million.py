@@ -1,10 +1,11 @@
-"""The whole index at a million vectors: durable adds, publishing, opening, single searches, filters. One core.
+"""Measure the index with a million vectors on one core: durable adds, publish, open, single searches, filters.
 
     OMP_NUM_THREADS=1 python -m benchmarks.index_million [--count 1000000] [--dimension 384] [--index DIR]
 
-A search is all that a request pays for: comparing the catalog's sequence, candidates, tombstones, exact scores.
-`cpu` is processor time, which stays true beside other load. The index that is made in DIR stays there, is measured as
-it is by later runs, and is of the default bundle where the dimension is that: benchmarks.service_search takes it, too.
+A search includes all index work of a request: comparing the sequence of the catalog, candidates, tombstones, exact
+scores. `cpu` is CPU time, which other load hardly changes. The index in DIR is kept, and later runs measure it as it
+is. If the dimension is that of the default bundle, it is an index of that bundle, and benchmarks.service_search can
+use it.
 """
 
 import argparse
@@ -30,13 +31,13 @@ from copysight.index.live import exact_search
 from copysight.model import bundle as bundles
 
 CHUNK = 1000
-EXACT = 300  # queries compared with exact search
+EXACT = 300  # number of queries that are compared with exact search
 K = 10
 
 
 @dataclass(frozen=True)
-class Timed:
-    """Answers, one a query, and the seconds that each took by the clock and of the processor."""
+class Results:
+    """Ids found for each query, and the seconds of each search by the clock and in CPU time."""
 
     answers: list[list[int]]
     clock: list[float]
@@ -44,11 +45,11 @@ class Timed:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=1_000_000)
-    parser.add_argument("--dimension", type=int, default=384)
-    parser.add_argument("--index", type=Path, help="where the index is, or goes; default: a scratch directory")
-    parser.add_argument("--build-only", action="store_true", help="stop when the index is made")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=1_000_000, help="Number of vectors. Default: 1000000.")
+    parser.add_argument("--dimension", type=int, default=384, help="Dimension of the vectors. Default: 384.")
+    parser.add_argument("--index", type=Path, help="Folder of the index; it is built if absent. Default: temporary.")
+    parser.add_argument("--build-only", action="store_true", help="Only build the index.")
     options = parser.parse_args()
     faiss.omp_set_num_threads(1)
     data = mixture(options.count, options.dimension, centres=max(1, options.count // 50))
@@ -59,46 +60,46 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.index and options.index.parent) as scratch:
         directory = options.index or Path(scratch) / "index"
         if not directory.exists():
-            made(directory, data)
+            create(directory, data)
         if not options.build_only:
-            measured(directory, Path(scratch), data)
-    print(f"peak memory of it all (with {data.vectors.nbytes / 1e6:.0f} MB of test vectors): {peak():.0f} MB")
+            measure(directory, Path(scratch), data)
+    print(f"peak memory of this process (with {data.vectors.nbytes / 1e6:.0f} MB of test vectors): {peak():.0f} MB")
 
 
-def made(directory: Path, data: Mixture) -> None:
-    """Add everything and publish."""
-    with filled(directory, data) as index:
-        built(index)
+def create(directory: Path, data: Mixture) -> None:
+    """Build the index: add all vectors and publish."""
+    with fill(directory, data) as index:
+        publish_index(index)
 
 
-def measured(directory: Path, scratch: Path, data: Mixture) -> None:
-    """Open it from the disk and from memory; search as it is, by filter, and a copy after changes."""
+def measure(directory: Path, scratch: Path, data: Mixture) -> None:
+    """Open the index from disk and from memory, search it, search with filters, and search a changed copy."""
     (live,) = (path for path in (directory / "generations").iterdir() if path.name.isdigit())
     for file in live.iterdir():
         evict(file)
-    opened(directory, "from the disk").close()
-    with opened(directory, "from memory") as index:
-        searched(index, data)
-        filtered(index, data)
-    copied(directory, scratch / "copy")
+    open_index(directory, "from the disk").close()
+    with open_index(directory, "from memory") as index:
+        measure_search(index, data)
+        measure_filtered(index, data)
+    copy_index(directory, scratch / "copy")
     with Index.open(scratch / "copy") as index:
-        changed(index, data)
+        measure_changes(index, data)
 
 
-def opened(directory: Path, whence: str) -> Index:
-    """Open the index, with its checksums compared."""
+def open_index(directory: Path, source: str) -> Index:
+    """Open the index with checksum verification, and print time and memory."""
     before, started = memory(), time.perf_counter()
     index = Index.open(directory)
     seconds, after = time.perf_counter() - started, memory()
     kinds = ", ".join(f"{after[kind] - before[kind]:.0f} MB {kind}" for kind in before)
-    print(f"open {whence}, checksums compared: {seconds:.2f} s; {kinds}", flush=True)
+    print(f"open {source}, with checksums: {seconds:.2f} s; {kinds}", flush=True)
     return index
 
 
-def filled(directory: Path, data: Mixture) -> Index:
-    """Add everything, a durable transaction a chunk."""
+def fill(directory: Path, data: Mixture) -> Index:
+    """Add all vectors, one durable transaction per chunk."""
     with tempfile.TemporaryDirectory() as scratch:
-        index = Index.create(directory, bundle(Path(scratch) / "bundle", data.vectors.shape[1]))
+        index = Index.create(directory, bundle_of_dimension(Path(scratch) / "bundle", data.vectors.shape[1]))
     index.catalog.fields.declare("part")
     started = time.perf_counter()
     for start in range(0, len(data.vectors), CHUNK):
@@ -107,12 +108,12 @@ def filled(directory: Path, data: Mixture) -> Index:
             model=index.catalog.model(),
         )
     seconds = time.perf_counter() - started
-    print(f"add, {CHUNK} a transaction, fsync on, one filterable field: {len(data.vectors) / seconds:,.0f} vectors/s")
+    print(f"add, {CHUNK} per transaction, fsync, one filterable field: {len(data.vectors) / seconds:,.0f} vectors/s")
     return index
 
 
-def built(index: Index) -> None:
-    """Publish, and say how long each stage took."""
+def publish_index(index: Index) -> None:
+    """Publish, and print the time of each stage."""
     stages: dict[str, float] = {}
     cpu = time.process_time()
 
@@ -122,51 +123,54 @@ def built(index: Index) -> None:
     generation = publish(index, progress=note)
     ends = [*list(stages.values())[1:], time.perf_counter()]
     times = ", ".join(f"{name} {end - begin:.0f} s" for (name, begin), end in zip(stages.items(), ends, strict=True))
-    print(f"publish: {times}; {time.process_time() - cpu:.0f} s of processor")
-    made = generation.manifest
-    print(f"{made.choice}, recall@10 of the gate {made.recall:.3f}, {index.status().bytes / 1e6:.0f} MB on disk")
+    print(f"publish: {times}; {time.process_time() - cpu:.0f} s of CPU time")
+    create = generation.manifest
+    print(f"{create.choice}, recall@10 of the gate {create.recall:.3f}, {index.status().bytes / 1e6:.0f} MB on disk")
 
 
-def searched(index: Index, data: Mixture) -> None:
-    """Planted duplicates and unseen members."""
-    best = list(exact_search.nearest(data.others[:EXACT], data.vectors, K))
+def measure_search(index: Index, data: Mixture) -> None:
+    """Search planted duplicates and unseen members, and compare with exact search."""
+    best = list(exact_search.nearest(data.unseen[:EXACT], data.vectors, K))
     scores = [
-        np.sort(exact_search.score(q, data.vectors[rows]))[::-1] for q, rows in zip(data.others, best, strict=False)
+        np.sort(exact_search.score(q, data.vectors[rows]))[::-1] for q, rows in zip(data.unseen, best, strict=False)
     ]
     cosines = [
         exact_search.score(q, data.vectors[[row]])[0] for q, row in zip(data.duplicates, data.originals, strict=True)
     ]
     first, tenth = (np.mean([score[rank] for score in scores]) for rank in (0, K - 1))
-    print(f"cosine of duplicates {np.mean(cosines):.3f}; of others to their 1st {first:.3f}, to their 10th {tenth:.3f}")
-    ones = timed(data.duplicates, lambda query: index.snapshot().search(query, K))
+    print(
+        f"cosine of duplicates {np.mean(cosines):.3f}; of unseen members to the 1st neighbour {first:.3f}, to the 10th "
+        f"{tenth:.3f}"
+    )
+    ones = run_queries(data.duplicates, lambda query: index.snapshot().search(query, K))
     hit = np.mean([found[0] == row + 1 for found, row in zip(ones.answers, data.originals, strict=True)])
-    tens = timed(data.others, lambda query: index.snapshot().search(query, K))
-    show("search", ones, f"recall@1 of duplicates {hit:.4f}")
-    show("search", tens, f"recall@10 {recall(tens, data, scores):.4f}")
+    tens = run_queries(data.unseen, lambda query: index.snapshot().search(query, K))
+    print_times("search", ones, f"recall@1 of duplicates {hit:.4f}")
+    print_times("search", tens, f"recall@10 {recall(tens, data, scores):.4f}")
 
 
-def filtered(index: Index, data: Mixture) -> None:
-    """A filter that keeps 1 %, as seen first and as repeated."""
+def measure_filtered(index: Index, data: Mixture) -> None:
+    """Search with a filter that keeps 1 % of the items: a new filter each time, and a repeated one."""
     kept = np.arange(len(data.vectors)) % 100
-    queries = data.others[:100]
+    queries = data.unseen[:100]
     parts = iter(range(100))
 
-    def ask(query: Floats) -> Any:
+    def search(query: Floats) -> Any:
         return index.snapshot().search(query, K, filter={"eq": ["part", next(parts)]})
 
-    results = timed(queries, ask)
+    results = run_queries(queries, search)
     right = []
     for part, (query, found) in enumerate(zip(queries, results.answers, strict=True)):
         rows = np.flatnonzero(kept == part)
         truth = rows[np.argsort(-exact_search.score(query, data.vectors[rows]), kind="stable")[:K]] + 1
         right.append(len(set(found) & set(truth.tolist())) / K)
-    show("1 % filter, new each time", results, f"recall@10 {np.mean(right):.4f}")
-    again = timed(queries, lambda query: index.snapshot().search(query, K, filter={"eq": ["part", 7]}))
-    show("1 % filter, repeated", again, "")
+    print_times("1 % filter, new each time", results, f"recall@10 {np.mean(right):.4f}")
+    again = run_queries(queries, lambda query: index.snapshot().search(query, K, filter={"eq": ["part", 7]}))
+    print_times("1 % filter, repeated", again, "")
 
 
-def changed(index: Index, data: Mixture) -> None:
-    """With tombstones and a delta of 1 % each."""
+def measure_changes(index: Index, data: Mixture) -> None:
+    """Search with tombstones and a delta, each 1 % of the collection."""
     count = len(data.vectors) // 100
     for start in range(1, count, CHUNK):
         index.delete(range(start, min(count, start + CHUNK)))
@@ -178,32 +182,32 @@ def changed(index: Index, data: Mixture) -> None:
             NewItem(f"new/{row}", digest(-row - 1), 1, 1, fresh[row]) for row in range(start, min(count, start + CHUNK))
         ]
         index.catalog.add(new, model=index.catalog.model())
-    result = timed(data.others, lambda query: index.snapshot().search(query, K))
-    show(f"search with {count:,} tombstones and {count:,} in the delta", result, "")
+    result = run_queries(data.unseen, lambda query: index.snapshot().search(query, K))
+    print_times(f"search with {count:,} tombstones and {count:,} in the delta", result, "")
 
 
-def timed(queries: Floats, ask: Callable[[Floats], Any]) -> Timed:
-    """Ask one query after the other."""
+def run_queries(queries: Floats, search: Callable[[Floats], Any]) -> Results:
+    """Run one query after the other."""
     answers, clock, cpu = [], [], []
     for query in queries:
         start, used = time.perf_counter(), time.thread_time()
-        (matches,) = ask(query[None])
+        (matches,) = search(query[None])
         clock.append(time.perf_counter() - start)
         cpu.append(time.thread_time() - used)
         answers.append([match.id for match in matches])
-    return Timed(answers, clock, cpu)
+    return Results(answers, clock, cpu)
 
 
-def recall(result: Timed, data: Mixture, scores: list[Floats]) -> float:
-    """Share of the ten nearest that were found; one that scores like the tenth is as good."""
+def recall(result: Results, data: Mixture, scores: list[Floats]) -> float:
+    """Return the mean share of the ten nearest that were found. Results tied with the tenth count as found."""
     hits = [
         np.count_nonzero(exact_search.score(query, data.vectors[np.asarray(found) - 1]) >= best[K - 1] - 1e-6) / K
-        for query, found, best in zip(data.others, result.answers, scores, strict=False)
+        for query, found, best in zip(data.unseen, result.answers, scores, strict=False)
     ]
     return float(np.mean(hits))
 
 
-def show(what: str, result: Timed, more: str) -> None:
+def print_times(what: str, result: Results, more: str) -> None:
     clock, cpu = ([float(np.percentile(values, p)) * 1e3 for p in (50, 99)] for values in (result.clock, result.cpu))
     print(
         f"{what}: p50 {clock[0]:.2f} ms, p99 {clock[1]:.2f} ms; cpu p50 {cpu[0]:.2f} ms, p99 {cpu[1]:.2f} ms; {more}",
@@ -224,32 +228,32 @@ def peak() -> float:
 
 
 def memory() -> dict[str, float]:
-    """Resident megabytes of this process, of its own and mapped from files."""
+    """Return the resident megabytes of this process: anonymous, and mapped from files."""
     lines = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
     found = {words[0]: float(words[1]) / 1024 for words in lines if words[0] in {"RssAnon:", "RssFile:"}}
-    return {"of its own": found["RssAnon:"], "mapped": found["RssFile:"]}
+    return {"anonymous": found["RssAnon:"], "mapped": found["RssFile:"]}
 
 
 def evict(file: Path) -> None:
-    """Ask the system to forget what it holds of a file."""
+    """Drop a file from the page cache."""
     with file.open("rb") as handle:
         os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def copied(directory: Path, to: Path) -> None:
-    """A copy to be changed; what is immutable is linked."""
+def copy_index(directory: Path, to: Path) -> None:
+    """Copy the index. Generations are immutable, so their files are hard-linked."""
     shutil.copytree(directory, to, ignore=shutil.ignore_patterns("generations"))
     shutil.copytree(directory / "generations", to / "generations", copy_function=os.link)
 
 
-def bundle(scratch: Path, dimension: int) -> Path:
-    """The default bundle where it is of that dimension, else one that has nothing but it."""
+def bundle_of_dimension(scratch: Path, dimension: int) -> Path:
+    """Return the default bundle if it has this dimension, otherwise write a bundle without graphs."""
     default = bundles.load("default")
-    return default.path if default.dimension == dimension else describe(scratch, dimension)
+    return default.path if default.dimension == dimension else write_bundle(scratch, dimension)
 
 
-def describe(path: Path, dimension: int) -> Path:
-    """A bundle that describes embeddings and holds no graph: an index needs no more."""
+def write_bundle(path: Path, dimension: int) -> Path:
+    """Write a bundle that describes embeddings but has no graphs. An index needs no more."""
     manifest = dict.fromkeys(("attention", "prototypes", "patches", "calibration")) | {
         "name": "none",
         "method": "none",

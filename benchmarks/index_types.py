@@ -1,10 +1,10 @@
-"""FAISS types side by side, on one core: what `copysight/index/generations/index_type.py` is chosen from.
+"""Compare FAISS index types on one core. `copysight/index/generations/index_type.py` chooses among them.
 
     OMP_NUM_THREADS=1 python -m benchmarks.index_types [--dimension 384] [--counts 10000,100000] [--kinds flat,ivf_sq8]
 
-Candidates come from FAISS and are scored exactly, as the service does it. `us` is the median of single queries, `cpu`
-the processor time of one. recall@1 is of planted duplicates at cosine 0.97, recall@10 of unseen members against exact
-search.
+FAISS returns candidates, which are scored exactly, as in the service. `us` is the median time of a single query in
+microseconds, `cpu` the median CPU time. recall@1 is measured on planted duplicates at cosine 0.97, recall@10 on unseen
+members against exact search.
 """
 
 import argparse
@@ -34,17 +34,20 @@ K = 10
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dimension", type=int, default=384)
-    parser.add_argument("--counts", default="10000,100000")
-    parser.add_argument("--kinds", default="flat,sq8,ivf_sq8,ivf_rabitq,hnsw")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dimension", type=int, default=384, help="Dimension of the vectors. Default: 384.")
+    parser.add_argument("--counts", default="10000,100000", help="Numbers of vectors. Default: 10000,100000.")
+    parser.add_argument(
+        "--kinds", default="flat,sq8,ivf_sq8,ivf_rabitq,hnsw", help="Index types. All are compared by default."
+    )
     options = parser.parse_args()
     faiss.omp_set_num_threads(1)
     print(f"{platform.processor() or platform.machine()}, one core, {options.dimension} dimensions")
     for count in (int(text) for text in options.counts.split(",")):
         data = mixture(count, options.dimension, centres=max(1, count // 50))
         truth = [exact_search.score(q, data.vectors[rows]) for q, rows in exact_rows(data)]
-        print(f"\nN = {count:,}; cosine of the nearest: {np.mean([scores.max() for scores in truth]):.3f} (others)")
+        nearest = np.mean([scores.max() for scores in truth])
+        print(f"\nN = {count:,}; mean cosine of unseen members to their nearest neighbour: {nearest:.3f}")
         print(f"{'type':<40} {'recall@1':>8} {'recall@10':>9} {'us':>7} {'cpu':>7} {'MB':>6} {'build s':>8}")
         for kind in options.kinds.split(","):
             compare(kind, data, truth)
@@ -52,25 +55,25 @@ def main() -> None:
 
 
 def exact_rows(data: Mixture) -> Iterator[tuple[Floats, npt.NDArray[np.int64]]]:
-    queries = data.others[:QUERIES]
+    queries = data.unseen[:QUERIES]
     return zip(queries, exact_search.nearest(queries, data.vectors, K), strict=True)
 
 
 def compare(kind: str, data: Mixture, truth: list[Floats]) -> None:
-    """Build one type, and print a line for every operating point of it."""
+    """Build one index type and print one line per operating point."""
     choice = of_kind(kind, len(data.vectors))
     started = time.process_time()
     index = faiss_index.build(choice, data.vectors)
     built = time.process_time() - started
-    for point in points(choice):
-        generation = bare(data.vectors, point, index)
+    for point in operating_points(choice):
+        generation = in_memory_generation(data.vectors, point, index)
         ones = run(generation, data.duplicates[:QUERIES], 1)
-        tens = run(generation, data.others[:QUERIES], K)
+        tens = run(generation, data.unseen[:QUERIES], K)
         recall1 = np.mean([answer.rows[0] == row for answer, row in zip(ones, data.originals, strict=False)])
-        recall10 = np.mean([hits(answer.scores, best) for answer, best in zip(tens, truth, strict=True)])
+        recall10 = np.mean([recall_of(answer.scores, best) for answer, best in zip(tens, truth, strict=True)])
         clock, cpu = (np.median([getattr(answer, name) for answer in tens]) * 1e6 for name in ("clock", "cpu"))
         print(
-            f"{describe(point):<40} {recall1:8.3f} {recall10:9.3f} {clock:7.0f} {cpu:7.0f} "
+            f"{format_choice(point):<40} {recall1:8.3f} {recall10:9.3f} {clock:7.0f} {cpu:7.0f} "
             f"{size(index, data):6.0f} {built:8.1f}",
             flush=True,
         )
@@ -78,7 +81,7 @@ def compare(kind: str, data: Mixture, truth: list[Floats]) -> None:
 
 @dataclass(frozen=True)
 class Answer:
-    """The rows found, best first, their scores, and the seconds that it took."""
+    """The rows found, best first, their scores, and the seconds of the search by the clock and in CPU time."""
 
     rows: npt.NDArray[np.int64]
     scores: Floats
@@ -87,7 +90,7 @@ class Answer:
 
 
 def run(generation: Generation, queries: Floats, k: int) -> list[Answer]:
-    """One query after the other: candidates, exact scores, order."""
+    """Run one query after the other: candidates, exact scores, order."""
     tombstones = Tombstones.none(len(generation))
     answers = []
     for query in queries:
@@ -99,31 +102,33 @@ def run(generation: Generation, queries: Floats, k: int) -> list[Answer]:
     return answers
 
 
-def hits(found: Floats, best: Floats) -> float:
-    """Share of the K nearest that were found; one that scores like the last of them is as good."""
+def recall_of(found: Floats, best: Floats) -> float:
+    """Return the share of the K nearest that were found. Results tied with the last one count as found."""
     return min(K, int(np.count_nonzero(found >= np.sort(best)[-K] - 1e-6))) / K
 
 
-def bare(vectors: Floats, choice: Choice, index: Any) -> Generation:
-    """A generation that is nowhere on disk."""
+def in_memory_generation(vectors: Floats, choice: Choice, index: Any) -> Generation:
+    """Return a generation that is not on disk."""
     count, dimension = vectors.shape
-    made = Manifest("", "", 0, count, dimension, choice, 0.0, 0, (), 0.0, {})
+    manifest = Manifest("", "", 0, count, dimension, choice, 0.0, 0, (), 0.0, {})
     rows = np.arange(count)
-    return Generation("", Path(), made, rows, vectors, rows.astype(np.int32), index, clusters.empty(dimension), None)
+    return Generation(
+        "", Path(), manifest, rows, vectors, rows.astype(np.int32), index, clusters.empty(dimension), None
+    )
 
 
-def describe(choice: Choice) -> str:
+def format_choice(choice: Choice) -> str:
     parts = [f"{name} {getattr(choice, name)}" for name in ("lists", "probes", "effort") if getattr(choice, name)]
     return ", ".join([choice.kind, *parts])
 
 
 def size(index: Any, data: Mixture) -> float:
-    """Megabytes on disk, of the index or (flat) of the vectors themselves."""
+    """Return the megabytes on disk of the index, or of the vectors if the type is flat."""
     return (data.vectors.nbytes if index is None else len(faiss.serialize_index(index))) / 1e6
 
 
-def points(choice: Choice) -> list[Choice]:
-    """The operating points to be compared."""
+def operating_points(choice: Choice) -> list[Choice]:
+    """Return the operating points to compare."""
     if choice.lists:
         return [replace(choice, probes=p) for p in (4, 8, 16, 32, 64, 128) if p <= choice.lists]
     if choice.effort:

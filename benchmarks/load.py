@@ -1,6 +1,6 @@
-"""Load on a server from bare sockets: the client shares the server's processors, so it must cost next to nothing.
+"""Generate load on a server with plain sockets. Times are in seconds.
 
-Times are in seconds.
+The client runs on the same CPUs as the server, so it must cost very little.
 """
 
 import os
@@ -17,7 +17,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 @dataclass
 class Load:
-    """What came back: the latency of each request, and how many answers had which status."""
+    """The latency of each request, and the number of answers by status."""
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
@@ -25,17 +25,17 @@ class Load:
 
     @property
     def rate(self) -> float:
-        """Good answers a second."""
+        """Answers with status 200 per second."""
         return self.statuses.get(200, 0) / self.seconds
 
     def percentile(self, share: float) -> float:
-        """The latency that ``share`` of the requests kept below."""
+        """Return the latency below which ``share`` of the requests are."""
         return sorted(self.latencies)[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer; ``head`` in small letters."""
+    """An HTTP response; ``head`` is in lower case."""
 
     status: int
     head: bytes
@@ -43,14 +43,14 @@ class Answer:
 
 
 def post(path: str, body: bytes, kind: str = "image/jpeg", headers: str = "") -> bytes:
-    """A whole request of HTTP/1.1 that keeps its connection."""
+    """Return the bytes of an HTTP/1.1 request that keeps the connection open."""
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n"
     head += f"Content-Length: {len(body)}\r\n{headers}\r\n"
     return head.encode() + body
 
 
 def drive(port: int, requests: Sequence[bytes], concurrency: int, seconds: float) -> Load:
-    """Send ``requests`` over ``concurrency`` connections, each waiting for its answer, until ``seconds`` have gone."""
+    """Send ``requests`` over ``concurrency`` connections for ``seconds``. Each connection waits for its answer."""
     load, lock, began = Load(), threading.Lock(), time.perf_counter()
 
     def work(number: int) -> None:
@@ -74,14 +74,14 @@ def drive(port: int, requests: Sequence[bytes], concurrency: int, seconds: float
 
 @contextmanager
 def connected(port: int, timeout: float = 120.0) -> Iterator[socket.socket]:
-    """A connection to a server on this machine."""
+    """Open a connection to a server on this machine."""
     with socket.create_connection(("127.0.0.1", port), timeout=timeout) as peer:
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield peer
 
 
 def ask(peer: socket.socket, request: bytes) -> Answer:
-    """Send one request, read one answer. Raises ``ConnectionError`` when the server hangs up."""
+    """Send one request and read one answer. Raises ``ConnectionError`` if the server closes the connection."""
     peer.sendall(request)
     data = b""
     while b"\r\n\r\n" not in data:
@@ -103,19 +103,19 @@ def _received(peer: socket.socket) -> bytes:
     return data
 
 
-def processor_seconds(pid: int) -> float:
-    """Processor time of a process and of all below it, living or ended."""
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process and all its descendants, including those that have ended."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / TICK + sum(processor_seconds(child) for child in children(pid))
+    return sum(map(int, fields[11:15])) / TICK + sum(cpu_seconds(child) for child in children(pid))
 
 
-def thread_seconds(pid: int) -> float:
-    """Processor time of a process's first thread alone, in which an event loop runs."""
+def main_thread_seconds(pid: int) -> float:
+    """Return the CPU time of the first thread of a process, which runs the event loop."""
     return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def children(pid: int) -> list[int]:
-    """Processes started by a process."""
+    """Return the child processes of a process."""
     found: list[int] = []
     for file in Path(f"/proc/{pid}/task").glob("*/children"):
         found += map(int, file.read_text().split())
@@ -123,5 +123,5 @@ def children(pid: int) -> list[int]:
 
 
 def resident(pid: int) -> int:
-    """Resident memory of a process, in bytes."""
+    """Return the resident memory of a process in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

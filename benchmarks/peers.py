@@ -1,9 +1,9 @@
-"""What one would write without Copysight, tuned as its own documentation advises: a model behind HTTP.
+"""Serve an embedding model over HTTP without Copysight: FastAPI or LitServe, tuned as their documentation advises.
 
-python -m benchmarks.peers torch|onnx|litserve GRAPH PORT      (torch: GRAPH is a timm name)
+    python -m benchmarks.peers torch|onnx|litserve GRAPH PORT      (torch: GRAPH is a timm name)
 
-They take a JPEG as the raw body (LitServe, which reads JSON and forms, as base64 in JSON) and answer its embedding as
-JSON. One thread a model call, as many calls at a time as there are processors, no spinning threads.
+A request has a JPEG as its body (for LitServe, which reads JSON and forms: base64 in JSON). The response is the
+embedding as JSON. Each model call uses one thread without spinning, and there are as many calls at a time as CPUs.
 """
 
 import base64
@@ -38,8 +38,8 @@ def main() -> None:
         uvicorn.run(_app(_torch(model) if kind == "torch" else _onnx(model)), port=int(port), access_log=False)
 
 
-def prepared(data: bytes) -> Float:
-    """A JPEG to (3, 224, 224): decoded, its shortest side to 256, the centre of it, normalised."""
+def preprocess(data: bytes) -> Float:
+    """Decode a JPEG, resize its shortest side to 256, crop the centre and normalise it: (3, 224, 224)."""
     picture = Image.open(io.BytesIO(data)).convert("RGB")
     scale = 256 / min(picture.size)
     picture = picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.BICUBIC)
@@ -48,8 +48,8 @@ def prepared(data: bytes) -> Float:
     return np.ascontiguousarray(((pixels - MEAN) / STD).transpose(2, 0, 1))
 
 
-def session(graph: str) -> ort.InferenceSession:
-    """One thread a call, none of them spinning."""
+def make_session(graph: str) -> ort.InferenceSession:
+    """Return a session with one thread per call and without spinning."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -57,7 +57,7 @@ def session(graph: str) -> ort.InferenceSession:
 
 
 def _onnx(graph: str) -> Callable[[Float], Float]:
-    model = session(graph)
+    model = make_session(graph)
     return lambda batch: np.asarray(model.run(["embedding"], {"pictures": batch})[0])
 
 
@@ -75,29 +75,29 @@ def _torch(name: str) -> Callable[[Float], Float]:
 def _app(model: Callable[[Float], Float]) -> fastapi.FastAPI:
     app = fastapi.FastAPI()
 
-    # Not async: FastAPI runs it in a thread of its pool, as its documentation advises for blocking work.
-    def answered(data: bytes) -> fastapi.Response:
-        body = orjson.dumps({"embedding": model(prepared(data)[None])[0]}, option=orjson.OPT_SERIALIZE_NUMPY)
+    # Not async, so FastAPI runs it in its thread pool, as its documentation advises for blocking work.
+    def answer(data: bytes) -> fastapi.Response:
+        body = orjson.dumps({"embedding": model(preprocess(data)[None])[0]}, option=orjson.OPT_SERIALIZE_NUMPY)
         return fastapi.Response(body, media_type="application/json")
 
     async def body(request: fastapi.Request) -> bytes:
         return await request.body()
 
     def embed(data: bytes = fastapi.Depends(body)) -> fastapi.Response:
-        return answered(data)
+        return answer(data)
 
     app.post("/embed")(embed)
     return app
 
 
 class _Embed(litserve.LitAPI):  # type: ignore[misc]
-    """LitServe's form of the same, with its batching."""
+    """The same service for LitServe, with its batching."""
 
     def setup(self, _device: str) -> None:
         self.model = _onnx(self.graph)
 
     def decode_request(self, request: dict[str, str], **_: Any) -> Float:
-        return prepared(base64.b64decode(request["image"]))
+        return preprocess(base64.b64decode(request["image"]))
 
     def batch(self, inputs: list[Float]) -> Float:
         return np.stack(inputs)

@@ -1,7 +1,9 @@
-"""Screenshots of every view of the page: `python -m benchmarks.screenshots INDEX PICTURE OUT`, or `make screenshots`.
+"""Take screenshots of all views of the web page: `make screenshots`.
 
-INDEX is an index (that of `make example`, say), PICTURE an edited copy of one of its pictures; PNG files go to OUT, and
-smaller JPEG files of the two that the README shows.
+    python -m benchmarks.screenshots INDEX PICTURE OUT
+
+INDEX is an index, for example that of `make example`. PICTURE is an edited copy of one of its pictures. Writes PNG
+files to OUT, and small JPEG files of the two views that the README shows.
 """
 
 import socket
@@ -22,7 +24,7 @@ VIEWS = {
     "collection": ("collection", ".card img"),
 }
 README = {"search": "page-search.jpg", "compare": "page-compare.jpg"}
-LOOKS: dict[str, Any] = {
+CONTEXTS: dict[str, Any] = {
     "": {"viewport": {"width": 1180, "height": 820}},
     "-dark": {"viewport": {"width": 1180, "height": 820}, "color_scheme": "dark"},
     "-phone": {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2},
@@ -30,20 +32,20 @@ LOOKS: dict[str, Any] = {
 
 
 def main(index: Path, picture: Path, out: Path) -> None:
-    """Start a server, look at everything, stop it."""
+    """Start a server, take all screenshots, stop the server."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen([sys.executable, "-m", "cli", "serve", "--index", str(index), "--port", str(port)])
     try:
-        wait(f"http://127.0.0.1:{port}/healthz")
+        wait_until_ready(f"http://127.0.0.1:{port}/healthz")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-            for suffix, look in LOOKS.items():
-                page = browser.new_context(**look).new_page()
+            for suffix, context in CONTEXTS.items():
+                page = browser.new_context(**context).new_page()
                 for name, (view, ready) in VIEWS.items():
-                    shoot(page, f"http://127.0.0.1:{port}/#/{view}", ready, picture, out / f"{name}{suffix}.png")
-                compare(page, f"http://127.0.0.1:{port}/#/search", picture, out / f"compare{suffix}.png")
+                    capture_view(page, f"http://127.0.0.1:{port}/#/{view}", ready, picture, out / f"{name}{suffix}.png")
+                capture_comparison(page, f"http://127.0.0.1:{port}/#/search", picture, out / f"compare{suffix}.png")
             browser.close()
         for name, small in README.items():
             with Image.open(out / f"{name}.png") as shot:
@@ -53,8 +55,8 @@ def main(index: Path, picture: Path, out: Path) -> None:
         server.wait()
 
 
-def wait(address: str) -> None:
-    """Until the server answers, half a minute at most."""
+def wait_until_ready(address: str) -> None:
+    """Wait up to 30 seconds until the server answers."""
     for _ in range(300):
         try:
             httpx.get(address)
@@ -65,8 +67,8 @@ def wait(address: str) -> None:
     sys.exit("the server did not start within 30 s")
 
 
-def shoot(page: Page, address: str, ready: str, picture: Path, file: Path) -> None:
-    """One view, with the picture given to those that ask for one."""
+def capture_view(page: Page, address: str, ready: str, picture: Path, file: Path) -> None:
+    """Take a screenshot of one view. Upload the picture if the view needs one."""
     page.goto(address)
     page.locator("h1").wait_for()
     if ready in (".answer .card", "canvas"):
@@ -76,8 +78,8 @@ def shoot(page: Page, address: str, ready: str, picture: Path, file: Path) -> No
     page.screenshot(path=file)
 
 
-def compare(page: Page, address: str, picture: Path, file: Path) -> None:
-    """The best match beside the query."""
+def capture_comparison(page: Page, address: str, picture: Path, file: Path) -> None:
+    """Take a screenshot of the comparison of the query with its best match."""
     page.goto(address)
     page.reload()
     page.locator("input[type=file]").set_input_files(picture)

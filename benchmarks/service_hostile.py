@@ -1,9 +1,9 @@
-"""Is the server as fast after hostile batches as before? `/search`, one caller, in rounds before and after.
+"""Measure whether hostile batches slow the server down: `/search` with one client, before and after.
 
     OMP_NUM_THREADS=1 python -m benchmarks.service_hostile [--batches 50] [--rounds 100] [--decode process]
 
-A batch is thirty good pictures, one of 1x1, a bomb and a truncated file. A second server that never meets such a batch
-is called in alternation with the attacked one: what the machine does by itself shows on both.
+A batch is thirty good pictures, one of 1x1 pixels, a decompression bomb and a truncated file. A second server, the
+control, gets no such batch. Both are measured in alternation, so that changes of the machine show on both.
 """
 
 import argparse
@@ -23,46 +23,50 @@ from PIL import Image
 
 from benchmarks.load import ask, connected, post, resident
 from benchmarks.service_search import fill
-from benchmarks.service_throughput import Running, pictures, processor, started
+from benchmarks.service_throughput import Running, pictures, processor_name, run_server
 
 BAD = {"picture_too_small", "too_many_pixels", "corrupt_picture"}
 VECTORS = 2000
 
 
 def main() -> None:
-    """Print medians in milliseconds, before and after, of the attacked server and of the one in peace."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batches", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--decode", choices=("thread", "process"), default="process")
+    """Print median milliseconds before and after, of the attacked server and of the control."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batches", type=int, default=50, help="Number of hostile batches. Default: 50.")
+    parser.add_argument("--rounds", type=int, default=100, help="Searches per measurement. Default: 100.")
+    parser.add_argument(
+        "--decode", choices=("thread", "process"), default="process", help="Where to decode. Default: process."
+    )
     options = parser.parse_args()
     os.environ["COPYSIGHT_DECODE"] = options.decode
     data = pictures(os.environ.get("COPYSIGHT_DATA"))
     with tempfile.TemporaryDirectory() as scratch:
-        indexes = [Path(scratch) / name for name in ("attacked", "peaceful")]
+        indexes = [Path(scratch) / name for name in ("attacked", "control")]
         for index in indexes:
             fill(index, VECTORS)
-        with started(command(indexes[0])) as attacked, started(command(indexes[1])) as peaceful:
-            both = {"attacked": attacked, "in peace": peaceful}
-            timed(both, data, options.rounds)  # the first calls touch their memory
-            before, held = timed(both, data, options.rounds), resident(attacked.pid)
+        with run_server(command(indexes[0])) as attacked, run_server(command(indexes[1])) as control:
+            both = {"attacked": attacked, "control": control}
+            measure(both, data, options.rounds)  # warm-up: the first calls touch new memory pages
+            before, memory_before = measure(both, data, options.rounds), resident(attacked.pid)
             for _ in range(options.batches):
                 attack(attacked, data)
-            after = timed(both, data, options.rounds)
-            grown = (resident(attacked.pid) - held) / 2**20
-    print(f"{processor()}; decoding by {options.decode}; {options.batches} hostile batches; /search, medians in ms")
+            after = measure(both, data, options.rounds)
+            grown = (resident(attacked.pid) - memory_before) / 2**20
+    print(
+        f"{processor_name()}; decoding by {options.decode}; {options.batches} hostile batches; /search, medians in ms"
+    )
     for name in both:
         print(f"{name:9} before {before[name]:.1f}, after {after[name]:.1f}")
     print(f"resident memory of the attacked server: {grown:+.1f} MiB")
 
 
 def command(index: Path) -> list[str]:
-    """A server on an index; its port comes last."""
+    """Return the command of a server on an index, to which the port is appended."""
     return [sys.executable, "-m", "cli", "serve", "--index", str(index), "--rebuild-when-due", "false", "--port"]
 
 
-def timed(servers: dict[str, Running], data: Sequence[bytes], rounds: int) -> dict[str, float]:
-    """Median milliseconds of a search for one picture; the servers take turns, call by call."""
+def measure(servers: dict[str, Running], data: Sequence[bytes], rounds: int) -> dict[str, float]:
+    """Return the median milliseconds of a search for one picture. The servers are called in alternation."""
     times: dict[str, list[float]] = {name: [] for name in servers}
     for number in range(rounds):
         request = post("/search?effort=low", data[number % len(data)])
@@ -77,7 +81,7 @@ def timed(servers: dict[str, Running], data: Sequence[bytes], rounds: int) -> di
 
 
 def attack(server: Running, data: Sequence[bytes]) -> None:
-    """One batch: thirty right answers and three errors, or ``RuntimeError``."""
+    """Send one batch. Raises ``RuntimeError`` unless there are thirty embeddings and the three expected errors."""
     good = [data[number % len(data)] for number in range(30)]
     files = [
         ("file", one) for one in (*good[:10], tiny(), *good[10:20], bomb(), *good[20:], data[0][: len(data[0]) // 2])
@@ -89,12 +93,12 @@ def attack(server: Running, data: Sequence[bytes]) -> None:
 
 
 def tiny() -> bytes:
-    """A picture of one pixel."""
+    """Return a picture of one pixel."""
     return _png(Image.new("RGB", (1, 1)))
 
 
 def bomb() -> bytes:
-    """A small file that says it holds 3,600 million pixels: a PNG whose header was written over, checksum and all."""
+    """Return a small PNG whose header claims 3,600 million pixels, with a correct checksum."""
     whole = bytearray(_png(Image.new("1", (8, 8))))
     whole[16:24] = struct.pack(">II", 60_000, 60_000)
     whole[29:33] = struct.pack(">I", zlib.crc32(whole[12:29]))

@@ -1,13 +1,18 @@
-"""The service under more load than it can carry, for half an hour, with bad pictures and rude clients.
+"""Soak test: overload the service for half an hour, with bad pictures, slow clients and disconnecting clients.
 
     OMP_NUM_THREADS=1 python -m benchmarks.service_soak [--minutes 30] [--bundle default] [--excess 1.5]
 
-Requests arrive at random moments, whether or not the earlier ones were answered, at `excess` times what the service
-answered in the minute before. Of a hundred, five are bad pictures, two clients hang up at once, one sends its body by
-drops. Every answer is checked: an embedding must equal, bit for bit, the one that the idle service gave; a search must
-find the picture itself first, as `exact`; a bad picture must get the error that it deserves; a refusal must say when to
-come back. A good request's time runs from the moment before it connects to the last byte of its answer; slow and rude
-clients are none. Resident memory is looked at every second.
+Requests arrive at random times, independent of earlier answers, at `excess` times the rate that the service answered
+in the minute before. Of 100 requests, 5 are bad pictures, 2 clients disconnect at once, and 1 client sends its body
+slowly. Every answer is checked:
+
+- An embedding must equal, bit for bit, the embedding from the idle service.
+- A search must find the picture itself first, with the verdict `exact`.
+- A bad picture must get the expected error code.
+- A 503 must have a Retry-After header.
+
+The time of a good request runs from before the connection to the last byte of its answer. Slow and disconnecting
+clients are not timed. Resident memory is sampled every second.
 """
 
 import argparse
@@ -25,19 +30,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks.load import Answer, ask, connected, drive, post, processor_seconds, resident
-from benchmarks.service_throughput import Running, pictures, processor, started
+from benchmarks.load import Answer, ask, connected, cpu_seconds, drive, post, resident
+from benchmarks.service_throughput import Running, pictures, processor_name, run_server
 from copysight.index import Index
 
 CLIENTS = 128
-BAD, RUDE, SLOW, SEARCH = 0.05, 0.02, 0.01, 0.3
+BAD, DISCONNECTING, SLOW, SEARCH = 0.05, 0.02, 0.01, 0.3
 RAW = "Accept: application/octet-stream\r\n"
 MINUTE = 60.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how hard: ``seconds`` in all, ``period`` between two looks, ``excess`` times what is answered."""
+    """Duration in ``seconds``; the rate is set every ``period`` seconds to ``excess`` times the answered rate."""
 
     seconds: float = 1800.0
     period: float = MINUTE
@@ -47,8 +52,8 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A request, and what is wrong with an answer to it (nothing: None)."""
+class RequestCase:
+    """A request, and a function that returns the fault of an answer, or None if it is correct."""
 
     kind: str
     request: bytes
@@ -57,7 +62,7 @@ class Ask:
 
 @dataclass
 class Report:
-    """What came of it: counts by kind and status, faults, latencies of good requests, memory second by second."""
+    """Counts by kind and status, faults, latencies of good requests, resident memory of each second."""
 
     counts: Counter[tuple[str, int]] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
@@ -67,65 +72,65 @@ class Report:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, *statuses: int) -> int:
-        """Answers with one of these statuses."""
+        """Return the number of answers with one of these statuses."""
         return sum(count for (_, status), count in self.counts.items() if status in statuses)
 
     def percentile(self, share: float) -> float:
-        """Of the latencies of good requests, in seconds."""
+        """Return a percentile of the latencies of good requests in seconds."""
         return sorted(self.latencies)[int(share * (len(self.latencies) - 1))]
 
 
 def main() -> None:
-    """Serve a bundle, fill its index, and soak it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--bundle", default="default")
-    parser.add_argument("--excess", type=float, default=1.5)
-    parser.add_argument("--deadline", type=float, default=10.0)
+    """Serve a bundle, fill its index and run the soak test."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30.0, help="Duration in minutes. Default: 30.")
+    parser.add_argument("--bundle", default="default", help="Bundle of the index. Default: default.")
+    parser.add_argument("--excess", type=float, default=1.5, help="Offered load / answered load. Default: 1.5.")
+    parser.add_argument("--deadline", type=float, default=10.0, help="COPYSIGHT_DEADLINE in seconds. Default: 10.")
     options = parser.parse_args()
     data = pictures(os.environ.get("COPYSIGHT_DATA"))
     os.environ |= {"COPYSIGHT_DEADLINE": str(options.deadline), "COPYSIGHT_QUEUE": "64"}
     with tempfile.TemporaryDirectory() as scratch:
         Index.create(Path(scratch) / "index", options.bundle).close()
         command = [sys.executable, "-m", "cli", "serve", "--index", str(Path(scratch) / "index"), "--port"]
-        with started(command) as server:
-            asks = questions(server.port, data)
-            idle = drive(server.port, [one.request for one in asks if one.kind == "embed"], 8, 10.0)
-            print(f"{processor()}; {idle.rate:.1f} pictures/s with 8 callers", flush=True)
-            report = soak(server, asks, idle.rate, Plan(options.minutes * MINUTE, excess=options.excess))
-            spent = processor_seconds(server.pid)
-    show(report, options.deadline, spent)
+        with run_server(command) as server:
+            cases = make_requests(server.port, data)
+            idle = drive(server.port, [one.request for one in cases if one.kind == "embed"], 8, 10.0)
+            print(f"{processor_name()}; {idle.rate:.1f} pictures/s with 8 clients", flush=True)
+            report = soak(server, cases, idle.rate, Plan(options.minutes * MINUTE, excess=options.excess))
+            spent = cpu_seconds(server.pid)
+    print_report(report, options.deadline, spent)
 
 
-def questions(port: int, data: Sequence[bytes]) -> list[Ask]:
-    """Requests of every kind, with what the idle service says to the good ones; the pictures go into its index."""
-    asks: list[Ask] = []
+def make_requests(port: int, data: Sequence[bytes]) -> list[RequestCase]:
+    """Add the pictures to the index, and return requests of every kind with their expected answers."""
+    cases: list[RequestCase] = []
     with connected(port) as peer:
         for number, one in enumerate(data):
             added = ask(peer, post(f"/images?key={number}", one))
             identity = json.loads(added.body)["id"]
             embedding = ask(peer, post("/embed", one, headers=RAW))
-            asks.append(Ask("embed", post("/embed", one, headers=RAW), _equals(embedding.body)))
-            asks.append(Ask("search", post("/search?k=3", one), _finds(identity)))
-    return asks + [Ask("bad", post("/embed", one), _refuses(code)) for one, code in _bad(data)]
+            cases.append(RequestCase("embed", post("/embed", one, headers=RAW), _equals(embedding.body)))
+            cases.append(RequestCase("search", post("/search?k=3", one), _finds(identity)))
+    return cases + [RequestCase("bad", post("/embed", one), _refuses(code)) for one, code in _bad(data)]
 
 
-def soak(server: Running, asks: Sequence[Ask], rate: float, plan: Plan) -> Report:
-    """Send at ``rate * plan.excess`` requests a second, then at ``plan.excess`` times what was answered."""
-    report, rng, over = Report(), random.Random(plan.seed), threading.Event()
-    work: queue.Queue[tuple[Ask, str] | None] = queue.Queue()
+def soak(server: Running, cases: Sequence[RequestCase], rate: float, plan: Plan) -> Report:
+    """Send ``rate * plan.excess`` requests per second, then ``plan.excess`` times the rate that was answered."""
+    report, rng, ended = Report(), random.Random(plan.seed), threading.Event()
+    work: queue.Queue[tuple[RequestCase, str] | None] = queue.Queue()
     clients = [threading.Thread(target=_client, args=(server.port, work, report)) for _ in range(plan.clients)]
-    watch = threading.Thread(target=_watch, args=(server.pid, report, over))
+    watch = threading.Thread(target=_watch_memory, args=(server.pid, report, ended))
     for thread in (*clients, watch):
         thread.start()
     ends = time.monotonic() + plan.seconds
     while time.monotonic() < ends:
         offered, before, began = rate * plan.excess, report.of(200, 400, 415, 422), time.monotonic()
-        _send(work, asks, offered, min(began + plan.period, ends), rng)
+        _send(work, cases, offered, min(began + plan.period, ends), rng)
         rate = max(1.0, (report.of(200, 400, 415, 422) - before) / (time.monotonic() - began))
         report.offered.append(offered)
         print(_progress(report, rate), flush=True)
-    over.set()
+    ended.set()
     for _ in clients:
         work.put(None)
     for thread in (*clients, watch):
@@ -133,37 +138,37 @@ def soak(server: Running, asks: Sequence[Ask], rate: float, plan: Plan) -> Repor
     return report
 
 
-def _watch(pid: int, report: Report, over: threading.Event) -> None:
-    while not over.wait(1.0):
+def _watch_memory(pid: int, report: Report, ended: threading.Event) -> None:
+    while not ended.wait(1.0):
         report.resident.append(resident(pid))
 
 
-def _send(work: "queue.Queue[tuple[Ask, str] | None]", asks: Sequence[Ask], rate: float, until: float,
+def _send(work: "queue.Queue[tuple[RequestCase, str] | None]", cases: Sequence[RequestCase], rate: float, until: float,
           rng: random.Random) -> None:  # fmt: skip
-    by_kind = {kind: [one for one in asks if one.kind == kind] for kind in ("embed", "search", "bad")}
+    by_kind = {kind: [one for one in cases if one.kind == kind] for kind in ("embed", "search", "bad")}
     due = time.monotonic()
     while (due := due + rng.expovariate(rate)) < until:
         time.sleep(max(0.0, due - time.monotonic()))
-        manner = rng.choices(("rude", "slow", "plain"), (RUDE, SLOW, 1 - RUDE - SLOW))[0]
+        client_kind = rng.choices(("disconnecting", "slow", "plain"), (DISCONNECTING, SLOW, 1 - DISCONNECTING - SLOW))[0]
         kind = rng.choices(("bad", "search", "embed"), (BAD, SEARCH, 1 - BAD - SEARCH))[0]
-        if work.qsize() < CLIENTS:  # a caller that finds no free connection goes away
-            work.put((rng.choice(by_kind[kind]), manner))
+        if work.qsize() < CLIENTS:  # without a free connection the request is not sent
+            work.put((rng.choice(by_kind[kind]), client_kind))
     time.sleep(max(0.0, until - time.monotonic()))
 
 
-def _client(port: int, work: "queue.Queue[tuple[Ask, str] | None]", report: Report) -> None:
+def _client(port: int, work: "queue.Queue[tuple[RequestCase, str] | None]", report: Report) -> None:
     while (item := work.get()) is not None:
         began = time.perf_counter()
         try:
             with connected(port) as peer:
-                if item[1] == "rude":
+                if item[1] == "disconnecting":
                     peer.sendall(item[0].request)
                     continue
                 if item[1] == "slow":
-                    _dribble(peer.sendall, item[0].request)
-                    _note(report, item[0], ask(peer, item[0].request[-100:]), None)
+                    _send_slowly(peer.sendall, item[0].request)
+                    _record(report, item[0], ask(peer, item[0].request[-100:]), None)
                     continue
-                _note(report, item[0], ask(peer, item[0].request), time.perf_counter() - began)
+                _record(report, item[0], ask(peer, item[0].request), time.perf_counter() - began)
         except OSError as error:
             with report.lock:
                 report.faults.append(f"{item[0].kind}, {item[1]}: {error!r}")
@@ -171,26 +176,26 @@ def _client(port: int, work: "queue.Queue[tuple[Ask, str] | None]", report: Repo
 
 def _progress(report: Report, rate: float) -> str:
     good = report.counts["embed", 200] + report.counts["search", 200]
-    counts = f"{good} good in all, {report.of(503)} refused, {report.of(504)} too late, {len(report.faults)} faults"
-    memory = f"{report.resident[-1] / 1e6:.0f} MB" if report.resident else "not seen"
+    counts = f"{good} good in total, {report.of(503)} rejected, {report.of(504)} timed out, {len(report.faults)} faults"
+    memory = f"{report.resident[-1] / 1e6:.0f} MB" if report.resident else "no memory sample yet"
     return f"offered {report.offered[-1]:.1f}/s, answered {rate:.1f}/s; {counts}; {memory}"
 
 
-def _dribble(send: Callable[[bytes], None], request: bytes) -> None:
-    """All but the last hundred bytes, over two seconds."""
+def _send_slowly(send: Callable[[bytes], None], request: bytes) -> None:
+    """Send all but the last 100 bytes, over two seconds."""
     body = request[:-100]
     for part in range(20):
         send(body[len(body) * part // 20 : len(body) * (part + 1) // 20])
         time.sleep(0.1)
 
 
-def _note(report: Report, asked: Ask, answer: Answer, seconds: float | None) -> None:
+def _record(report: Report, case: RequestCase, answer: Answer, seconds: float | None) -> None:
     with report.lock:
-        report.counts[asked.kind, answer.status] += 1
+        report.counts[case.kind, answer.status] += 1
         if answer.status == 503 and b"retry-after" not in answer.head:
-            report.faults.append("a refusal without Retry-After")
-        elif answer.status not in {503, 504} and (fault := asked.fault(answer)):
-            report.faults.append(f"{asked.kind}: {fault}")
+            report.faults.append("a 503 without Retry-After")
+        elif answer.status not in {503, 504} and (fault := case.fault(answer)):
+            report.faults.append(f"{case.kind}: {fault}")
         if answer.status == 200 and seconds is not None:
             report.latencies.append(seconds)
 
@@ -224,13 +229,13 @@ def _bad(data: Sequence[bytes]) -> list[tuple[bytes, str]]:
     return [*cut, (noise, "unsupported_format"), (b"<html>no picture</html>", "unsupported_format")]
 
 
-def show(report: Report, deadline: float, spent: float) -> None:
-    """The whole, after its end."""
+def print_report(report: Report, deadline: float, spent: float) -> None:
+    """Print the results."""
     print("answers:", ", ".join(f"{kind} {status}: {count}" for (kind, status), count in sorted(report.counts.items())))
-    print(f"faults: {len(report.faults)} {report.faults[:5]}; processor {spent:.0f} s")
-    times = f"p50 {report.percentile(0.5):.2f} s, p99 {report.percentile(0.99):.2f} s, the longest"
+    print(f"faults: {len(report.faults)} {report.faults[:5]}; CPU time {spent:.0f} s")
+    times = f"p50 {report.percentile(0.5):.2f} s, p99 {report.percentile(0.99):.2f} s, maximum"
     print(f"good requests: {times} {report.percentile(1.0):.2f} s; deadline {deadline:g} s")
-    # Minutes 5 to 10 of thirty, and the last five; of a shorter run the same shares.
+    # Of 30 minutes these are minutes 5 to 10 and the last 5. A shorter run uses the same shares.
     sixth = len(report.resident) // 6
     early, late = median(report.resident[sixth : 2 * sixth]), median(report.resident[-sixth:])
     span = f"{min(report.resident[sixth:]) / 1e6:.1f} to {max(report.resident[sixth:]) / 1e6:.1f} MB since then"

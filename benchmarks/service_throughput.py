@@ -1,12 +1,12 @@
-"""The service beside a bare loop (decode, prepare, session: same precision, same processors) and beside peers.
+"""Compare the throughput of the service with a bare loop (decode, preprocess, session) and with other servers.
 
     OMP_NUM_THREADS=1 python -m benchmarks.service_throughput [--models default vit] [--rounds 3] [--seconds 6]
         [--callers 1 8 32] [--variants int8 fp32] [--peers]
 
-JPEGs of 500 px, from COPYSIGHT_DATA (a folder of pictures) or drawn. Everything is measured in turns, `--rounds` times;
-medians, and in brackets least and most. `cpu` is processor time a picture, of all the server's processes: beside other
-load it is the figure to trust; `loop` is its first thread's part, the event loop's. The client's own time, some .2 ms a
-picture, burdens the servers alone.
+All have the same precision and CPUs. Pictures are JPEGs of 500 px from COPYSIGHT_DATA (a folder), or drawn. Everything
+is measured in turn, `--rounds` times; the table has the median, with minimum and maximum in brackets. `cpu` is CPU time
+per picture of all processes of the server; use it if the machine has other load. `loop` is the part of the event loop
+(the first thread). The client takes about 0.2 ms per picture; this cost falls on the servers only.
 """
 
 import argparse
@@ -32,7 +32,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from benchmarks.load import Load, drive, post, processor_seconds, thread_seconds
+from benchmarks.load import Load, cpu_seconds, drive, main_thread_seconds, post
 from copysight.index import Index
 from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle
@@ -49,10 +49,10 @@ VIT = "vit_small_patch16_224"
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One system at one concurrency, once: pictures a second, processor seconds a picture, latencies in seconds.
+class Measurement:
+    """One measurement of one system: pictures per second, CPU seconds per picture, latencies in seconds.
 
-    ``loop``: what of ``cpu`` the first thread took.
+    ``loop`` is the part of ``cpu`` that the first thread used.
     """
 
     rate: float
@@ -62,40 +62,46 @@ class Turn:
     p99: float
 
 
-System = Callable[[int, float], Turn]
+System = Callable[[int, float], Measurement]
 
 
 def main() -> None:
-    """Print a table a model."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", nargs="+", default=["default", "vit"])
-    parser.add_argument("--variants", nargs="+", help="precisions; default: the usual one of each bundle")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--callers", type=int, nargs="+", default=[1, 8, 32], help="requests at a time")
-    parser.add_argument("--peers", action="store_true", help="with LitServe and two plain FastAPI servers (vit only)")
+    """Print one table per model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--models", nargs="+", default=["default", "vit"], help="Bundles, or vit (ViT-S/16). Default: default vit."
+    )
+    parser.add_argument("--variants", nargs="+", help="Precisions. By default the default one of each bundle.")
+    parser.add_argument("--rounds", type=int, default=3, help="Number of rounds. Default: 3.")
+    parser.add_argument("--seconds", type=float, default=6.0, help="Seconds per measurement. Default: 6.")
+    parser.add_argument(
+        "--callers", type=int, nargs="+", default=[1, 8, 32], help="Concurrent requests. Default: 1 8 32."
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="Also measure LitServe and two plain FastAPI servers (vit only)."
+    )
     options = parser.parse_args()
     data = pictures(os.environ.get("COPYSIGHT_DATA"))
-    print(f"{processor()}, {processors.available()} processors; JPEGs of {np.mean([*map(len, data)]) / 1e3:.0f} KB")
+    print(f"{processor_name()}, {processors.available()} CPUs; JPEGs of {np.mean([*map(len, data)]) / 1e3:.0f} KB")
     for name in options.models:
         with ExitStack() as stack, tempfile.TemporaryDirectory() as scratch:
-            bundle = exported(Path(scratch) / "vit", data) if name == "vit" else bundles.load(name)
+            bundle = export_vit(Path(scratch) / "vit", data) if name == "vit" else bundles.load(name)
             systems: dict[str, System] = {}
-            for variant in options.variants or [bundle.usual_variant]:
-                systems[f"bare loop {variant}"] = bare(Embedder(bundle, Runtime(variant=variant)), data)
+            for variant in options.variants or [bundle.default_variant]:
+                systems[f"bare loop {variant}"] = bare_loop(Embedder(bundle, Runtime(variant=variant)), data)
                 directory = Path(scratch) / variant
                 Index.create(directory, bundle.path, variant=variant).close()
                 command = [sys.executable, "-m", "cli", "serve", "--index", str(directory)]
                 command += ["--variant", variant, "--port"]
-                systems[f"service {variant}"] = served(stack.enter_context(started(command)), data)
+                systems[f"service {variant}"] = over_http(stack.enter_context(run_server(command)), data)
             if options.peers and name == "vit":
                 for kind, one in peers(stack, bundle).items():
-                    systems[kind] = served(one, data, in_json if kind == "LitServe" else raw)
-            show(name, measured(systems, options.callers, options.rounds, options.seconds))
+                    systems[kind] = over_http(one, data, json_request if kind == "LitServe" else raw_request)
+            print_table(name, measure(systems, options.callers, options.rounds, options.seconds))
 
 
 def pictures(folder: str | None) -> list[bytes]:
-    """JPEGs whose longest side has 500 pixels: of a folder, or else drawn."""
+    """Return JPEGs with a longest side of 500 pixels, from a folder or drawn."""
     if folder is None:
         return [_jpeg(_drawn(seed)) for seed in range(PICTURES)]
     entries = scan(Path(folder)).entries
@@ -112,7 +118,7 @@ def _jpeg(picture: Image.Image) -> bytes:
 
 
 def _drawn(seed: int) -> Image.Image:
-    """Soft patches of colour under fine grain: compresses like a photograph."""
+    """Draw soft patches of colour with fine noise. The picture compresses like a photograph."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize(
         (500, 375), Image.Resampling.BICUBIC
@@ -121,16 +127,16 @@ def _drawn(seed: int) -> Image.Image:
     return Image.fromarray((np.asarray(coarse) + grain).clip(0, 255).astype(np.uint8))
 
 
-def exported(path: Path, data: Sequence[bytes]) -> Bundle:
-    """ViT-S/16 at 224 px with random weights, in float32 and in 8 bits; the cosine is the least over ``data``."""
+def export_vit(path: Path, data: Sequence[bytes]) -> Bundle:
+    """Export ViT-S/16 at 224 px with random weights in fp32 and int8. The cosine is the minimum over ``data``."""
     path.mkdir()
     plain = export([exportable.load(f"timm:{VIT}", size=224, random=True)], path / "plain")
-    whole, shown = Embedder(plain), [decode(one).pixels for one in data]
+    whole, pictures_ = Embedder(plain), [decode(one).pixels for one in data]
     quantize(plain.path / "graph0.onnx", path / "graph0.int8.onnx", [])
     bundle = _with_int8(plain, path / "trial", path / "graph0.int8.onnx", 1.0)
     short = Embedder(bundle, Runtime(variant="int8"))
-    cosine = float((whole.embed_each(shown) * short.embed_each(shown)).sum(axis=1).min())
-    print(f"{VIT} with random weights: least cosine of int8 to fp32 {cosine:.5f}")
+    cosine = float((whole.embed_parallel(pictures_) * short.embed_parallel(pictures_)).sum(axis=1).min())
+    print(f"{VIT} with random weights: smallest cosine of int8 to fp32 {cosine:.5f}")
     return _with_int8(plain, path / "bundle", path / "graph0.int8.onnx", cosine)
 
 
@@ -141,10 +147,10 @@ def _with_int8(plain: Bundle, path: Path, graph: Path, cosine: float) -> Bundle:
     return bundles.write(path, {key: value for key, value in manifest.items() if key != "format"}, files)
 
 
-def bare(embedder: Embedder, data: Sequence[bytes]) -> System:
-    """Threads that do nothing but decode, prepare and run the session."""
+def bare_loop(embedder: Embedder, data: Sequence[bytes]) -> System:
+    """Return a system of threads that only decode, preprocess and run the session."""
 
-    def turn(concurrency: int, seconds: float) -> Turn:
+    def run(concurrency: int, seconds: float) -> Measurement:
         threads = min(concurrency, processors.available())
         began, used = time.perf_counter(), time.process_time()
 
@@ -160,9 +166,9 @@ def bare(embedder: Embedder, data: Sequence[bytes]) -> System:
         with ThreadPoolExecutor(threads) as pool:
             latencies = [one for found in pool.map(work, range(threads)) for one in found]
         load = Load(time.perf_counter() - began, latencies, {200: len(latencies)})
-        return _turn(load, time.process_time() - used)
+        return _measurement(load, time.process_time() - used)
 
-    return turn
+    return run
 
 
 @dataclass(frozen=True)
@@ -174,8 +180,8 @@ class Running:
 
 
 @contextmanager
-def started(command: Sequence[str]) -> Iterator[Running]:
-    """A server that gets its port as the last argument, once it answers."""
+def run_server(command: Sequence[str]) -> Iterator[Running]:
+    """Start a server with a free port as its last argument; yield it once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -189,7 +195,7 @@ def started(command: Sequence[str]) -> Iterator[Running]:
         process.terminate()
         os.killpg(process.pid, signal.SIGCONT)
         process.wait(60)
-        # LitServe leaves its workers behind, and they keep polling beside whatever is measured next.
+        # LitServe does not stop its workers. They would keep polling and disturb the next measurement.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 
@@ -207,33 +213,36 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
     raise TimeoutError(f"{process.args!r} did not answer within two minutes")
 
 
-def raw(data: bytes) -> bytes:
-    """A request with the picture as its body."""
+def raw_request(data: bytes) -> bytes:
+    """Return a request with the picture as its body."""
     return post("/embed", data)
 
 
-def in_json(data: bytes) -> bytes:
-    """A request with the picture as base64 in JSON."""
+def json_request(data: bytes) -> bytes:
+    """Return a request with the picture as base64 in JSON."""
     return post("/embed", json.dumps({"image": base64.b64encode(data).decode()}).encode(), "application/json")
 
 
-def served(server: Running, data: Sequence[bytes], form: Callable[[bytes], bytes] = raw) -> System:
-    """A server asked over HTTP. While others are measured it stands still: an idle LitServe polls for .3 processors."""
-    requests = [form(one) for one in data]
+def over_http(server: Running, data: Sequence[bytes], make_request: Callable[[bytes], bytes] = raw_request) -> System:
+    """Return a system that calls a server over HTTP.
 
-    def turn(concurrency: int, seconds: float) -> Turn:
+    The server is stopped (SIGSTOP) while others are measured, because an idle LitServe uses 0.3 CPUs for polling.
+    """
+    requests = [make_request(one) for one in data]
+
+    def run(concurrency: int, seconds: float) -> Measurement:
         os.killpg(server.pid, signal.SIGCONT)
-        used, looped = processor_seconds(server.pid), thread_seconds(server.pid)
+        used, looped = cpu_seconds(server.pid), main_thread_seconds(server.pid)
         load = drive(server.port, requests, concurrency, seconds)
-        spent, looping = processor_seconds(server.pid) - used, thread_seconds(server.pid) - looped
+        spent, looping = cpu_seconds(server.pid) - used, main_thread_seconds(server.pid) - looped
         os.killpg(server.pid, signal.SIGSTOP)
-        return _turn(load, spent, looping)
+        return _measurement(load, spent, looping)
 
-    return turn
+    return run
 
 
 def peers(stack: ExitStack, bundle: Bundle) -> dict[str, Running]:
-    """The servers of ``benchmarks.peers`` on the same network, in float32."""
+    """Start the servers of ``benchmarks.peers`` with the same network in fp32."""
     graph = str(bundle.path / bundle.graphs[bundle.embedding.graph].variants["fp32"].file)
     asked = {
         "FastAPI + torch": ("torch", VIT),
@@ -241,16 +250,16 @@ def peers(stack: ExitStack, bundle: Bundle) -> dict[str, Running]:
         "LitServe": ("litserve", graph),
     }
     command = [sys.executable, "-m", "benchmarks.peers"]
-    return {name: stack.enter_context(started([*command, *arguments])) for name, arguments in asked.items()}
+    return {name: stack.enter_context(run_server([*command, *arguments])) for name, arguments in asked.items()}
 
 
-def measured(
+def measure(
     systems: dict[str, System], callers: Sequence[int], rounds: int, seconds: float
-) -> dict[tuple[str, int], list[Turn]]:
-    """Every system at every concurrency in turns, after a first moment that does not count."""
+) -> dict[tuple[str, int], list[Measurement]]:
+    """Measure every system at every concurrency in turn, after a short warm-up."""
     for system in systems.values():
         system(2, 1.0)
-    found: dict[tuple[str, int], list[Turn]] = {}
+    found: dict[tuple[str, int], list[Measurement]] = {}
     for _ in range(rounds):
         for concurrency in callers:
             for name, system in systems.items():
@@ -258,37 +267,37 @@ def measured(
     return found
 
 
-def show(model: str, found: dict[tuple[str, int], list[Turn]]) -> None:
-    """A line a system and concurrency; ratios are to the bare loop of the same round."""
+def print_table(model: str, found: dict[tuple[str, int], list[Measurement]]) -> None:
+    """Print one line per system and concurrency. Ratios are to the bare loop of the same round."""
     first = next(iter(found))[0]
-    print(f"\n{model}: in brackets least and most of the rounds; ratios to `{first}` of the same round")
+    print(f"\n{model}: minimum and maximum of the rounds in brackets; ratios to `{first}` in the same round")
     heads = (
         f"{'pictures/s':>18} {'ratio':>18} {'cpu ms':>7} {'loop ms':>7} {'cpu ratio':>9} {'p50 ms':>7} {'p99 ms':>7}"
     )
     print(f"{'system':26} {'at':>3} {heads}")
-    for (name, concurrency), turns in found.items():
+    for (name, concurrency), runs in found.items():
         base = found[first, concurrency]
-        ratios = [one.rate / other.rate for one, other in zip(turns, base, strict=True)]
-        spent = median(other.cpu / one.cpu for one, other in zip(turns, base, strict=True))
+        ratios = [one.rate / other.rate for one, other in zip(runs, base, strict=True)]
+        spent = median(other.cpu / one.cpu for one, other in zip(runs, base, strict=True))
         print(
-            f"{name:26} {concurrency:3} {_spread([one.rate for one in turns], 1)} {_spread(ratios, 2)} "
-            f"{median(one.cpu for one in turns) * 1e3:7.1f} {median(one.loop for one in turns) * 1e3:7.2f} "
+            f"{name:26} {concurrency:3} {_spread([one.rate for one in runs], 1)} {_spread(ratios, 2)} "
+            f"{median(one.cpu for one in runs) * 1e3:7.1f} {median(one.loop for one in runs) * 1e3:7.2f} "
             f"{spent:9.2f} "
-            f"{median(one.p50 for one in turns) * 1e3:7.1f} {median(one.p99 for one in turns) * 1e3:7.1f}",
+            f"{median(one.p50 for one in runs) * 1e3:7.1f} {median(one.p99 for one in runs) * 1e3:7.1f}",
             flush=True,
         )
 
 
-def processor() -> str:
-    """Its name."""
+def processor_name() -> str:
+    """Return the name of the CPU."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
 
 
-def _turn(load: Load, cpu: float, loop: float = 0.0) -> Turn:
+def _measurement(load: Load, cpu: float, loop: float = 0.0) -> Measurement:
     count = max(1, len(load.latencies))
-    return Turn(load.rate, cpu / count, loop / count, load.percentile(0.5), load.percentile(0.99))
+    return Measurement(load.rate, cpu / count, loop / count, load.percentile(0.5), load.percentile(0.99))
 
 
 def _spread(values: Sequence[float], digits: int) -> str:

@@ -1,10 +1,10 @@
-"""What a collection costs where it is served: disk, memory of the service, memory and time of a rebuild.
+"""Measure the resources of a collection: disk, memory of the service, memory and time of a rebuild.
 
     python -m benchmarks.sizing [--count 10000 100000] [--bundle default] [--directory SCRATCH]
 
-Vectors are drawn, so nothing is said about originals and thumbnails; `index status` and `du` tell those of a real one.
-The service is a process of its own. `private` is memory that only it can use; `resident` also counts pages of mapped
-files, which the kernel takes back when it needs them.
+Vectors are drawn, so originals and thumbnails are not included; use `index status` and `du` on a real index for those.
+The service runs in a separate process. `private` is its anonymous memory. `resident` also counts pages of mapped files,
+which the kernel reclaims when it needs them.
 """
 
 import argparse
@@ -31,24 +31,26 @@ SEARCHES = 200
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, nargs="+", default=[10_000, 100_000])
-    parser.add_argument("--bundle", default="default")
-    parser.add_argument("--directory", help="where the scratch directory goes")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--count", type=int, nargs="+", default=[10_000, 100_000], help="Numbers of vectors. Default: 10000 100000."
+    )
+    parser.add_argument("--bundle", default="default", help="Bundle of the index. Default: default.")
+    parser.add_argument("--directory", help="Folder for temporary files. By default that of the system.")
     options = parser.parse_args()
     for count in options.count:
         with tempfile.TemporaryDirectory(dir=options.directory) as scratch:
             directory = Path(scratch) / "index"
             fill(directory, options.bundle, count)
-            seconds, peak = rebuilt(directory)
+            seconds, peak = measure_rebuild(directory)
             generation = max((directory / "generations").iterdir())
             catalog, files = size(directory / "catalog.sqlite"), sum(size(file) for file in generation.iterdir())
             print(f"{count:,} pictures: catalog {catalog:.0f} MB, generation {files:.0f} MB", flush=True)
-            print(f"  rebuild {seconds:.0f} s, peak {peak:.0f} MB; {served(directory)}", flush=True)
+            print(f"  rebuild {seconds:.0f} s, peak {peak:.0f} MB; {measure_service(directory)}", flush=True)
 
 
 def fill(directory: Path, bundle: str, count: int) -> None:
-    """An index of drawn vectors, a durable transaction a chunk, nothing published."""
+    """Create an index of drawn vectors, one durable transaction per chunk, without publishing."""
     data = mixture(count, bundles.load(bundle).dimension, centres=max(1, count // 50)).vectors
     with Index.create(directory, bundle) as index:
         for start in range(0, count, CHUNK):
@@ -62,8 +64,8 @@ def fill(directory: Path, bundle: str, count: int) -> None:
             )
 
 
-def rebuilt(directory: Path) -> tuple[float, float]:
-    """Seconds and peak megabytes of `index rebuild`, as the service starts it."""
+def measure_rebuild(directory: Path) -> tuple[float, float]:
+    """Return the seconds and peak megabytes of `index rebuild`, run as the service runs it."""
     began = time.perf_counter()
     worker = subprocess.Popen(
         [sys.executable, "-m", "cli", "index", "rebuild", "--index", str(directory)], stdout=subprocess.DEVNULL
@@ -73,8 +75,8 @@ def rebuilt(directory: Path) -> tuple[float, float]:
     return time.perf_counter() - began, used.ru_maxrss / 1024
 
 
-def served(directory: Path) -> str:
-    """Start-up time and memory of the service after some searches by stored picture."""
+def measure_service(directory: Path) -> str:
+    """Return the start-up time and the memory of the service after some searches by item id."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -82,7 +84,7 @@ def served(directory: Path) -> str:
     command = [sys.executable, "-m", "cli", "serve", "--index", str(directory), "--port", str(port)]
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
-        wait(http)
+        wait_until_ready(http)
         ready = time.perf_counter() - began
         for number in range(1, SEARCHES + 1):
             http.post("/search", json={"ids": [number]}).raise_for_status()
@@ -92,8 +94,8 @@ def served(directory: Path) -> str:
     return f"service ready after {ready:.1f} s, private {private:.0f} MB, resident {resident:.0f} MB"
 
 
-def wait(http: httpx.Client) -> float:
-    """Seconds until a search is answered."""
+def wait_until_ready(http: httpx.Client) -> float:
+    """Wait until the server is ready; return the seconds."""
     began = time.perf_counter()
     while True:
         try:
@@ -105,13 +107,13 @@ def wait(http: httpx.Client) -> float:
 
 
 def memory(process: int) -> tuple[float, float]:
-    """Anonymous and resident megabytes of a process."""
+    """Return the anonymous and resident megabytes of a process."""
     text = Path(f"/proc/{process}/status").read_text()
     return tuple(int(re.search(rf"{name}:\s+(\d+) kB", text)[1]) / 1024 for name in ("RssAnon", "VmRSS"))  # type: ignore[index,return-value]
 
 
 def size(file: Path) -> float:
-    """Megabytes of a file."""
+    """Return the size of a file in megabytes."""
     return file.stat().st_size / 1e6
 
 

@@ -1,6 +1,7 @@
-"""DINO as the documentation of lightly (PyPI, 1.6) builds it: its transform, dataset, head, loss and momentum update.
+"""Train DINO with lightly (PyPI, 1.6) as its documentation does: transform, dataset, head, loss, momentum update.
 
-Only the backbone is ours, because the same network is to be compared. One forward per crop, as its examples have it.
+Only the backbone is ours, so that both sides train the same network. There is one forward pass per crop, as in the
+examples of lightly.
 """
 
 from collections.abc import Iterator
@@ -22,13 +23,13 @@ from training.networks import backbones
 
 
 def transform(global_size: int, local_size: int, local_crops: int) -> DINOTransform:
-    """A PIL picture to 2 global and ``local_crops`` local views; strengths and probabilities are lightly's defaults."""
+    """Return the transform to 2 global and ``local_crops`` local views, with lightly's default strengths."""
     return DINOTransform(global_crop_size=global_size, local_crop_size=local_size, n_local_views=local_crops)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What both sides share. ``workers``: processes of the loader."""
+    """Settings of both sides. ``workers``: number of loader processes."""
 
     backbone: str
     global_size: int
@@ -41,12 +42,12 @@ class Setting:
 
 
 class Lightly:
-    """A training under way; ``turn`` yields after every step, the loader's processes live as long as a turn."""
+    """A running training. ``turn`` yields after every step; the loader processes live as long as a turn."""
 
     def __init__(self, setting: Setting, config: DinoConfig, pictures: Path) -> None:
         self.setting, self.device = setting, torch.device(setting.device)
         self.student = _network(setting, config, config.drop_path).to(self.device)
-        # Not a deep copy, as in its examples: torch 2.15 refuses one of a weight-normed layer.
+        # The examples use a deep copy, but torch 2.15 cannot deep-copy a layer with weight norm.
         self.teacher = _network(setting, config, 0.0).to(self.device)
         self.teacher.load_state_dict(self.student.state_dict())
         deactivate_requires_grad(self.teacher)
@@ -63,14 +64,14 @@ class Lightly:
         )
 
     def turn(self) -> Iterator[None]:
-        """Steps without end, from a fresh loader."""
+        """Run steps without end, with a new loader."""
         while True:
             for views, *_ in self.loader:
                 self.step([view.to(self.device, non_blocking=True) for view in views])
                 yield
 
     def step(self, views: list[Tensor]) -> None:
-        """One optimiser step of batches (B, 3, S, S), global crops first."""
+        """Run one optimiser step on views (B, 3, S, S), global crops first."""
         update_momentum(self.student, self.teacher, m=0.996)
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.setting.precision == "bf16"):

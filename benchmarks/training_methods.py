@@ -1,7 +1,7 @@
-"""What runs of training learned: k-NN top-1 over the pictures seen, beside pixels, a colour histogram and no training.
+"""Compare training runs by k-NN top-1 accuracy, with pixels, a colour histogram and untrained networks as baselines.
 
-Reads the probes in each run's ``log.jsonl`` (the k-NN of Caron et al. 2021, section 4.1, at the size of a global crop)
-and prints a Markdown table; ``--plot`` also draws the curves.
+Reads the probes in ``log.jsonl`` of each run (k-NN of Caron et al. 2021, section 4.1, at the size of a global crop) and
+prints a Markdown table. ``--plot`` also draws the learning curves.
 
     COPYSIGHT_DATA=folder python -m benchmarks.training_methods [--plot FILE.png] NAME=RUN …
 """
@@ -27,7 +27,7 @@ SIDE, BINS = 32, 8
 
 @dataclass(frozen=True)
 class Curve:
-    """One run: pictures seen and top-1 of each probe, by labelled set."""
+    """The learning curve of one run: pictures seen and top-1 accuracy of each probe, by labelled set."""
 
     name: str
     seen: Mapping[str, Sequence[int]]
@@ -36,9 +36,9 @@ class Curve:
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="NAME=RUN …")
-@click.option("--plot", type=click.Path(path_type=Path), help="Picture of the learning curves.")
+@click.option("--plot", type=click.Path(path_type=Path), help="File to draw the learning curves to.")
 def main(runs: tuple[str, ...], plot: Path | None) -> None:
-    """Print the table; draw the curves."""
+    """Print a table of the runs and draw their learning curves."""
     curves = [read(name, Path(folder)) for name, folder in (run.split("=", 1) for run in runs)]
     folder = Path(os.environ.get("COPYSIGHT_DATA", "")) / "labelled"
     for text in table(curves, {name: baselines(knn_probe.load(folder / f"{name}.tar", 96)) for name in SETS}):
@@ -48,7 +48,7 @@ def main(runs: tuple[str, ...], plot: Path | None) -> None:
 
 
 def read(name: str, run: Path) -> Curve:
-    """The probes of a run. Of a warm-started one, pictures of the imitation come first and count."""
+    """Read the probes of a run. In a warm-started run the pictures of the distillation come first and count, too."""
     seen: dict[str, list[int]] = {key: [] for key in SETS}
     top1: dict[str, list[float]] = {key: [] for key in SETS}
     before, last = 0, 0
@@ -65,7 +65,7 @@ def read(name: str, run: Path) -> Curve:
 
 
 def table(curves: Sequence[Curve], plain: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Rows of Markdown: what was not trained, then each run untrained and at its end."""
+    """Return Markdown rows: the baselines, then each run before and after training."""
     lines = ["| | pictures seen | imagenette10 | caltech100 |", "|---|---|---|---|"]
     lines += [f"| {name} | – | {_pair(plain[key][name] for key in SETS)} |" for name in plain[SETS[0]]]
     for curve in curves:
@@ -79,19 +79,19 @@ def _pair(values: Iterable[float]) -> str:
 
 
 def baselines(data: Probe) -> dict[str, float]:
-    """k-NN on what needs no network: centred 32x32 pixels, and the square root of a colour histogram of 512 bins."""
+    """Return the k-NN accuracy of centred 32x32 pixels, and of square roots of a 512-bin colour histogram."""
     kinds = {"pixels, 32x32": pixels, "colour histogram": histogram}
     return {name: knn_probe.vote(of(data.train.pictures), of(data.val.pictures), data) for name, of in kinds.items()}
 
 
 def pixels(pictures: Tensor) -> Tensor:
-    """(N, 3, S, S) uint8 to unit rows (N, 3 * 32 * 32), each centred on its mean."""
+    """Map (N, 3, S, S) uint8 to rows (N, 3 * 32 * 32) of mean 0 and length 1."""
     small = F.interpolate(pictures.float(), (SIDE, SIDE), mode="area").flatten(1)
     return F.normalize(small - small.mean(dim=1, keepdim=True), dim=1)
 
 
 def histogram(pictures: Tensor) -> Tensor:
-    """(N, 3, S, S) uint8 to unit rows (N, 512): Hellinger's map of the joint histogram, 8 bins a channel."""
+    """Map (N, 3, S, S) uint8 to rows (N, 512) of length 1: square roots of the joint histogram, 8 bins per channel."""
     bins = (pictures.long() * BINS // 256).flatten(2)
     joint = (bins[:, 0] * BINS + bins[:, 1]) * BINS + bins[:, 2]
     counts = torch.zeros(len(pictures), BINS**3).scatter_add_(1, joint, torch.ones(joint.shape))
@@ -99,7 +99,7 @@ def histogram(pictures: Tensor) -> Tensor:
 
 
 def draw(curves: Sequence[Curve], path: Path) -> None:
-    """Top-1 over pictures seen, one panel a labelled set."""
+    """Draw top-1 accuracy over pictures seen, one panel per labelled set."""
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     panels = figure.subplots(1, len(SETS))
     for panel, key in zip(panels, SETS, strict=True):

@@ -42,7 +42,7 @@ SIDE, PICTURES, WARM = 256, 192, 2
 
 def main() -> None:
     """Print augmentation alone, then a table and the stages of a step for each precision."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default="vit_small_patch16_224")
     parser.add_argument("--global-size", type=int, default=224)
     parser.add_argument("--local-size", type=int, default=96)
@@ -122,8 +122,8 @@ def compare(
     options: argparse.Namespace,
 ) -> None:
     """Images/s of ours, lightly and the bare step, and where our step's time goes."""
-    ours = started(setting, config, recipe, pack, folder)
-    bare = started(setting, config, recipe, pack, folder)
+    ours = start_run(setting, config, recipe, pack, folder)
+    bare = start_run(setting, config, recipe, pack, folder)
     lightly = Lightly(setting, config, folder)
     ways: dict[str, Callable[[], Iterator[None]]] = {
         "ours": lambda: through_loop(ours),
@@ -143,7 +143,7 @@ def compare(
         print(f"  {name:28} {value * 1000:8.1f} ms  {value / total:6.1%}")
 
 
-def started(setting: Setting, config: DinoConfig, recipe: multi_crop.Recipe, pack: Pack, folder: Path) -> Run:
+def start_run(setting: Setting, config: DinoConfig, recipe: multi_crop.Recipe, pack: Pack, folder: Path) -> Run:
     """Our training at its first step, told that it goes on for long."""
     plan = Plan(
         backbone=setting.backbone, image_size=setting.global_size, epochs=1000, batch=setting.batch,

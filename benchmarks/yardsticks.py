@@ -1,7 +1,7 @@
-"""The default bundle by k-NN, linear classifier and clusters, beside the same networks untrained, pixels and colours.
+"""Evaluate bundles by k-NN, linear classifier and clusters, with untrained networks, pixels and colours as baselines.
 
-Prints a Markdown table; the functions are those of ``copysight evaluate knn``, ``linear`` and ``clusters`` with their
-defaults, but for two views of each picture instead of four; a bundle runs in its usual precision.
+Prints a Markdown table. The functions and defaults are those of ``copysight evaluate knn``, ``linear`` and
+``clusters``, but with two views of each picture instead of four. A bundle runs in its default precision.
 
     COPYSIGHT_DATA=folder python -m benchmarks.yardsticks [SOURCE …]     (reads labelled/*.tar in that folder)
 """
@@ -30,15 +30,15 @@ HEADER = (
     *("NMI", "ARI", "purity", "stability"),
 )
 UNTRAINED = (("timm:resnet10t", 256, "gem"), ("timm:vit_tiny_patch16_224", 160, "cls"))
-"""The networks of the default bundle: name, input in pixels, what its embedding is made of."""
+"""The networks of the default bundle: name, input size in pixels, recipe of the embedding."""
 
 
 def main() -> None:
-    """Print rows for each source and each labelled set."""
+    """Print the rows of each source and labelled set."""
     folder = Path(os.environ.get("COPYSIGHT_DATA", "")) / "labelled"
     sets = [labelled.load(file) for file in sorted(folder.glob("*.tar"))]
     if not sets:
-        sys.exit(f"set COPYSIGHT_DATA to the folder that holds labelled/*.tar (there is none in {folder})")
+        sys.exit(f"set COPYSIGHT_DATA to the folder that holds labelled/*.tar ({folder} has none)")
     with tempfile.TemporaryDirectory() as scratch:
         sources = sys.argv[1:] or ["default", *untrained(Path(scratch)), *PLAIN]
         print("\n".join(f"| {' | '.join(line)} |" for line in (HEADER, ["---"] * len(HEADER))))
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def untrained(scratch: Path) -> list[str]:
-    """Bundles of the default's networks as they are before training."""
+    """Export the networks of the default bundle with random weights; return the folders."""
     paths = []
     for name, size, recipe in UNTRAINED:
         torch.manual_seed(SEED)
@@ -59,21 +59,21 @@ def untrained(scratch: Path) -> list[str]:
 
 
 def measure(source: str, data: LabelledSet) -> None:
-    """Print a row for k-means, and one for prototypes if there are some."""
-    extractor, prototypes = described(source), clusters.prototypes_of(source)
-    whole = cached(extractor)
-    near = [found.top1 for found in knn.measure(data, whole, KS, knn.TEMPERATURE)]
+    """Print one row for k-means and, if present, one for prototypes."""
+    extractor, prototypes = load_source(source), clusters.prototypes_of(source)
+    cached_extractor = cached(extractor)
+    knn_top1 = [found.top1 for found in knn.measure(data, cached_extractor, KS, knn.TEMPERATURE)]
     fitted = linear.measure(data, extractor, VIEWS, EPOCHS, SEED)
-    classes = [*near, fitted.top1, fitted.top5]
-    for found in clusters.cluster(data, whole, prototypes, None, SEED).results:
+    classes = [*knn_top1, fitted.top1, fitted.top5]
+    for found in clusters.cluster(data, cached_extractor, prototypes, None, SEED).results:
         agreement = [found.nmi, found.ari, found.purity, found.stability]
         values = [*(classes if found.stability is not None else [None] * len(classes)), *agreement]
         words = [data.name, extractor.name, f"{found.clusters} by {found.kind}"]
         print(f"| {' | '.join([*words, *map(text, values)])} |", flush=True)
 
 
-def described(source: str) -> Extractor:
-    """Pixels, colours, or a bundle in the precision that a new index takes."""
+def load_source(source: str) -> Extractor:
+    """Load pixels, colours, or a bundle in its default precision."""
     return extract.load_extractor(source, "fp32" if source in PLAIN else bundles.load(source).default_variant)
 
 

@@ -9,7 +9,7 @@ from benchmarks.index_swaps import Load
 
 
 def test_no_answer_is_wrong_while_generations_are_swapped(tmp_path: Path) -> None:
-    record = index_swaps.measured(tmp_path, Load(1000, 32, generations=4, rate=500, quiet=0.2, turns=20, lists=8))
+    record = index_swaps.measure(tmp_path, Load(1000, 32, generations=4, rate=500, quiet=0.2, turns=20, lists=8))
     assert record.faults == []
     assert record.memory
     assert record.idle
@@ -19,7 +19,7 @@ def test_no_answer_is_wrong_while_generations_are_swapped(tmp_path: Path) -> Non
 
 @pytest.mark.long
 def test_a_hundred_swaps_cost_neither_latency_nor_memory(tmp_path: Path) -> None:
-    record = index_swaps.measured(tmp_path, Load())
+    record = index_swaps.measure(tmp_path, Load())
     index_swaps.report(record)
     assert record.faults == []
     assert len(record.memory) >= 95  # one that is replaced while it loads is not seen
