@@ -19,7 +19,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-versio
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade
 PHOTOGRAPHS := $(shell cat requirements/photographs.txt)
 
-.PHONY: serve example install test test-long test-containers lint check lock bench screenshots
+.PHONY: serve example install test test-long test-containers lint check lock bench screenshots docs
 .DELETE_ON_ERROR:
 
 serve: $(SERVING) $(EXAMPLE)
@@ -54,6 +54,9 @@ screenshots: $(EVERYTHING) $(EXAMPLE)
 	$(BIN)/python -c "from PIL import Image; Image.open('var/pictures/coffee.png').convert('RGB').crop((40, 30, 560, 380)) \
 		.resize((400, 270)).save('var/edited.jpg', quality=50)"
 	$(BIN)/python -m benchmarks.screenshots var/example var/edited.jpg var/screenshots
+
+docs: $(EVERYTHING)
+	$(BIN)/python -m tests.site
 
 lock: $(EVERYTHING)
 	$(COMPILE) pyproject.toml --extra cpu --output-file requirements/cpu.txt

@@ -74,11 +74,15 @@ def _section(command: click.Command, context: click.Context) -> str:
     parts = [f"{'##' if path.count(' ') < 2 else '###'} {path}", f"```\n{usage}\n```", *_paragraphs(command.help or "")]
     if isinstance(command, click.Group):
         names = [command.get_command(context, name) for name in command.list_commands(context)]
-        rows = [(f"[`{path} {one.name}`](#{f'{path} {one.name}'.replace(' ', '-')})", _short(one)) for one in names if one]
+        rows = [
+            (f"[`{path} {one.name}`](#{f'{path} {one.name}'.replace(' ', '-')})", _short(one)) for one in names if one
+        ]
         parts.append(_table(("command", "description"), rows))
     options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
     rows = [(_names(one), _value(one), _default(one), _text(one.help or "")) for one in options if one.name != "help"]
-    if rows:
+    if path == "copysight serve":
+        parts.append("Its options are the [settings](settings.md): `--max-body` is `COPYSIGHT_MAX_BODY`.")
+    elif rows:
         parts.append(_table(("option", "value", "default", "description"), rows))
     return "\n\n".join(parts)
 
@@ -103,7 +107,10 @@ def _value(option: click.Option) -> str:
     if isinstance(kind, click.Choice):
         return ", ".join(_code(choice) for choice in kind.choices)
     if isinstance(kind, click.IntRange | click.FloatRange):
-        return f"{kind.name.split()[0]}, {kind._describe_range().replace('<=', '≤').replace('>=', '≥')}".replace("<", "&lt;")
+        bounds = (
+            kind._describe_range().replace("<=", " ≤ ").replace(">=", " ≥ ").replace("<", " &lt; ").replace(">", " > ")
+        )
+        return f"{kind.name.split()[0]}, {bounds}"
     return kind.name.split()[0] + (", repeatable" if option.multiple else "")
 
 
@@ -140,7 +147,7 @@ def _code(value: object) -> str:
 def _text(words: str) -> str:
     """Help text as one line of Markdown: what would be markup outside of backticks is escaped."""
     parts = " ".join(words.split()).split("`")
-    parts[::2] = [re.sub(r"([*<\[\]_])", r"\\\1", part) for part in parts[::2]]
+    parts[::2] = [re.sub(r"([*<\[\]])", r"\\\1", part) for part in parts[::2]]
     return "`".join(parts)
 
 
