@@ -146,8 +146,8 @@ def _draw_all(frame: Frame, maps: Sequence[BundleAttention], large: bool, mass: 
 
 
 def _draw(frame: Frame, source: AttentionSource, large: bool, mass: float) -> Image.Image:
-    maps, canvas = source.of(frame.pixels), source.part(frame.canvas)
-    return drawing.heat(canvas, maps[0]) if large else drawing.sheet(canvas, maps, mass, names=source.names)
+    maps, canvas = source.maps(frame.pixels), source.crop(frame.canvas)
+    return drawing.heatmap(canvas, maps[0]) if large else drawing.sheet(canvas, maps, mass, names=source.names)
 
 
 def _check_name(out: Path) -> None:

@@ -17,7 +17,7 @@ from copysight.index import Index
 from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder, Runtime
 from copysight.scoring.judge import Judge
-from copysight.scoring.query_views import EFFORTS, USUAL, Effort, effort_of, views_of
+from copysight.scoring.query_views import DEFAULT_EFFORT, EFFORTS, Effort, effort_of, views_of
 
 FILE = click.Path(exists=True, path_type=Path)
 BATCH = 16
@@ -70,7 +70,9 @@ def embed(
     default=None,
     help='Search only items with this metadata, as JSON, for example {"eq": ["field", "value"]}.',
 )
-@click.option("--effort", type=click.Choice(EFFORTS), default=None, help=f"{EFFORT_HELP} The default is {USUAL}.")
+@click.option(
+    "--effort", type=click.Choice(EFFORTS), default=None, help=f"{EFFORT_HELP} The default is {DEFAULT_EFFORT}."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def search(
     picture: Path,
@@ -111,7 +113,7 @@ def search(
 @click.argument("other", type=FILE)
 @click.option("--bundle", default="default", show_default=True, help="Directory of a bundle, or `default`.")
 @remote.options
-@click.option("--effort", type=click.Choice(EFFORTS), default=USUAL, show_default=True, help=EFFORT_HELP)
+@click.option("--effort", type=click.Choice(EFFORTS), default=DEFAULT_EFFORT, show_default=True, help=EFFORT_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def compare(
     one: Path, other: Path, bundle: str, server: str | None, key: str | None, effort: Effort, as_json: bool
@@ -143,11 +145,13 @@ def _search_index(picture: Path, directory: Path, options: Options) -> dict[str,
     with Index.open(directory) as index:
         snapshot = index.snapshot()
         query = local.read(picture, snapshot.bundle)
-        effort = effort_of(options.effort or USUAL)
+        effort = effort_of(options.effort or DEFAULT_EFFORT)
         views = views_of(query.pixels, effort)
         vectors = Embedder(snapshot.bundle, Runtime(variant=snapshot.variant)).embed([view.pixels for view in views])
         penalties = [view.penalty for view in views]
-        hits = snapshot.ask(vectors, options.k, penalties, collection=options.collection, filter=options.filter)
+        hits = snapshot.search_views(
+            vectors, options.k, penalties, collection=options.collection, filter=options.filter
+        )
         items = index.catalog.get_many([hit.id for hit in hits])
         matches = [
             {

@@ -1,4 +1,4 @@
-"""The batch job: pictures to a published index. Stages in order; a killed job goes on where it stopped."""
+"""Build an index from pictures: scan, embed, commit, publish. A killed build continues when it is run again."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,20 +11,20 @@ from copysight.errors import BundleMismatch, ItemNotFound, NoPictures
 from copysight.index import Index
 from copysight.model.embedder import Embedder, Runtime
 from copysight.pictures.scan import Entry, scan
-from index_builder.open_index import opened
+from index_builder.open_index import open_or_create
 from index_builder.progress import Progress
 from index_builder.stages import commit, embedding, publishing
 from index_builder.stages.commit import Committed
-from index_builder.stages.embedding import Workshop
+from index_builder.stages.embedding import EmbedContext
 from index_builder.stages.plan import Plan, Work
 from index_builder.stages.records import Embedded, Record
 from index_builder.stages.staging import Staging
-from index_builder.summary import LISTED, Summary
+from index_builder.summary import MAX_LISTED, Summary
 
 
 @dataclass(frozen=True)
-class Ran:
-    """Files that ran through the model now, and files that an earlier run had staged."""
+class EmbedCounts:
+    """Number of files embedded by this run, and number of files staged by an earlier run that was stopped."""
 
     embedded: int
     resumed: int
@@ -33,39 +33,39 @@ class Ran:
 def build(plan: Plan, progress: Progress) -> Summary:
     """Scan, embed, commit, cluster, publish. Raises ``NoPictures``, ``BundleMismatch``, ``PublisherBusy``, ….
 
-    Files that give no picture are counted with their reasons and cost nothing else; if no file gives one and the
-    index is empty, that is ``NoPictures``.
+    Unreadable files are counted with their reasons and do not stop the build. Raises ``NoPictures`` only if no file can
+    be read and the index is empty.
     """
     began = time.monotonic()
     found = scan(plan.source)
-    with opened(plan.index, plan.bundle, plan.policy) as index:
-        # One model from here to the end: a re-embedding may make another one live meanwhile.
+    with open_or_create(plan.index, plan.bundle, plan.policy) as index:
+        # The whole build uses this model, even if a re-embedding makes another one live in the meantime.
         snapshot = index.snapshot()
         embedder = Embedder(snapshot.bundle, Runtime(variant=snapshot.variant, provider=plan.provider))
         staging = Staging(index.staging, *identity(plan, embedder))
-        with staging.held(), _job(index, staging) as job:
+        with staging.lock(), _job(index, staging) as job:
             work = Work(plan, found, index, embedder, staging, job, progress)
-            ran = _embed(work)
+            counts = _embed(work)
             committed = _commit(work)
-            _check_any(work, committed)
+            _check_not_empty(work, committed)
             if plan.publish:
                 publishing.publish_changes(index, plan.clusters, progress, plan.share)
             staging.clear()
-            summary = _summary(work, ran, committed, time.monotonic() - began)
+            summary = _summary(work, counts, committed, time.monotonic() - began)
             index.catalog.jobs.update(job, message=summary.to_json())
     return summary
 
 
 def identity(plan: Plan, embedder: Embedder) -> tuple[str, ...]:
-    """What two builds must have in common for one to go on where the other stopped."""
+    """What two builds must have in common so that the second can continue the first."""
     model = embedder.bundle.id, embedder.runtime.variant
     return str(plan.source.resolve()), *model, plan.collection, str(plan.replace)
 
 
 @contextmanager
 def _job(index: Index, staging: Staging) -> Iterator[int]:
-    """The row that tells other processes about this work; a build that goes on keeps its row."""
-    number = _row(index, staging)
+    """Record the state of the build in the table of jobs. A build that is continued keeps its job id."""
+    number = _job_id(index, staging)
     index.catalog.jobs.update(number, state="running")
     try:
         yield number
@@ -75,7 +75,7 @@ def _job(index: Index, staging: Staging) -> Iterator[int]:
     index.catalog.jobs.update(number, state="done")
 
 
-def _row(index: Index, staging: Staging) -> int:
+def _job_id(index: Index, staging: Staging) -> int:
     number = staging.job()
     try:
         if number is not None:
@@ -87,36 +87,37 @@ def _row(index: Index, staging: Staging) -> int:
     return number
 
 
-def _embed(work: Work) -> Ran:
+def _embed(work: Work) -> EmbedCounts:
     """Stage a record of every entry that is not staged yet."""
-    staged = work.staging.done()
+    staged = work.staging.stamps()
     waiting = [entry for entry in work.found.entries if staged.get(entry.key) != entry.stamp]
     total = len(work.found.entries)
     resumed = total - len(waiting)
     if resumed:
-        work.progress.say(f"going on after {resumed:,} of {total:,} pictures")
+        work.progress.print_line(f"continuing after {resumed:,} of {total:,} pictures")
     done, embedded = resumed, 0
-    # Chunks are written by a thread of their own: the model does not wait for the disk.
+    # A separate thread writes the chunks, so that the model does not wait for the disk.
     with work.progress.stage("embed", total, resumed) as step, ThreadPoolExecutor(1) as writer:
-        chunks = _chunks(_counted(_records(work, waiting), step), work.plan.chunk)
-        for chunk in embedding.ordered(writer, work.staging.written, chunks, 2):
+        chunks = _chunks(_with_progress(_records(work, waiting), step), work.plan.chunk)
+        for chunk in embedding.ordered_map(writer, work.staging.write_chunk, chunks, 2):
             done += len(chunk)
             embedded += sum(isinstance(record, Embedded) for record in chunk)
             work.index.catalog.jobs.update(work.job, progress=done, total=total)
-    return Ran(embedded, resumed)
+    return EmbedCounts(embedded, resumed)
 
 
 def _records(work: Work, waiting: list[Entry]) -> Iterator[Record]:
     index, plan = work.index, work.plan
     items = index.catalog.find_many(plan.collection, [entry.key for entry in waiting])
-    # What another bundle left out, for lack of its original, is embedded like something new.
+    # Items that have no vector, because a change of bundle left them out, are embedded like new ones.
     left_out = {item.id for item in index.catalog.missing(work.embedder.bundle.id)}
     known = {key: item.sha256 for key, item in items.items() if item.id not in left_out}
     keep, threads = index.blobs.policy == "keep", plan.threads or embedding.cores()
-    return embedding.embedded(waiting, Workshop(work.embedder, known, plan.replace, keep, work.staging.put, threads))
+    context = EmbedContext(work.embedder, known, plan.replace, keep, work.staging.put_blob, threads)
+    return embedding.embed_entries(waiting, context)
 
 
-def _counted(records: Iterable[Record], step: Callable[[int], None]) -> Iterator[Record]:
+def _with_progress(records: Iterable[Record], step: Callable[[int], None]) -> Iterator[Record]:
     for record in records:
         step(1)
         yield record
@@ -132,37 +133,37 @@ def _commit(work: Work) -> Committed:
     except BundleMismatch as error:
         work.staging.clear()
         raise BundleMismatch(
-            f"the index {work.plan.index} went over to another bundle while its pictures were read; run this again, "
-            "and what was not added yet is read with the new one"
+            f"the index {work.plan.index} changed to another bundle during this build; run the same command again to "
+            "embed the remaining pictures with the new bundle"
         ) from error
 
 
-def _check_any(work: Work, committed: Committed) -> None:
+def _check_not_empty(work: Work, committed: Committed) -> None:
     if work.index.catalog.count() == 0:
         work.staging.clear()
         reasons = ", ".join(f"{count} {code}" for code, count in committed.reasons.items())
         raise NoPictures(
             f"none of the {len(work.found.entries):,} picture files at {work.plan.source} can be read ({reasons}); "
-            "give files that open as pictures",
+            "check that they are valid pictures",
             source=str(work.plan.source),
         )
 
 
-def _summary(work: Work, ran: Ran, committed: Committed, seconds: float) -> Summary:
+def _summary(work: Work, counts: EmbedCounts, committed: Committed, seconds: float) -> Summary:
     status, snapshot = work.index.status(), work.index.snapshot()
     return Summary(
         index=str(work.plan.index),
         pictures=len(work.found.entries),
         ignored=work.found.ignored,
-        embedded=ran.embedded,
-        resumed=ran.resumed,
+        embedded=counts.embedded,
+        resumed=counts.resumed,
         created=committed.created,
         replaced=committed.replaced,
         unchanged=committed.unchanged,
         conflicts=committed.conflicts,
         unreadable=len(committed.failures) - committed.conflicts,
         reasons=committed.reasons,
-        failures=tuple(committed.failures[:LISTED]),
+        failures=tuple(committed.failures[:MAX_LISTED]),
         count=status.count,
         generation=status.generation,
         index_type=status.index_type,

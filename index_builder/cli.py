@@ -1,4 +1,4 @@
-"""The commands ``copysight index …``."""
+"""The commands ``copysight index …``: build, maintain, back up and inspect an index."""
 
 import json
 import time
@@ -16,7 +16,7 @@ from copysight.index.generations.index_type import Kind
 from index_builder import rebuild_policy, reembedding
 from index_builder.build import build
 from index_builder.progress import Progress
-from index_builder.reembedding import Wanted
+from index_builder.reembedding import ReembedOptions
 from index_builder.stages import publishing
 from index_builder.stages.plan import Plan
 
@@ -26,48 +26,82 @@ PATH = click.Path(path_type=Path)
 
 @click.group()
 def index() -> None:
-    """Make a collection of pictures searchable."""
+    """Build and maintain an index of pictures."""
 
 
 def directory(command: F) -> F:
-    """The option that every command has."""
+    """Add the option ``--index``, which every command has."""
     return click.option("--index", "directory", required=True, type=PATH, help="Directory of the index.")(command)
 
 
 def as_json(command: F) -> F:
-    """The option of every command that prints a result."""
+    """Add the option ``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
 
 
 def share(command: F) -> F:
-    """The option of the commands that publish."""
+    """Add the option ``--share``, which all commands that publish have."""
     return click.option(
         "--share",
         type=click.FloatRange(0, 1, min_open=True, max_open=True),
         default=None,
-        help="Assumed share of queries with a copy here, for probabilities. Default: the live generation's, or .5.",
+        help="Expected share of queries that have a copy in this index, which calibrates the probabilities. The "
+        "default is that of the live generation, or 0.5 for a new index.",
     )(command)
 
 
+def clusters(command: F) -> F:
+    """Add the option ``--clusters``, which all commands that publish have."""
+    return click.option(
+        "--clusters",
+        type=click.IntRange(1),
+        default=None,
+        help="Number of clusters. The default depends on the number of pictures.",
+    )(command)
+
+
+def machine(command: F) -> F:
+    """Add the options of the commands that run the model."""
+    threads = click.option("--threads", default=0, help="Threads that run the model. The default is one per core.")
+    provider = click.option(
+        "--provider",
+        type=click.Choice(["cpu", "cuda"]),
+        default="cpu",
+        show_default=True,
+        help="Where the model runs.",
+    )
+    return threads(provider(command))
+
+
 def pictures(command: F) -> F:
-    """The arguments of the commands that read pictures."""
+    """Add the argument and the options of the commands that read pictures."""
     for option in reversed(
         (
             click.argument("images", type=click.Path(exists=True, path_type=Path)),
             directory,
-            click.option("--bundle", default=None, help="Bundle of a new index: a directory, or `default`."),
-            click.option("--collection", default="default", show_default=True, help="Collection of the new items."),
+            click.option(
+                "--bundle",
+                default=None,
+                help="Bundle for a new index: its directory, or `default`. An existing index keeps its bundle.",
+            ),
+            click.option(
+                "--collection", default="default", show_default=True, help="Collection to add the pictures to."
+            ),
             click.option(
                 "--originals",
                 type=click.Choice(["keep", "reference", "discard"]),
                 default="keep",
                 show_default=True,
-                help="What becomes of the originals in a new index: copied, found again by path, or let go.",
+                help="For a new index: copy the original files into it, remember only their paths, or store neither.",
             ),
-            click.option("--replace", is_flag=True, help="Take over keys whose pictures have changed."),
-            click.option("--threads", default=0, help="Threads of the model. Default: one for each core."),
-            click.option("--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True),
-            click.option("--chunk", default=256, show_default=True, help="Pictures between two durable steps."),
+            click.option("--replace", is_flag=True, help="Replace items whose picture file has changed."),
+            machine,
+            click.option(
+                "--chunk",
+                default=256,
+                show_default=True,
+                help="Pictures per durable step. A build that is killed loses at most this many.",
+            ),
             as_json,
         )
     ):
@@ -77,17 +111,25 @@ def pictures(command: F) -> F:
 
 @index.command("build")
 @pictures
-@click.option("--clusters", type=click.IntRange(1), default=None, help="How many clusters. Default: by the count.")
+@clusters
 @share
 def build_command(images: Path, directory: Path, originals: str, as_json: bool, **options: Any) -> None:
-    """Index IMAGES, a folder tree or tar shards, and publish. A build that was stopped goes on."""
+    """Add pictures to an index, and publish.
+
+    IMAGES is a folder, with its subfolders, or tar shards. The index is created if it does not exist. Run the same
+    command again to continue a build that was stopped.
+    """
     _build(Plan(images, directory, policy=originals, **options), as_json)
 
 
 @index.command("add")
 @pictures
 def add_command(images: Path, directory: Path, originals: str, as_json: bool, **options: Any) -> None:
-    """Add IMAGES without publishing: found at once, folded in by the next rebuild."""
+    """Add pictures to an index without publishing.
+
+    IMAGES is a folder, with its subfolders, or tar shards. Searches find the pictures at once. The next `rebuild` moves
+    them into a generation, which makes searches faster.
+    """
     _build(Plan(images, directory, policy=originals, publish=False, **options), as_json)
 
 
@@ -98,14 +140,17 @@ def _build(plan: Plan, as_json: bool) -> None:
 
 @index.command("remove")
 @directory
-@click.option("--id", "ids", type=int, multiple=True, help="Id of an item; repeatable.")
-@click.option("--key", "keys", multiple=True, help="Key of an item; repeatable.")
-@click.option("--collection", default="default", show_default=True, help="Collection of the keys.")
+@click.option("--id", "ids", type=int, multiple=True, help="Id of an item to remove. You can repeat this option.")
+@click.option("--key", "keys", multiple=True, help="Key of an item to remove. You can repeat this option.")
+@click.option("--collection", default="default", show_default=True, help="Collection that the keys belong to.")
 @as_json
 def remove(directory: Path, ids: tuple[int, ...], keys: tuple[str, ...], collection: str, as_json: bool) -> None:
-    """Remove items by id or key. Gone at once from every answer."""
+    """Remove items by id or key.
+
+    Searches no longer find them from this moment on. If one item does not exist, nothing is removed.
+    """
     if not ids and not keys:
-        raise click.UsageError("name at least one --id or --key")
+        raise click.UsageError("give at least one --id or --key")
     with Index.open(directory) as opened:
         found = opened.catalog.find_many(collection, keys)
         there = opened.catalog.get_many(ids)
@@ -120,7 +165,7 @@ def remove(directory: Path, ids: tuple[int, ...], keys: tuple[str, ...], collect
 @directory
 @as_json
 def status(directory: Path, as_json: bool) -> None:
-    """How an index stands."""
+    """Show the state of an index and its latest jobs."""
     with Index.open(directory) as opened:
         found = asdict(opened.status()) | {"bundle": opened.bundle.name, "policy": opened.catalog.policy()}
         found["collections"] = opened.catalog.collections()
@@ -130,13 +175,13 @@ def status(directory: Path, as_json: bool) -> None:
         return
     latest = found.pop("jobs")
     for name, value in found.items():
-        click.echo(f"{name:12} {_in_words(name, value)}")
+        click.echo(f"{name:12} {_readable(name, value)}")
     for job in latest:
         click.echo(f"job {job['id']:<8} {job['kind']}: {job['state']}, {job['progress']:,} of {job['total']:,}")
 
 
-def _in_words(name: str, value: Any) -> Any:
-    """What people read more easily than the number of the JSON."""
+def _readable(name: str, value: Any) -> Any:
+    """Format a value for people: times as dates with their age, sizes in MB."""
     if name == "built_at" and value is not None:
         at, hours = datetime.fromtimestamp(value, UTC), (time.time() - value) / 3600
         return f"{at:%Y-%m-%d %H:%M} UTC, {f'{hours:.1f} hours' if hours < 48 else f'{hours / 24:.0f} days'} ago"
@@ -147,10 +192,13 @@ def _in_words(name: str, value: Any) -> Any:
 @directory
 @as_json
 def verify_command(directory: Path, as_json: bool) -> None:
-    """Compare everything with its checksums and counts; exit 1 when something is wrong."""
+    """Check all files of an index against their checksums.
+
+    The check also compares the live generation with the catalog. Exits with code 1 if it finds a fault.
+    """
     with Index.open(directory) as opened:
         faults, noted = verify(opened), remarks(opened)
-    text = "\n".join([*(faults or ["all is well"]), *noted])
+    text = "\n".join([*(faults or ["no faults found"]), *noted])
     click.echo(json.dumps({"faults": faults, "remarks": noted}) if as_json else text)
     if faults:
         raise click.exceptions.Exit(1)
@@ -158,15 +206,24 @@ def verify_command(directory: Path, as_json: bool) -> None:
 
 @index.command("rebuild")
 @directory
-@click.option("--bundle", default=None, help="Go over to this bundle: embed every picture again from its original.")
-@click.option("--allow-missing", is_flag=True, help="With --bundle: leave out pictures whose originals are gone.")
-@click.option("--clusters", type=click.IntRange(1), default=None, help="How many clusters. Default: by the count.")
+@click.option("--bundle", default=None, help="Change to this bundle: embed every picture again from its original.")
+@click.option("--allow-missing", is_flag=True, help="With --bundle: leave out pictures whose originals are missing.")
+@clusters
 @share
-@click.option("--type", "kind", type=click.Choice(get_args(Kind)), default=None, help="FAISS type. Default: by size.")
-@click.option("--threads", default=0, help="Threads of the model. Default: one for each core.")
-@click.option("--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--job", type=int, default=None, help="Row of the catalog that hears of the progress.")
-@click.option("--if-due", is_flag=True, help="Only when delta and tombstones have outgrown their share; for cron.")
+@click.option(
+    "--type",
+    "kind",
+    type=click.Choice(get_args(Kind)),
+    default=None,
+    help="FAISS index type. The default depends on the number of vectors.",
+)
+@machine
+@click.option("--job", type=int, default=None, hidden=True, help="Job id to update (internal).")
+@click.option(
+    "--if-due",
+    is_flag=True,
+    help="Rebuild only if more than 1000 items, and more than 10 %, have changed since the last rebuild. For cron.",
+)
 @as_json
 def rebuild(
     directory: Path,
@@ -179,12 +236,13 @@ def rebuild(
     as_json: bool,
     **more: Any,
 ) -> None:
-    """Publish a new generation of everything in the catalog.
+    """Publish a new generation of all items.
 
-    With --bundle all vectors are made anew while the old bundle goes on answering; stopped, it goes on where it was.
+    With --bundle, every picture is embedded again with the new bundle. Searches use the old bundle until the new
+    generation is live. Run the same command again to continue a rebuild that was stopped.
     """
     if bundle is not None and if_due:
-        raise click.UsageError("--if-due asks for a rebuild of what is there; leave --bundle out")
+        raise click.UsageError("--if-due cannot be combined with --bundle; leave one of them out")
     with Index.open(directory) as opened:
         decision = rebuild_policy.decide(opened.status())
         if if_due and not decision.due:
@@ -192,32 +250,41 @@ def rebuild(
             click.echo(text if as_json else f"not rebuilt: {decision.reason}")
             return
 
-        def work(hear: publishing.Hear | None = None) -> Generation:
+        def work(on_progress: publishing.ProgressCallback | None = None) -> Generation:
             if bundle is None:
-                return publishing.rebuild(opened, clusters, Progress(), hear, kind, share)
-            wanted = Wanted(bundle, clusters=clusters, kind=kind, share=share, **more)
-            return reembedding.reembed(opened, wanted, Progress(), hear)
+                return publishing.rebuild(opened, clusters, Progress(), on_progress, kind, share)
+            options = ReembedOptions(bundle, clusters=clusters, kind=kind, share=share, **more)
+            return reembedding.reembed(opened, options, Progress(), on_progress)
 
-        made = work() if job is None else publishing.as_job(opened, job, work)
-        _tell(made.name, opened, as_json)
+        made = work() if job is None else publishing.run_as_job(opened, job, work)
+        _print_live_generation(made.name, opened, as_json)
 
 
 @index.command("rollback")
 @directory
-@click.option("--to", default=None, help="Name of the generation. Default: the one before the live one.")
+@click.option("--to", default=None, help="Name of the generation. The default is the one before the live one.")
 @as_json
 def rollback_command(directory: Path, to: str | None, as_json: bool) -> None:
-    """Make an earlier generation live again; of another bundle, after embedding what came since by that one."""
+    """Make an earlier generation live again.
+
+    Items that were added or removed since then stay added or removed. If the generation belongs to another bundle,
+    newer items are first embedded with that bundle.
+    """
     with Index.open(directory) as opened:
-        _tell(reembedding.go_back(opened, to).name, opened, as_json)
+        _print_live_generation(reembedding.rollback_and_embed(opened, to).name, opened, as_json)
 
 
 @index.command("prune")
 @directory
-@click.option("--keep", type=click.IntRange(1), default=3, show_default=True, help="Generations to keep, at least.")
+@click.option(
+    "--keep", type=click.IntRange(1), default=3, show_default=True, help="Number of latest generations to keep."
+)
 @as_json
 def prune_command(directory: Path, keep: int, as_json: bool) -> None:
-    """Remove old generations, and what killed writers have left. The live generation always stays."""
+    """Remove old generations and leftover files.
+
+    Leftover files are those of commands that were killed. The live generation is never removed.
+    """
     with Index.open(directory) as opened:
         gone = prune(opened, keep)
     click.echo(json.dumps({"removed": gone}) if as_json else f"removed {', '.join(gone) or 'no generation'}")
@@ -228,7 +295,10 @@ def prune_command(directory: Path, keep: int, as_json: bool) -> None:
 @click.argument("target", type=PATH)
 @as_json
 def backup_command(directory: Path, target: Path, as_json: bool) -> None:
-    """Copy an index, as of now, to TARGET, which must not exist. Adds and searches go on meanwhile."""
+    """Back up an index to a new directory.
+
+    TARGET must not exist. The copy is consistent, even if others search or change the index at the same time.
+    """
     with Index.open(directory) as opened:
         backup(opened, target)
         count = opened.catalog.count()
@@ -241,7 +311,11 @@ def backup_command(directory: Path, target: Path, as_json: bool) -> None:
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @as_json
 def restore_command(directory: Path, source: Path, as_json: bool) -> None:
-    """Make an index from the backup SOURCE, after checking it."""
+    """Create an index from a backup.
+
+    SOURCE is the directory of the backup; it is checked and not changed. The directory given by --index must be absent
+    or empty.
+    """
     restore(source, directory)
     with Index.open(directory) as opened:
         count = opened.catalog.count()
@@ -252,10 +326,14 @@ def restore_command(directory: Path, source: Path, as_json: bool) -> None:
 @index.command("export")
 @directory
 @click.argument("target", type=PATH)
-@click.option("--collection", default=None, help="Only the items of this collection.")
+@click.option("--collection", default=None, help="Export only the items of this collection.")
 @as_json
 def export_command(directory: Path, target: Path, collection: str | None, as_json: bool) -> None:
-    """Write keys, vectors and metadata to TARGET: one file if it ends in .parquet, else a directory for NumPy."""
+    """Export keys, vectors and metadata.
+
+    TARGET must not exist. If its name ends in .parquet it becomes one Parquet file, else a directory with a NumPy array
+    and JSON lines.
+    """
     with Index.open(directory) as opened:
         count = export_items(opened, target, collection)
     text = json.dumps({"target": str(target), "count": count})
@@ -265,10 +343,14 @@ def export_command(directory: Path, target: Path, collection: str | None, as_jso
 @index.command("import")
 @directory
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.option("--replace", is_flag=True, help="Take over keys whose bytes differ.")
+@click.option("--replace", is_flag=True, help="Replace items that have the same key and other bytes.")
 @as_json
 def import_command(directory: Path, source: Path, replace: bool, as_json: bool) -> None:
-    """Add the items of an export, SOURCE, a directory or .parquet file. What is there by key and bytes stays."""
+    """Add the items of an export to an index.
+
+    SOURCE is a directory or a .parquet file. Items that the index already has, with the same key and bytes, stay as
+    they are.
+    """
     began = time.monotonic()
     with Index.open(directory) as opened:
         found = asdict(import_items(opened, source, replace))
@@ -279,11 +361,14 @@ def import_command(directory: Path, source: Path, replace: bool, as_json: bool) 
 
 @index.command("fields")
 @directory
-@click.option("--add", "added", multiple=True, help="Declare a metadata field that filters may name; repeatable.")
-@click.option("--remove", "removed", multiple=True, help="Take a field back; repeatable.")
+@click.option("--add", "added", multiple=True, help="Make this metadata field filterable. You can repeat this option.")
+@click.option("--remove", "removed", multiple=True, help="Make this field not filterable. You can repeat this option.")
 @as_json
 def fields(directory: Path, added: tuple[str, ...], removed: tuple[str, ...], as_json: bool) -> None:
-    """List the fields that filters may name, after declaring or taking back some."""
+    """List, add or remove filterable metadata fields.
+
+    Searches can filter only by these fields. The list is printed after the changes.
+    """
     with Index.open(directory) as opened:
         for name in added:
             opened.catalog.fields.declare(name)
@@ -293,7 +378,7 @@ def fields(directory: Path, added: tuple[str, ...], removed: tuple[str, ...], as
     click.echo(json.dumps({"fields": list(names)}) if as_json else "\n".join(names) or "no fields")
 
 
-def _tell(generation: str, opened: Index, as_json: bool) -> None:
+def _print_live_generation(generation: str, opened: Index, as_json: bool) -> None:
     count = opened.status().count
     text = json.dumps({"generation": generation, "count": count})
     click.echo(text if as_json else f"generation {generation} is live, {count:,} pictures")

@@ -1,4 +1,4 @@
-"""When a rebuild pays: the policy behind ``copysight index rebuild --if-due``."""
+"""Decide whether a rebuild is due, for ``copysight index rebuild --if-due``."""
 
 from dataclasses import dataclass
 
@@ -10,21 +10,24 @@ LEAST = 1000
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to rebuild, and a sentence that says why or why not."""
+    """Whether to rebuild, and the reason in words."""
 
     due: bool
     reason: str
 
 
 def decide(status: Status, share: float = SHARE, least: int = LEAST) -> Decision:
-    """Due when the generation is damaged, or delta and tombstones exceed ``least`` and ``share`` of the items."""
+    """A rebuild is due if the generation is damaged, or if delta plus tombstones exceed both limits.
+
+    The limits are ``least`` items and ``share`` of all items.
+    """
     if status.fault is not None:
         return Decision(True, f"the live generation cannot be used ({status.fault})")
-    waiting = status.delta + status.tombstones
+    changed = status.delta + status.tombstones
     allowed = max(least, int(share * status.count))
     due = status.rebuild_due(share, least)
     return Decision(
         due,
-        f"{status.delta:,} in the delta and {status.tombstones:,} tombstones are {waiting:,}, "
-        f"{'above' if due else 'within'} the {allowed:,} that a generation bears",
+        f"{status.delta:,} items in the delta and {status.tombstones:,} tombstones are {changed:,} changes, "
+        f"{'more than' if due else 'within'} the limit of {allowed:,}",
     )

@@ -1,4 +1,4 @@
-"""Another bundle for an index: every picture embedded again from its original, while the old bundle answers."""
+"""Change the bundle of an index: embed every original again while searches still use the old bundle."""
 
 import fcntl
 import os
@@ -16,20 +16,21 @@ from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder, Runtime
 from index_builder.progress import Progress
 from index_builder.stages import publishing
-from index_builder.stages.originals import GONE, Originals
-from index_builder.stages.publishing import Hear
+from index_builder.stages.originals import ORIGINAL_MISSING, Originals
+from index_builder.stages.publishing import ProgressCallback
 from index_builder.stages.records import Float
 
-LISTED = 1000
-SHOWN = 3
+MAX_LISTED = 1000
+MAX_SHOWN = 3
 LOCK = "reembedding.lock"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which bundle; ``allow_missing`` leaves out what has no original.
+class ReembedOptions:
+    """The new bundle, and how to embed and publish. ``allow_missing`` leaves out items without an original.
 
-    ``kind`` is a FAISS type by name; None for it, for ``clusters`` and ``share``, and 0 for ``threads``: as usual.
+    ``kind`` is the name of a FAISS index type. None for ``kind``, ``clusters`` or ``share``, and 0 for ``threads``,
+    mean the default.
     """
 
     bundle: str
@@ -42,8 +43,8 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Lost:
-    """An item that cannot be embedded again, and why."""
+class NotEmbeddable:
+    """An item that cannot be embedded again, and the reason."""
 
     id: int
     collection: str
@@ -51,41 +52,44 @@ class Lost:
     reason: str
 
 
-def reembed(index: Index, wanted: Wanted, progress: Progress, hear: Hear | None = None) -> Generation:
-    """Embed, publish, and go over to the new bundle by one swap. A run that was stopped goes on.
+def reembed(
+    index: Index, options: ReembedOptions, progress: Progress, on_progress: ProgressCallback | None = None
+) -> Generation:
+    """Embed all items, publish, and make the new bundle live in one atomic swap. A stopped run can be continued.
 
-    Pictures that are added meanwhile are caught up before the swap; until then everything is of the old bundle. Raises
-    ``OriginalsMissing``, ``PublisherBusy`` (another re-embedding is at work), ``GateFailed``, ….
+    Until the swap, searches and additions use the old bundle. Pictures that are added in the meantime are embedded with
+    the new bundle before the swap. Raises ``OriginalsMissing``, ``PublisherBusy`` (another re-embedding is running),
+    ``GateFailed``, ….
     """
-    with _alone(index):
-        bundle = bundles.load(wanted.bundle)
-        if not wanted.allow_missing:
-            _check(bundle, _without_original(index, bundle))
-        # Noted before it is installed: what is coming, no publisher clears away.
-        variant = index.catalog.models.prepare(bundle.id, bundle.usual_variant)
+    with _only_one(index):
+        bundle = bundles.load(options.bundle)
+        if not options.allow_missing:
+            _check(bundle, _items_without_original(index, bundle))
+        # Record the new bundle before installing it, so that no publisher removes it as unused.
+        variant = index.catalog.models.prepare(bundle.id, bundle.default_variant)
         bundle = index.install(bundle.path)
-        embedder = Embedder(bundle, Runtime(variant=variant, provider=wanted.provider))
-        originals = Originals(index.blobs, embedder, wanted.threads)
-        _embed(index, bundle, originals, progress, hear or _silent)
-        if not wanted.allow_missing:
-            _check(bundle, _lost(index, bundle, originals))
+        embedder = Embedder(bundle, Runtime(variant=variant, provider=options.provider))
+        originals = Originals(index.blobs, embedder, options.threads)
+        _embed(index, bundle, originals, progress, on_progress or _no_progress)
+        if not options.allow_missing:
+            _check(bundle, _failed_items(index, bundle, originals))
         return publishing.rebuild(
             index,
-            wanted.clusters,
+            options.clusters,
             progress,
-            hear,
-            wanted.kind,
-            wanted.share,
+            on_progress,
+            options.kind,
+            options.share,
             model=bundle.id,
             variant=variant,
             supply=originals,
-            allow_missing=wanted.allow_missing,
+            allow_missing=options.allow_missing,
             wait=True,
         )
 
 
-def go_back(index: Index, to: str | None, threads: int = 0) -> Generation:
-    """``rollback``; what came since a generation of another bundle is embedded by that one first."""
+def rollback_and_embed(index: Index, to: str | None, threads: int = 0) -> Generation:
+    """Roll back. If the generation belongs to another bundle, embed newer items with that bundle first."""
 
     def originals(made: Manifest) -> Originals:
         bundle = bundles.load(index.layout.bundles / made.bundle, verify=False)
@@ -94,11 +98,13 @@ def go_back(index: Index, to: str | None, threads: int = 0) -> Generation:
     return rollback(index, to, originals)
 
 
-def _embed(index: Index, bundle: Bundle, originals: Originals, progress: Progress, hear: Hear) -> None:
-    """The bulk of the work; what comes later is the publisher's to catch up, and told to nobody."""
+def _embed(
+    index: Index, bundle: Bundle, originals: Originals, progress: Progress, on_progress: ProgressCallback
+) -> None:
+    """Embed all items that have no vector yet. The publisher embeds later additions without reporting progress."""
     total = index.catalog.count()
     done = total - index.catalog.missing_count(bundle.id)
-    hear("embed", done, total)
+    on_progress("embed", done, total)
     with progress.stage("embed", total, done) as step:
 
         def counted(items: Sequence[Item]) -> Mapping[str, Float]:
@@ -107,63 +113,66 @@ def _embed(index: Index, bundle: Bundle, originals: Originals, progress: Progres
             made = sum(item.sha256 in vectors for item in items)
             done += made
             step(made)
-            hear("embed", done, max(done, total))  # more than at the beginning: pictures are added meanwhile
+            on_progress("embed", done, max(done, total))  # pictures that are added meanwhile can exceed the first total
             return vectors
 
         missing_vectors.work_off(index.catalog, bundle.id, counted)
 
 
-def _silent(_stage: str, _done: int, _total: int) -> None:
+def _no_progress(_stage: str, _done: int, _total: int) -> None:
     return None
 
 
 @contextmanager
-def _alone(index: Index) -> Iterator[None]:
-    """One re-embedding at a time; adds, deletes, searches and rebuilds go on."""
+def _only_one(index: Index) -> Iterator[None]:
+    """Lock out other re-embeddings of this index. Adds, deletes, searches and rebuilds are still possible."""
     handle = os.open(index.staging / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise PublisherBusy(f"another process embeds {index.directory} anew; wait until it is done") from error
+        raise PublisherBusy(f"another process is re-embedding {index.directory}; wait until it has finished") from error
     else:
         yield
     finally:
         os.close(handle)
 
 
-def _without_original(index: Index, bundle: Bundle) -> list[Lost]:
-    """Known before hours of work. Of items that show the same bytes, one with an original is enough."""
+def _items_without_original(index: Index, bundle: Bundle) -> list[NotEmbeddable]:
+    """Items whose original is missing, found before hours of work. Items of equal bytes can share one original."""
 
-    def there(item: Item) -> bool:
+    def has_original(item: Item) -> bool:
         return index.blobs.has_original(item.sha256, item.source)
 
-    gone = [item for item in _lacking(index, bundle) if not there(item)]
-    return [_as_lost(item, GONE) for item in gone if not any(map(there, index.catalog.by_sha256(item.sha256)))]
+    candidates = [item for item in _items_without_vector(index, bundle) if not has_original(item)]
+    missing = [item for item in candidates if not any(map(has_original, index.catalog.by_sha256(item.sha256)))]
+    return [_not_embeddable(item, ORIGINAL_MISSING) for item in missing]
 
 
-def _lost(index: Index, bundle: Bundle, originals: Originals) -> list[Lost]:
-    lacking = _lacking(index, bundle)
-    return [_as_lost(item, originals.lost[item.id]) for item in lacking if item.id in originals.lost]
+def _failed_items(index: Index, bundle: Bundle, originals: Originals) -> list[NotEmbeddable]:
+    lacking = _items_without_vector(index, bundle)
+    return [_not_embeddable(item, originals.failed[item.id]) for item in lacking if item.id in originals.failed]
 
 
-def _lacking(index: Index, bundle: Bundle) -> Iterator[Item]:
+def _items_without_vector(index: Index, bundle: Bundle) -> Iterator[Item]:
     after = 0
-    while items := index.catalog.missing(bundle.id, LISTED, after):
+    while items := index.catalog.missing(bundle.id, MAX_LISTED, after):
         yield from items
         after = items[-1].id
 
 
-def _as_lost(item: Item, reason: str) -> Lost:
-    return Lost(item.id, item.collection, item.key, reason)
+def _not_embeddable(item: Item, reason: str) -> NotEmbeddable:
+    return NotEmbeddable(item.id, item.collection, item.key, reason)
 
 
-def _check(bundle: Bundle, lost: list[Lost]) -> None:
-    if lost:
-        names = "; ".join(f"{one.key!r}: {one.reason}" for one in lost[:SHOWN]) + "; …" * (len(lost) > SHOWN)
+def _check(bundle: Bundle, failed: list[NotEmbeddable]) -> None:
+    if failed:
+        names = "; ".join(f"{one.key!r}: {one.reason}" for one in failed[:MAX_SHOWN]) + "; …" * (
+            len(failed) > MAX_SHOWN
+        )
         raise OriginalsMissing(
-            f"{len(lost):,} pictures cannot be embedded by the bundle {bundle.name!r}, which needs their originals "
-            f"({names}); put these back, remove the items, or leave them out of every search by "
+            f"{len(failed):,} pictures cannot be embedded by the bundle {bundle.name!r}, which needs their originals "
+            f"({names}); restore the originals, remove the items, or leave them out of all searches with "
             "--allow-missing",
-            count=len(lost),
-            items=[asdict(one) for one in lost[:LISTED]],
+            count=len(failed),
+            items=[asdict(one) for one in failed[:MAX_LISTED]],
         )

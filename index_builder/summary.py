@@ -1,20 +1,20 @@
-"""What a build has done."""
+"""The summary of a build, as JSON and as text."""
 
 import json
 from dataclasses import asdict, dataclass
 
 from index_builder.stages.records import Unreadable
 
-LISTED = 1000
+MAX_LISTED = 1000
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Counts of picture files by outcome, and how the index stands.
+    """Number of picture files by outcome, and the state of the index.
 
-    ``embedded`` ran through the model in this call; ``resumed`` were done with by an earlier one that was stopped.
-    Files that are ``unreadable`` or in ``conflict`` (their keys are taken by other bytes) are counted by ``reasons``,
-    and the first 1000 are listed in ``failures``.
+    This run embedded the ``embedded`` files; an earlier run that was stopped did so with the ``resumed`` files.
+    ``conflicts`` are files whose key already belongs to another picture. ``reasons`` counts the unreadable files and
+    the conflicts by error code, and ``failures`` lists the first 1000 of them.
     """
 
     index: str
@@ -37,27 +37,27 @@ class Summary:
     seconds: float
 
     def to_json(self) -> str:
-        """Everything, as the report in the job's row and for ``--json``."""
+        """All fields as JSON, for ``--json`` and for the message of the job."""
         return json.dumps(asdict(self))
 
     def lines(self) -> list[str]:
-        """The same for people."""
-        found = [f"{self.pictures:,} picture files ({self.ignored:,} other files passed over)"]
+        """The summary as lines of text."""
+        found = [f"{self.pictures:,} picture files ({self.ignored:,} other files ignored)"]
         found.append(
-            f"{self.created:,} added, {self.replaced:,} replaced, {self.unchanged:,} there already"
-            + (f", {self.conflicts:,} keys taken by other pictures (--replace takes them over)" * bool(self.conflicts))
+            f"{self.created:,} added, {self.replaced:,} replaced, {self.unchanged:,} unchanged"
+            + (f", {self.conflicts:,} keys belong to other pictures (use --replace)" * bool(self.conflicts))
         )
         if self.unreadable:
             reasons = ", ".join(f"{count:,} {code}" for code, count in sorted(self.reasons.items()))
             found.append(f"{self.unreadable:,} unreadable: {reasons}")
             found += [f"  {failure.key}: {failure.detail}" for failure in self.failures[:5]]
-            found += ["  … (--json lists more)"] * (len(self.failures) > 5)
-        resumed = f", after {self.resumed:,} of an earlier run that was stopped" if self.resumed else ""
-        found.append(f"{self.embedded:,} embedded{resumed}, {self.seconds:.1f} s in all")
-        found.append(self._standing())
+            found += ["  … (use --json for more)"] * (len(self.failures) > 5)
+        resumed = f", {self.resumed:,} by an earlier run that was stopped" if self.resumed else ""
+        found.append(f"{self.embedded:,} embedded{resumed}, {self.seconds:.1f} s in total")
+        found.append(self._index_line())
         return found
 
-    def _standing(self) -> str:
+    def _index_line(self) -> str:
         if self.generation is None:
             return f"{self.index}: {self.count:,} pictures, no generation yet"
         recall = "" if self.recall is None else f", recall {self.recall:.3f}"

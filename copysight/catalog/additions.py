@@ -1,4 +1,4 @@
-"""Adding items within one transaction: what is new, what is unchanged, what is replaced, what is in conflict."""
+"""Add items in one transaction, and decide which are new, unchanged, replaced or in conflict."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,13 +16,13 @@ from copysight.errors import InvalidArgument, KeyConflict
 
 CHUNK = 500
 NORM_TOLERANCE = 1e-3
-Place = tuple[str, str]
+ItemKey = tuple[str, str]
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Step:
-    """What adding one item comes to; ``id`` is None for a new one."""
+class Addition:
+    """One item to add and what adding it means; ``id`` is None for a new item."""
 
     new: NewItem
     id: int | None
@@ -32,23 +32,23 @@ class Step:
 def add(
     connection: sa.Connection, new: Sequence[NewItem], model: int, sequence: int, replace: bool
 ) -> list[Added | KeyConflict]:
-    """Add items at ``sequence``; the answer has one entry an item, in their order."""
-    answers: dict[int, Added | KeyConflict] = {}
-    for turn in _turns(new):
-        answers |= zip(turn, _add_distinct(connection, [new[i] for i in turn], model, sequence, replace), strict=True)
-    return [answers[i] for i in range(len(new))]
+    """Add items with the change number ``sequence``. Returns one outcome per item, in their order."""
+    outcomes: dict[int, Added | KeyConflict] = {}
+    for rows in _rounds(new):
+        outcomes |= zip(rows, _add_distinct(connection, [new[i] for i in rows], model, sequence, replace), strict=True)
+    return [outcomes[i] for i in range(len(new))]
 
 
-def _turns(new: Sequence[NewItem]) -> list[list[int]]:
-    # Items that name the same place twice come one after the other: the second meets what the first has made.
-    seen: Counter[Place] = Counter()
-    turns: list[list[int]] = []
+def _rounds(new: Sequence[NewItem]) -> list[list[int]]:
+    # If several new items have the same key, each is added in a later round than the one before it.
+    counts: Counter[ItemKey] = Counter()
+    rounds: list[list[int]] = []
     for i, item in enumerate(new):
-        turn = seen[item.collection, item.key]
-        seen[item.collection, item.key] += 1
-        turns += [[]] if turn == len(turns) else []
-        turns[turn].append(i)
-    return turns
+        number = counts[item.collection, item.key]
+        counts[item.collection, item.key] += 1
+        rounds += [[]] if number == len(rounds) else []
+        rounds[number].append(i)
+    return rounds
 
 
 def _add_distinct(
@@ -56,25 +56,27 @@ def _add_distinct(
 ) -> list[Added | KeyConflict]:
     there = existing(connection, {(item.collection, item.key) for item in new})
     outcomes = [_decide(item, there, replace) for item in new]
-    steps = [step for step in outcomes if isinstance(step, Step)]
-    put_vectors(connection, _given(steps), model, sequence)
-    _insert(connection, [s.new for s in steps if s.status == "created"], sequence)
-    _replace(connection, [s for s in steps if s.status == "replaced"], sequence)
-    there |= existing(connection, {(s.new.collection, s.new.key) for s in steps if s.status != "unchanged"})
-    changed = [(there[s.new.collection, s.new.key], s.status) for s in steps if s.status != "unchanged"]
+    accepted = [addition for addition in outcomes if isinstance(addition, Addition)]
+    put_vectors(connection, _vectors_by_sha256(accepted), model, sequence)
+    _insert(connection, [s.new for s in accepted if s.status == "created"], sequence)
+    _replace(connection, [s for s in accepted if s.status == "replaced"], sequence)
+    there |= existing(connection, {(s.new.collection, s.new.key) for s in accepted if s.status != "unchanged"})
+    changed = [(there[s.new.collection, s.new.key], s.status) for s in accepted if s.status != "unchanged"]
     put_values(connection, [item for item, _ in changed])
     return [
-        Added(there[step.new.collection, step.new.key], step.status) if isinstance(step, Step) else step
-        for step in outcomes
+        Added(there[addition.new.collection, addition.new.key], addition.status)
+        if isinstance(addition, Addition)
+        else addition
+        for addition in outcomes
     ]
 
 
-def existing(connection: sa.Connection, places: set[Place]) -> dict[Place, Item]:
+def existing(connection: sa.Connection, item_keys: set[ItemKey]) -> dict[ItemKey, Item]:
     """Items by (collection, key)."""
     by_collection: dict[str, list[str]] = {}
-    for collection, key in sorted(places):
+    for collection, key in sorted(item_keys):
         by_collection.setdefault(collection, []).append(key)
-    found: dict[Place, Item] = {}
+    found: dict[ItemKey, Item] = {}
     for collection, keys in by_collection.items():
         for part in chunks(keys):
             query = sa.select(items).where(items.c.collection == collection, items.c.key.in_(part))
@@ -83,7 +85,7 @@ def existing(connection: sa.Connection, places: set[Place]) -> dict[Place, Item]
 
 
 def item_of(row: sa.Row[Any]) -> Item:
-    """An item from its row."""
+    """The item of a row of the table ``items``."""
     return Item(
         row.id, row.collection, row.key, row.sha256, row.width, row.height, row.metadata, row.source, row.changed
     )
@@ -92,7 +94,7 @@ def item_of(row: sa.Row[Any]) -> Item:
 def put_vectors(
     connection: sa.Connection, given: Mapping[str, npt.NDArray[np.float32] | None], model: int, sequence: int
 ) -> None:
-    """Store the vectors that are not there yet. Raises ``InvalidArgument`` when one is neither given nor there."""
+    """Store the vectors that are not stored yet. Raises ``InvalidArgument`` if one is neither given nor stored."""
     there: set[str] = set()
     for part in chunks(list(given)):
         query = sa.select(vectors.c.sha256).where(vectors.c.model == model, vectors.c.sha256.in_(part))
@@ -110,7 +112,7 @@ def put_vectors(
 
 
 def put_values(connection: sa.Connection, changed: Sequence[Item]) -> None:
-    """Write the values of filterable fields anew."""
+    """Replace the stored values of the filterable fields of these items."""
     declared = fields.names(connection)
     if not declared:
         return
@@ -120,8 +122,8 @@ def put_values(connection: sa.Connection, changed: Sequence[Item]) -> None:
         connection.execute(values.insert(), rows)
 
 
-def drop_unused(connection: sa.Connection, sha256s: set[str]) -> None:
-    """Forget the vectors of bytes that no item shows any more, and note that their files are to be removed."""
+def delete_unused_vectors(connection: sa.Connection, sha256s: set[str]) -> None:
+    """Delete the vectors of pictures that no item uses any more, and list their files as orphans."""
     for part in chunks(sorted(sha256s)):
         used = set(connection.execute(sa.select(items.c.sha256).where(items.c.sha256.in_(part))).scalars())
         if unused := [sha256 for sha256 in part if sha256 not in used]:
@@ -131,34 +133,34 @@ def drop_unused(connection: sa.Connection, sha256s: set[str]) -> None:
 
 
 def chunks(sequence: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Parts that fit into one statement."""
+    """Split a sequence into parts that fit into one SQL statement."""
     return (sequence[start : start + CHUNK] for start in range(0, len(sequence), CHUNK))
 
 
-def _decide(new: NewItem, there: Mapping[Place, Item], replace: bool) -> Step | KeyConflict:
+def _decide(new: NewItem, there: Mapping[ItemKey, Item], replace: bool) -> Addition | KeyConflict:
     old = there.get((new.collection, new.key))
     if old is None:
-        return Step(new, None, "created")
+        return Addition(new, None, "created")
     if old.sha256 == new.sha256:
-        return Step(new, old.id, "unchanged")
+        return Addition(new, old.id, "unchanged")
     if replace:
-        return Step(new, old.id, "replaced")
+        return Addition(new, old.id, "replaced")
     return KeyConflict(
-        f"the key {new.key!r} of collection {new.collection!r} is taken by other bytes ({old.sha256[:12]}…); "
-        "choose another key or ask for replacement (`replace`)",
+        f"the key {new.key!r} of collection {new.collection!r} belongs to another picture (sha256 {old.sha256[:12]}…); "
+        "choose another key, or replace the picture (`replace`)",
         id=old.id,
         key=new.key,
         collection=new.collection,
     )
 
 
-def _given(steps: Sequence[Step]) -> dict[str, npt.NDArray[np.float32] | None]:
+def _vectors_by_sha256(accepted: Sequence[Addition]) -> dict[str, npt.NDArray[np.float32] | None]:
     given: dict[str, npt.NDArray[np.float32] | None] = {}
-    for step in steps:
-        # An unchanged item needs no vector, but one that was left out by another bundle comes back by its own.
-        wanted = step.status != "unchanged" or step.new.vector is not None
-        if wanted and given.get(step.new.sha256) is None:
-            given[step.new.sha256] = step.new.vector
+    for addition in accepted:
+        # An unchanged item needs no vector, except one that has none because a change of bundle left it out.
+        wanted = addition.status != "unchanged" or addition.new.vector is not None
+        if wanted and given.get(addition.new.sha256) is None:
+            given[addition.new.sha256] = addition.new.vector
     return given
 
 
@@ -168,13 +170,13 @@ def _insert(connection: sa.Connection, new: Sequence[NewItem], sequence: int) ->
         connection.execute(items.insert(), rows)
 
 
-def _replace(connection: sa.Connection, steps: Sequence[Step], sequence: int) -> None:
+def _replace(connection: sa.Connection, accepted: Sequence[Addition], sequence: int) -> None:
     gone: set[str] = set()
-    for step in steps:
-        here = items.c.id == step.id
+    for addition in accepted:
+        here = items.c.id == addition.id
         gone.add(connection.execute(sa.select(items.c.sha256).where(here)).scalar_one())
-        connection.execute(items.update().where(here).values(**_columns(step.new, sequence)))
-    drop_unused(connection, gone)
+        connection.execute(items.update().where(here).values(**_columns(addition.new, sequence)))
+    delete_unused_vectors(connection, gone)
 
 
 def _columns(item: NewItem, sequence: int) -> dict[str, Any]:
@@ -192,17 +194,18 @@ def _columns(item: NewItem, sequence: int) -> dict[str, Any]:
 def _matrix(sha256s: Sequence[str], given: Mapping[str, npt.NDArray[np.float32] | None]) -> npt.NDArray[np.float32]:
     found = [vector for sha256 in sha256s if (vector := given[sha256]) is not None]
     if len(found) < len(sha256s):
-        lacking = next(sha256 for sha256 in sha256s if given[sha256] is None)
+        missing = next(sha256 for sha256 in sha256s if given[sha256] is None)
         raise InvalidArgument(
-            f"got no vector for {lacking[:12]}…, and the catalog has none for this model; embed it", sha256=lacking
+            f"got no vector for the picture {missing[:12]}…, and the catalog has none for this model; embed it first",
+            sha256=missing,
         )
     if len({np.shape(vector) for vector in found}) != 1 or np.ndim(found[0]) != 1:
-        raise InvalidArgument(f"got vectors of shapes {sorted({np.shape(v) for v in found})}; needed is (D,) for all")
+        raise InvalidArgument(f"got vectors of shapes {sorted({np.shape(v) for v in found})}; all must have shape (D,)")
     matrix = np.asarray(found, dtype="<f4")
     norms = np.linalg.norm(matrix, axis=1)
     if not np.all(np.abs(norms - 1) < NORM_TOLERANCE):  # NaN compares false
         raise InvalidArgument(
-            f"got vectors of length {norms.min():.4f} to {norms.max():.4f}; needed are L2-normalised, finite ones"
+            f"got vectors with norms from {norms.min():.4f} to {norms.max():.4f}; needed are finite vectors of norm 1"
         )
     return matrix
 
@@ -212,4 +215,4 @@ def _check_dimension(connection: sa.Connection, model: int, dimension: int) -> N
     if stored is None:
         connection.execute(models.update().where(models.c.id == model).values(dimension=dimension))
     elif stored != dimension:
-        raise InvalidArgument(f"got vectors of {dimension} numbers, the model's have {stored}; embed with this model")
+        raise InvalidArgument(f"got vectors of dimension {dimension}, needed is {stored}; embed with the same model")

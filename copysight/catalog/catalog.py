@@ -1,4 +1,4 @@
-"""The catalog: items, their metadata and vectors, tombstones, jobs. All else is derived from it."""
+"""The catalog: items with metadata and vectors, tombstones, and jobs. Generations are built from it alone."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,9 +25,9 @@ POLICIES = ("keep", "reference", "discard")
 
 
 class Catalog:
-    """One SQLite file. Every method is one transaction, thread-safe, and durable when it returns.
+    """One SQLite file. Every method is thread-safe and one transaction, which is durable when the method returns.
 
-    ``sequence`` counts changes: whoever remembers it sees by one cheap query whether anything has changed.
+    ``sequence`` counts changes. Compare it with an earlier value to detect changes with one cheap query.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,11 +40,11 @@ class Catalog:
 
     @classmethod
     def create(cls, path: Path, model: str, variant: str = "fp32", policy: str = "keep") -> Self:
-        """Make an empty catalog, whole or not at all. Raises ``InvalidArgument`` if it exists."""
+        """Create an empty catalog atomically. Raises ``InvalidArgument`` if it exists."""
         if path.exists():
             raise InvalidArgument(f"{path} exists; open it, or choose another path")
         if policy not in POLICIES:
-            raise InvalidArgument(f"got the policy {policy!r} for originals; needed is one of {', '.join(POLICIES)}")
+            raise InvalidArgument(f"got the policy {policy!r} for originals; it must be one of {', '.join(POLICIES)}")
         temporary = path.with_name(f".{path.name}.new")
         temporary.unlink(missing_ok=True)
         database = Database(temporary)
@@ -58,9 +58,9 @@ class Catalog:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a catalog, migrating an older one. Raises ``IndexNotFound`` or ``IndexCorrupt``."""
+        """Open a catalog, and migrate it if its version is older. Raises ``IndexNotFound`` or ``IndexCorrupt``."""
         if not path.is_file():
-            raise IndexNotFound(f"there is no index at {path.parent}; make one by `copysight index build`")
+            raise IndexNotFound(f"there is no index at {path.parent}; create one with `copysight index build`")
         catalog = cls(path)
         try:
             with catalog._database.read() as connection:
@@ -70,23 +70,24 @@ class Catalog:
                     schema.migrate(connection, schema.MIGRATIONS, schema.VERSION)
         except (sa.exc.OperationalError, sa.exc.NoResultFound) as error:
             catalog.close()
-            raise IndexCorrupt(f"{path} is no catalog ({error}); restore the index from a backup") from error
+            raise IndexCorrupt(f"{path} is not a catalog ({error}); restore the index from a backup") from error
         except BaseException:
             catalog.close()
             raise
         return catalog
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close all connections to the database."""
         self._database.close()
 
     # Writing
 
     def add(self, new: Iterable[NewItem], *, model: str, replace: bool = False) -> list[Added | KeyConflict]:
-        """Add items in one durable transaction; the answers come in their order, a conflict as an entry.
+        """Add items in one durable transaction. Returns one outcome per item, in their order.
 
-        The same key with the same bytes is ``unchanged``; with other bytes it is a ``KeyConflict``, or, with
-        ``replace``, takes over the id. Raises ``BundleMismatch`` unless ``model`` is the live one, ``InvalidArgument``.
+        An item with a known key is ``unchanged`` if its sha256 is the same. Otherwise it is a ``KeyConflict``, or with
+        ``replace`` it replaces the picture and keeps the id. Raises ``BundleMismatch`` if ``model`` is not the live
+        one, and ``InvalidArgument``.
         """
         new = list(new)
         for item in new:
@@ -98,10 +99,10 @@ class Catalog:
             )
 
     def add_vectors(self, model: str, new: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        """Store vectors ``(D,)`` by sha256 for a model that need not be live: re-embedding goes this way."""
+        """Store vectors ``(D,)`` by sha256 for a model that need not be live. Used for re-embedding."""
         with self._database.write() as connection:
-            shown = {sha for part in chunks(list(new)) for sha in _shown(connection, part)}
-            given = {sha256: vector for sha256, vector in new.items() if sha256 in shown}
+            in_use = {sha for part in chunks(list(new)) for sha in _sha256s_in_use(connection, part)}
+            given = {sha256: vector for sha256, vector in new.items() if sha256 in in_use}
             additions.put_vectors(connection, given, placed.model_id(connection, model), sequence.advance(connection))
 
     def set_metadata(self, id: int, metadata: Mapping[str, Any]) -> Item:  # noqa: A002 - the API's word
@@ -115,9 +116,9 @@ class Catalog:
             return item
 
     def delete(self, ids: Iterable[int]) -> int:
-        """Delete items and all that is known of them, leaving tombstones; returns how many were there.
+        """Delete items with their metadata and unused vectors, and leave tombstones. Returns how many were deleted.
 
-        Their files are removed by ``Index.delete``, which calls this.
+        ``Index.delete``, which calls this, also removes their files.
         """
         with self._database.write() as connection:
             now = sequence.advance(connection)
@@ -131,13 +132,13 @@ class Catalog:
             return _get(connection, id)
 
     def get_many(self, ids: Iterable[int]) -> dict[int, Item]:
-        """Items by id; those that are gone are absent."""
-        # Every search asks this: through SQLAlchemy it takes four times as long.
+        """Items by id; deleted items are absent."""
+        # Every search runs this query, and through SQLAlchemy it takes four times as long.
         rows = self._database.rows(_BY_ID, json.dumps([int(one) for one in ids]))
         return {row[0]: _item(row) for row in rows}
 
     def find(self, collection: str, key: str) -> Item | None:
-        """The item of a key."""
+        """The item with this key, or None."""
         return self.find_many(collection, [key]).get(key)
 
     def find_many(self, collection: str, keys: Iterable[str]) -> dict[str, Item]:
@@ -145,18 +146,18 @@ class Catalog:
         return {item.key: item for item in self._select(items.c.key, list(keys), items.c.collection == collection)}
 
     def sha256s(self) -> list[str]:
-        """Digests of all bytes that items show, each once, ascending."""
+        """The distinct sha256 of all pictures of items, ascending."""
         with self._database.read() as connection:
             return list(connection.execute(sa.select(items.c.sha256).distinct().order_by(items.c.sha256)).scalars())
 
     def by_sha256(self, sha256: str) -> list[Item]:
-        """Items that show these very bytes, by id."""
+        """Items whose picture has this sha256, ordered by id."""
         return sorted(self._select(items.c.sha256, [sha256]), key=lambda item: item.id)
 
     def page(
         self, collection: str | None = None, after: int = 0, limit: int = 100, key: str | None = None
     ) -> list[Item]:
-        """Items with ids above ``after``, by id, at most ``limit``."""
+        """At most ``limit`` items with ids above ``after``, ordered by id."""
         query = sa.select(items).where(items.c.id > after).order_by(items.c.id).limit(limit)
         query = query if collection is None else query.where(items.c.collection == collection)
         query = query if key is None else query.where(items.c.key == key)
@@ -164,21 +165,21 @@ class Catalog:
             return [item_of(row) for row in connection.execute(query)]
 
     def matching(self, filter: object | None = None, collection: str | None = None) -> npt.NDArray[np.int64]:  # noqa: A002
-        """Ids, ascending, of the items that a filter (JSON) and a collection keep. Raises ``InvalidArgument``."""
+        """Ascending ids of the items that match a filter (JSON) and a collection. Raises ``InvalidArgument``."""
         with self._database.read() as connection:
             tree = filters.And(()) if filter is None else filters.parse(filter, fields.names(connection))
             query = filters.selection(tree)
             if collection is not None:
                 of = sa.select(items.c.id).where(items.c.collection == collection)
                 query = of.where(filters.condition(tree, items.c.id))
-            # The driver's own rows: twice as fast as wrapped ones.
+            # The driver's own rows are twice as fast as SQLAlchemy's.
             found = np.fromiter((row[0] for row in connection.execute(query).cursor.fetchall()), dtype=np.int64)
         return np.unique(found)
 
     # Reading counts and state
 
     def sequence(self) -> int:
-        """The change sequence: grows with every change of items, vectors or fields."""
+        """The change sequence, which grows with every change of items, vectors or fields."""
         [[number]] = self._database.rows("SELECT sequence FROM state")
         return int(number)
 
@@ -200,77 +201,77 @@ class Catalog:
         return str(self._state("model"))
 
     def variant(self) -> str:
-        """Precision that made the live vectors."""
+        """Variant of the bundle, such as ``fp32``, that computed the live vectors."""
         return str(self._state("variant"))
 
     def policy(self) -> str:
-        """What becomes of originals: ``keep``, ``reference`` or ``discard``."""
+        """The policy for originals: ``keep``, ``reference`` or ``discard``."""
         return str(self._state("policy"))
 
     # Vectors and changes
 
     def vectors(self, ids: Iterable[int], model: str) -> dict[int, npt.NDArray[np.float32]]:
-        """Vectors ``(D,)`` by item id; items without one are absent."""
+        """Vectors ``(D,)`` by item id; items without a vector are absent."""
         with self._database.read() as connection:
-            found = [placed.of_ids(connection, part, model) for part in chunks(list(ids))]
+            found = [placed.by_ids(connection, part, model) for part in chunks(list(ids))]
         return {int(i): vector for part in found for i, vector in zip(part.ids, part.vectors, strict=True)}
 
     def vector_of(self, sha256: str, model: str) -> npt.NDArray[np.float32] | None:
-        """The vector ``(D,)`` of these very bytes, if one is stored."""
+        """The stored vector ``(D,)`` of the picture with this sha256, or None."""
         query = sa.select(vectors.c.vector).join(schema.models).where(vectors.c.sha256 == sha256)
         with self._database.read() as connection:
             data = connection.execute(query.where(schema.models.c.name == model)).scalar()
         return None if data is None else np.frombuffer(data, dtype="<f4")
 
     def missing(self, model: str, limit: int | None = None, after: int = 0) -> list[Item]:
-        """Items without a vector of the model, by id, with ids above ``after``."""
+        """Items without a vector of the model and with ids above ``after``, ordered by id."""
         with self._database.read() as connection:
-            return [item_of(row) for row in connection.execute(placed.without(model, after).limit(limit))]
+            return [item_of(row) for row in connection.execute(placed.without_vector(model, after).limit(limit))]
 
     def missing_count(self, model: str) -> int:
         """Number of items without a vector of the model."""
-        lacking = placed.without(model, 0).order_by(None).subquery()
+        missing = placed.without_vector(model, 0).order_by(None).subquery()
         with self._database.read() as connection:
-            return int(connection.execute(sa.select(sa.func.count()).select_from(lacking)).scalar_one())
+            return int(connection.execute(sa.select(sa.func.count()).select_from(missing)).scalar_one())
 
     def changes(self, since: int, model: str) -> Changes:
-        """What has happened after the sequence ``since``, as one transaction sees it."""
+        """All changes after the sequence ``since``, read in one transaction."""
         with self._database.read() as connection:
             now = connection.execute(_STATE).one()
             found = placed.since(connection, since, model)
-            gone = connection.execute(_GONE, {"since": since}).scalars()
-            deleted = np.fromiter(gone, dtype=np.int64)
-            # Every item of the live model came with its vector, or was left out when the model went live.
-            complete = now.model == model or not placed.lacks(connection, since, model)
+            deleted_ids = connection.execute(_DELETED_SINCE, {"since": since}).scalars()
+            deleted = np.fromiter(deleted_ids, dtype=np.int64)
+            # For the live model, every item was added with its vector, or left out when the model went live.
+            complete = now.model == model or not placed.any_without_vector(connection, since, model)
         return Changes(now.sequence, now.horizon, found, deleted, complete)
 
     def stream(self, model: str, size: int = 4096) -> Iterator[Vectors | int]:
-        """First the sequence, then all vectors of the model in order of id, ``size`` at a time, of one transaction."""
+        """Yield the sequence, then all vectors of the model, ordered by id, ``size`` at a time, in one transaction."""
         with self._database.read() as connection:
             yield sequence.current(connection)
             yield from placed.stream(connection, model, size)
 
-    # What publishers need
+    # For publishers
 
     def orphans(self) -> list[str]:
-        """Bytes that no item shows any more, and whose files are still to be removed."""
+        """The sha256 of pictures that no item uses any more and whose files must still be removed."""
         with self._database.read() as connection:
             return list(connection.execute(sa.select(orphans.c.sha256)).scalars())
 
-    def forget_orphans(self, sha256s: Sequence[str]) -> None:
-        """Their files are removed."""
+    def clear_orphans(self, sha256s: Sequence[str]) -> None:
+        """Remove pictures from the list of orphans, after their files have been removed."""
         with self._database.write() as connection:
             for part in chunks(sha256s):
                 connection.execute(orphans.delete().where(orphans.c.sha256.in_(part)))
 
     def faults(self) -> list[str]:
-        """What the database's integrity checks and ours find; empty when all is well."""
+        """Faults found by SQLite's integrity checks and by our own; empty if there are none."""
         with self._database.read() as connection:
-            lacking = connection.execute(placed.bad_vectors()).all()
-        return self._database.faults() + [f"vector {row.id} has {row.size} bytes, not {row.wanted}" for row in lacking]
+            bad = connection.execute(placed.bad_vectors()).all()
+        return self._database.faults() + [f"vector {row.id} has {row.size} bytes, not {row.expected}" for row in bad]
 
     def copy_to(self, path: Path) -> None:
-        """Online backup of the catalog into a new file."""
+        """Write a consistent copy of the catalog to a new file, while others read and write."""
         self._database.copy_to(path)
 
     def _state(self, column: str) -> Any:
@@ -291,7 +292,7 @@ _BY_ID = (
     "WHERE id IN (SELECT value FROM json_each(?))"
 )
 _STATE = sa.select(state)
-_GONE = sa.select(tombstones.c.item).where(tombstones.c.sequence > sa.bindparam("since"))
+_DELETED_SINCE = sa.select(tombstones.c.item).where(tombstones.c.sequence > sa.bindparam("since"))
 
 
 def _get(connection: sa.Connection, id_: int) -> Item:
@@ -301,7 +302,7 @@ def _get(connection: sa.Connection, id_: int) -> Item:
     return item_of(row)
 
 
-def _shown(connection: sa.Connection, sha256s: Sequence[str]) -> Iterable[str]:
+def _sha256s_in_use(connection: sa.Connection, sha256s: Sequence[str]) -> Iterable[str]:
     return connection.execute(sa.select(items.c.sha256).where(items.c.sha256.in_(sha256s))).scalars()
 
 
@@ -310,7 +311,7 @@ def _delete(connection: sa.Connection, ids: Sequence[int], now: int) -> int:
     if found:
         connection.execute(items.delete().where(items.c.id.in_([row.id for row in found])))
         connection.execute(tombstones.insert(), [{"item": row.id, "sequence": now} for row in found])
-        additions.drop_unused(connection, {row.sha256 for row in found})
+        additions.delete_unused_vectors(connection, {row.sha256 for row in found})
     return len(found)
 
 

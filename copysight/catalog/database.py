@@ -1,4 +1,4 @@
-"""The catalog's database: connections, transactions, and what is particular to SQLite."""
+"""The SQLite database of the catalog: connections, transactions and settings."""
 
 import os
 import sqlite3
@@ -15,26 +15,26 @@ import sqlalchemy as sa
 
 from copysight.errors import IndexCorrupt, NotWritable
 
-STORAGE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")
-DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+STORAGE_ERRORS = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")
+DAMAGE_ERRORS = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 WRITABLE = "mode=rwc"
-WAIT = 120.0  # seconds that a writer queues behind others before it gives up
+BUSY_TIMEOUT = 120.0  # seconds that a writer waits for other writers before it fails
 
 
 class Database:
-    """Readers see one state of the database per transaction; writers queue, and a commit is durable when it returns.
+    """Each read transaction sees one state of the database. Writers queue, and a commit is durable when it returns.
 
-    SQLite in WAL mode with ``synchronous=FULL``: the log is fsynced at every commit. Where nothing can be written, a
-    backup on a read-only mount say, it is read as it is.
+    SQLite runs in WAL mode with ``synchronous=FULL``: it fsyncs the log at every commit. A database that cannot be
+    written, such as a backup on a read-only mount, is opened read-only.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._turn = RLock()
-        self._spare: deque[sqlite3.Connection] = deque()
+        self._write_lock = RLock()
+        self._idle: deque[sqlite3.Connection] = deque()
         mode = _mode(path)
         self._connect = partial(
-            sqlite3.connect, f"file:{quote(str(path))}?{mode}", timeout=WAIT, check_same_thread=False, uri=True
+            sqlite3.connect, f"file:{quote(str(path))}?{mode}", timeout=BUSY_TIMEOUT, check_same_thread=False, uri=True
         )
         self._prepare = _prepare if mode == WRITABLE else _prepare_reader
         self._engine = sa.create_engine(
@@ -43,58 +43,58 @@ class Database:
             poolclass=sa.QueuePool,
             pool_size=16,
             max_overflow=64,
-            hide_parameters=True,  # an error goes into logs; what callers stored does not belong there
+            hide_parameters=True,  # errors are logged, and stored values must not appear in logs
         )
         sa.event.listen(self._engine, "connect", self._prepare)
         sa.event.listen(self._engine, "begin", _begin)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A transaction that sees one state and changes nothing. Raises ``IndexCorrupt`` for a damaged file."""
-        with self._sound(), self._engine.connect() as connection, connection.begin():
+        """A read-only transaction, which sees one state of the database. Raises ``IndexCorrupt`` for a damaged file."""
+        with self._translate_errors(), self._engine.connect() as connection, connection.begin():
             yield connection
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """What one SELECT finds, without the ceremony of a transaction: 15 us for a number, where `read` takes 90."""
-        with self._sound():
-            connection = self._borrowed()
+        """Rows of one SELECT without a SQLAlchemy transaction: 15 us for one number, where `read` takes 90 us."""
+        with self._translate_errors():
+            connection = self._take_connection()
             try:
                 return connection.execute(query, values).fetchall()
             finally:
-                self._spare.append(connection)
+                self._idle.append(connection)
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A transaction that changes: alone among writers, all or nothing, durable when the block has ended."""
-        with self._sound(), self._turn, self._engine.connect() as connection:
+        """A write transaction. It excludes other writers, is atomic, and is durable when the block has ended."""
+        with self._translate_errors(), self._write_lock, self._engine.connect() as connection:
             connection.execution_options(write=True)
             with connection.begin():
                 yield connection
 
     @contextmanager
-    def _sound(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
             cause = error.orig if isinstance(error, sa.exc.DatabaseError) else error
             name = getattr(cause, "sqlite_errorname", "")
-            if name.startswith(STORAGE):
+            if name.startswith(STORAGE_ERRORS):
                 raise NotWritable(
-                    f"{self.path} cannot be written ({name}: {cause}); free some space, or grant write access"
+                    f"{self.path} cannot be written ({name}: {cause}); free disk space, or grant write access"
                 ) from error
-            if not name.startswith(DAMAGE):
+            if not name.startswith(DAMAGE_ERRORS):
                 raise
             raise IndexCorrupt(f"{self.path} is damaged ({cause}); restore the index from a backup") from error
 
     def faults(self) -> list[str]:
-        """What SQLite's own integrity and foreign-key checks find; empty for a sound file."""
+        """Faults found by SQLite's integrity and foreign-key checks; empty for a sound file."""
         with self.read() as connection:
             found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check") if row[0] != "ok"]
             broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
         return found + [f"table {row[0]}, row {row[1]}: refers to a missing row of {row[2]}" for row in broken]
 
     def copy_to(self, path: Path) -> None:
-        """Online backup: one state of the database, while others read and write."""
+        """Write a copy of one state of the database to a new file, while others read and write."""
         source = self._engine.raw_connection()
         try:
             target = sqlite3.connect(path)
@@ -107,15 +107,15 @@ class Database:
             source.close()
 
     def close(self) -> None:
-        """Close all connections; SQLite folds its log into the file when the last one goes."""
-        while self._spare:
-            self._spare.pop().close()
+        """Close all connections. SQLite merges its log into the file when the last one is closed."""
+        while self._idle:
+            self._idle.pop().close()
         self._engine.dispose()
 
-    def _borrowed(self) -> sqlite3.Connection:
-        """A connection of one reader at a time, beside SQLAlchemy's pool, whose hand-over takes longer than a read."""
+    def _take_connection(self) -> sqlite3.Connection:
+        """Take a connection for one read, without SQLAlchemy's pool, whose checkout takes longer than a read."""
         try:
-            return self._spare.pop()
+            return self._idle.pop()
         except IndexError:
             connection = self._connect()
             self._prepare(connection, None)
@@ -125,7 +125,7 @@ class Database:
 def _mode(path: Path) -> str:
     if not path.exists() or os.access(path.parent, os.W_OK):
         return WRITABLE
-    # SQLite may do without its locks only if nobody at all can write, and nothing waits in a log.
+    # SQLite may skip its locks only if no process can write, and no log holds commits.
     frozen = os.statvfs(path).f_flag & os.ST_RDONLY and not Path(f"{path}-wal").exists()
     return "mode=ro&immutable=1" if frozen else "mode=ro"
 
@@ -136,12 +136,12 @@ def _prepare_reader(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
-    connection.isolation_level = None  # transactions begin where `_begin` says, not where the driver guesses
+    connection.isolation_level = None  # `_begin` begins transactions, not the driver
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536"):
         connection.execute(f"PRAGMA {pragma}").fetchall()
 
 
 def _begin(connection: sa.Connection) -> None:
-    # A writer takes its turn at once: a read lock that must be upgraded later fails instead of waiting.
+    # A writer takes the write lock at once. Upgrading a read lock later would fail instead of waiting.
     write = connection.get_execution_options().get("write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

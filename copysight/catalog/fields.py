@@ -1,4 +1,4 @@
-"""Declared filterable fields, and the values that items have in them."""
+"""Declare filterable metadata fields, and store the values of items in them."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -15,7 +15,7 @@ CHUNK = 1000
 
 
 class Fields:
-    """The fields of the metadata that filters may name."""
+    """The metadata fields that filters may use."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -26,22 +26,22 @@ class Fields:
             return names(connection)
 
     def declare(self, name: str) -> None:
-        """Make a field filterable; the items that are there are read for it. Declaring twice is no fault."""
+        """Make a field filterable, for existing items too. Declaring a field twice is allowed."""
         if not name or len(name) > 255:
-            raise InvalidArgument(f"got the field name {name!r}; 1 to 255 characters are needed")
+            raise InvalidArgument(f"got the field name {name!r}; it must have 1 to 255 characters")
         with self._database.write() as connection:
             if name in names(connection):
                 return
             connection.execute(fields.insert().values(name=name))
-            _read_all(connection, name)
+            _insert_values(connection, name)
             sequence.advance(connection)
 
     def remove(self, name: str) -> None:
-        """Make a field plain metadata again. Raises ``InvalidArgument`` if it is not declared."""
+        """Make a field not filterable; the metadata stay. Raises ``InvalidArgument`` if it is not declared."""
         with self._database.write() as connection:
             connection.execute(values.delete().where(values.c.field == name))
             if not connection.execute(fields.delete().where(fields.c.name == name)).rowcount:
-                raise InvalidArgument(f"{name!r} is no declared field; declared are {names(connection)}")
+                raise InvalidArgument(f"{name!r} is not a declared field; the declared fields are {names(connection)}")
             sequence.advance(connection)
 
 
@@ -51,7 +51,7 @@ def names(connection: sa.Connection) -> tuple[str, ...]:
 
 
 def rows(item: int, metadata: Mapping[str, Any], declared: Collection[str]) -> Iterable[dict[str, Any]]:
-    """Rows of the value table for one item: texts, finite numbers and flags; other values cannot be filtered by."""
+    """Rows of the value table for one item: texts, finite numbers and booleans. Other values are not filterable."""
     for field in declared:
         content = metadata.get(field)
         for value in content if isinstance(content, list) else [content]:
@@ -64,7 +64,7 @@ def rows(item: int, metadata: Mapping[str, Any], declared: Collection[str]) -> I
                 yield empty | {"text": value}
 
 
-def _read_all(connection: sa.Connection, name: str) -> None:
+def _insert_values(connection: sa.Connection, name: str) -> None:
     after = 0
     while True:
         chunk = connection.execute(

@@ -1,7 +1,7 @@
-"""Filters: JSON to a small checked tree, and the tree to SQL over the declared fields (docs/reference/index-format.md).
+"""Parse JSON filters, and translate them to SQL over the declared fields (docs/reference/index-format.md).
 
-``{"eq": [field, value]}``, ``{"in": [field, [values]]}``, ``{"range": [field, low, high]}`` (either end null, both
-inclusive) and ``{"and": [filters]}``. A list in an item's metadata fits when one of its values does.
+A filter is ``{"eq": [field, value]}``, ``{"in": [field, [values]]}``, ``{"range": [field, low, high]}`` (both ends are
+inclusive, one may be null) or ``{"and": [filters]}``. A list in an item's metadata matches if one of its values does.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,16 +15,16 @@ from copysight.errors import InvalidArgument
 
 Value = str | bool | int | float
 
-MOST_VALUES = 1000
-MOST_CLAUSES = 32
-MOST_DEPTH = 4
-MOST_LENGTH = 4096
-EXACT_INTEGERS = 2**53
+MAX_VALUES = 1000
+MAX_CLAUSES = 32
+MAX_DEPTH = 4
+MAX_LENGTH = 4096
+MAX_EXACT_INTEGER = 2**53
 
 
 @dataclass(frozen=True)
 class In:
-    """The field has one of the values; ``eq`` is the case of one."""
+    """The field has one of the values. ``eq`` is parsed to an ``In`` with one value."""
 
     field: str
     values: tuple[Value, ...]
@@ -32,7 +32,7 @@ class In:
 
 @dataclass(frozen=True)
 class Range:
-    """``low <= field <= high``, of numbers or of texts; one end may be None."""
+    """``low <= field <= high``, for numbers or texts; one end may be None."""
 
     field: str
     low: Value | None
@@ -41,7 +41,7 @@ class Range:
 
 @dataclass(frozen=True)
 class And:
-    """All of them hold; of none, everything fits."""
+    """All filters match. An empty list matches every item."""
 
     filters: tuple["Filter", ...]
 
@@ -50,7 +50,7 @@ Filter = In | Range | And
 
 
 def parse(data: object, fields: Collection[str], depth: int = 0) -> Filter:
-    """Check a filter against the declared ``fields``. Raises ``InvalidArgument``."""
+    """Parse a filter and check it against the declared ``fields``. Raises ``InvalidArgument``."""
     if not isinstance(data, Mapping) or len(data) != 1:
         raise _wrong(data, 'an object with one of the words "eq", "in", "range", "and"')
     ((word, content),) = data.items()
@@ -67,27 +67,27 @@ def parse(data: object, fields: Collection[str], depth: int = 0) -> Filter:
 
 
 def condition(filter: Filter, item: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:  # noqa: A002 - the API's word
-    """The filter as a condition on the column ``item`` of item ids; all values are bound, none is written into SQL."""
-    return sa.and_(sa.true(), *(item.in_(_having(test)) for test in _tests(filter)))
+    """The filter as an SQL condition on the column ``item`` of item ids. All values are bound parameters."""
+    return sa.and_(sa.true(), *(item.in_(_items_with_value(test)) for test in _tests(filter)))
 
 
 def selection(filter: Filter) -> sa.Select[Any] | sa.CompoundSelect[Any]:  # noqa: A002
-    """Ids of the items that fit, in any order, some perhaps twice.
+    """Ids of the matching items, in any order, possibly with duplicates.
 
-    They come from the values' own sorted index; not looking at the items makes it four times as fast.
+    The query reads only the sorted index of the values; not reading the table of items makes it four times as fast.
     """
-    parts = [_having(test) for test in _tests(filter)]
+    parts = [_items_with_value(test) for test in _tests(filter)]
     if not parts:
         return sa.select(items.c.id)
     return sa.intersect(*parts) if len(parts) > 1 else parts[0]
 
 
-def _having(test: In | Range) -> sa.Select[Any]:
+def _items_with_value(test: In | Range) -> sa.Select[Any]:
     return sa.select(values.c.item).where(values.c.field == test.field, _test(test))
 
 
 def _tests(filter: Filter) -> list[In | Range]:  # noqa: A002
-    """What must hold, all of it."""
+    """The filter as a flat list of conditions that must all hold."""
     return [test for part in filter.filters for test in _tests(part)] if isinstance(filter, And) else [filter]
 
 
@@ -109,16 +109,16 @@ def _column(value: Value | None) -> sa.Column[Any]:
 
 
 def _conjunction(content: object, fields: Collection[str], depth: int) -> And:
-    if not isinstance(content, list) or len(content) > MOST_CLAUSES:
-        raise _wrong(content, f'a list of at most {MOST_CLAUSES} filters after "and"')
-    if depth >= MOST_DEPTH:
-        raise InvalidArgument(f"got a filter nested deeper than {MOST_DEPTH}; flatten it")
+    if not isinstance(content, list) or len(content) > MAX_CLAUSES:
+        raise _wrong(content, f'a list of at most {MAX_CLAUSES} filters after "and"')
+    if depth >= MAX_DEPTH:
+        raise InvalidArgument(f"got a filter nested more than {MAX_DEPTH} levels deep; flatten it")
     return And(tuple(parse(part, fields, depth + 1) for part in content))
 
 
 def _membership(field: str, content: object) -> In:
-    if not isinstance(content, list) or len(content) > MOST_VALUES:
-        raise _wrong(content, f"a list of at most {MOST_VALUES} values")
+    if not isinstance(content, list) or len(content) > MAX_VALUES:
+        raise _wrong(content, f"a list of at most {MAX_VALUES} values")
     return In(field, tuple(_value(value) for value in content))
 
 
@@ -135,17 +135,18 @@ def _field(name: object, fields: Collection[str]) -> str:
     if not isinstance(name, str) or name not in fields:
         known = ", ".join(sorted(fields)) or "none"
         raise InvalidArgument(
-            f"{_short(name)} is no filterable field (declared: {known}); declare it by `copysight index fields`"
+            f"{_short(name)} is not a filterable field (declared: {known}); "
+            "declare it with `copysight index fields --add`"
         )
     return name
 
 
 def _value(value: object) -> Value:
-    if isinstance(value, str) and len(value) <= MOST_LENGTH:
+    if isinstance(value, str) and len(value) <= MAX_LENGTH:
         return value
-    if isinstance(value, bool | float | int) and abs(value) <= EXACT_INTEGERS:  # NaN and infinity compare false
+    if isinstance(value, bool | float | int) and abs(value) <= MAX_EXACT_INTEGER:  # NaN and infinity compare false
         return value
-    raise _wrong(value, f"a text of at most {MOST_LENGTH} characters, a finite number within 2^53, or true or false")
+    raise _wrong(value, f"a text of at most {MAX_LENGTH} characters, a finite number within 2^53, or true or false")
 
 
 def _wrong(got: object, needed: str) -> InvalidArgument:

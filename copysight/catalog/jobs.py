@@ -1,4 +1,4 @@
-"""Jobs: rows that tell other processes what long work is doing."""
+"""Jobs: state and progress of long tasks, stored in the catalog so that other processes can read them."""
 
 import time
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from copysight.errors import InvalidArgument, ItemNotFound
 
 
 class Jobs:
-    """The table of jobs; ``clock`` gives seconds since the epoch."""
+    """The table of jobs. ``clock`` returns seconds since the epoch."""
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
 
     def create(self, kind: str) -> Job:
-        """A new job in state ``queued``."""
+        """Create a job in the state ``queued``."""
         now = self._clock()
         row = {
             "kind": kind,
@@ -43,9 +43,9 @@ class Jobs:
         total: int | None = None,
         message: str | None = None,
     ) -> Job:
-        """Change what is given. Raises ``ItemNotFound``, or ``InvalidArgument`` for an unknown state."""
+        """Change the given fields. Raises ``ItemNotFound``, or ``InvalidArgument`` for an unknown state."""
         if state is not None and state not in get_args(State):
-            raise InvalidArgument(f"got the job state {state!r}; needed is one of {', '.join(get_args(State))}")
+            raise InvalidArgument(f"got the job state {state!r}; it must be one of {', '.join(get_args(State))}")
         given = {"state": state, "progress": progress, "total": total, "message": message}
         changed = {name: value for name, value in given.items() if value is not None}
         with self._database.write() as connection:

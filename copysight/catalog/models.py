@@ -1,4 +1,4 @@
-"""Models: whose vectors are live, whose are coming, and how one takes the other's place."""
+"""The live model of the catalog, the model that a re-embedding prepares, and the change from one to the other."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -13,21 +13,21 @@ from copysight.catalog.records import Item
 from copysight.catalog.schema import models, state, tombstones, vectors
 from copysight.errors import BundleMismatch
 
-Supply = Callable[[Sequence[Item]], Mapping[str, npt.NDArray[np.float32]]]
-"""Makes vectors ``(D,)`` by sha256 for items that lack one, as far as it can."""
+VectorSupply = Callable[[Sequence[Item]], Mapping[str, npt.NDArray[np.float32]]]
+"""A function that returns vectors ``(D,)`` by sha256 for items. It leaves out items that it cannot embed."""
 
 
 class Models:
-    """The bundles whose vectors the catalog holds: the live one, and those that publishers make or keep."""
+    """The models whose vectors the catalog holds: the live one, and those that publishers prepare or keep."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def prepare(self, model: str, variant: str) -> str:
-        """Note that vectors of ``model`` are being made, so that `forget` keeps them until it is live.
+        """Record that vectors of ``model`` are being computed, so that `discard` keeps them until it is live.
 
-        Returns the precision to make them in: that of an earlier call for this model, if it is still coming, so that
-        work which goes on after a kill stays of one kind. The live model is never coming.
+        Returns the variant to compute them with. If an earlier call prepared the same model, this is the variant of
+        that call, so that a continued re-embedding does not mix variants. For the live model, the record is cleared.
         """
         with self._database.write() as connection:
             row = connection.execute(sa.select(state)).one()
@@ -39,7 +39,7 @@ class Models:
             return variant
 
     def coming(self) -> str | None:
-        """Id of the bundle that a re-embedding under way, or one that was stopped, leads to."""
+        """Id of the bundle that a running or stopped re-embedding prepares, or None."""
         with self._database.read() as connection:
             found: str | None = connection.execute(sa.select(state.c.coming_model)).scalar_one()
         return found
@@ -50,34 +50,34 @@ class Models:
         variant: str,
         swap: Callable[[], bool],
         allow_missing: bool = False,
-        supply: Supply | None = None,
+        supply: VectorSupply | None = None,
     ) -> None:
-        """Make a model live if ``swap``, called while no other writer can write, returns true.
+        """Make a model live if ``swap`` returns true. ``swap`` is called while all other writers are locked out.
 
-        ``supply`` is asked for the vectors of items that lack one. Raises ``BundleMismatch`` when an item has no
-        vector of the model even then, unless ``allow_missing``, or the model is live already and leaves them out.
+        First, ``supply`` computes the vectors of items that have none. Raises ``BundleMismatch`` if an item still has
+        no vector of the model, unless ``allow_missing`` is true or the model is already live.
         """
         with self._database.write() as connection:
             allow_missing |= model == connection.execute(sa.select(state.c.model)).scalar_one()
             if supply is not None:
-                lacking = [item_of(row) for row in connection.execute(placed.without(model, 0))]
-                if given := supply(lacking) if lacking else {}:
+                missing = [item_of(row) for row in connection.execute(placed.without_vector(model, 0))]
+                if given := supply(missing) if missing else {}:
                     additions.put_vectors(
                         connection, given, placed.model_id(connection, model), sequence.advance(connection)
                     )
-            left = None if allow_missing else connection.execute(placed.without(model, 0).limit(1)).first()
+            left = None if allow_missing else connection.execute(placed.without_vector(model, 0).limit(1)).first()
             if left is not None:
                 raise BundleMismatch(
                     f"item {left.id} ({left.key!r}) has no vector of the bundle {model[:12]}…; "
-                    "`copysight index rebuild --bundle` and `copysight index rollback` make what is missing",
+                    "use `copysight index rebuild --bundle` or `copysight index rollback` to compute missing vectors",
                     id=left.id,
                 )
             if swap():
                 coming = sa.case((state.c.coming_model == model, None), else_=state.c.coming_model)
                 connection.execute(state.update().values(model=model, variant=variant, coming_model=coming))
 
-    def forget(self, horizon: int, keep: Iterable[str]) -> None:
-        """Forget tombstones up to ``horizon``, and vectors of models that are neither live, coming nor in ``keep``."""
+    def discard(self, horizon: int, keep: Iterable[str]) -> None:
+        """Delete tombstones up to ``horizon``, and vectors of models that are neither live, prepared nor in ``keep``."""
         with self._database.write() as connection:
             row = connection.execute(sa.select(state)).one()
             names = {row.model, row.coming_model or row.model, *keep}
@@ -88,11 +88,11 @@ class Models:
 
 
 def check_live(connection: sa.Connection, model: str) -> None:
-    """Raises ``BundleMismatch`` unless ``model`` is the live one."""
+    """Raise ``BundleMismatch`` unless ``model`` is the live model."""
     live = connection.execute(sa.select(state.c.model)).scalar_one()
     if live != model:
         raise BundleMismatch(
-            f"got vectors of the bundle {model[:12]}…, the index is of {live[:12]}…; embed with the index's bundle",
+            f"got vectors of the bundle {model[:12]}…, needed is {live[:12]}…; embed with the bundle of the index",
             got=model,
             needed=live,
         )

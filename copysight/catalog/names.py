@@ -1,4 +1,4 @@
-"""Names that people give to clusters; cluster ids are stable over rebuilds, so names stay where they belong."""
+"""Store the names that users give to clusters. Cluster ids are stable over rebuilds, so a name stays correct."""
 
 import sqlalchemy as sa
 
@@ -14,9 +14,9 @@ class ClusterNames:
         self._database = database
 
     def set(self, cluster: int, name: str | None) -> None:
-        """Name a cluster, or take its name away with None. Raises ``InvalidArgument`` for an empty or long name."""
+        """Name a cluster, or remove its name with None. Raises ``InvalidArgument`` for an empty or long name."""
         if name is not None and not 0 < len(name) <= 255:
-            raise InvalidArgument(f"got a name of {len(name)} characters; 1 to 255 are needed")
+            raise InvalidArgument(f"got a name of {len(name)} characters; it must have 1 to 255")
         with self._database.write() as connection:
             connection.execute(cluster_names.delete().where(cluster_names.c.cluster == cluster))
             if name is not None:

@@ -1,4 +1,4 @@
-"""Vectors of items, read in the order of ids; "placed" items are those whose picture is new or has been replaced."""
+"""Read the vectors of items in the order of their ids. A "placed" item is one whose picture is new or was replaced."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,30 +10,30 @@ import sqlalchemy as sa
 from copysight.catalog.records import Vectors
 from copysight.catalog.schema import items, models, vectors
 
-# Statements are made once: making them anew for each search that meets a change took three times as long as asking.
+# Statements are built once. Building them for each query takes three times as long as running them.
 _MODEL = sa.bindparam("model", type_=sa.String)
 _SEQUENCE = sa.bindparam("sequence", type_=sa.BigInteger)
 _NUMBER = sa.select(models.c.id).where(models.c.name == _MODEL).scalar_subquery()
 _DIMENSION = sa.select(models.c.dimension).where(models.c.name == _MODEL)
-# An outer join, though rows without a vector are dropped below: it makes the database go from items to vectors.
-# From vectors to items it would read every vector there is, for each chunk of a stream.
-_FITTING = sa.and_(vectors.c.sha256 == items.c.sha256, vectors.c.model == _NUMBER)
+# An outer join, although rows without a vector are dropped below: it makes SQLite loop over items and look up vectors.
+# The other way round, it would read all vectors for each chunk of a stream.
+_VECTOR_OF_ITEM = sa.and_(vectors.c.sha256 == items.c.sha256, vectors.c.model == _NUMBER)
 _ALL: sa.Select[Any] = (
     sa.select(items.c.id, items.c.collection, vectors.c.vector)
-    .select_from(items.outerjoin(vectors, _FITTING))
+    .select_from(items.outerjoin(vectors, _VECTOR_OF_ITEM))
     .order_by(items.c.id)
 )
-_LATE = (
+_NEW_VECTORS = (
     sa.select(items.c.id)
     .join(vectors, vectors.c.sha256 == items.c.sha256)
     .join(models)
     .where(models.c.name == _MODEL, vectors.c.sequence > _SEQUENCE)
 )
-_SINCE = _ALL.where(items.c.id.in_(sa.select(items.c.id).where(items.c.placed > _SEQUENCE).union(_LATE)))
+_SINCE = _ALL.where(items.c.id.in_(sa.select(items.c.id).where(items.c.placed > _SEQUENCE).union(_NEW_VECTORS)))
 
 
 def model_id(connection: sa.Connection, name: str) -> int:
-    """The number of a model, given on first use."""
+    """The row id of a model, which is inserted on first use."""
     found = connection.execute(sa.select(models.c.id).where(models.c.name == name)).scalar()
     if found is None:
         connection.execute(models.insert().values(name=name))
@@ -42,19 +42,19 @@ def model_id(connection: sa.Connection, name: str) -> int:
 
 
 def since(connection: sa.Connection, sequence: int, model: str) -> Vectors:
-    """Items placed after ``sequence``, and those whose vector of the model came after it."""
+    """Vectors of items placed after ``sequence``, and vectors of the model that were stored after it."""
     rows = connection.execute(_SINCE if sequence > 0 else _ALL, {"model": model, "sequence": sequence}).all()
     return _vectors(rows, _dimension(connection, model))
 
 
-def of_ids(connection: sa.Connection, ids: Sequence[int], model: str) -> Vectors:
-    """The items named."""
+def by_ids(connection: sa.Connection, ids: Sequence[int], model: str) -> Vectors:
+    """Vectors of the items with these ids."""
     rows = connection.execute(_ALL.where(items.c.id.in_(ids)), {"model": model}).all()
     return _vectors(rows, _dimension(connection, model))
 
 
 def stream(connection: sa.Connection, model: str, size: int) -> Iterator[Vectors]:
-    """All items, ``size`` at a time."""
+    """Vectors of all items, ``size`` at a time."""
     dimension = _dimension(connection, model)
     after = 0
     while True:
@@ -65,25 +65,25 @@ def stream(connection: sa.Connection, model: str, size: int) -> Iterator[Vectors
         after = rows[-1].id
 
 
-def without(model: str, after: int) -> sa.Select[Any]:
-    """Items without a vector of the model, with ids above ``after``."""
-    return sa.select(items).where(items.c.id > after, ~_having(model).exists()).order_by(items.c.id)
+def without_vector(model: str, after: int) -> sa.Select[Any]:
+    """Select the items without a vector of the model and with ids above ``after``."""
+    return sa.select(items).where(items.c.id > after, ~_vector_of_item(model).exists()).order_by(items.c.id)
 
 
-def lacks(connection: sa.Connection, sequence: int, model: str) -> bool:
+def any_without_vector(connection: sa.Connection, sequence: int, model: str) -> bool:
     """Whether an item placed after ``sequence`` has no vector of the model."""
-    query = sa.select(items.c.id).where(items.c.placed > sequence, ~_having(model).exists()).limit(1)
+    query = sa.select(items.c.id).where(items.c.placed > sequence, ~_vector_of_item(model).exists()).limit(1)
     return connection.execute(query).first() is not None
 
 
 def bad_vectors() -> sa.Select[Any]:
-    """Vectors whose length in bytes is not that of their model."""
+    """Select the vectors whose size in bytes does not fit their model."""
     size = sa.func.length(vectors.c.vector)
-    wanted = models.c.dimension * 4
-    return sa.select(vectors.c.id, size.label("size"), wanted.label("wanted")).join(models).where(size != wanted)
+    expected = models.c.dimension * 4
+    return sa.select(vectors.c.id, size.label("size"), expected.label("expected")).join(models).where(size != expected)
 
 
-def _having(model: str) -> sa.Select[Any]:
+def _vector_of_item(model: str) -> sa.Select[Any]:
     return sa.select(vectors.c.sha256).join(models).where(models.c.name == model, vectors.c.sha256 == items.c.sha256)
 
 

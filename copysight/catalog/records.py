@@ -1,4 +1,4 @@
-"""What the catalog takes and gives: frozen records."""
+"""The records that the catalog accepts and returns, as frozen dataclasses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 @dataclass(frozen=True)
 class NewItem:
-    """A picture to be added.
+    """A picture to add.
 
-    ``vector`` is ``(D,)`` float32, L2-normalised; None is allowed when the catalog already holds the vector of these
-    bytes for the model. ``sha256`` is of the picture's bytes, 64 hexadecimal digits; ``width`` and ``height`` are in
-    pixels of the upright original; ``source`` is the path that the bytes came from.
+    ``vector`` is ``(D,)`` float32, L2-normalised. It may be None if the catalog already holds the vector of this sha256
+    for the model. ``sha256`` is the digest of the picture file, 64 hexadecimal digits. ``width`` and ``height`` are in
+    pixels of the upright original. ``source`` is the path that the file was read from.
     """
 
     key: str
@@ -32,7 +32,7 @@ class NewItem:
 
 @dataclass(frozen=True)
 class Item:
-    """A picture of the catalog. ``id`` is never used again; ``sequence`` is that of the item's last change."""
+    """A picture in the catalog. An ``id`` is never reused. ``sequence`` is the number of the item's last change."""
 
     id: int
     collection: str
@@ -47,7 +47,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Added:
-    """Outcome of adding one item: ``created``, ``unchanged`` (same key, same bytes) or ``replaced`` (same id)."""
+    """The outcome of adding one item: ``created``, ``unchanged`` (same key and bytes) or ``replaced`` (same id)."""
 
     item: Item
     status: Status
@@ -64,11 +64,11 @@ class Vectors:
 
 @dataclass(frozen=True)
 class Changes:
-    """What happened between two sequences, read in one transaction.
+    """The changes between two sequences, read in one transaction.
 
-    ``placed`` holds new and replaced items, ``deleted (T,)`` int64 the ids that are gone. Tombstones up to ``horizon``
-    are forgotten: whoever stands before it must start from a generation. ``complete`` is false when an item of that
-    time has no vector of the model, as happens once another model is live.
+    ``placed`` holds the new and replaced items, ``deleted (T,)`` int64 the ids of deleted items. Tombstones up to
+    ``horizon`` have been removed, so a reader with an older sequence must start again from a generation. ``complete``
+    is false if a changed item has no vector of the model, which happens after another model has become live.
     """
 
     sequence: int
@@ -80,7 +80,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class Job:
-    """Long work and its progress. Times are in seconds since the epoch."""
+    """A long task and its progress. Times are in seconds since the epoch."""
 
     id: int
     kind: str

@@ -1,4 +1,4 @@
-"""Tables of the catalog, and the steps that lead an older catalog to them. What only SQLite has is in `database`."""
+"""The tables of the catalog, and the migrations from older versions."""
 
 from collections.abc import Callable
 
@@ -10,8 +10,9 @@ VERSION = 2
 
 metadata = sa.MetaData()
 
-# One row: the schema's version, the change sequence, how far tombstones are forgotten, the live model, and the model
-# that a re-embedding under way leads to (since version 2), whose vectors are kept although no generation is of it yet.
+# One row: the version of the schema, the change sequence, the sequence up to which tombstones have been removed, the
+# live model, and the model that a re-embedding prepares (since version 2). The vectors of the latter are kept although
+# no generation uses them yet.
 state = sa.Table(
     "state",
     metadata,
@@ -26,10 +27,10 @@ state = sa.Table(
     sa.Column("coming_variant", sa.String(32)),
 )
 
-# SQLite gives 64-bit row ids only to INTEGER PRIMARY KEY; AUTOINCREMENT promises that none is used again.
+# SQLite has 64-bit row ids only for INTEGER PRIMARY KEY. AUTOINCREMENT guarantees that no id is reused.
 RowId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
-# `changed` is the sequence of the last change of any kind, `placed` that of the last change of the picture itself.
+# `changed` is the sequence of the last change of any kind, `placed` that of the last change of the picture.
 items = sa.Table(
     "items",
     metadata,
@@ -55,7 +56,7 @@ models = sa.Table(
     sa.Column("dimension", sa.Integer),
 )
 
-# One vector for equal bytes and a model, however many items show them: D float32 numbers, little-endian.
+# One vector per sha256 and model, shared by all items with this sha256: D float32 numbers, little-endian.
 vectors = sa.Table(
     "vectors",
     metadata,
@@ -75,12 +76,12 @@ tombstones = sa.Table(
     sa.Column("sequence", sa.BigInteger, nullable=False, index=True),
 )
 
-# Bytes that no item shows any more, and whose files are still to be removed.
+# Pictures that no item uses any more, and whose files must still be removed.
 orphans = sa.Table("orphans", metadata, sa.Column("sha256", sa.String(64), primary_key=True))
 
 fields = sa.Table("fields", metadata, sa.Column("name", sa.String(255), primary_key=True))
 
-# Values of filterable fields, one row a value (a list in the metadata gives several), in the column of its type.
+# Values of filterable fields. Each value is one row, in the column of its type; a list in the metadata is several rows.
 values = sa.Table(
     "field_values",
     metadata,
@@ -117,36 +118,36 @@ jobs = sa.Table(
 )
 
 
-def _remember_the_coming_model(connection: sa.Connection) -> None:
+def _add_coming_model(connection: sa.Connection) -> None:
     connection.execute(sa.text("ALTER TABLE state ADD COLUMN coming_model VARCHAR(64)"))
     connection.execute(sa.text("ALTER TABLE state ADD COLUMN coming_variant VARCHAR(32)"))
 
 
-# Step n leads a catalog of version n to version n + 1, inside the transaction that it is handed. A step is written in
-# SQL of its own: it must stay what it is when the tables above change again.
-Step = Callable[[sa.Connection], None]
-MIGRATIONS: dict[int, Step] = {1: _remember_the_coming_model}
+# Migration n changes a catalog of version n to version n + 1, inside the given transaction. It is written in plain SQL,
+# because it must not change when the tables above change again.
+Migration = Callable[[sa.Connection], None]
+MIGRATIONS: dict[int, Migration] = {1: _add_coming_model}
 
 
 def create(connection: sa.Connection, model: str, variant: str, policy: str) -> None:
-    """Make the tables of an empty catalog."""
+    """Create the tables of an empty catalog."""
     metadata.create_all(connection)
     first = {"id": 1, "version": VERSION, "sequence": 0, "horizon": 0}
     connection.execute(state.insert().values(**first, model=model, variant=variant, policy=policy))
 
 
-def migrate(connection: sa.Connection, steps: dict[int, Step], target: int) -> int:
-    """Lead the catalog to the version ``target``, all steps in one transaction. Returns the version found.
+def migrate(connection: sa.Connection, steps: dict[int, Migration], target: int) -> int:
+    """Migrate the catalog to the version ``target`` in one transaction. Returns the version that it had.
 
-    Raises ``IndexCorrupt`` for a catalog of a later version, or of one that no step leaves.
+    Raises ``IndexCorrupt`` if the version is later than ``target``, or if a migration is missing.
     """
-    # Only the column that every version has, so that later columns of `state` do not hinder the reading.
+    # Read only the column that every version has; an older table `state` lacks some of the others.
     found = int(connection.execute(sa.text("SELECT version FROM state WHERE id = 1")).scalar_one())
     if found > target:
-        raise IndexCorrupt(f"the catalog is of version {found}, this program reads up to {target}; upgrade the program")
+        raise IndexCorrupt(f"the catalog has version {found}, this program reads up to {target}; upgrade Copysight")
     for version in range(found, target):
         if version not in steps:
-            raise IndexCorrupt(f"no migration leads on from version {version}; use a program that reads it")
+            raise IndexCorrupt(f"there is no migration from version {version}; use a Copysight version that reads it")
         steps[version](connection)
     if found != target:
         connection.execute(sa.text("UPDATE state SET version = :v WHERE id = 1"), {"v": target})

@@ -1,4 +1,4 @@
-"""The change sequence: whoever remembers it sees by one cheap query whether anything has changed."""
+"""The change sequence, a counter by which other processes detect changes of the catalog with one cheap query."""
 
 import sqlalchemy as sa
 
@@ -13,6 +13,6 @@ def current(connection: sa.Connection) -> int:
 
 
 def advance(connection: sa.Connection) -> int:
-    """The number of the change that this transaction makes."""
+    """Increment the sequence. Returns the number of the change that this transaction makes."""
     connection.execute(state.update().values(sequence=state.c.sequence + 1))
     return current(connection)

@@ -91,7 +91,7 @@ class Index:
             path.mkdir(exist_ok=True)
         durable.sync_directory(directory)
         # Last, because a directory is an index from the moment that it has a catalog.
-        Catalog.create(layout.catalog, installed.id, variant or installed.usual_variant, policy).close()
+        Catalog.create(layout.catalog, installed.id, variant or installed.default_variant, policy).close()
         return cls(directory)
 
     @classmethod
@@ -193,7 +193,7 @@ class Index:
             gone = self.catalog.orphans() if free else []
             for sha256 in gone:
                 self.blobs.delete(sha256)
-            self.catalog.forget_orphans(gone)
+            self.catalog.clear_orphans(gone)
         return len(gone)
 
     def status(self) -> Status:

@@ -1,4 +1,4 @@
-"""Staged records into the catalog: each chunk is one durable transaction, and may be committed twice."""
+"""Commit staged records to the catalog. Each chunk is one durable transaction; committing a chunk twice is harmless."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from index_builder.stages.records import Embedded, Present, Record, Unreadable
 
 @dataclass(frozen=True)
 class Committed:
-    """Counts by outcome; ``failures`` are the files that gave no item."""
+    """Number of items by outcome; ``failures`` are the files that became no item."""
 
     created: int
     replaced: int
@@ -22,17 +22,17 @@ class Committed:
 
     @property
     def conflicts(self) -> int:
-        """Files whose keys are taken by other bytes."""
+        """Number of files whose key already belongs to another picture."""
         return self.reasons.get(KeyConflict.code, 0)
 
     @property
     def reasons(self) -> dict[str, int]:
-        """How many failures of each code."""
+        """Number of failures by error code."""
         return dict(sorted(Counter(failure.code for failure in self.failures).items()))
 
 
 def commit(work: Work) -> Committed:
-    """Add what is staged of the files that are still there and unchanged."""
+    """Add the staged records whose files still exist unchanged."""
     entries = {entry.key: entry for entry in work.found.entries}
     counts: Counter[str] = Counter()
     failures: list[Unreadable] = []
@@ -54,16 +54,17 @@ def _is_current(record: Record, entries: dict[str, Entry]) -> bool:
 def _add(work: Work, records: list[Embedded], failures: list[Unreadable]) -> Iterable[str]:
     index = work.index
     with index.blobs.hold():
-        work.staging.hand_over([record.sha256 for record in records], index.blobs)
-        whole = []
+        work.staging.move_blobs([record.sha256 for record in records], index.blobs)
+        complete = []
         for record in records:
             if not index.blobs.has_thumbnail(record.sha256):
-                failures.append(Unreadable(record.key, record.stamp, "deleted", "deleted meanwhile; build again"))
+                reason = "the picture was deleted during the build; run the build again"
+                failures.append(Unreadable(record.key, record.stamp, "deleted", reason))
             else:
-                whole.append(record)
-        items = [_item(record, work.plan.collection) for record in whole]
+                complete.append(record)
+        items = [_item(record, work.plan.collection) for record in complete]
         outcomes = index.catalog.add(items, model=work.embedder.bundle.id, replace=work.plan.replace) if items else []
-    for record, outcome in zip(whole, outcomes, strict=True):
+    for record, outcome in zip(complete, outcomes, strict=True):
         if isinstance(outcome, KeyConflict):
             failures.append(Unreadable(record.key, record.stamp, outcome.code, outcome.message))
     return [outcome.status for outcome in outcomes if isinstance(outcome, Added)]

@@ -1,4 +1,4 @@
-"""Files to records: reading, decoding and preprocessing in threads, while other threads run the model."""
+"""Turn picture files into records: some threads read, decode and preprocess while others run the model."""
 
 import hashlib
 from collections import deque
@@ -18,13 +18,13 @@ from index_builder.stages.records import Embedded, Float, Present, Record, Unrea
 
 A = TypeVar("A")
 B = TypeVar("B")
-BATCHES = {"cpu": 4, "cuda": 64}
-"""Pictures of one call. On a CPU they run one by one anyway, and small batches keep all threads busy to the end."""
+BATCH_SIZE = {"cpu": 4, "cuda": 64}
+"""Pictures per model call, by provider. A CPU runs them one by one anyway, and small batches keep all threads busy."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A picture that waits for the model."""
+    """A decoded and preprocessed picture, ready for the model."""
 
     key: str
     stamp: str
@@ -36,10 +36,11 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """What a build works with. ``known``: key -> sha256 of what the catalog holds; ``replace``: take these keys over.
+class EmbedContext:
+    """The model and the options of a build.
 
-    ``keep`` says whether originals are stored; ``put`` takes the name and the bytes of a blob, from any thread.
+    ``known`` maps the keys in the catalog to the sha256 of their pictures. ``replace``: replace the picture of a known
+    key if its sha256 differs. ``keep``: store originals. ``put`` stores a blob by name and bytes; it is thread-safe.
     """
 
     embedder: Embedder
@@ -51,40 +52,40 @@ class Workshop:
 
 
 def cores() -> int:
-    """Processors that this process may use."""
+    """Number of processor cores that this process may use."""
     return processors.available()
 
 
-def embedded(entries: Iterable[Entry], workshop: Workshop) -> Iterator[Record]:
-    """One record for every entry, in their order. Memory stays flat: only a few batches are under way."""
-    provider = workshop.embedder.runtime.provider
-    size, runners = BATCHES[provider], workshop.threads if provider == "cpu" else 2
-    # One reader more than cores: some of them wait for the disk.
-    with ThreadPoolExecutor(workshop.threads + 1) as read, ThreadPoolExecutor(runners) as run:
-        prepared = ordered(read, lambda entry: _prepare(entry, workshop), entries, 2 * size * (runners + 1))
+def embed_entries(entries: Iterable[Entry], context: EmbedContext) -> Iterator[Record]:
+    """Yield one record per entry, in the order of the entries. Only a few batches are in memory at a time."""
+    provider = context.embedder.runtime.provider
+    size, runners = BATCH_SIZE[provider], context.threads if provider == "cpu" else 2
+    # One reader thread more than there are cores, because some of them wait for the disk.
+    with ThreadPoolExecutor(context.threads + 1) as read, ThreadPoolExecutor(runners) as run:
+        prepared = ordered_map(read, lambda entry: _prepare(entry, context), entries, 2 * size * (runners + 1))
         batches = iter(lambda: list(islice(prepared, size)), [])
-        for records in ordered(run, lambda batch: _run(batch, workshop.embedder), batches, runners + 1):
+        for records in ordered_map(run, lambda batch: _run(batch, context.embedder), batches, runners + 1):
             yield from records
 
 
-def _prepare(entry: Entry, workshop: Workshop) -> Prepared | Unreadable | Present:
+def _prepare(entry: Entry, context: EmbedContext) -> Prepared | Unreadable | Present:
     try:
         data = entry.read()
         sha256 = hashlib.sha256(data).hexdigest()
-        known = workshop.known.get(entry.key, sha256)
-        if known != sha256 and not workshop.replace:
-            return Unreadable(entry.key, entry.stamp, KeyConflict.code, "the key is taken by another picture")
-        if entry.key in workshop.known and known == sha256:
+        known = context.known.get(entry.key, sha256)
+        if known != sha256 and not context.replace:
+            return Unreadable(entry.key, entry.stamp, KeyConflict.code, "the key belongs to another picture")
+        if entry.key in context.known and known == sha256:
             return Present(entry.key, entry.stamp)
-        picture = decode(data, at_least=workshop.embedder.bundle.at_least)
+        picture = decode(data, at_least=context.embedder.bundle.at_least)
     except PictureError as error:
         return Unreadable(entry.key, entry.stamp, error.code, error.message)
     except OSError as error:
         return Unreadable(entry.key, entry.stamp, "unreadable_file", f"the file cannot be read: {error.strerror}")
-    workshop.put(sha256 + THUMBNAIL_SUFFIX, encode_thumbnail(picture.pixels))
-    if workshop.keep:
-        workshop.put(sha256, data)
-    inputs = workshop.embedder.prepare(picture.pixels)
+    context.put(sha256 + THUMBNAIL_SUFFIX, encode_thumbnail(picture.pixels))
+    if context.keep:
+        context.put(sha256, data)
+    inputs = context.embedder.prepare(picture.pixels)
     return Prepared(entry.key, entry.stamp, sha256, picture.width, picture.height, entry.source, inputs)
 
 
@@ -92,10 +93,10 @@ def _run(batch: list[Prepared | Unreadable | Present], embedder: Embedder) -> li
     waiting = [picture.inputs for picture in batch if isinstance(picture, Prepared)]
     vectors = embedder.run(waiting).embedding if waiting else None
     rows = iter(vectors if vectors is not None else ())
-    return [_finished(picture, next(rows)) if isinstance(picture, Prepared) else picture for picture in batch]
+    return [_with_vector(picture, next(rows)) if isinstance(picture, Prepared) else picture for picture in batch]
 
 
-def _finished(picture: Prepared, vector: Float) -> Embedded:
+def _with_vector(picture: Prepared, vector: Float) -> Embedded:
     return Embedded(
         key=picture.key,
         stamp=picture.stamp,
@@ -107,12 +108,12 @@ def _finished(picture: Prepared, vector: Float) -> Embedded:
     )
 
 
-def ordered(pool: ThreadPoolExecutor, function: Callable[[A], B], items: Iterable[A], ahead: int) -> Iterator[B]:
-    """``map`` over a pool in order, with at most ``ahead`` items under way."""
-    under_way: deque[Future[B]] = deque()
+def ordered_map(pool: ThreadPoolExecutor, function: Callable[[A], B], items: Iterable[A], limit: int) -> Iterator[B]:
+    """``map`` over a pool, in order, with at most ``limit`` items in progress."""
+    pending: deque[Future[B]] = deque()
     for item in items:
-        under_way.append(pool.submit(function, item))
-        if len(under_way) >= ahead:
-            yield under_way.popleft().result()
-    while under_way:
-        yield under_way.popleft().result()
+        pending.append(pool.submit(function, item))
+        if len(pending) >= limit:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()

@@ -1,4 +1,4 @@
-"""What to build, and a build under way."""
+"""The plan of a build, and the objects that its stages share."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ from index_builder.stages.staging import Staging
 
 @dataclass(frozen=True)
 class Plan:
-    """What to build. ``bundle`` None: that of the index, or the default one for a new index. ``clusters`` None: by N.
+    """What to build, and how.
 
-    ``share``: of the queries to come, those that are taken to have a copy here; None: as before, or half.
-
-    ``publish`` False leaves the new items in the delta: searchable at once, folded in by the next rebuild. ``chunk``
-    is how many pictures are lost, at most, to a kill.
+    ``bundle`` None: the bundle of the index, or the default bundle for a new index. ``clusters`` None: a number that
+    depends on N. ``share``: expected share of queries that have a copy in the index; None: that of the live generation,
+    or 0.5. ``publish`` False leaves the new items in the delta: they are searchable at once, and the next rebuild moves
+    them into a generation. ``chunk``: pictures per durable step, the most that a killed build loses.
     """
 
     source: Path
@@ -36,7 +36,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Work:
-    """A build under way; all its vectors are made by ``embedder``."""
+    """A running build. ``embedder`` makes all its vectors."""
 
     plan: Plan
     found: Scan

@@ -1,4 +1,4 @@
-"""Publishing with progress: clusters, FAISS, gate and swap are the core's."""
+"""Publish a generation with calibration and progress. The core builds clusters and FAISS index, checks and swaps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,23 +8,23 @@ from copysight.index.generations.index_type import of_kind
 from index_builder.progress import Progress
 from index_builder.stages.calibration import calibrator
 
-Hear = Callable[[str, int, int], None]
-"""Is told (stage, done, total)."""
+ProgressCallback = Callable[[str, int, int], None]
+"""Called with (stage, done, total)."""
 
 
 def publish_changes(index: Index, clusters: int | None, progress: Progress, share: float | None = None) -> None:
-    """Publish unless the live generation holds exactly what the catalog holds, and has what is asked for."""
-    status, asked = index.status(), clusters is not None or share is not None
-    if status.generation is None or status.delta or status.tombstones or status.fault or asked:
+    """Publish if anything has changed since the live generation, or if ``clusters`` or ``share`` is given."""
+    status, options_given = index.status(), clusters is not None or share is not None
+    if status.generation is None or status.delta or status.tombstones or status.fault or options_given:
         rebuild(index, clusters, progress, share=share)
 
 
-def as_job(index: Index, job: int, work: Callable[[Hear], Generation]) -> Generation:
-    """``work``, with its state and progress in the row ``job`` of the catalog, for whoever asked for it."""
+def run_as_job(index: Index, job: int, work: Callable[[ProgressCallback], Generation]) -> Generation:
+    """Run ``work`` and record its state and progress in the row ``job`` of the catalog's table of jobs."""
     jobs = index.catalog.jobs
     jobs.update(job, state="running")
     try:
-        made = work(lambda stage, done, total: _note(index, job, stage, done, total))
+        made = work(lambda stage, done, total: _record_progress(index, job, stage, done, total))
     except BaseException as error:
         jobs.update(job, state="failed", message=str(error) or type(error).__name__)
         raise
@@ -36,30 +36,30 @@ def rebuild(
     index: Index,
     clusters: int | None,
     progress: Progress,
-    hear: Hear | None = None,
+    on_progress: ProgressCallback | None = None,
     kind: str | None = None,
     share: float | None = None,
     **more: Any,
 ) -> Generation:
-    """Publish a generation of what the catalog holds, of a FAISS type by name; ``more`` as ``publish`` has it.
+    """Publish a generation of all items in the catalog.
 
-    ``share`` is the assumed share of queries with a copy in the collection; None: that of the live generation.
-
-    Raises ``PublisherBusy`` or ``GateFailed``.
+    ``kind`` is the name of a FAISS index type. ``share`` is the expected share of queries that have a copy in the
+    collection; None means that of the live generation. ``more`` are further arguments of ``publish``. Raises
+    ``PublisherBusy`` or ``GateFailed``.
     """
     choice = None if kind is None else of_kind(kind, index.catalog.count())
-    said: set[str] = set()
+    printed: set[str] = set()
 
     def report(stage: str, done: int, total: int) -> None:
-        if hear is not None:
-            hear(stage, done, total)
-        if stage not in said:
-            said.add(stage)
-            progress.say(f"publish: {stage}")
+        if on_progress is not None:
+            on_progress(stage, done, total)
+        if stage not in printed:
+            printed.add(stage)
+            progress.print_line(f"publish: {stage}")
 
     calibrate = calibrator(index, share)
     return publish(index, choice=choice, clusters=clusters, calibrate=calibrate, progress=report, **more)
 
 
-def _note(index: Index, job: int, stage: str, done: int, total: int) -> None:
+def _record_progress(index: Index, job: int, stage: str, done: int, total: int) -> None:
     index.catalog.jobs.update(job, progress=done, total=total, message=stage)

@@ -1,4 +1,4 @@
-"""What becomes of one file of a build."""
+"""The outcome of one file of a build: embedded, unreadable, or already present."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ Float = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Embedded:
-    """A picture that was read: ``vector`` (D,) is L2-normalised, the sides are in pixels of the upright original."""
+    """An embedded picture: ``vector`` (D,) is L2-normalised; the sides are in pixels of the upright original."""
 
     key: str
     stamp: str
@@ -23,7 +23,7 @@ class Embedded:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file that gave no picture: the stable ``code`` of the reason, and the reason in words."""
+    """A file that became no item: the stable error ``code``, and the reason in words."""
 
     key: str
     stamp: str
@@ -33,7 +33,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Present:
-    """A file whose key and bytes are in the catalog already."""
+    """A file whose key and bytes are already in the catalog."""
 
     key: str
     stamp: str

@@ -175,7 +175,7 @@ def test_the_error_names_a_broken_file(folder, tiny_bundle):
     (folder / "2.jpg").write_bytes(b"broken")
     result = run("embed", folder, "--bundle", tiny_bundle.path)
     assert result.exit_code == 1
-    assert "2.jpg: got 6 bytes that are no picture" in result.stderr
+    assert "2.jpg: got 6 bytes that are not a picture" in result.stderr
 
 
 def test_search_rejects_a_filter_that_is_not_json(folder, index):

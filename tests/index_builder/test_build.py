@@ -1,4 +1,4 @@
-"""The batch job: everything is found, counted, skipped or refused as it should be."""
+"""A build finds, counts, skips and rejects pictures, and its items are searchable."""
 
 import json
 import shutil
@@ -68,7 +68,7 @@ def test_vectors_do_not_depend_on_threads_or_chunks(run, tmp_path):
         np.testing.assert_array_equal(one[number], other[number])
 
 
-def test_half_the_files_broken(run, folder, jpeg, drawn, tmp_path):
+def test_broken_files_are_counted_and_the_rest_is_added(run, folder, jpeg, drawn, tmp_path):
     whole = jpeg(drawn(9))
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "text.jpg").write_text("no picture at all")
@@ -100,7 +100,7 @@ def test_half_the_files_broken(run, folder, jpeg, drawn, tmp_path):
     assert any("5 unreadable" in line for line in summary.lines())
 
 
-def test_all_files_broken(run, folder, tmp_path):
+def test_a_build_fails_if_no_file_can_be_read(run, folder, tmp_path):
     for entry in scan(folder).entries:
         entry.file.write_bytes(b"broken")
     with pytest.raises(NoPictures, match=r"none of the 6 picture files .* can be read .*6 unsupported_format"):
@@ -109,14 +109,14 @@ def test_all_files_broken(run, folder, tmp_path):
         assert index.catalog.jobs.list()[0].state == "failed"
 
 
-def test_no_pictures_leaves_nothing_behind(run, tmp_path):
+def test_an_empty_folder_creates_no_index(run, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(NoPictures):
         run(tmp_path / "empty")
     assert not (tmp_path / "index").exists()
 
 
-def test_again_skips_what_is_there(run, folder, jpeg, drawn):
+def test_a_second_build_adds_only_new_pictures(run, folder, jpeg, drawn):
     run()
     again = run()
     assert (again.created, again.unchanged, again.embedded, again.generation) == (0, 6, 0, "000001")
@@ -151,7 +151,7 @@ def test_collections_are_separate(run):
     assert (summary.created, summary.count) == (6, 12)
 
 
-def test_tar_shards(run, folder, tmp_path):
+def test_pictures_are_read_from_tar_shards(run, folder, tmp_path):
     shards = tmp_path / "shards"
     shards.mkdir()
     with tarfile.open(shards / "0.tar", "w") as tar:
@@ -159,7 +159,7 @@ def test_tar_shards(run, folder, tmp_path):
     assert run(shards).created == 6
 
 
-def test_another_bundle_is_refused(run, tiny_bundle, tmp_path):
+def test_a_build_with_another_bundle_is_rejected(run, tiny_bundle, tmp_path):
     run()
     manifest = json.loads((tiny_bundle.path / "bundle.json").read_text())
     sums = manifest.pop("files")
@@ -170,22 +170,22 @@ def test_another_bundle_is_refused(run, tiny_bundle, tmp_path):
     assert run(bundle=None).unchanged == 6
 
 
-def test_a_directory_that_holds_something_else(run, folder, tmp_path):
+def test_a_directory_with_other_files_is_rejected(run, folder, tmp_path):
     (tmp_path / "index").mkdir()
     (tmp_path / "index" / "thesis.odt").write_text("years of work")
     with pytest.raises(InvalidArgument, match=r"holds other files \('thesis.odt'"):
         run()
 
 
-def test_the_same_build_twice_at_once(run, folder, tiny_bundle, tmp_path):
+def test_the_same_build_cannot_run_twice_at_once(run, folder, tiny_bundle, tmp_path):
     run(publish=False)
     with Index.open(tmp_path / "index") as index:
         staging = Staging(index.staging, str(folder.resolve()), tiny_bundle.id, "fp32", "default", "False")
-        with staging.held(), pytest.raises(PublisherBusy, match="another process builds"):
+        with staging.lock(), pytest.raises(PublisherBusy, match="another process is building"):
             run()
 
 
-def test_blobs_deleted_meanwhile_are_put_again(run, folder, tmp_path, tiny_bundle):
+def test_deleted_pictures_can_be_added_again(run, folder, tmp_path, tiny_bundle):
     run(publish=False)
     with Index.open(tmp_path / "index") as index:
         index.delete(range(1, 7))
@@ -195,7 +195,7 @@ def test_blobs_deleted_meanwhile_are_put_again(run, folder, tmp_path, tiny_bundl
         assert len(list(index.blobs.names())) == 6
 
 
-def test_progress_is_plain_lines_off_a_terminal(run):
+def test_progress_is_printed_as_lines_without_a_terminal(run):
     out = StringIO()
     run(out=out)
     lines = out.getvalue().splitlines()

@@ -1,4 +1,4 @@
-"""The commands ``copysight index …``."""
+"""The commands ``copysight index …`` print what they did and set the exit code."""
 
 import json
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ def index(folder, tiny_bundle, tmp_path):
     return tmp_path / "index"
 
 
-def test_status(index, tiny_bundle):
+def test_status_shows_counts_generation_and_jobs(index, tiny_bundle):
     found = answer("status", "--index", index)
     assert (found["count"], found["generation"], found["delta"], found["tombstones"]) == (6, "000001", 0, 0)
     assert (found["bundle"], found["model"], found["policy"]) == ("tiny", tiny_bundle.id, "keep")
@@ -55,7 +55,7 @@ def test_add_remove_rebuild_rollback(index, folder, tmp_path, drawn, jpeg):
     assert answer("rollback", "--index", index, "--to", "000002")["generation"] == "000002"
 
 
-def test_remove_what_is_not_there_removes_nothing(index):
+def test_removing_a_missing_item_removes_nothing(index):
     result = run("remove", "--index", index, "--key", "0.jpg", "--key", "nowhere.jpg")
     assert result.exit_code == 1
     assert "there is no item nowhere.jpg; nothing was removed" in result.stderr
@@ -63,7 +63,7 @@ def test_remove_what_is_not_there_removes_nothing(index):
     assert run("remove", "--index", index).exit_code == 2
 
 
-def test_verify(index):
+def test_verify_finds_a_damaged_original(index):
     assert answer("verify", "--index", index) == {"faults": [], "remarks": []}
     with Index.open(index) as opened:
         sha256 = opened.catalog.get(1).sha256
@@ -73,49 +73,61 @@ def test_verify(index):
     assert result.stdout == f"the original {sha256} differs from its name\n"
 
 
-def test_backup_and_restore(index, tmp_path):
+def test_a_backup_can_be_restored(index, tmp_path):
     copy = tmp_path / "copy"
     assert answer("backup", copy, "--index", index)["count"] == 6
     assert answer("restore", copy, "--index", tmp_path / "again")["count"] == 6
     assert answer("verify", "--index", tmp_path / "again") == {"faults": [], "remarks": []}
 
 
-def test_the_type_of_a_rebuild_can_be_chosen(index):
+def test_rebuild_accepts_an_index_type(index):
     answer("rebuild", "--index", index, "--type", "sq8")
     assert answer("status", "--index", index)["index_type"] == "sq8"
     assert run("rebuild", "--index", index, "--type", "tree").exit_code == 2
 
 
-def test_prune(index):
+def test_prune_removes_old_generations(index):
     for _ in range(3):
         answer("rebuild", "--index", index)
     assert answer("prune", "--index", index, "--keep", 2) == {"removed": ["000002"]}
     assert "removed no generation" in run("prune", "--index", index, "--keep", 2).stdout
 
 
-def test_json_of_build_is_all_that_goes_to_stdout(folder, tiny_bundle, tmp_path):
+def test_build_with_json_prints_nothing_else_to_stdout(folder, tiny_bundle, tmp_path):
     found = answer("build", folder, "--index", tmp_path / "other", "--bundle", tiny_bundle.path)
     assert (found["pictures"], found["created"], found["failures"]) == (6, 6, [])
 
 
-def test_fields(index):
+def test_fields_are_added_and_removed(index):
     assert answer("fields", "--index", index, "--add", "place", "--add", "year") == {"fields": ["place", "year"]}
     assert answer("fields", "--index", index, "--remove", "year") == {"fields": ["place"]}
     assert run("fields", "--index", index).stdout == "place\n"
 
 
-def test_rebuild_if_due_says_why_not(index):
+def test_rebuild_if_due_prints_why_it_does_not_rebuild(index):
     found = answer("rebuild", "--index", index, "--if-due")
     assert found["generation"] is None
     result = run("rebuild", "--index", index, "--if-due")
     assert result.exit_code == 0
-    assert result.stdout.startswith("not rebuilt: 0 in the delta and 0 tombstones")
+    assert result.stdout.startswith("not rebuilt: 0 items in the delta and 0 tombstones")
     assert answer("status", "--index", index)["generation"] == "000001"
     (index / "generations" / "000001" / "vectors.f32").write_bytes(b"torn")
     assert answer("rebuild", "--index", index, "--if-due")["generation"] == "000002"
 
 
-def test_export_and_import(index, tiny_bundle, tmp_path):
+def test_help_is_not_cut_in_the_list_of_commands():
+    commands = run("--help").stdout.partition("Commands:")[2]
+    assert "rebuild" in commands
+    assert "..." not in commands
+
+
+def test_the_internal_job_option_is_hidden_from_help():
+    text = run("rebuild", "--help").stdout
+    assert "--if-due" in text
+    assert "--job" not in text
+
+
+def test_items_are_exported_and_imported(index, tiny_bundle, tmp_path):
     out, other = tmp_path / "out", tmp_path / "other"
     assert answer("export", out, "--index", index)["count"] == 6
     with Index.create(other, tiny_bundle.path):

@@ -1,4 +1,4 @@
-"""A build that is killed by SIGKILL goes on where it stopped; nothing of it is seen before."""
+"""A build that was killed by SIGKILL continues when it is run again; until then, none of its items are visible."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def chunks(index):
     return list((index / "staging").glob("*/[0-9]*.npz"))
 
 
-def test_kill_and_resume(tmp_path, drawn, jpeg, tiny_bundle):
+def test_a_killed_build_resumes(tmp_path, drawn, jpeg, tiny_bundle):
     folder, index = tmp_path / "pictures", tmp_path / "index"
     folder.mkdir()
     for number in range(COUNT):

@@ -1,3 +1,5 @@
+"""A rebuild is due if enough items have changed, or if the generation is damaged."""
+
 from dataclasses import replace
 
 import pytest
@@ -22,13 +24,13 @@ def status(tiny_bundle, tmp_path):
         (20_000, 2001, 0, True),
     ],
 )
-def test_due_beyond_the_share_and_the_least(status, count, delta, tombstones, due):
+def test_a_rebuild_is_due_beyond_both_limits(status, count, delta, tombstones, due):
     decision = rebuild_policy.decide(replace(status, count=count, delta=delta, tombstones=tombstones, fault=None))
     assert decision.due is due
-    assert f"{delta + tombstones:,}, {'above' if due else 'within'}" in decision.reason
+    assert f"{delta + tombstones:,} changes, {'more than' if due else 'within'}" in decision.reason
 
 
-def test_a_damaged_generation_is_always_due(status):
+def test_a_damaged_generation_is_always_rebuilt(status):
     decision = rebuild_policy.decide(replace(status, fault="checksum"))
     assert decision.due
     assert "checksum" in decision.reason

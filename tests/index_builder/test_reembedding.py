@@ -1,4 +1,4 @@
-"""Another bundle for an index, in place: `copysight index rebuild --bundle`."""
+"""`copysight index rebuild --bundle` changes the bundle of an index in place."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from copysight.model.embedder import Embedder
 from index_builder import reembedding
 from index_builder.build import build
 from index_builder.progress import Progress
-from index_builder.reembedding import ReembedOptions, rollback_and_embed, reembed
+from index_builder.reembedding import ReembedOptions, reembed, rollback_and_embed
 from index_builder.stages import publishing
 from index_builder.stages.plan import Plan
 
@@ -43,7 +43,7 @@ def add(index, *files, **options):
 
 
 def check(directory, bundle):
-    """Sound, of this bundle, and every picture is found by what the bundle makes of its bytes."""
+    """Assert that the index is sound, has this bundle, and finds every picture by its embedding."""
     with Index.open(directory) as index:
         assert verify(index) == []
         assert index.catalog.model() == index.bundle.id == bundle.id
@@ -60,12 +60,14 @@ def check(directory, bundle):
             assert np.allclose(snapshot.vector(item.id), vector[0], atol=1e-5)
 
 
-def test_all_vectors_are_made_anew_and_the_ids_stay(indexed, other_bundle, tiny_bundle):
+def test_reembedding_replaces_all_vectors_and_keeps_the_ids(indexed, other_bundle, tiny_bundle):
     with Index.open(indexed) as index:
         before = {item.key: item.id for item in index.catalog.page()}
         publish(index)
         stages = []
-        made = reembed(index, ReembedOptions(str(other_bundle.path), threads=1), QUIET, lambda *told: stages.append(told))
+        made = reembed(
+            index, ReembedOptions(str(other_bundle.path), threads=1), QUIET, lambda *told: stages.append(told)
+        )
         assert (made.manifest.bundle, made.manifest.dimension) == (other_bundle.id, 24)
         assert stages[0] == ("embed", 0, 6)
         assert ("embed", 6, 6) in stages
@@ -75,8 +77,10 @@ def test_all_vectors_are_made_anew_and_the_ids_stay(indexed, other_bundle, tiny_
     check(indexed, other_bundle)
 
 
-def test_what_is_added_and_deleted_meanwhile(indexed, other_bundle, folder, drawn, jpeg, monkeypatch):
-    """Pictures come while others are embedded, while the generation is written, and at the last moment."""
+def test_pictures_can_be_added_and_deleted_during_a_reembedding(
+    indexed, other_bundle, folder, drawn, jpeg, monkeypatch
+):
+    """Add pictures while others are embedded, while the generation is written, and just before the swap."""
     files = [folder / f"new{number}.jpg" for number in range(4)]
     for number, file in enumerate(files):
         file.write_bytes(jpeg(drawn(50 + number)))
@@ -94,7 +98,7 @@ def test_what_is_added_and_deleted_meanwhile(indexed, other_bundle, folder, draw
         swap = index.catalog.models.go_live
 
         def late(*arguments, **options):
-            meanwhile()  # after the last look at what is missing: `go_live` itself must see it
+            meanwhile()  # after the last pass over missing vectors, so `go_live` itself must embed this picture
             return swap(*arguments, **options)
 
         monkeypatch.setattr(index.catalog.models, "go_live", late)
@@ -104,11 +108,11 @@ def test_what_is_added_and_deleted_meanwhile(indexed, other_bundle, folder, draw
                 meanwhile()
             if stage == "recall":
                 assert index.delete([1]) == 1
-                add(indexed, folder / "1.jpg", collection="elsewhere")  # bytes that are there already
+                add(indexed, folder / "1.jpg", collection="elsewhere")  # bytes that the index already holds
 
         def work(note):
             def told(*progress):
-                note(*progress)  # writes to the catalog, which must not be while the swap holds it
+                note(*progress)  # writes to the catalog, which must not happen while the swap holds its write lock
                 on_progress(*progress)
 
             return reembed(index, ReembedOptions(str(other_bundle.path), threads=1), QUIET, told)
@@ -123,17 +127,17 @@ def test_what_is_added_and_deleted_meanwhile(indexed, other_bundle, folder, draw
     check(indexed, other_bundle)
 
 
-def test_originals_that_are_gone_are_listed_and_may_be_left_out(indexed, other_bundle, tiny_bundle, folder):
+def test_missing_originals_are_listed_and_can_be_left_out(indexed, other_bundle, tiny_bundle, folder):
     with Index.open(indexed) as index:
         first, second, *_ = index.catalog.page()
         index.blobs.files(first.sha256)[0].unlink()
         index.blobs.files(second.sha256)[0].write_bytes(b"no picture any more")
         with pytest.raises(
-            OriginalsMissing, match=r"1 pictures .*'0\.jpg': the original is gone.*--allow-missing"
+            OriginalsMissing, match=r"1 pictures .*'0\.jpg': the original is missing.*--allow-missing"
         ) as told:
             reembed(index, ReembedOptions(str(other_bundle.path), threads=1), QUIET)
         assert told.value.data["items"] == [
-            {"id": first.id, "collection": "default", "key": "0.jpg", "reason": "the original is gone"}
+            {"id": first.id, "collection": "default", "key": "0.jpg", "reason": "the original is missing"}
         ]
         index.delete([first.id])
         with pytest.raises(OriginalsMissing, match=r"1 pictures .*'1\.jpg'"):
@@ -144,25 +148,25 @@ def test_originals_that_are_gone_are_listed_and_may_be_left_out(indexed, other_b
         assert index.snapshot().count == 4
         for file in index.blobs.files(second.sha256):
             file.unlink()
-    # Its picture comes back by adding it again.
+    # Adding the picture again restores the item.
     assert build(Plan(folder, indexed, threads=1), QUIET).unchanged == 5
     check(indexed, other_bundle)
 
 
-def test_reference_reads_the_source_if_it_is_unchanged(folder, tiny_bundle, other_bundle, tmp_path):
+def test_the_policy_reference_reads_the_source_if_it_is_unchanged(folder, tiny_bundle, other_bundle, tmp_path):
     build(Plan(folder, tmp_path / "index", bundle=str(tiny_bundle.path), policy="reference", threads=1), QUIET)
     data = (folder / "0.jpg").read_bytes()
     (folder / "0.jpg").write_bytes((folder / "1.jpg").read_bytes())
     with Index.open(tmp_path / "index") as index:
-        with pytest.raises(OriginalsMissing, match=r"'0\.jpg': the original is gone"):
+        with pytest.raises(OriginalsMissing, match=r"'0\.jpg': the original is missing"):
             reembed(index, ReembedOptions(str(other_bundle.path), threads=1), QUIET)
         (folder / "0.jpg").write_bytes(data)
         reembed(index, ReembedOptions(str(other_bundle.path), threads=1), QUIET)
     check(tmp_path / "index", other_bundle)
 
 
-def test_a_rebuild_meanwhile_does_not_forget_what_was_embedded(indexed, other_bundle, folder, drawn, jpeg):
-    """Publishing forgets vectors of models that nobody needs; those that are coming are needed."""
+def test_a_rebuild_keeps_the_vectors_of_a_running_reembedding(indexed, other_bundle, folder, drawn, jpeg):
+    """Publishing deletes vectors of unused models, but not those of the model that a re-embedding prepares."""
     with Index.open(indexed) as index:
         index.catalog.models.prepare(other_bundle.id, "fp32")
         index.install(other_bundle.path)
@@ -171,18 +175,20 @@ def test_a_rebuild_meanwhile_does_not_forget_what_was_embedded(indexed, other_bu
         publish(index)
         prune(index, keep=1)
         assert index.catalog.missing_count(other_bundle.id) == 5
-        reembed(index, ReembedOptions(str(index.layout.bundles / index.bundle.id)), QUIET)  # back to the live one: given up
+        reembed(
+            index, ReembedOptions(str(index.layout.bundles / index.bundle.id)), QUIET
+        )  # the live bundle: gives up the change
         assert index.catalog.models.coming() is None
         prune(index, keep=1)
         assert index.catalog.missing_count(other_bundle.id) == 6
 
 
-def test_only_one_at_a_time(indexed, other_bundle):
-    with Index.open(indexed) as index, reembedding._only_one(index), pytest.raises(PublisherBusy, match="anew"):
+def test_only_one_reembedding_can_run_at_a_time(indexed, other_bundle):
+    with Index.open(indexed) as index, reembedding._only_one(index), pytest.raises(PublisherBusy, match="re-embedding"):
         reembed(index, ReembedOptions(str(other_bundle.path)), QUIET)
 
 
-def test_rollback_catches_up_by_the_old_bundle(indexed, other_bundle, tiny_bundle, folder, drawn, jpeg):
+def test_rollback_embeds_newer_items_with_the_old_bundle(indexed, other_bundle, tiny_bundle, folder, drawn, jpeg):
     with Index.open(indexed) as index:
         reembed(index, ReembedOptions(str(other_bundle.path), threads=1), QUIET)
     (folder / "later.jpg").write_bytes(jpeg(drawn(70)))
@@ -192,7 +198,7 @@ def test_rollback_catches_up_by_the_old_bundle(indexed, other_bundle, tiny_bundl
     check(indexed, tiny_bundle)
 
 
-def test_a_build_that_was_overtaken_says_so_and_stores_nothing_wrong(
+def test_a_build_fails_cleanly_if_the_bundle_changes_during_it(
     indexed, other_bundle, folder, drawn, jpeg, tmp_path, monkeypatch
 ):
     (tmp_path / "more").mkdir()
@@ -228,7 +234,7 @@ def start(index, bundle, *words):
 
 
 def filled(directory, bundle, drawn, jpeg, count):
-    """An index of originals alone: without thumbnails nothing is calibrated, which would take most of the time."""
+    """An index with originals and no thumbnails. It is not calibrated, which would take most of the time."""
     with Index.create(directory, bundle.path) as index:
         rows = np.random.default_rng(0).normal(size=(count, bundle.dimension)).astype(np.float32)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -243,7 +249,7 @@ def filled(directory, bundle, drawn, jpeg, count):
         publish(index)
 
 
-def test_killed_it_goes_on_where_it_was(tiny_bundle, other_bundle, drawn, jpeg, tmp_path):
+def test_a_killed_reembedding_resumes(tiny_bundle, other_bundle, drawn, jpeg, tmp_path):
     index = tmp_path / "index"
     filled(index, tiny_bundle, drawn, jpeg, 600)
     first = start(index, other_bundle)
@@ -269,12 +275,12 @@ def test_killed_it_goes_on_where_it_was(tiny_bundle, other_bundle, drawn, jpeg, 
         assert verify(opened) == []
 
 
-def test_the_command_says_what_is_missing(indexed, other_bundle):
+def test_the_command_names_pictures_whose_originals_are_missing(indexed, other_bundle):
     with Index.open(indexed) as index:
         index.blobs.files(index.catalog.get(1).sha256)[0].unlink()
     words = ["index", "rebuild", "--index", str(indexed), "--bundle", str(other_bundle.path), "--threads", "1"]
     refused = CliRunner().invoke(main, words)
     assert refused.exit_code == 1
-    assert "'0.jpg': the original is gone" in refused.stderr
+    assert "'0.jpg': the original is missing" in refused.stderr
     assert CliRunner().invoke(main, [*words, "--allow-missing"]).exit_code == 0
     assert CliRunner().invoke(main, [*words, "--if-due"]).exit_code == 2

@@ -1,13 +1,13 @@
 """Items that lack a vector of the model that is to go live, and how they come to it while others are being added."""
 
-from copysight.catalog import Catalog, Supply
+from copysight.catalog import Catalog, VectorSupply
 
 CHUNK = 256  # items between two durable steps
 FEW = 32  # that may be left for the moment of the swap, while writers wait
 ROUNDS = 8
 
 
-def work_off(catalog: Catalog, model: str, supply: Supply) -> None:
+def work_off(catalog: Catalog, model: str, supply: VectorSupply) -> None:
     """Ask ``supply`` for what is missing, again and again, until hardly anything comes that it can give.
 
     Each chunk is durable before the next is asked for, so a killed run goes on where it stopped. What is added faster
@@ -18,7 +18,7 @@ def work_off(catalog: Catalog, model: str, supply: Supply) -> None:
             return
 
 
-def _once(catalog: Catalog, model: str, supply: Supply) -> int:
+def _once(catalog: Catalog, model: str, supply: VectorSupply) -> int:
     """One pass over all items; returns how many vectors it brought."""
     after = made = 0
     while lacking := catalog.missing(model, CHUNK, after):

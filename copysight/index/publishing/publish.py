@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from copysight.catalog import Supply
+from copysight.catalog import VectorSupply
 from copysight.errors import IndexCorrupt
 from copysight.index.generations import manifest
 from copysight.index.generations.clusters import Clusters
@@ -36,7 +36,7 @@ def publish(
     gate: Gate = USUAL,
     keep: int = 3,
     allow_missing: bool = False,
-    supply: Supply | None = None,
+    supply: VectorSupply | None = None,
     wait: bool = False,
     seed: int = 0,
     progress: Progress | None = None,

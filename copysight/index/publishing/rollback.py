@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from copysight.catalog import Supply
+from copysight.catalog import VectorSupply
 from copysight.errors import IndexCorrupt, NoGeneration
 from copysight.index.generations import manifest
 from copysight.index.generations.generation import Generation, open_generation
@@ -18,7 +18,7 @@ from copysight.index.upkeep import orphan_files
 from copysight.system import durable
 
 
-def rollback(index: Index, to: str | None = None, supplier: Callable[[Manifest], Supply] | None = None) -> Generation:
+def rollback(index: Index, to: str | None = None, supplier: Callable[[Manifest], VectorSupply] | None = None) -> Generation:
     """Make an earlier generation live again: ``to``, or the one before the live one.
 
     What was added or deleted since stays added or deleted. If the generation is of another model, ``supplier`` gives
@@ -67,7 +67,7 @@ def prune(index: Index, keep: int = 3) -> list[str]:
         return prune_locked(index, keep)
 
 
-def go_live(index: Index, path: Path, allow_missing: bool = False, supply: Supply | None = None) -> None:
+def go_live(index: Index, path: Path, allow_missing: bool = False, supply: VectorSupply | None = None) -> None:
     """Swap the pointer to a generation that stands whole on disk; the publisher's lock must be held."""
     made = manifest.read(path)
 
@@ -104,7 +104,7 @@ def clean(index: Index) -> None:
 def _forget(index: Index, names: Iterable[str]) -> None:
     made = [described for name in names if (described := _described(index.layout, name)) is not None]
     needed = {described.bundle for described in made}
-    index.catalog.models.forget(horizon=min((described.sequence for described in made), default=0), keep=needed)
+    index.catalog.models.discard(horizon=min((described.sequence for described in made), default=0), keep=needed)
     needed |= {index.catalog.model(), index.catalog.models.coming() or ""}
     for path in index.layout.bundles.glob("[!.]*"):
         if path.name not in needed:

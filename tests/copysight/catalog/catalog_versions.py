@@ -1,4 +1,4 @@
-"""Catalogs as earlier programs wrote them. The SQL is that of their time and never changes."""
+"""Create catalogs of earlier versions. The SQL is that of the earlier program and never changes."""
 
 import sqlite3
 from pathlib import Path
@@ -37,14 +37,14 @@ CREATE INDEX field_values_flag ON field_values (field, flag, item);
 
 
 def as_version_1(catalog: Path) -> None:
-    """Write a closed catalog anew as the program of version 1 would have left it: same rows, tables of its time."""
+    """Rewrite a closed catalog as version 1 would have written it: the same rows in the tables of version 1."""
     old = catalog.with_name("version-1.sqlite")
     with sqlite3.connect(old) as connection:
         connection.executescript(VERSION_1)
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         connection.execute("ATTACH ? AS later", (str(catalog),))
         for table in tables:
-            # Its own bookkeeping, too: from which number ids go on.
+            # This includes SQLite's table of the highest ids that were used.
             connection.execute(f"DELETE FROM {table}")
             names = ", ".join(f'"{row[1]}"' for row in connection.execute(f"PRAGMA table_info({table})"))
             connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM later.{table}")
@@ -54,7 +54,7 @@ def as_version_1(catalog: Path) -> None:
 
 
 def outline(catalog: Path) -> dict[str, set[tuple[object, ...]]]:
-    """Columns (name, type, whether they must be given) of each table, and the columns of each index."""
+    """Columns (name, type, not-null flag) of each table, and the columns of each index."""
     connection = sqlite3.connect(catalog)
     kinds = connection.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall()
     found = {

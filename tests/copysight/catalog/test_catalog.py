@@ -1,3 +1,5 @@
+"""The catalog stores items, vectors and changes durably, and rejects bad input without side effects."""
+
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +30,7 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
     made.close()
 
 
-def test_what_is_added_is_there_after_reopening(catalog: Catalog, item: Make, unit: Callable) -> None:
+def test_an_added_item_is_there_after_reopening(catalog: Catalog, item: Make, unit: Callable) -> None:
     (added,) = catalog.add([item("a/b.jpg", 1, metadata={"n": [1, "x", None]}, source="/p")], model=A)
     catalog.close()
     again = Catalog.open(catalog.path)
@@ -53,7 +55,7 @@ def test_same_key_same_bytes_is_unchanged_other_bytes_conflict_or_replace(catalo
     assert catalog.orphans() == [first.item.sha256]
 
 
-def test_a_key_twice_in_one_call_is_decided_in_order(catalog: Catalog, item: Make) -> None:
+def test_repeated_keys_in_one_call_are_handled_in_order(catalog: Catalog, item: Make) -> None:
     outcomes = catalog.add(
         [item("k", 1), item("j", 5), item("k", 1), item("k", 2), item("k", 3)], model=A, replace=True
     )
@@ -61,7 +63,7 @@ def test_a_key_twice_in_one_call_is_decided_in_order(catalog: Catalog, item: Mak
     assert catalog.find("default", "k").sha256 == item("k", 3).sha256
 
 
-def test_two_tenants_may_use_one_key_and_share_the_vector_of_equal_bytes(catalog: Catalog, item: Make) -> None:
+def test_two_collections_may_use_the_same_key_and_share_the_vector_of_equal_bytes(catalog: Catalog, item: Make) -> None:
     one, two = catalog.add([item("k", 1, collection="x"), item("k", 1, collection="y", vector=None)], model=A)
     assert one.item.id != two.item.id
     assert catalog.collections() == {"x": 1, "y": 1}
@@ -72,7 +74,7 @@ def test_two_tenants_may_use_one_key_and_share_the_vector_of_equal_bytes(catalog
     assert catalog.orphans() == [two.item.sha256]
 
 
-def test_ids_are_never_used_again(catalog: Catalog, item: Make) -> None:
+def test_ids_are_never_reused(catalog: Catalog, item: Make) -> None:
     ids = [added.item.id for added in catalog.add([item(f"{i}", i) for i in range(3)], model=A)]
     catalog.delete(ids)
     (after,) = catalog.add([item("0", 0)], model=A)
@@ -95,25 +97,25 @@ def test_ids_are_never_used_again(catalog: Catalog, item: Make) -> None:
         {"vector": np.full(16, np.nan, np.float32)},
     ],
 )
-def test_bad_items_are_refused_and_nothing_of_the_call_stays(catalog: Catalog, item: Make, change: dict) -> None:
+def test_a_bad_item_rejects_the_whole_call(catalog: Catalog, item: Make, change: dict) -> None:
     with pytest.raises(InvalidArgument):
         catalog.add([item("good", 1), item(**{"key": "bad", "seed": 2, **change})], model=A)
     assert catalog.count() == 0
     assert catalog.sequence() == 0
 
 
-def test_vectors_of_another_length_are_refused(catalog: Catalog, item: Make, unit: Callable) -> None:
+def test_vectors_of_another_dimension_are_rejected(catalog: Catalog, item: Make, unit: Callable) -> None:
     catalog.add([item("a", 1)], model=A)
-    with pytest.raises(InvalidArgument, match="8 numbers"):
+    with pytest.raises(InvalidArgument, match="dimension 8"):
         catalog.add([item("b", 2, vector=unit(2, 8))], model=A)
 
 
-def test_vectors_of_another_bundle_are_refused(catalog: Catalog, item: Make) -> None:
+def test_vectors_of_another_bundle_are_rejected(catalog: Catalog, item: Make) -> None:
     with pytest.raises(BundleMismatch):
         catalog.add([item("a", 1)], model=B)
 
 
-def test_changes_since_a_sequence(catalog: Catalog, item: Make, unit: Callable) -> None:
+def test_changes_since_a_sequence_list_placed_and_deleted_items(catalog: Catalog, item: Make, unit: Callable) -> None:
     ids = [added.item.id for added in catalog.add([item(f"{i}", i) for i in range(4)], model=A)]
     before = catalog.sequence()
     catalog.set_metadata(ids[3], {"seen": True})
@@ -127,7 +129,7 @@ def test_changes_since_a_sequence(catalog: Catalog, item: Make, unit: Callable) 
     assert len(catalog.changes(changes.sequence, A).placed.ids) == 0
 
 
-def test_vectors_of_a_second_model_are_stored_beside_and_counted_as_changes_of_it(
+def test_vectors_of_a_second_model_are_stored_beside_the_live_ones(
     catalog: Catalog, item: Make, unit: Callable, sha: Callable
 ) -> None:
     catalog.add([item(f"{i}", i) for i in range(3)], model=A)
@@ -142,11 +144,11 @@ def test_vectors_of_a_second_model_are_stored_beside_and_counted_as_changes_of_i
     catalog.add_vectors(B, {sha(1): unit(101, 8)})
     catalog.models.go_live(B, "fp32", lambda: True, allow_missing=False)
     assert catalog.model() == B
-    catalog.models.forget(0, keep=())
+    catalog.models.discard(0, keep=())
     assert len(catalog.missing(A)) == 3
 
 
-def test_stream_is_one_transaction(catalog: Catalog, item: Make) -> None:
+def test_a_stream_reads_in_one_transaction(catalog: Catalog, item: Make) -> None:
     ids = [added.item.id for added in catalog.add([item(f"{i}", i) for i in range(5)], model=A)]
     stream = catalog.stream(A, size=2)
     sequence, first = next(stream), next(stream)
@@ -165,7 +167,7 @@ def test_metadata_is_replaced(catalog: Catalog, item: Make) -> None:
         catalog.set_metadata(10_000, {})
 
 
-def test_pages_go_by_id_and_collection(catalog: Catalog, item: Make) -> None:
+def test_pages_are_ordered_by_id_and_filtered_by_collection_and_key(catalog: Catalog, item: Make) -> None:
     catalog.add([item(f"{i}", i, collection="xy"[i % 2]) for i in range(6)], model=A)
     first = catalog.page("x", limit=2)
     assert [i.key for i in first] == ["0", "2"]
@@ -174,7 +176,7 @@ def test_pages_go_by_id_and_collection(catalog: Catalog, item: Make) -> None:
     assert [i.key for i in catalog.by_sha256(item("", 3).sha256)] == ["3"]
 
 
-def test_jobs_tell_their_progress(catalog: Catalog) -> None:
+def test_jobs_store_their_progress(catalog: Catalog) -> None:
     job = catalog.jobs.create("rebuild")
     catalog.jobs.update(job.id, state="running", progress=3, total=9, message="vectors")
     assert catalog.jobs.get(job.id).progress == 3
@@ -185,7 +187,7 @@ def test_jobs_tell_their_progress(catalog: Catalog) -> None:
         catalog.jobs.update(job.id + 1, progress=1)
 
 
-def test_clusters_have_names(catalog: Catalog) -> None:
+def test_clusters_can_be_named(catalog: Catalog) -> None:
     catalog.names.set(3, "cats")
     catalog.names.set(3, "dogs")
     assert catalog.names.all() == {3: "dogs"}
@@ -203,7 +205,7 @@ def test_writers_queue(catalog: Catalog, item: Make) -> None:
     other.close()
 
 
-def test_opening_what_is_not_there_or_no_catalog(tmp_path: Path) -> None:
+def test_opening_a_missing_file_or_another_file_fails(tmp_path: Path) -> None:
     with pytest.raises(IndexNotFound):
         Catalog.open(tmp_path / "catalog.sqlite")
     (tmp_path / "catalog.sqlite").write_bytes(b"this is no database, but long enough to be taken for one" * 20)
@@ -211,7 +213,7 @@ def test_opening_what_is_not_there_or_no_catalog(tmp_path: Path) -> None:
         Catalog.open(tmp_path / "catalog.sqlite")
 
 
-def test_a_damaged_file_is_noticed(catalog: Catalog, item: Make) -> None:
+def test_a_damaged_file_is_detected(catalog: Catalog, item: Make) -> None:
     catalog.add([item(f"{i}", i, metadata={"text": "x" * 500}) for i in range(300)], model=A)
     assert catalog.faults() == []
     catalog.close()
@@ -227,7 +229,7 @@ def test_a_damaged_file_is_noticed(catalog: Catalog, item: Make) -> None:
     damaged.close()
 
 
-def test_a_later_version_is_refused_and_an_earlier_one_migrated_whole_or_not_at_all(catalog: Catalog) -> None:
+def test_a_later_version_is_rejected_and_an_earlier_one_is_migrated_atomically(catalog: Catalog) -> None:
     steps = {
         schema.VERSION: lambda connection: connection.execute(sa.text("ALTER TABLE items ADD COLUMN note TEXT")),
         schema.VERSION + 1: lambda connection: connection.execute(sa.text("ALTER TABLE nowhere ADD COLUMN x TEXT")),
@@ -240,7 +242,7 @@ def test_a_later_version_is_refused_and_an_earlier_one_migrated_whole_or_not_at_
         Catalog.open(catalog.path)
 
 
-def test_an_online_backup_is_a_whole_catalog(catalog: Catalog, item: Make, tmp_path: Path) -> None:
+def test_an_online_backup_is_a_complete_catalog(catalog: Catalog, item: Make, tmp_path: Path) -> None:
     catalog.add([item(f"{i}", i) for i in range(50)], model=A)
     catalog.copy_to(tmp_path / "copy.sqlite")
     catalog.delete(range(100))
@@ -250,7 +252,7 @@ def test_an_online_backup_is_a_whole_catalog(catalog: Catalog, item: Make, tmp_p
     copy.close()
 
 
-def test_the_journal_is_fsynced(catalog: Catalog) -> None:
+def test_sqlite_runs_in_wal_mode_with_full_sync(catalog: Catalog) -> None:
     with catalog._database.read() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
@@ -259,11 +261,11 @@ def test_the_journal_is_fsynced(catalog: Catalog) -> None:
 
 
 @pytest.mark.parametrize("query", [placed._ALL.where(schema.items.c.id > 7).limit(100), placed._SINCE])
-def test_reading_in_order_of_ids_never_starts_from_all_vectors(catalog: Catalog, query: sa.Select) -> None:
-    """Else each chunk of a stream, and each refresh of a snapshot, reads every vector there is."""
-    asked = query.params(model=A, sequence=3)
+def test_reading_in_order_of_ids_never_scans_all_vectors(catalog: Catalog, query: sa.Select) -> None:
+    """Otherwise each chunk of a stream, and each refresh of a snapshot, would read all vectors."""
+    bound = query.params(model=A, sequence=3)
     with catalog._database.read() as connection:
-        text = str(asked.compile(connection.engine, compile_kwargs={"literal_binds": True}))
+        text = str(bound.compile(connection.engine, compile_kwargs={"literal_binds": True}))
         plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
     assert plan[0].startswith("SEARCH items USING INTEGER PRIMARY KEY")
     assert any(step.startswith("SEARCH vectors") and "sha256=? AND model=?" in step for step in plan)

@@ -1,3 +1,5 @@
+"""Filters match the same items as a plain loop over the metadata, and malformed filters are rejected."""
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,7 @@ def kept(catalog: Catalog, tree: object) -> set[int]:
 
 
 def fits(row: dict[str, Any], tree: dict[str, Any]) -> bool:
-    """The slow, obvious meaning of a filter."""
+    """The slow, obvious implementation of a filter."""
     ((word, content),) = tree.items()
     if word == "and":
         return all(fits(row, part) for part in content)
@@ -46,7 +48,7 @@ def fits(row: dict[str, Any], tree: dict[str, Any]) -> bool:
     if word == "eq":
         return any(same(v, content[1]) for v in values)
     if word == "in":
-        return any(same(v, wanted) for v in values for wanted in content[1])
+        return any(same(v, one) for v in values for one in content[1])
     low, high = content[1], content[2]
     kind = low if low is not None else high
     fitting = [v for v in values if isinstance(v, str) == isinstance(kind, str) and not isinstance(v, bool)]
@@ -75,11 +77,11 @@ trees = st.recursive(leaves, lambda inner: st.builds(lambda p: {"and": p}, st.li
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=trees)
-def test_filters_mean_what_a_plain_loop_says(catalog: Catalog, tree: dict[str, Any]) -> None:
+def test_filters_match_the_same_items_as_a_plain_loop(catalog: Catalog, tree: dict[str, Any]) -> None:
     try:
         found = kept(catalog, tree)
     except InvalidArgument as error:
-        assert "nested" in error.message  # noqa: PT017 - depth is the only fault these trees can have
+        assert "nested" in error.message  # noqa: PT017 - depth is the only fault that these trees can have
         return
     assert found == {i for i, row in enumerate(ROWS) if fits(row, tree)}
 
@@ -113,12 +115,12 @@ def test_filters_mean_what_a_plain_loop_says(catalog: Catalog, tree: dict[str, A
         {"and": [{"and": [{"and": [{"and": [{"and": []}]}]}]}]},
     ],
 )
-def test_other_filters_are_refused(catalog: Catalog, tree: object) -> None:
+def test_malformed_filters_are_rejected(catalog: Catalog, tree: object) -> None:
     with pytest.raises(InvalidArgument):
         catalog.matching(tree)
 
 
-def test_metadata_updates_deletes_and_undeclared_fields(tmp_path: Path, item: Callable) -> None:
+def test_filters_follow_changes_of_metadata_items_and_fields(tmp_path: Path, item: Callable) -> None:
     catalog = Catalog.create(tmp_path / "catalog.sqlite", MODEL)
     catalog.fields.declare("n")
     catalog.fields.declare("n")

@@ -1,4 +1,4 @@
-"""A catalog of version 1 is opened by the program of today, and loses nothing by it."""
+"""A catalog of version 1 is migrated when it is opened, and loses nothing."""
 
 import sqlite3
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests.copysight.catalog.catalog_versions import as_version_1, outline
 
 @pytest.fixture
 def older(tmp_path: Path, graphless: Bundle, item: Callable) -> Path:
-    """An index as the program of version 1 left it: a generation, a delta, a tombstone, fields, jobs and names."""
+    """An index as version 1 would have written it: a generation, a delta, a tombstone, fields, jobs and names."""
     with Index.create(tmp_path / "index", graphless.path) as index:
         index.catalog.fields.declare("colour")
         new = [item(f"{i}", i, metadata={"colour": "red" if i % 2 else "blue"}) for i in range(12)]
@@ -40,7 +40,7 @@ def test_everything_is_there_after_the_migration(older: Path, unit: Callable, it
         assert index.catalog.names.all() == {0: "beaches"}
         assert index.catalog.models.coming() is None
         (added,) = index.catalog.add([item("new", 50)], model=index.bundle.id)
-        assert added.item.id == 13  # 12 was deleted, and is never used again
+        assert added.item.id == 13  # 12 was deleted, and ids are never reused
         assert publish(index).name == "000002"
 
 
@@ -50,7 +50,7 @@ def test_a_migrated_catalog_has_the_tables_of_a_new_one(older: Path, tmp_path: P
     assert outline(older / "catalog.sqlite") == outline(tmp_path / "new.sqlite")
 
 
-def test_two_programs_that_open_it_at_once_migrate_it_once(older: Path) -> None:
+def test_two_processes_that_open_a_catalog_at_once_migrate_it_once(older: Path) -> None:
     first, second = Catalog(older / "catalog.sqlite"), Catalog(older / "catalog.sqlite")
     for catalog, found in ((first, 1), (second, schema.VERSION)):
         with catalog._database.write() as connection:
@@ -58,7 +58,7 @@ def test_two_programs_that_open_it_at_once_migrate_it_once(older: Path) -> None:
         catalog.close()
 
 
-def test_a_step_that_fails_leaves_the_old_version_whole(older: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_that_fails_changes_nothing(older: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = outline(older / "catalog.sqlite")
 
     def failing(connection: object) -> None:
@@ -70,13 +70,13 @@ def test_a_step_that_fails_leaves_the_old_version_whole(older: Path, monkeypatch
     assert outline(older / "catalog.sqlite") == before
 
 
-def test_a_catalog_of_a_later_program_is_refused_and_left_alone(older: Path) -> None:
+def test_a_catalog_of_a_later_version_is_rejected_and_not_changed(older: Path) -> None:
     file = older / "catalog.sqlite"
     connection = sqlite3.connect(file)
     connection.execute(f"UPDATE state SET version = {schema.VERSION + 1}")
     connection.commit()
     before = list(connection.iterdump())
-    with pytest.raises(IndexCorrupt, match=f"of version {schema.VERSION + 1}, this program reads up to .*upgrade"):
+    with pytest.raises(IndexCorrupt, match=f"has version {schema.VERSION + 1}, this program reads up to .*upgrade"):
         Index.open(older)
     assert list(connection.iterdump()) == before
     connection.close()

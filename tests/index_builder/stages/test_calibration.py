@@ -1,4 +1,4 @@
-"""A build calibrates itself on edited copies of its own pictures, and says when it cannot."""
+"""A build calibrates the index on edited copies of its own pictures, if it has enough of them."""
 
 from copysight.index import Index
 from copysight.model.embedder import Embedder
@@ -16,7 +16,7 @@ def built(folder, pictures, jpeg, bundle, where):
     return Index.open(where)
 
 
-def test_a_build_calibrates_itself(tmp_path, tiny_bundle, drawn, jpeg):
+def test_a_build_calibrates_the_index(tmp_path, tiny_bundle, drawn, jpeg):
     with built(tmp_path / "pictures", [drawn(i) for i in range(120)], jpeg, tiny_bundle, tmp_path / "index") as index:
         snapshot = index.snapshot()
         assert set(snapshot.judge.calibrations) == {"low", "normal", "high"}
@@ -27,13 +27,13 @@ def test_a_build_calibrates_itself(tmp_path, tiny_bundle, drawn, jpeg):
         assert high > low
 
 
-def test_a_small_collection_relies_on_its_bundle(tmp_path, tiny_bundle, drawn, jpeg):
+def test_a_small_collection_uses_the_calibration_of_its_bundle(tmp_path, tiny_bundle, drawn, jpeg):
     with built(tmp_path / "pictures", [drawn(i) for i in range(20)], jpeg, tiny_bundle, tmp_path / "index") as index:
         assert not index.snapshot().judge.calibrations
         assert tiny_bundle.calibration is None
 
 
-def test_the_assumed_share_is_a_setting_that_stays(tmp_path, tiny_bundle, drawn, jpeg):
+def test_the_expected_share_of_copies_is_kept_by_later_rebuilds(tmp_path, tiny_bundle, drawn, jpeg):
     folder, where = tmp_path / "pictures", tmp_path / "index"
     with built(folder, [drawn(i) for i in range(110)], jpeg, tiny_bundle, where) as index:
         usual = index.snapshot().judge.calibrations["normal"]
