@@ -1,4 +1,4 @@
-"""Sums over all processes of a training; without a process group, the identity."""
+"""Reduce, gather and broadcast tensors over the processes of a training; the identity without a process group."""
 
 import torch
 import torch.distributed as dist
@@ -7,18 +7,18 @@ from torch import Tensor
 
 def world_size() -> int:
     """Number of processes."""
-    return dist.get_world_size() if _together() else 1
+    return dist.get_world_size() if _is_distributed() else 1
 
 
 def rank() -> int:
-    """Number of this process, from 0."""
-    return dist.get_rank() if _together() else 0
+    """Rank of this process, from 0."""
+    return dist.get_rank() if _is_distributed() else 0
 
 
 @torch.no_grad()
-def total(x: Tensor) -> Tensor:
-    """Sum of ``x`` over processes, the same on each; ``x`` itself is left alone."""
-    if not _together():
+def all_reduce_sum(x: Tensor) -> Tensor:
+    """Sum of ``x`` over processes, the same on each. ``x`` itself does not change."""
+    if not _is_distributed():
         return x
     x = x.clone()
     dist.all_reduce(x)
@@ -26,9 +26,9 @@ def total(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def concatenate(x: Tensor) -> Tensor:
-    """The processes' ``x``, of equal shape, one after the other in the order of their ranks."""
-    if not _together():
+def all_gather(x: Tensor) -> Tensor:
+    """Concatenate the ``x`` of all processes by rank. All must have the same shape."""
+    if not _is_distributed():
         return x
     parts = [torch.empty_like(x) for _ in range(world_size())]
     dist.all_gather(parts, x.contiguous())
@@ -36,9 +36,9 @@ def concatenate(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def from_first(x: Tensor) -> Tensor:
-    """The first process's ``x``, on every process."""
-    if not _together():
+def broadcast(x: Tensor) -> Tensor:
+    """The ``x`` of rank 0, on every process."""
+    if not _is_distributed():
         return x
     x = x.clone()
     dist.broadcast(x, 0)
@@ -46,14 +46,14 @@ def from_first(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def largest(x: Tensor) -> Tensor:
+def all_reduce_max(x: Tensor) -> Tensor:
     """Elementwise maximum of ``x`` over processes, the same on each."""
-    if not _together():
+    if not _is_distributed():
         return x
     x = x.clone()
     dist.all_reduce(x, op=dist.ReduceOp.MAX)
     return x
 
 
-def _together() -> bool:
+def _is_distributed() -> bool:
     return dist.is_available() and dist.is_initialized()

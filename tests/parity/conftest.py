@@ -1,6 +1,6 @@
-"""Every case file of a directory runs through the test of its kind: ``dino_loss_2.npz`` through ``test_dino_loss``.
+"""Run each golden case file through the test of its kind: ``dino_loss_2.npz`` through ``test_dino_loss``.
 
-The directory is ``tests/golden``, or the one that COPYSIGHT_GOLDEN names. See ``tests/golden/README.md``.
+Case files are in ``tests/golden``, or in the folder COPYSIGHT_GOLDEN. See ``tests/golden/README.md``.
 """
 
 import os
@@ -20,7 +20,7 @@ DIRECTORY = Path(os.environ.get("COPYSIGHT_GOLDEN", HERE.parent / "golden"))
 
 
 class Golden:
-    """The arrays of a case file below a prefix."""
+    """Arrays of a case file whose names have a common prefix."""
 
     def __init__(self, path: Path, arrays: dict[str, np.ndarray] | None = None) -> None:
         self.path = path
@@ -30,7 +30,7 @@ class Golden:
         self.arrays = arrays
 
     def __getitem__(self, name: str):
-        """An array; a scalar or a text as a Python value."""
+        """An array; scalars and strings as Python values."""
         array = self.arrays[name]
         return array if array.ndim else array.item()
 
@@ -42,14 +42,14 @@ class Golden:
         return Golden(self.path, {k.removeprefix(start): v for k, v in self.arrays.items() if k.startswith(start)})
 
     def numbered(self, name: str) -> list["Golden"]:
-        """The parts name0, name1 … as far as they go."""
+        """The parts name0, name1 … up to the first that is missing."""
         parts = []
         while any(key.startswith(f"{name}{len(parts)}/") for key in self.arrays):
             parts.append(self.below(f"{name}{len(parts)}"))
         return parts
 
     def sequence(self, name: str) -> list[torch.Tensor]:
-        """The tensors name0, name1 … as far as they go."""
+        """The tensors name0, name1 … up to the first that is missing."""
         found: list[torch.Tensor] = []
         while f"{name}{len(found)}" in self.arrays:
             found.append(self.tensor(f"{name}{len(found)}"))
@@ -72,7 +72,7 @@ def kind(path: Path) -> str:
 
 
 def tested() -> set[str]:
-    """The kinds that have a test here."""
+    """The kinds that have a test in this folder."""
     return {
         name for file in HERE.glob("test_*.py") for name in re.findall(r"def test_(\w+)\(golden\b", file.read_text())
     }
@@ -86,7 +86,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A kind of which a directory has no file is no test; ``test_kinds`` sees to it that our own has them all."""
+    """Deselect kinds without a case file; ``test_kinds`` checks that ``tests/golden`` has all kinds."""
     without = [item for item in items if item.path.parent == HERE and item.name.endswith("[NOTSET]")]
     if without:
         config.hook.pytest_deselected(items=without)
@@ -114,7 +114,7 @@ def transformer() -> Callable[..., VisionTransformer]:
 
 
 def build(config: Golden, state: dict[str, torch.Tensor] | None = None) -> VisionTransformer:
-    """The small ViT of a case as training builds one, in eval mode; official names load strictly."""
+    """Build the small ViT of a case as training does, in eval mode. Released tensor names load strictly."""
     network = VisionTransformer(
         img_size=config["train_img_size"],
         patch_size=config["patch_size"],

@@ -1,4 +1,4 @@
-"""Copy detection against the released code of SSCD and of DINO's Copydays."""
+"""Copy-detection metrics and losses against the released code of SSCD and of DINO's Copydays evaluation."""
 
 import numpy as np
 import pytest
@@ -106,7 +106,7 @@ def test_copydays_features(golden, transformer):
     size = golden.config["imsize"]
     squash = Preprocess(size, "squash", size, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     pictures = [Image.fromarray(picture.numpy()) for picture in golden.sequence("image")]
-    # Preparation here fuses steps and may shrink in two; the released one resizes in one go.
+    # Our preprocessing fuses steps and may resize in two passes; the released code resizes in one pass.
     assert to_batch(pictures, squash) == pytest.approx(golden["preprocessed"], abs=1e-5)
     vit = transformer(golden.config, golden.tensors("weight"))
     tokens = last_blocks(vit, golden.tensor("preprocessed"))[0]

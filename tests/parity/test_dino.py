@@ -1,4 +1,4 @@
-"""DINO's network, head, loss and whole training steps against the released code."""
+"""Network, head, loss and whole training steps of DINO against the released code."""
 
 import math
 from types import SimpleNamespace
@@ -9,14 +9,14 @@ from torch import nn
 
 from evaluation.features.tokens import last_blocks, multi_scale
 from training.methods.dino import Dino, DinoConfig, Network
-from training.methods.method import Length, Moment
+from training.methods.method import Length, Progress
 from training.networks import backbones
 from training.networks.export_graphs import cls_attention
 from training.networks.heads import DinoHead, rebuild
 from training.optim import schedules
 from training.optim.schedules import Schedules
 from training.run import loop
-from training.run.collapse_guard import Watch
+from training.run.collapse_guard import CollapseGuard
 from training.run.loader import Views
 from training.run.plan import Plan
 
@@ -74,7 +74,7 @@ def test_dino_head(golden):
     scales = {name: float(wanted.abs().max()) for name, (_, wanted) in pairs.items()}
     largest = max(scales.values())
     for name, (gradient, wanted) in pairs.items():
-        # A bias in front of BatchNorm has a gradient of rounding noise alone: there the others give the scale.
+        # The gradient of a bias before BatchNorm is rounding noise; use the scale of the other gradients there.
         scale = scales[name] if scales[name] > 1e-5 * largest else largest
         assert close(gradient, wanted, 1e-5 * scale), name
     buffers = dict(head.named_buffers())
@@ -93,22 +93,22 @@ def test_multicrop(golden, transformer):
     head = rebuild(top)
     network = Network(vit, head).eval()
     for layout in golden.numbered("layout"):
-        seen = []
-        hook = vit.register_forward_pre_hook(lambda _, args, seen=seen: seen.append(list(args[0].shape)))
+        shapes = []
+        hook = vit.register_forward_pre_hook(lambda _, args, shapes=shapes: shapes.append(list(args[0].shape)))
         with torch.no_grad():
             _, output = network(layout.sequence("crop"))
         hook.remove()
-        if "raises" in layout:  # crops of equal width and different height: ours have a pass each
+        if "raises" in layout:  # crops of equal width and different height: our code runs one pass for each
             assert output.shape == (layout["n_crops"] * len(layout["crop0"]), len(top["last_layer.weight_v"]))
             continue
         assert close(output, layout.tensor("output"), 5e-6)
-        assert seen == layout["backbone_call_shapes"].tolist()
+        assert shapes == layout["backbone_call_shapes"].tolist()
     with torch.no_grad():
         assert close(network([golden.tensor("single_tensor/x")])[1], golden.tensor("single_tensor/output"), 5e-6)
 
 
-class Given(nn.Module):
-    """In place of a network: what it is given is its output."""
+class StubNetwork(nn.Module):
+    """Stands in for a network: its output is ``logits``, or the crops themselves."""
 
     def __init__(self):
         super().__init__()
@@ -140,17 +140,17 @@ def test_dino_loss(golden):
         centre_momentum=config["center_momentum"],
     )
     dino = Dino(settings, "test_vit", 32, recipe=None)
-    dino.student, dino.teacher = Given(), Given()
+    dino.student, dino.teacher = StubNetwork(), StubNetwork()
     dino.start(Length(steps=config["n_epochs"], per_epoch=1, batch=config["batch"], pictures=config["batch"]))
     for call in golden.numbered("call"):
-        moment = Moment(call["epoch"], call["epoch"], 0)
+        progress = Progress(call["epoch"], call["epoch"], 0)
         student = call.tensor("student_logits").requires_grad_()
         dino.teacher.logits = call.tensor("teacher_logits")
         assert close(dino.centre, call.tensor("center_before"), 1e-6)
-        dino.begin_step(moment)
+        dino.begin_step(progress)
         loss = dino(student.chunk(config["n_crops"]), torch.arange(config["batch"])).loss
         loss.backward()
-        dino.after_update(moment)
+        dino.after_update(progress)
         assert loss.item() == pytest.approx(call["loss"], abs=1e-5)
         assert close(student.grad, call.tensor("student_grad"), 2e-6)
         assert close(dino.centre, call.tensor("center_after"), 1e-6)
@@ -176,8 +176,8 @@ def test_dino_step(golden, transformer):
     names = golden["grad_param_names"].tolist()
     largest = golden["grad_norm_before_clip"].max() if "grad_norm_before_clip" in golden else 1.0
     for number in range(steps):
-        seen = _step(run)
-        assert seen["loss"] == pytest.approx(golden["loss"][number], abs=1e-5)
+        metrics = _step(run)
+        assert metrics["loss"] == pytest.approx(golden["loss"][number], abs=1e-5)
         assert close(dino.centre[0], golden.tensor("center_after_each_iteration")[number], 2e-6)
         if "grad_norm_before_clip" in golden:
             row = [norms[name] for name in names]
@@ -207,7 +207,7 @@ def _dino(config, transformer):
         drop_path=config["drop_path"],
     )
     dino = Dino(settings, "test_vit", 32, recipe=None)
-    # timm has no name for the small ViT of the case; heads are made for its width.
+    # timm has no name for the small ViT of the case, so the networks are built here.
     sizes = (config["embed_dim"], config["out_dim"], config["head_hidden_dim"], config["head_bottleneck_dim"], 3)
     use_bn = bool(config["head_use_bn"])
     student_head = DinoHead(*sizes, use_bn, bool(config["student_norm_last_layer"]))
@@ -218,7 +218,7 @@ def _dino(config, transformer):
 
 
 def _run(method, crops, plan, per_epoch, clip):
-    """What one step of the loop needs, with given crops in place of pictures."""
+    """What one step of the loop uses of a run, with given crops instead of pictures."""
     batch = len(crops[0][0])
     return SimpleNamespace(
         method=method,
@@ -227,18 +227,16 @@ def _run(method, crops, plan, per_epoch, clip):
         schedules=plan,
         optimizer=method.optimizer(),
         device=torch.device("cpu"),
-        feed=SimpleNamespace(take=lambda step, part: Views(crops[step], torch.arange(batch))),
-        journal=None,
+        loader=SimpleNamespace(load=lambda step, part: Views(crops[step], torch.arange(batch))),
+        log=None,
         step=0,
     )
 
 
 def _step(run):
-    seen = {}
-    run.moment = Moment(run.step, *divmod(run.step, run.length.per_epoch))
-    meter = SimpleNamespace(
-        add=lambda figures, count: seen.update({k: float(v) for k, v in figures.items()}, count=count)
-    )
-    loop.step(run, run.method, meter, Watch(0))
-    assert all(math.isfinite(value) for value in seen.values())
-    return seen
+    metrics = {}
+    run.progress = Progress(run.step, *divmod(run.step, run.length.per_epoch))
+    meter = SimpleNamespace(add=lambda new, count: metrics.update({k: float(v) for k, v in new.items()}, count=count))
+    loop.step(run, run.method, meter, CollapseGuard(0))
+    assert all(math.isfinite(value) for value in metrics.values())
+    return metrics

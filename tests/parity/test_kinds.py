@@ -1,4 +1,4 @@
-"""No case file without a test, and no test without a case file."""
+"""Every golden case file has a test, and every test has a case file."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Small numeric kernels against the released code of DINO, DINOv2, SwAV and DeepCluster."""
+"""Numeric kernels against the released code of DINO, DINOv2, SwAV and DeepCluster."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from training.optim.schedules import Schedules
 
 
 class Named(nn.Module):
-    """Parameters of given (dotted) names."""
+    """A module with parameters of the given dotted names."""
 
     def __init__(self, parameters):
         super().__init__()
@@ -49,11 +49,11 @@ def test_param_groups(golden):
         name: nn.Parameter(torch.zeros([int(n) for n in shape.split(",")]), grad) for name, shape, grad in flags
     }
     names = {id(parameter): name for name, parameter in parameters.items()}
-    decayed, spared = parameter_groups.groups(Named(parameters))
+    decayed, undecayed = parameter_groups.groups(Named(parameters))
     assert [names[id(p)] for p in decayed["params"]] == golden["group_order_regularised"].tolist()
-    for group, key in ((decayed, "regularised"), (spared, "not_regularised")):
+    for group, key in ((decayed, "regularised"), (undecayed, "not_regularised")):
         assert {names[id(p)] for p in group["params"]} == set(golden["names"][golden[key]].tolist())
-    assert spared["weight_decay"] == golden["weight_decay_of_second_group"]
+    assert undecayed["weight_decay"] == golden["weight_decay_of_second_group"]
 
 
 def test_clip_gradients(golden):
@@ -73,8 +73,8 @@ def test_lars(golden):
     parameters = {name: nn.Parameter(value) for name, value in golden.tensors("param_init").items()}
     without = golden["params_without_weight_decay"].tolist()
     decayed = [value for name, value in parameters.items() if name not in without]
-    spared = [parameters[name] for name in without]
-    groups = [{"params": decayed, "decayed": True}, {"params": spared, "decayed": False}]
+    undecayed = [parameters[name] for name in without]
+    groups = [{"params": decayed, "decayed": True}, {"params": undecayed, "decayed": False}]
     lars = parameter_groups.build("lars", groups)
     for group in lars.param_groups:
         group |= {"momentum": config["momentum"], "eta": config["eta"]}

@@ -1,4 +1,4 @@
-"""Whole training steps of SwAV and DeepCluster-v2 against the released code, on its stub network."""
+"""Whole training steps of SwAV and DeepCluster-v2 against the released code, with a stub network."""
 
 import itertools
 from types import SimpleNamespace
@@ -11,11 +11,11 @@ from torch.optim import SGD
 
 from training.methods import swav
 from training.methods.deepcluster import DeepCluster, DeepClusterConfig
-from training.methods.method import Length, Moment
+from training.methods.method import Length, Progress
 from training.methods.swav import Swav, SwavConfig
 from training.optim.schedules import Schedules
 from training.run import loop
-from training.run.collapse_guard import Watch
+from training.run.collapse_guard import CollapseGuard
 from training.run.loader import Views
 from training.run.plan import Plan
 
@@ -43,18 +43,18 @@ def test_swav_step(golden, monkeypatch):
     per_epoch = config["iters_per_epoch"]
     method.start(Length(config["n_epochs"] * per_epoch, per_epoch, config["batch"], config["batch"] * per_epoch))
     crops = [iteration.sequence("crop") for iteration in golden.numbered("iter")]
-    numbers = [torch.arange(config["batch"])] * len(crops)
-    run = make_run(method, crops, numbers, golden["schedule/lr"], per_epoch, config)
+    indices = [torch.arange(config["batch"])] * len(crops)
+    run = make_run(method, crops, indices, golden["schedule/lr"], per_epoch, config)
 
     assignments, rows = [], []
 
-    def watched(scores, *others):
+    def recorded(scores, *others):
         rows.append(len(scores))
-        assignments.append(real(scores, *others))
+        assignments.append(original(scores, *others))
         return assignments[-1]
 
-    real = swav.sinkhorn
-    monkeypatch.setattr(swav, "sinkhorn", watched)
+    original = swav.sinkhorn
+    monkeypatch.setattr(swav, "sinkhorn", recorded)
     for number in range(len(crops)):
         assert step(run)["loss"] == pytest.approx(golden["loss"][number], abs=1e-5)
     assert np.array_equal(np.reshape(rows, (-1, 2)), golden["rows_given_to_sinkhorn"])
@@ -76,7 +76,7 @@ def test_deepclusterv2(golden, monkeypatch):
         kmeans_iterations=config["kmeans_iterations"],
         output=config["feat_dim"],
         temperature=config["temperature"],
-        # The case begins with clustering, as our second epoch does: the first fills the memory before.
+        # The case begins with a clustering, as our second epoch does; our first epoch fills the memory before.
         freeze_prototypes_steps=config["freeze_prototypes_iters"] + per_epoch,
         optimizer="sgd",
     )
@@ -89,10 +89,10 @@ def test_deepclusterv2(golden, monkeypatch):
     draws = itertools.cycle([head.tensor("initial_centroid_rows") for head in heads])
     monkeypatch.setattr(torch, "randperm", lambda *_, **__: next(draws))
     crops = [iteration.sequence("crop") for iteration in iterations]
-    numbers = [iteration.tensor("index") for iteration in iterations]
-    run = make_run(method, crops, numbers, golden["schedule/lr"], per_epoch, config)
+    indices = [iteration.tensor("index") for iteration in iterations]
+    run = make_run(method, crops, indices, golden["schedule/lr"], per_epoch, config)
 
-    method.begin_round(Moment(per_epoch, 1, 0), run.feed)
+    method.begin_round(Progress(per_epoch, 1, 0), run.loader)
     assert torch.equal(method.assignments, golden.tensor("assignments"))
     for prototypes, head in zip(method.head.prototypes, heads, strict=True):
         assert close(prototypes.weight, head.tensor("centroids"), 2e-6)
@@ -105,7 +105,7 @@ def test_deepclusterv2(golden, monkeypatch):
 
 
 def stub(method, config):
-    """The case's network in place of the backbone: one linear layer, then the L2 norm and the prototypes."""
+    """Replace the backbone, so that the network is one linear layer, the L2 norm and the prototypes."""
     method.backbone = nn.Identity()
     return method.train()
 
@@ -127,8 +127,8 @@ def check(method, weights, prototypes):
         assert close(layer.weight, weight, 5e-6)
 
 
-def make_run(method, crops, numbers, lr, per_epoch, config):
-    """What one step of the loop needs, with given crops in place of pictures; the case trains by plain SGD."""
+def make_run(method, crops, indices, lr, per_epoch, config):
+    """What one step of the loop uses of a run, with given crops instead of pictures and plain SGD."""
     decay = config["sgd_weight_decay"] if "sgd_weight_decay" in config.arrays else 0.0
     groups = [{"params": list(method.parameters()), "decayed": True}]
     steps = np.resize(lr, 2 * len(lr))
@@ -139,17 +139,17 @@ def make_run(method, crops, numbers, lr, per_epoch, config):
         schedules=Schedules(steps, np.full(len(steps), decay)),
         optimizer=SGD(groups, lr=0.0, momentum=config["sgd_momentum"]),
         device=torch.device("cpu"),
-        feed=SimpleNamespace(
-            take=lambda step, part: Views(crops[step % len(crops)], numbers[step % len(crops)]), labels=None
+        loader=SimpleNamespace(
+            load=lambda step, part: Views(crops[step % len(crops)], indices[step % len(crops)]), labels=None
         ),
-        journal=SimpleNamespace(write=lambda *_, **__: None),
+        log=SimpleNamespace(write=lambda *_, **__: None),
         step=0,
     )
 
 
 def step(run):
-    seen = {}
-    run.moment = Moment(run.step, *divmod(run.step, run.length.per_epoch))
-    meter = SimpleNamespace(add=lambda figures, _: seen.update({name: float(value) for name, value in figures.items()}))
-    loop.step(run, run.method, meter, Watch(0))
-    return seen
+    metrics = {}
+    run.progress = Progress(run.step, *divmod(run.step, run.length.per_epoch))
+    meter = SimpleNamespace(add=lambda new, _: metrics.update({name: float(value) for name, value in new.items()}))
+    loop.step(run, run.method, meter, CollapseGuard(0))
+    return metrics

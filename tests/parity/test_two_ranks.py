@@ -1,4 +1,4 @@
-"""Two real processes give what the released code gives in two processes, and for Sinkhorn what one would give."""
+"""Two real processes give the same as the released code in two processes, and for Sinkhorn the same as one."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""One of two processes of a gloo group: ``two_ranks.py CASE RANK RENDEZVOUS OUT`` writes what it computed to OUT."""
+"""Run one of two gloo processes on a golden case: ``two_ranks.py CASE RANK RENDEZVOUS OUT`` writes results to OUT."""
 
 import sys
 
@@ -8,8 +8,8 @@ import torch.distributed as dist
 from torch import nn
 
 
-class Given(nn.Module):
-    """In place of a network: the given logits, or the crops themselves, are its output."""
+class StubNetwork(nn.Module):
+    """Stands in for a network: its output is ``logits``, or the crops themselves."""
 
     def __init__(self):
         super().__init__()
@@ -33,7 +33,7 @@ def main(path, rank, rendezvous, out):
 
 def losses(case, rank):
     from training.methods.dino import Dino, DinoConfig
-    from training.methods.method import Length, Moment
+    from training.methods.method import Length, Progress
 
     settings = DinoConfig(
         prototypes=int(case["config/out_dim"]),
@@ -45,17 +45,17 @@ def losses(case, rank):
         centre_momentum=float(case["config/center_momentum"]),
     )
     dino = Dino(settings, "test_vit", 32, recipe=None)
-    dino.student, dino.teacher = Given(), Given()
+    dino.student, dino.teacher = StubNetwork(), StubNetwork()
     calls, batch = int(case["n_calls"]), int(case["config/batch_per_rank"])
     dino.start(Length(steps=calls, per_epoch=calls, batch=2 * batch, pictures=calls * 2 * batch))
     found = {}
     for number in range(calls):
         dino.teacher.logits = torch.from_numpy(case[f"rank{rank}/call{number}/teacher_logits"])
         student = torch.from_numpy(case[f"rank{rank}/call{number}/student_logits"])
-        moment = Moment(number, 0, number)
-        dino.begin_step(moment)
+        progress = Progress(number, 0, number)
+        dino.begin_step(progress)
         found[f"call{number}/loss"] = dino(student.chunk(int(case["config/n_crops"])), torch.arange(batch)).loss.numpy()
-        dino.after_update(moment)
+        dino.after_update(progress)
         found[f"call{number}/center_after"] = dino.centre.numpy().copy()
     return found
 

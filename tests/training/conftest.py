@@ -1,4 +1,4 @@
-"""Drawn pictures in folders and packs, and short runs over them."""
+"""Fixtures of the training tests: drawn pictures in folders and packs, and short runs on them."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from training.methods.dino import Dino, DinoConfig
 from training.methods.swav import Swav, SwavConfig
 from training.run.plan import Plan
 from training.run.run import Run
-from training.run.training_log import Journal
+from training.run.training_log import TrainingLog
 from training.views import multi_crop
 
 PLAN = Plan(backbone="test_resnet", image_size=32, epochs=2, batch=8, device="cpu", log_seconds=1e9, clip=3.0)
@@ -30,7 +30,7 @@ DEEP_V1 = DeepClusterV1Config(clusters=6, pca=12)
 
 
 def make_method(name: str, backbone: str = "test_resnet", **changes: Any) -> Any:
-    """A tiny method of that name, from seed 0."""
+    """Build a tiny method by name, with seed 0."""
     torch.manual_seed(0)
     swav = multi_crop.swav_recipe(32, 16, 2)
     if name == "dino":
@@ -45,7 +45,7 @@ def make_method(name: str, backbone: str = "test_resnet", **changes: Any) -> Any
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    """Tiny networks: more threads only wait for each other."""
+    """Use one thread: with tiny networks more threads only wait for each other."""
     torch.set_num_threads(1)
 
 
@@ -67,13 +67,13 @@ def pack(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pack:
 
 @pytest.fixture
 def new_run(pack: Pack, tmp_path: Path) -> Callable[..., Run]:
-    """Make a run of a tiny method: ``new_run("dino", plan changes …)``; ``settings`` change the method."""
+    """Make a run of a tiny method: ``new_run("dino", batch=4)`` changes the plan, ``settings`` change the method."""
 
     def make(name: str, out: Path | None = None, settings: dict[str, Any] | None = None, **changes: Any) -> Run:
         plan = dataclasses.replace(PLAN, **changes)
         method = make_method(name, plan.backbone, **(settings or {}))
         folder = out or tmp_path
         folder.mkdir(exist_ok=True)
-        return Run(method, plan, pack, [], folder, Journal(folder, lambda _: None))
+        return Run(method, plan, pack, [], folder, TrainingLog(folder, lambda _: None))
 
     return make

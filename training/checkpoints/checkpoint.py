@@ -1,4 +1,4 @@
-"""Checkpoints that describe themselves: config, network, method, optimiser, random state; written atomically."""
+"""Write and read checkpoints: config, weights, optimiser and random state in one file, written atomically."""
 
 import io
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from copysight.system.durable import write_file
 from training.networks import heads
 
 FORMAT = 1
-# What torch raises on a file that is not its own; by the first byte, it may be nearly anything.
-UNREADABLE = (
+# torch.load raises almost any error on a file of another format, depending on the first byte.
+READ_ERRORS = (
     OSError, RuntimeError, EOFError, UnpicklingError, KeyError, ValueError, IndexError, AttributeError, TypeError
 )  # fmt: skip
 NAME = "checkpoint.pt"
@@ -24,7 +24,11 @@ NAME = "checkpoint.pt"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint file holds. ``state``: all of the method; ``config``: ``run``, ``method``, ``recipe``."""
+    """Content of a checkpoint file.
+
+    ``state`` is the method's whole state dict. ``config`` has the keys ``run``, ``method``, ``recipe`` and
+    ``world_size``.
+    """
 
     path: Path
     method: str
@@ -41,17 +45,17 @@ class Checkpoint:
 
     @property
     def backbone_state(self) -> dict[str, Tensor]:
-        """Weights of the network to export (the teacher's, where there is one) under timm's names."""
-        return _under(self.state, self.backbone_prefix)
+        """Weights of the backbone to export under timm's names: the teacher's, if the method has a teacher."""
+        return _with_prefix(self.state, self.backbone_prefix)
 
     @property
     def head_state(self) -> dict[str, Tensor]:
-        """Weights of the head that belongs to it."""
-        return _under(self.state, self.head_prefix)
+        """Weights of the head that belongs to the exported backbone."""
+        return _with_prefix(self.state, self.head_prefix)
 
     @property
     def prototypes(self) -> Tensor | None:
-        """Prototypes (K, d), rows of length 1, or ``None``."""
+        """Prototypes (K, D), L2-normalised rows; ``None`` if the head has none."""
         for key in ("last_layer.weight_v", "prototypes.0.weight"):
             if key in self.head_state:
                 return nn.functional.normalize(self.head_state[key].float(), dim=1)
@@ -59,13 +63,13 @@ class Checkpoint:
 
     @property
     def temperature(self) -> float | None:
-        """Temperature at which a softmax of the head's logits is an assignment."""
-        known = self.config["method"]
-        value = known.get("teacher_temperature", known.get("temperature"))
+        """Softmax temperature that turns the head's logits into assignments; ``None`` without prototypes."""
+        config = self.config["method"]
+        value = config.get("teacher_temperature", config.get("temperature"))
         return None if self.prototypes is None or value is None else float(value)
 
     def head_module(self) -> nn.Module | None:
-        """The head in eval mode, feature (B, D) to logits (B, K), DINO's centre subtracted; ``None`` without one."""
+        """The head in eval mode, features (B, D) to logits (B, K), minus DINO's centre; ``None`` without one."""
         head = heads.rebuild(self.head_state)
         if head is None:
             return None
@@ -74,21 +78,24 @@ class Checkpoint:
 
 
 def save(path: Path, checkpoint: Mapping[str, Any]) -> None:
-    """Write a checkpoint atomically and durably."""
+    """Write a checkpoint atomically and fsync it."""
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **checkpoint}, buffer)
     write_file(path, buffer.getvalue())
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint file, or the one in a run's folder, to the CPU. Raises ``CheckpointMismatch``."""
+    """Read a checkpoint file, or the one in a run's folder, to the CPU.
+
+    Raises ``CheckpointMismatch`` if the file cannot be read.
+    """
     file = path / NAME if path.is_dir() else path
     try:
         return _read(file)
-    except UNREADABLE as error:
+    except READ_ERRORS as error:
         raise CheckpointMismatch(
-            f"{file} cannot be read as a checkpoint of this program ({type(error).__name__}: {error}); give a run's "
-            "folder or its checkpoint.pt"
+            f"{file} cannot be read as a Copysight checkpoint ({type(error).__name__}: {error}); give the folder of a "
+            "run or its checkpoint.pt"
         ) from error
 
 
@@ -99,14 +106,14 @@ def _read(file: Path) -> Checkpoint:
     return Checkpoint(path=file, **content)
 
 
-def is_ours(path: Path) -> bool:
-    """Whether a file was written by ``save``: a torch archive that holds our format number."""
+def is_checkpoint(path: Path) -> bool:
+    """Whether ``save`` wrote the file: a torch archive with a format number and a backbone prefix."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE:
+    except READ_ERRORS:
         return False
     return isinstance(content, dict) and "format" in content and "backbone_prefix" in content
 
 
-def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _with_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

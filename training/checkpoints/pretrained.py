@@ -1,4 +1,4 @@
-"""A network that has already learned, from wherever it is kept: to start another one from."""
+"""Load a pretrained backbone from a run, a released checkpoint or a bundle, to start a training from it."""
 
 import json
 from pathlib import Path
@@ -13,13 +13,13 @@ from training.networks import backbones
 
 
 def backbone(source: Path) -> nn.Module:
-    """The backbone, pictures (B, 3, S, S) to (B, D), of a run, a released checkpoint file, or a bundle with weights.
+    """The backbone, pictures (B, 3, S, S) to features (B, D), of a run, a released checkpoint or a bundle.
 
-    Raises ``CheckpointMismatch``.
+    Raises ``CheckpointMismatch`` if the weights cannot be read, or if the bundle has no ``weights.safetensors``.
     """
     if (source / bundles.DESCRIPTION).exists():
         return _of_bundle(source)
-    if source.is_file() and not checkpoint.is_ours(source):
+    if source.is_file() and not checkpoint.is_checkpoint(source):
         return released.load(source).body
     saved = checkpoint.load(source)
     network = backbones.build(saved.backbone, saved.image_size)
@@ -31,12 +31,12 @@ def _of_bundle(source: Path) -> nn.Module:
     file = source / frameworks.FILE
     if not file.exists():
         raise CheckpointMismatch(
-            f"{source} is a bundle without {frameworks.FILE}: its graphs run but do not train; export it again with "
-            "--weights timm, or give the run"
+            f"the bundle {source} has no {frameworks.FILE}, and its ONNX graphs cannot be trained; export it again "
+            "with --weights timm, or give the folder of its run"
         )
     with safe_open(str(file), "pt") as opened:
         about = opened.metadata()
-        state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - no mapping
+        state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
     network = backbones.build(about["backbone"], json.loads(about["preprocess"])["size"])
     try:
         network.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""How two clusterings of the same pictures agree, and how large their clusters are."""
+"""Measure clusterings: mutual information between two, cluster sizes, prototypes in use."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 def nmi(first: Tensor, second: Tensor) -> float:
-    """Normalised mutual information (arithmetic mean of the entropies) of labels (N,); negative labels are left out.
+    """Normalised mutual information of two labellings (N,), with the arithmetic mean of their entropies.
 
-    1: the same up to names; 0: independent. DeepCluster watches it between successive epochs (Caron et al. 2018,
-    section 4.1). Two clusterings of one cluster each agree fully.
+    1 means equal up to renaming, 0 means independent. Rows with a negative label are left out. Two clusterings with one
+    cluster each give 1. DeepCluster reports it between successive epochs (Caron et al. 2018, section 4.1).
     """
     known = (first >= 0) & (second >= 0)
     a, b = (torch.unique(x[known].cpu(), return_inverse=True)[1].numpy() for x in (first, second))
@@ -26,7 +26,7 @@ def nmi(first: Tensor, second: Tensor) -> float:
 
 
 def sizes(labels: Tensor, k: int, prefix: str = "") -> dict[str, float]:
-    """Figures on cluster sizes: clusters in use, largest and median size."""
+    """Metrics of cluster sizes of labels (N,): clusters in use, largest and median size."""
     counts = torch.bincount(labels[labels >= 0].cpu(), minlength=k)
     return {
         f"{prefix}clusters_used": float((counts > 0).sum()),
@@ -35,8 +35,8 @@ def sizes(labels: Tensor, k: int, prefix: str = "") -> dict[str, float]:
     }
 
 
-def used(scores: Tensor) -> Tensor:
-    """Number of prototypes that are the first choice of some row: (..., K) to a scalar."""
+def prototypes_used(scores: Tensor) -> Tensor:
+    """Number of prototypes with the highest score in at least one row: (..., K) to a scalar."""
     return torch.tensor(float(torch.unique(scores.argmax(dim=-1)).numel()))
 
 

@@ -1,4 +1,4 @@
-"""Around the k-means of DeepCluster: whitened features before it, a fair order of pictures after it."""
+"""Make the pseudo-labels of DeepCluster: PCA-whiten features, cluster them, and sample clusters uniformly."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from copysight.errors import TooFewPictures
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 BLOCK = 8192
-"""Rows compared with all centroids at a time: bounds the memory by BLOCK x K."""
+"""Rows that are compared with all centroids at a time. It limits the memory to BLOCK x K distances."""
 
 
 def whiten(features: Float, dimensions: int) -> Float:
-    """PCA of features (N, D) to ``dimensions`` of equal variance, then rows to length 1: (N, dimensions) float32.
+    """PCA-whiten centred features (N, D), then L2-normalise the rows: (N, dimensions) float32.
 
-    Centred; the sign of each dimension is arbitrary (Caron et al. 2018, section 3.3). Raises ``TooFewPictures`` if the
-    features do not span so many dimensions.
+    The sign of each dimension is arbitrary (Caron et al. 2018, section 3.3). Raises ``TooFewPictures`` if the features
+    span fewer than ``dimensions``.
     """
     x = features.astype(np.float64)
     x -= x.mean(axis=0)
@@ -43,9 +43,9 @@ class Clusters:
 
 
 def kmeans(vectors: Float, k: int, iterations: int, rng: np.random.Generator) -> Clusters:
-    """Euclidean k-means of all rows (N, D), from k different ones; after each iteration empty clusters are refilled.
+    """Euclidean k-means of rows (N, D) into ``k`` clusters; the initial centroids are ``k`` different rows.
 
-    The rule is that of FAISS, which DeepCluster uses: an empty cluster takes half of a large one. Raises
+    After each iteration an empty cluster takes half of a large one, as in FAISS, which DeepCluster uses. Raises
     ``TooFewPictures`` if there are fewer rows than clusters.
     """
     if k > len(vectors):
@@ -68,7 +68,7 @@ def _nearest(vectors: Float, centroids: Float) -> Ints:
 
 
 def _refill(centroids: Float, counts: npt.NDArray[np.float64], rng: np.random.Generator) -> None:
-    """Split large clusters, drawn by their size less one, until none is empty; in place."""
+    """Split clusters until none is empty, in place. A cluster is chosen with probability ~ its size minus 1."""
     even = np.where(np.arange(centroids.shape[1]) % 2 == 0, 1, -1) / 1024
     for empty in np.flatnonzero(counts == 0):
         weight = np.maximum(counts - 1, 0)
@@ -82,10 +82,10 @@ def _refill(centroids: Float, counts: npt.NDArray[np.float64], rng: np.random.Ge
 
 
 def uniform_order(assignment: Ints, rng: np.random.Generator) -> Ints:
-    """N pictures in random order such that every non-empty cluster of ``assignment`` (N,) is seen equally often.
+    """N picture indices in random order, with the same number from every non-empty cluster of ``assignment`` (N,).
 
-    int(N / clusters) + 1 draws a cluster, with repetition only where the cluster is not larger than that; shuffled and
-    cut to N (Caron et al. 2018, section 3.2).
+    Each cluster gives int(N / clusters) + 1 indices, with replacement only if the cluster is not larger than that. The
+    result is shuffled and truncated to N (Caron et al. 2018, section 3.2).
     """
     members = _members(assignment)
     draws = len(assignment) // max(len(members), 1) + 1

@@ -1,4 +1,4 @@
-"""The command ``amend``: a bundle with something around its embedding renewed."""
+"""The command ``amend``: replace what is around a bundle's embedding."""
 
 from pathlib import Path
 
@@ -11,15 +11,33 @@ from training.export.amend import amend as write_bundle
 EXISTING = click.Path(exists=True, path_type=Path)
 
 
-@click.command()
+@click.command(short_help="Replace attention, calibrations, name or card of a bundle.")
 @click.argument("bundle")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The new bundle's folder; must not exist.")
-@click.option("--rest", default=None, help="A SOURCE as `export` has it: gives attention, prototypes and patches.")
-@click.option("--rest-size", type=int, default=None, help="Its input size in pixels. Default: what it was trained at.")
-@click.option("--half", is_flag=True, help="Store its weights in half precision.")
-@click.option("--pictures", type=EXISTING, help="Unlabelled pictures: rehearse the calibrations with them anew.")
-@click.option("--name", default=None, help="Name of the new bundle. Default: the same.")
-@click.option("--card", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Text of MODEL_CARD.md.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the new bundle. It must not exist.",
+)
+@click.option(
+    "--rest",
+    default=None,
+    help="Network that gives attention, prototypes and patches instead: a SOURCE as in `copysight export`.",
+)
+@click.option(
+    "--rest-size",
+    type=int,
+    default=None,
+    help="Input size of the network of --rest in pixels. By default it is the size at which it was trained.",
+)
+@click.option("--half", is_flag=True, help="Store the weights of the network of --rest in half precision.")
+@click.option("--pictures", type=EXISTING, help="Unlabelled pictures. Fit the calibrations again with them.")
+@click.option("--name", default=None, help="Name of the new bundle. By default the name does not change.")
+@click.option(
+    "--card",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the text of MODEL_CARD.md. By default the text does not change.",
+)
 def amend(
     bundle: str,
     out: Path,
@@ -30,9 +48,12 @@ def amend(
     name: str | None,
     card: Path | None,
 ) -> None:
-    """Write BUNDLE anew with other attention, calibrations, name or card; its embedding stays bit for bit."""
+    """Write a copy of BUNDLE with other attention, calibrations, name or card.
+
+    The embedding stays bit for bit. BUNDLE is the folder of a bundle, or `default`.
+    """
     network = None if rest is None else exportable.load(rest, rest_size)
     text = None if card is None else card.read_text()
-    made = write_bundle(bundles.load(bundle), out, network, pictures, text, name, half)
-    outputs = [output for graph in made.graphs.values() for output in graph.outputs]
-    click.echo(f"{made.name} at {made.path}: {made.dimension} dimensions, outputs {', '.join(outputs)}")
+    amended = write_bundle(bundles.load(bundle), out, network, pictures, text, name, half)
+    outputs = [output for graph in amended.graphs.values() for output in graph.outputs]
+    click.echo(f"{amended.name} at {amended.path}: {amended.dimension} dimensions, outputs {', '.join(outputs)}")

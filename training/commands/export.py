@@ -1,4 +1,4 @@
-"""The command ``export``: a trained network to a bundle."""
+"""The command ``export``: write a trained network as a bundle."""
 
 import json
 from pathlib import Path
@@ -11,40 +11,64 @@ from training.export.export import export as write_bundle
 from training.export.fitting import Fitting
 
 
-@click.command()
+@click.command(short_help="Write a trained network as a bundle that the service can run.")
 @click.argument("source")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The bundle's folder; must not exist.")
-@click.option("--size", type=int, default=None, help="Input size in pixels. Default: what it was trained at.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the bundle. It must not exist.")
+@click.option(
+    "--size",
+    type=int,
+    default=None,
+    help="Input size in pixels. By default it is the size at which the network was trained.",
+)
 @click.option(
     "--recipe",
     type=click.Choice(["cls", "gem", "cls+gem", "pool"]),
     default=None,
-    help="What the embedding is made of. Default: cls for a ViT, the trained descriptor or pool for the rest.",
+    help="How the embedding is made: from the [CLS] token, by generalised-mean pooling, from both, or by the network's "
+    "own pooling. By default it is cls for a ViT and pool for other networks. Copy runs have their own descriptor.",
 )
 @click.option(
     "--beside",
     default=None,
-    help="A second SOURCE that gives what the first lacks: attention, patches, prototypes (a ViT, say).",
+    help="A second SOURCE, for example a ViT, that gives the outputs which the first lacks: attention, patches, "
+    "prototypes.",
 )
-@click.option("--beside-size", type=int, default=None, help="Input size of the second network.")
-@click.option("--views", is_flag=True, help="Describe four views of a picture, not one (copy runs; 4 times the work).")
+@click.option(
+    "--beside-size",
+    type=int,
+    default=None,
+    help="Input size of the second network in pixels. By default it is the size at which it was trained.",
+)
+@click.option(
+    "--views",
+    is_flag=True,
+    help="Describe each picture by four views instead of one. This is for copy runs and takes 4 times the work.",
+)
 @click.option(
     "--pictures",
     type=click.Path(exists=True, path_type=Path),
-    help="Unlabelled pictures, like those to come: adds a background for score normalisation, and a calibration.",
+    help="Unlabelled pictures like those to be searched. They add a background for score normalisation and a "
+    "calibration of probabilities.",
 )
-@click.option("--whiten", type=int, default=0, help="Fit a whitening to so many dimensions (needs --pictures).")
-@click.option("--int8", is_flag=True, help="Add the embedding in 8 bits, for convolutional networks (--pictures).")
-@click.option("--half", is_flag=True, help="Store weights in half precision: half the size, the same speed.")
+@click.option("--whiten", type=int, default=0, help="Whiten the embedding to this many dimensions. Needs --pictures.")
+@click.option("--int8", is_flag=True, help="Add the network of the embedding in int8. Needs --pictures.")
+@click.option(
+    "--half", is_flag=True, help="Store the weights in half precision. Files have half the size; the speed is the same."
+)
 @click.option(
     "--weights",
     type=click.Choice(frameworks.FRAMEWORKS),
     default=None,
-    help="Add weights.safetensors: SOURCE's backbone under the names of a framework, to detect or segment with.",
+    help="Add weights.safetensors: the backbone of SOURCE under the names of this framework, for training detection or "
+    "segmentation.",
 )
-@click.option("--name", default=None, help="Name of the bundle. Default: method and backbone.")
-@click.option("--card", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Text of MODEL_CARD.md.")
-@click.option("--random", is_flag=True, help="Leave timm:NAME untrained: a baseline.")
+@click.option("--name", default=None, help="Name of the bundle. By default it is made of method and backbone.")
+@click.option(
+    "--card",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the text of MODEL_CARD.md. By default the text is generated.",
+)
+@click.option("--random", is_flag=True, help="Use random weights for timm:NAME, as a baseline.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def export(
     source: str,
@@ -64,17 +88,18 @@ def export(
     random: bool,
     as_json: bool,
 ) -> None:
-    """Write SOURCE as a bundle that the service can run.
+    """Write a trained network as a bundle that the service can run.
 
-    SOURCE is a run's folder or checkpoint, an official DINO, SwAV or DeepCluster-v2 checkpoint file, or timm:NAME.
+    SOURCE is the folder of a run, a checkpoint file, a released checkpoint of DINO, SwAV or DeepCluster-v2, or
+    timm:NAME.
     """
     if pictures is None and (whiten or int8):
-        raise click.UsageError("--whiten and --int8 learn from pictures: name some by --pictures")
-    found = [exportable.load(source, size, recipe, random, views)]
+        raise click.UsageError("--whiten and --int8 need pictures to fit on: add --pictures")
+    networks = [exportable.load(source, size, recipe, random, views)]
     if beside is not None:
-        found.append(exportable.load(beside, beside_size, None, random))
+        networks.append(exportable.load(beside, beside_size, None, random))
     fitting = Fitting(pictures, whiten, int8) if pictures is not None else None
-    bundle = write_bundle(found, out, card.read_text() if card else None, name, fitting, half, weights)
+    bundle = write_bundle(networks, out, card.read_text() if card else None, name, fitting, half, weights)
     outputs = [output for graph in bundle.graphs.values() for output in graph.outputs]
     report = {
         "path": str(bundle.path),
@@ -89,4 +114,6 @@ def export(
         click.echo(json.dumps(report))
         return
     click.echo(f"{bundle.name} at {bundle.path}: {bundle.dimension} dimensions, outputs {', '.join(outputs)}")
-    click.echo(f"agrees with torch to {bundle.numerics.largest_difference:.1e}, cosine {bundle.numerics.cosine:.6f}")
+    click.echo(
+        f"largest difference to torch {bundle.numerics.largest_difference:.1e}, cosine {bundle.numerics.cosine:.6f}"
+    )

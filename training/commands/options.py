@@ -1,4 +1,4 @@
-"""Command-line options made from settings: one option per field, with the field's own default and explanation."""
+"""Make command-line options from config dataclasses: one option per field, with its default and help text."""
 
 import dataclasses
 from collections.abc import Callable
@@ -6,11 +6,13 @@ from typing import Any
 
 import click
 
+from training.commands.option_groups import GroupedOption
+
 Command = Callable[..., Any]
 
 
-def of(config: type) -> Callable[[Command], Command]:
-    """Decorator that adds one option for every explained field of the dataclass ``config``."""
+def config_options(config: type) -> Callable[[Command], Command]:
+    """Decorator that adds an option for every field of the dataclass ``config`` that ``config_field`` made."""
 
     def decorate(command: Command) -> Command:
         for field in reversed(dataclasses.fields(config)):
@@ -21,14 +23,20 @@ def of(config: type) -> Callable[[Command], Command]:
     return decorate
 
 
-def take(config: type, options: dict[str, Any]) -> dict[str, Any]:
+def pop_config(config: type, options: dict[str, Any]) -> dict[str, Any]:
     """Remove the fields of ``config`` from ``options`` and return them."""
     return {field.name: options.pop(field.name) for field in dataclasses.fields(config) if field.name in options}
 
 
 def _option(field: dataclasses.Field[Any]) -> Callable[[Command], Command]:
     flag = field.metadata["flag"] or "--" + field.name.replace("_", "-")
-    settings: dict[str, Any] = {"default": field.default, "show_default": True, "help": field.metadata["help"]}
+    settings: dict[str, Any] = {
+        "cls": GroupedOption,
+        "group": field.metadata["group"],
+        "default": field.default,
+        "show_default": True,
+        "help": field.metadata["help"],
+    }
     if isinstance(field.default, bool):
         return click.option(f"{flag}/--no-{flag.removeprefix('--')}", field.name, **settings)
     if isinstance(field.default, tuple):

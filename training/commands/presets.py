@@ -1,14 +1,15 @@
-"""Settings for a small collection and one machine; the papers' are for millions of pictures and many GPUs.
+"""Presets of ``--small``: settings for some ten thousand pictures on one machine, where the papers use many GPUs.
 
-What each learned from 14,537 photographs on one core of a CPU: ``docs/notes/methods.md``. Keys are names of options.
+Results on 14,537 photographs with one CPU core are in ``docs/notes/methods.md``. Keys are parameter names of options.
 """
 
 from collections.abc import Mapping
 
-SHAPE = {"backbone": "resnet10t", "image_size": 96, "local_size": 48, "local_crops": 4, "batch": 64, "epochs": 10.0}
+SHARED = {"backbone": "resnet10t", "image_size": 96, "local_size": 48, "local_crops": 4, "batch": 64, "epochs": 10.0}
+"""Settings that all presets share."""
 SMALL: Mapping[str, Mapping[str, object]] = {
     "swav": {
-        **SHAPE,
+        **SHARED,
         "prototypes": 128,
         "epsilon": 0.01,
         "koleo": 0.1,
@@ -18,7 +19,7 @@ SMALL: Mapping[str, Mapping[str, object]] = {
         "warmup_epochs": 0.2,
     },
     "dino": {
-        **SHAPE,
+        **SHARED,
         "clip": 1.0,
         "prototypes": 128,
         "centring": "sinkhorn",
@@ -35,7 +36,7 @@ SMALL: Mapping[str, Mapping[str, object]] = {
         "bottleneck": 128,
     },
     "deepcluster": {
-        **SHAPE,
+        **SHARED,
         "global_scale": (0.25, 1.0),
         "local_scale": (0.05, 0.4),
         "colours": 0.5,

@@ -1,4 +1,4 @@
-"""Commands of this room: ``train`` and its methods."""
+"""The command ``train``, with one sub-command for each training method."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -9,6 +9,7 @@ import click
 
 from training.checkpoints import checkpoint
 from training.commands import options
+from training.commands.option_groups import GroupedCommand, GroupedOption
 from training.commands.presets import SMALL
 from training.methods.copy import Copy, CopyConfig
 from training.methods.deepcluster import DeepCluster, DeepClusterConfig
@@ -16,7 +17,7 @@ from training.methods.deepcluster_v1 import DeepClusterV1, DeepClusterV1Config
 from training.methods.dino import Dino, DinoConfig
 from training.methods.method import Method
 from training.methods.swav import Swav, SwavConfig
-from training.run import job
+from training.run import job as jobs
 from training.run.job import Job
 from training.run.plan import Plan
 from training.views import multi_crop
@@ -26,31 +27,70 @@ from training.views.multi_crop import Recipe
 Command = Callable[..., Any]
 Decorator = Callable[[Command], click.Command]
 EXISTING = click.Path(exists=True, path_type=Path)
+grouped = functools.partial(click.option, cls=GroupedOption)
 FILES = (
     click.argument("source", metavar="DATA", type=EXISTING),
-    click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run; one there goes on."),
-    click.option("--cache", type=click.Path(path_type=Path), help="Decoded pictures. Default: ~/.cache/copysight."),
-    click.option(
+    grouped(
+        "--out",
+        required=True,
+        type=click.Path(path_type=Path),
+        help="Folder of the run. If it holds a checkpoint, the training resumes.",
+        group="Common",
+    ),
+    grouped(
+        "--warm-start",
+        type=EXISTING,
+        help="First train the backbone to imitate this one: the folder of a run, a released checkpoint, or a bundle "
+        "with weights. The papers have no such step.",
+        group="Common",
+    ),
+    grouped(
+        "--warm-start-pictures",
+        default=50_000,
+        show_default=True,
+        help="Number of pictures for the warm start.",
+        group="Common",
+    ),
+    grouped(
+        "--warm-start-batch",
+        default=32,
+        show_default=True,
+        help="Number of pictures per step of the warm start.",
+        group="Common",
+    ),
+    grouped(
         "--probe",
         "probes",
         multiple=True,
         type=EXISTING,
-        help="Labelled set for a k-NN probe (train/, val/); repeatable.",
+        help="Labelled pictures with the folders train/ and val/, for a k-NN accuracy in the log. Repeat the option "
+        "for several sets.",
+        group="Common",
     ),
-    click.option(
-        "--warm-start",
-        type=EXISTING,
-        help="First imitate the backbone of a RUN, released checkpoint or BUNDLE with weights (ours, not the papers').",
+    grouped(
+        "--cache",
+        type=click.Path(path_type=Path),
+        help="Folder for the decoded pictures. By default it is ~/.cache/copysight.",
+        group="Machine",
     ),
-    click.option("--warm-start-pictures", default=50_000, show_default=True, help="Pictures to imitate on."),
-    click.option("--warm-start-batch", default=32, show_default=True, help="Pictures per step of imitation."),
-    click.option("--threads", default=0, show_default=True, help="Threads of torch; 0: as many as torch likes."),
-    click.option("--tensorboard", is_flag=True, help="Also write events for TensorBoard (package tensorboard)."),
-    click.option("--local-size", default=96, show_default=True, help="Side of the local crops in pixels."),
+    grouped(
+        "--threads",
+        default=0,
+        show_default=True,
+        help="Number of threads for torch; 0 lets torch choose.",
+        group="Machine",
+    ),
+    grouped(
+        "--tensorboard",
+        is_flag=True,
+        help="Also write events for TensorBoard. Needs the package tensorboard.",
+        group="Machine",
+    ),
 )
+EPILOG = "DATA is a folder tree of pictures, a tar file, or a folder of tar shards."
 
 
-@click.group()
+@click.group(short_help="Train a backbone on your own pictures, without labels.")
 def train() -> None:
     """Train a backbone on your own pictures, without labels.
 
@@ -59,119 +99,144 @@ def train() -> None:
 
 
 def method(config: type, crops: int, global_scale: tuple[float, float], local_scale: tuple[float, float]) -> Decorator:
-    """Make a command of a function (job, views, config): with the method's defaults."""
-    area = functools.partial(click.option, nargs=2, show_default=True)
+    """Make a command of a function (job, views, config), with the method's defaults for multi-crop."""
+    option = functools.partial(grouped, show_default=True, group="Method")
 
     def decorate(command: Command) -> click.Command:
-        @options.of(Plan)
-        @options.of(config)
-        @click.option("--local-crops", default=crops, show_default=True, help="Local crops per picture; 0: none.")
-        @area("--global-scale", default=global_scale, help="Area of global crops, as a share of the picture.")
-        @area("--local-scale", default=local_scale, help="Area of local crops, as a share of the picture.")
-        @click.option(
+        @options.config_options(Plan)
+        @options.config_options(config)
+        @option("--local-crops", default=crops, help="Number of local crops per picture; 0 uses only global crops.")
+        @option("--local-size", default=96, help="Side of the local crops in pixels.")
+        @option("--global-scale", nargs=2, default=global_scale, help="Area of global crops as a share of the picture.")
+        @option("--local-scale", nargs=2, default=local_scale, help="Area of local crops as a share of the picture.")
+        @option(
             "--colours",
             type=click.FloatRange(min=0),
             default=1.0,
-            show_default=True,
-            help="Colour jitter, as a share of the method's. Ours.",
+            help="Strength of the colour jitter as a share of the method's own. The default is ours.",
         )
         @functools.wraps(command)
         def wrapped(**given: Any) -> None:
-            settings = config(**options.take(config, given))
+            settings = config(**options.pop_config(config, given))
             views = [
                 given.pop(name) for name in ("local_size", "local_crops", "global_scale", "local_scale", "colours")
             ]
             command(_job(given), views, settings)
 
-        for option in reversed(FILES):
-            wrapped = option(wrapped)
+        for file in reversed(FILES):
+            wrapped = file(wrapped)
         if command.__name__ in SMALL:
-            wrapped = _small(SMALL[command.__name__])(wrapped)
-        return train.command()(wrapped)
+            wrapped = _preset_option(SMALL[command.__name__])(wrapped)
+        return _subcommand(wrapped)
 
     return decorate
 
 
-def _small(settings: Mapping[str, object]) -> Callable[[Command], Command]:
-    """The option that puts ``settings`` in the place of the defaults."""
+def _subcommand(command: Command) -> click.Command:
+    """Add a command to ``train``. Its summary is the first line of its docstring, which click would cut."""
+    summary = (command.__doc__ or "").strip().splitlines()[0]
+    return train.command(cls=GroupedCommand, short_help=summary, epilog=EPILOG)(command)
 
-    def chosen(context: click.Context, _: click.Parameter, small: bool) -> None:
+
+def _preset_option(settings: Mapping[str, object]) -> Callable[[Command], Command]:
+    """The option ``--small``, which replaces the defaults by ``settings``."""
+
+    def replace_defaults(context: click.Context, _: click.Parameter, small: bool) -> None:
         if small:
             context.default_map = {**settings}
 
-    return click.option(
+    return grouped(
         "--small",
         is_flag=True,
         is_eager=True,
         expose_value=False,
-        callback=chosen,
-        help="Other defaults: a small ResNet, few prototypes and small crops, for some ten thousand pictures and one "
-        "machine. Options given beside it win. Ours; what they are and learned: docs/notes/methods.md.",
+        callback=replace_defaults,
+        help="Use defaults for some ten thousand pictures on one machine: a small ResNet, few prototypes and small "
+        "crops. Other options take precedence. The values and their results are in docs/notes/methods.md.",
+        group="Common",
     )
 
 
 @method(DinoConfig, 8, (0.4, 1.0), (0.05, 0.4))
-def dino(given: Job, views: Any, config: DinoConfig) -> None:
-    """DINO: self-distillation with no labels (Caron et al. 2021)."""
-    recipe = multi_crop.dino_recipe(given.plan.image_size, *views)
-    _run(given, recipe, lambda: Dino(config, given.plan.backbone, given.plan.image_size, recipe))
+def dino(job: Job, views: Any, config: DinoConfig) -> None:
+    """Train a student to match its own moving average on other crops (DINO, 2021).
+
+    Source: Caron et al. 2021, self-distillation with no labels.
+    """
+    recipe = multi_crop.dino_recipe(job.plan.image_size, *views)
+    _run(job, recipe, lambda: Dino(config, job.plan.backbone, job.plan.image_size, recipe))
 
 
 @method(SwavConfig, 6, (0.14, 1.0), (0.05, 0.14))
-def swav(given: Job, views: Any, config: SwavConfig) -> None:
-    """SwAV: swapped assignments between views (Caron et al. 2020)."""
-    recipe = multi_crop.swav_recipe(given.plan.image_size, *views)
-    _run(given, recipe, lambda: Swav(config, given.plan.backbone, given.plan.image_size, recipe))
+def swav(job: Job, views: Any, config: SwavConfig) -> None:
+    """Predict the prototypes of one crop from the other crops (SwAV, 2020).
+
+    Source: Caron et al. 2020, swapped assignments between views.
+    """
+    recipe = multi_crop.swav_recipe(job.plan.image_size, *views)
+    _run(job, recipe, lambda: Swav(config, job.plan.backbone, job.plan.image_size, recipe))
 
 
 @method(DeepClusterConfig, 6, (0.14, 1.0), (0.05, 0.14))
-def deepcluster(given: Job, views: Any, config: DeepClusterConfig) -> None:
-    """DeepCluster-v2: k-means on a memory gives the next epoch's labels (Caron et al. 2020, appendix D)."""
-    recipe = multi_crop.swav_recipe(given.plan.image_size, *views)
-    _run(given, recipe, lambda: DeepCluster(config, given.plan.backbone, given.plan.image_size, recipe))
+def deepcluster(job: Job, views: Any, config: DeepClusterConfig) -> None:
+    """Learn clusters of stored embeddings as classes (DeepCluster-v2, 2020).
+
+    Source: Caron et al. 2020, appendix D.
+    """
+    recipe = multi_crop.swav_recipe(job.plan.image_size, *views)
+    _run(job, recipe, lambda: DeepCluster(config, job.plan.backbone, job.plan.image_size, recipe))
 
 
 @method(DeepClusterV1Config, 0, (0.08, 1.0), (0.05, 0.14))
-def deepcluster_v1(given: Job, views: Any, config: DeepClusterV1Config) -> None:
-    """The original DeepCluster: cluster all features, learn the clusters as classes (Caron et al. 2018).
+def deepcluster_v1(job: Job, views: Any, config: DeepClusterV1Config) -> None:
+    """Learn clusters of all features as classes (the original DeepCluster, 2018).
 
-    It sees one crop a picture, its colours left alone: --global-scale counts, --local-* and --colours do not.
+    Source: Caron et al. 2018. The method uses one crop per picture without colour jitter: --global-scale has an effect,
+    the options --local-* and --colours have none.
     """
-    recipe = multi_crop.plain_recipe(given.plan.image_size, views[2])
-    _run(given, recipe, lambda: DeepClusterV1(config, given.plan.backbone, given.plan.image_size, recipe))
+    recipe = multi_crop.plain_recipe(job.plan.image_size, views[2])
+    _run(job, recipe, lambda: DeepClusterV1(config, job.plan.backbone, job.plan.image_size, recipe))
 
 
-@train.command()
-@options.of(Plan)
-@options.of(CopyConfig)
-@click.option("--init", type=EXISTING, help="Start from the backbone of this run (DINO, SwAV, DeepCluster, copy).")
+@options.config_options(Plan)
+@options.config_options(CopyConfig)
+@grouped(
+    "--init",
+    type=EXISTING,
+    help="Start from the backbone of this run of DINO, SwAV, DeepCluster or copy.",
+    group="Common",
+)
 def copy(init: Path | None, **given: Any) -> None:
-    """Descriptors that find copies: contrastive, with an entropy term and strong edits (Pizzi et al. 2022)."""
-    config = CopyConfig(**options.take(CopyConfig, given))
-    task = _job(given)
-    recipe = EditRecipe(task.plan.image_size, config.mild)
+    """Train descriptors that find edited copies of pictures (SSCD, 2022).
+
+    Source: Pizzi et al. 2022. The loss is contrastive with an entropy term, and the views have strong edits.
+    """
+    config = CopyConfig(**options.pop_config(CopyConfig, given))
+    job = _job(given)
+    recipe = EditRecipe(job.plan.image_size, config.mild)
 
     def build() -> Method:
-        method = Copy(config, task.plan.backbone, task.plan.image_size, recipe)
+        method = Copy(config, job.plan.backbone, job.plan.image_size, recipe)
         if init is not None:
-            method.adopt(checkpoint.load(init).backbone_state)
+            method.load_backbone(checkpoint.load(init).backbone_state)
         return method
 
-    _run(task, recipe, build)
+    _run(job, recipe, build)
 
 
-for option in reversed(FILES[:-1]):
-    copy = option(copy)
+for file in reversed(FILES):
+    copy = file(copy)
+_subcommand(copy)
 
 
 def _job(given: dict[str, Any]) -> Job:
-    plan = Plan(**options.take(Plan, given))
+    plan = Plan(**options.pop_config(Plan, given))
     cache = given.pop("cache") or Path.home() / ".cache" / "copysight"
     return Job(plan=plan, cache=cache, **given)
 
 
-def _run(given: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method]) -> None:
-    job.run(given, recipe, build, click.echo)
+def _run(job: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method]) -> None:
+    jobs.run(job, recipe, build, click.echo)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Training pictures, decoded once: a packed cache of uint8 pixels that every epoch maps into memory.
+"""Decode the training pictures once into a pack: a cache of uint8 pixels that every epoch maps into memory.
 
-Decoding costs more than augmenting, so it is paid once. A pack is a directory: ``pixels.u8`` (all pictures, rows of RGB
-bytes, one after the other), ``offsets.npy`` (N + 1,), ``sizes.npy`` (N, 2: height, width) and ``pack.json``.
+Decoding costs more than augmenting, so it is done once. A pack is a directory with ``pixels.u8`` (the RGB bytes of all
+pictures, one after the other), ``offsets.npy`` (N + 1,), ``sizes.npy`` (N, 2: height, width) and ``pack.json``.
 """
 
 import hashlib
@@ -25,12 +25,12 @@ from copysight.system.durable import new_directory
 Pixels = npt.NDArray[np.uint8]
 FORMAT = 1
 CHUNK = 256
-MEND = "add pictures or lower --batch"
+REMEDY = "add pictures or lower --batch"
 
 
 @dataclass(frozen=True)
 class Pack:
-    """Decoded pictures. ``sizes`` (N, 2) int64: height and width; ``unreadable``: how many files by reason."""
+    """Decoded pictures. ``sizes`` (N, 2) int64: height and width; ``unreadable``: number of files for each reason."""
 
     path: Path
     pixels: Pixels
@@ -43,38 +43,38 @@ class Pack:
         return len(self.sizes)
 
     def picture(self, number: int) -> Pixels:
-        """Picture ``number`` as (height, width, 3) uint8, a view into the mapped file."""
+        """Picture ``number`` as (height, width, 3) uint8: a view into the mapped file."""
         height, width = self.sizes[number]
         return self.pixels[self.offsets[number] : self.offsets[number + 1]].reshape(height, width, 3)
 
 
 def pack(
-    source: Path, cache: Path, side: int = 256, at_least: int = 1, report: Callable[[int], None] = lambda _: None
+    source: Path, cache: Path, side: int = 256, min_pictures: int = 1, report: Callable[[int], None] = lambda _: None
 ) -> Pack:
-    """The pack of ``source`` in the folder ``cache``, made if it is not there yet.
+    """Return the pack of ``source`` in the folder ``cache``; write it first if it does not exist.
 
-    Pictures whose shortest side is longer than ``side`` pixels are reduced to it (bicubic, antialiased). ``report``
-    hears how many files were read so far. Raises ``NoPictures``, and ``TooFewPictures`` below ``at_least``.
+    Pictures whose shortest side is longer than ``side`` pixels are reduced to it (bicubic, antialiased). ``report`` is
+    called with the number of files read so far. Raises ``NoPictures``, and ``TooFewPictures`` below ``min_pictures``.
     """
     entries = scan(source).entries
-    if len(entries) < at_least:
-        raise TooFewPictures(f"{source} holds {len(entries)} pictures, {at_least} are needed; {MEND}")
+    if len(entries) < min_pictures:
+        raise TooFewPictures(f"{source} holds {len(entries)} pictures, {min_pictures} are needed; {REMEDY}")
     path = cache / _fingerprint(entries, side)
     if not path.is_dir():
         _make(path, entries, side, report)
     found = load(path)
     if len(found) == 0:
         raise NoPictures(f"none of the picture files at {source} can be read: {_reasons(found)}")
-    if len(found) < at_least:
+    if len(found) < min_pictures:
         raise TooFewPictures(
-            f"{source} holds {len(found)} readable pictures ({_reasons(found)} unreadable), {at_least} are needed; "
-            f"{MEND}"
+            f"{source} holds {len(found)} readable pictures ({_reasons(found)} unreadable), {min_pictures} are needed; "
+            f"{REMEDY}"
         )
     return found
 
 
 def _make(path: Path, files: Sequence[Entry], side: int, report: Callable[[int], None]) -> None:
-    """Write the pack; another process that was first with the same pictures has made the same."""
+    """Write the pack. If another process writes the same pack first, use that one."""
     try:
         with new_directory(path) as directory:
             _write(directory, files, side, report)
@@ -84,10 +84,10 @@ def _make(path: Path, files: Sequence[Entry], side: int, report: Callable[[int],
 
 
 def load(path: Path) -> Pack:
-    """Open a pack that ``pack`` wrote; nothing is read but the index."""
+    """Open a pack that ``pack`` wrote. Pixels are mapped, not read."""
     about = json.loads((path / "pack.json").read_text())
     offsets = np.load(path / "offsets.npy")
-    # Copy-on-write, because torch warns about arrays that it may not write to; nothing ever writes.
+    # Copy-on-write, because torch warns about read-only arrays. Nothing writes to it.
     empty = np.empty(0, np.uint8)
     pixels = np.memmap(path / "pixels.u8", np.uint8, "c") if offsets[-1] else empty
     return Pack(path, pixels, offsets, np.load(path / "sizes.npy"), tuple(about["names"]), about["unreadable"])
@@ -127,7 +127,7 @@ def _decoded(files: Iterable[Entry], side: int) -> Iterator[_Decoded | str]:
 
 
 def _decode(file: Entry, side: int) -> _Decoded | str:
-    """The picture, or the reason why there is none."""
+    """The decoded picture, or the error code if the file cannot be read."""
     try:
         picture = decode(file.read(), at_least=side).pixels
     except PictureError as error:

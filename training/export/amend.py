@@ -1,4 +1,4 @@
-"""A bundle made from another: its embedding stays bit for bit, while something around it is renewed."""
+"""Amend a bundle: replace attention, calibrations, name or card and keep the embedding bit for bit."""
 
 import json
 import tempfile
@@ -12,11 +12,12 @@ from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder, Runtime
 from training.export import fitting as fits
 from training.export.export import Network, export
-from training.export.fitting import Fitting, Photographs
+from training.export.fitting import Fitting, PictureSample
 
 CARD = "MODEL_CARD.md"
-RENEWED = ("attention", "prototypes", "patches", "activations")
+REPLACEABLE = ("attention", "prototypes", "patches", "activations")
 KEY = "renewed"
+"""Key of the added graph, which also names its file."""
 
 
 def amend(
@@ -28,23 +29,23 @@ def amend(
     name: str | None = None,
     half: bool = False,
 ) -> Bundle:
-    """Write ``old`` at ``out``, changed: ``rest`` gives attention, prototypes and patches in place of its own.
+    """Write a changed copy of ``old`` to ``out``; ``rest`` replaces attention, prototypes and patches.
 
-    ``pictures`` are those that the calibrations are rehearsed with anew, the first of which the background was made
-    from; ``half`` stores the weights of ``rest`` in half precision. Indexes of ``old`` do not go with the new bundle,
-    whose ``id`` is another, but their vectors would be the same.
+    ``pictures``: the pictures to fit the calibrations with; the background was made from the first of them. ``half``
+    stores the weights of ``rest`` in half precision. Indexes of ``old`` do not work with the new bundle, because its
+    ``id`` differs, although the vectors would be the same.
 
-    Raises ``InvalidArgument`` if nothing is to be changed, if ``out`` exists, or if the graph of the old embedding
-    gives more than that; ``ExportFailed`` where ``rest`` differs from torch.
+    Raises ``InvalidArgument`` if there is nothing to change, if ``out`` exists, or if the graph of the old embedding
+    has other outputs too; ``ExportFailed`` if the graph of ``rest`` differs from torch.
     """
     if rest is None and pictures is None and card is None and name is None:
-        raise InvalidArgument("got nothing to change; name a network for the rest, pictures, a card or a name")
+        raise InvalidArgument("got nothing to change; give --rest, --pictures, --card or --name")
     manifest: dict[str, Any] = json.loads((old.path / bundles.DESCRIPTION).read_text())
     files: dict[str, Path | bytes] = {file: old.path / file for file in manifest.pop("files")}
     manifest["name"] = name or old.name
     with tempfile.TemporaryDirectory() as scratch:
         if rest is not None:
-            _renew(old, manifest, files, export([rest], Path(scratch) / "rest", half=half))
+            _replace_graph(old, manifest, files, export([rest], Path(scratch) / "rest", half=half))
         if pictures is not None:
             manifest["calibration"] = calibration(old, pictures)
         if card is not None:
@@ -54,40 +55,42 @@ def amend(
 
 
 def calibration(bundle: Bundle, pictures: Path) -> dict[str, Any]:
-    """The calibrations of a bundle by its usual precision, as an export would fit them. Raises ``InvalidArgument``."""
+    """Fit the calibrations of a bundle at its default precision, as an export does. Raises ``InvalidArgument``."""
     if bundle.background is None:
-        raise InvalidArgument(f"the bundle {bundle.name!r} has no background, and a calibration needs one")
-    photographs = Photographs(Fitting(pictures))
-    embedder = Embedder(bundle, Runtime(variant=bundle.usual_variant))
-    return fits.calibration(embedder, bundle.background_vectors(), photographs.halves()[1], photographs)
+        raise InvalidArgument(
+            f"the bundle {bundle.name!r} has no background, and a calibration needs one; export it with --pictures"
+        )
+    sample = PictureSample(Fitting(pictures))
+    embedder = Embedder(bundle, Runtime(variant=bundle.default_variant))
+    return fits.calibration(embedder, bundle.background_vectors(), sample.split()[1], sample)
 
 
-def _renew(old: Bundle, manifest: dict[str, Any], files: dict[str, Path | bytes], new: Bundle) -> None:
-    """Keep the graph of the embedding alone, and put the other bundle's graph beside it."""
+def _replace_graph(old: Bundle, manifest: dict[str, Any], files: dict[str, Path | bytes], new: Bundle) -> None:
+    """Keep only the graph of the embedding, and add the graph of ``new`` for all other outputs."""
     kept = old.embedding.graph
     if old.graphs[kept].outputs != ("embedding",):
         raise InvalidArgument(
-            f"the bundle {old.name!r} gives {', '.join(old.graphs[kept].outputs)} by one graph; "
-            "only one whose embedding has a graph of its own can keep that"
+            f"the bundle {old.name!r} gives {', '.join(old.graphs[kept].outputs)} by one graph; --rest needs a bundle "
+            "whose embedding has a graph of its own"
         )
     key, graph = KEY, new.graphs[new.embedding.graph]
     other = json.loads((new.path / bundles.DESCRIPTION).read_text())
-    staying = {variant.file for variant in old.graphs[kept].variants.values()}
-    gone = {variant.file for one in old.graphs.values() for variant in one.variants.values()} - staying
-    for file in gone:
+    kept_files = {variant.file for variant in old.graphs[kept].variants.values()}
+    old_files = {variant.file for one in old.graphs.values() for variant in one.variants.values()}
+    for file in old_files - kept_files:
         del files[file]
     files[f"{key}.onnx"] = (new.path / graph.variants["fp32"].file).read_bytes()
     manifest["graphs"] = {
         kept: manifest["graphs"][kept],
         key: {
             **other["graphs"][new.embedding.graph],
-            "outputs": [output for output in graph.outputs if output in RENEWED],
+            "outputs": [output for output in graph.outputs if output in REPLACEABLE],
             "variants": {"fp32": {"file": f"{key}.onnx", "cosine": 1.0}},
         },
     }
-    for output in RENEWED:
-        given = other.get(output)
-        manifest[output] = given and {**given, "graph": key}
+    for output in REPLACEABLE:
+        entry = other.get(output)
+        manifest[output] = entry and {**entry, "graph": key}
     manifest["training"] = {kept: manifest["training"][kept], key: next(iter(other["training"].values()))}
     manifest["method"] = _both(manifest["method"], new.method)
     manifest["backbone"] = _both(manifest["backbone"], new.backbone)
@@ -95,7 +98,7 @@ def _renew(old: Bundle, manifest: dict[str, Any], files: dict[str, Path | bytes]
 
 
 def _both(old: str, new: str) -> str:
-    """The first of the old words, which is the embedding's, and the new one."""
+    """Join the first name of ``old``, which is that of the embedding, and ``new``."""
     return " + ".join(dict.fromkeys((old.split(" + ", maxsplit=1)[0], new)))
 
 

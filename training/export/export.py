@@ -1,4 +1,4 @@
-"""Networks to a bundle: ONNX graphs, checked against torch through the very Embedder that will serve them."""
+"""Export networks to a bundle: ONNX graphs, checked against torch with the Embedder that serves them."""
 
 import json
 import tempfile
@@ -23,23 +23,23 @@ from copysight.pictures.preprocess import Preprocess, to_batch
 from training.checkpoints import frameworks
 from training.export import fitting as fits
 from training.export import quantization
-from training.export.fitting import RANGES, Fitting, Photographs
-from training.export.half_precision import halve
+from training.export.fitting import INT8_PICTURES, Fitting, PictureSample
+from training.export.half_precision import to_half_precision
 
 Float = npt.NDArray[np.float32]
-LARGEST_DIFFERENCE = 1e-4
-LEAST_COSINE = 0.99999
+MAX_DIFFERENCE = 1e-4
+MIN_COSINE = 0.99999
 HALF_DIFFERENCE, HALF_COSINE = 1e-2, 0.9999
-"""Bounds for weights stored in half precision, which moves them by up to 2^-11; whitening amplifies that."""
+"""Limits for weights in half precision, which changes them by up to 2^-11; whitening amplifies that."""
 LICENCE = "Apache-2.0"
 BACKGROUND = "background.npy"
-FURTHER = ("attention", "prototypes", "patches", "activations")
-"""Outputs besides the embedding, which a bundle may lack."""
+OPTIONAL_OUTPUTS = ("attention", "prototypes", "patches", "activations")
+"""Outputs that a bundle may have besides the embedding."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """A trained network, ready to export: its graph (in eval mode) and what the bundle says about it."""
+    """A trained network, ready to export: its graph in eval mode, and its entries in the bundle's manifest."""
 
     graph: nn.Module
     preprocess: Preprocess
@@ -52,7 +52,7 @@ class Network:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of the graph's outputs, in the order in which it returns them."""
+        """Names of the outputs, in the order in which the graph returns them."""
         names: tuple[str, ...] = self.graph.names  # type: ignore[assignment]
         return names
 
@@ -66,31 +66,31 @@ def export(
     half: bool = False,
     weights: str | None = None,
 ) -> Bundle:
-    """Write a bundle at ``out``: the embedding from the first network, each other output from the first that has it.
+    """Write a bundle to ``out``: the embedding from the first network, each other output from the first that has it.
 
-    ``half`` stores weights in half precision (they are computed with in float32), which must keep the cosine to torch
-    above .9999. ``fitting`` adds what is learned from pictures: whitening, background, calibration, int8.
-    ``weights`` (``timm`` or ``torchvision``) adds the first network's tensors under the names of that framework.
+    ``half`` stores weights in half precision; they are cast to float32 at loading. ``fitting`` adds what is fitted on
+    pictures: whitening, background, calibration, int8. ``weights`` (``timm`` or ``torchvision``) adds the tensors of
+    the first network under the names of that framework.
 
-    Raises ``ExportFailed`` if the graphs differ from torch by more than 1e-4 or below cosine .99999 (fp32), and
-    ``InvalidArgument`` if ``out`` exists.
+    Raises ``ExportFailed`` if a graph differs from torch by more than 1e-4 or a cosine is below 0.99999 (in half
+    precision: 1e-2 and 0.9999), and ``InvalidArgument`` if ``out`` exists.
     """
-    photographs = Photographs(fitting) if fitting is not None else None
-    plain = {} if weights is None else {frameworks.FILE: _weights(networks[0], weights)}
+    sample = PictureSample(fitting) if fitting is not None else None
+    tensors = {} if weights is None else {frameworks.FILE: _weights(networks[0], weights)}
     with tempfile.TemporaryDirectory() as scratch:
-        if photographs is not None and fitting is not None and fitting.whiten:
-            before = _graphs(networks[:1], Path(scratch), "plain")
-            networks[0].graph.whitening = fits.whiten(Embedder(before.bundle), photographs, fitting.whiten)
-        made = _graphs(networks, Path(scratch), "exact", name)
-        manifest, files, trial = made.manifest, made.files, made.bundle
-        manifest["numerics"] = _checked(compare(trial, made.networks), LARGEST_DIFFERENCE, LEAST_COSINE)
+        if sample is not None and fitting is not None and fitting.whiten:
+            unwhitened = _export_trial(networks[:1], Path(scratch), "plain")
+            networks[0].graph.whitening = fits.whiten(Embedder(unwhitened.bundle), sample, fitting.whiten)
+        exported = _export_trial(networks, Path(scratch), "exact", name)
+        manifest, files, trial = exported.manifest, exported.files, exported.bundle
+        manifest["numerics"] = _check_numerics(compare(trial, exported.networks), MAX_DIFFERENCE, MIN_COSINE)
         if half:
-            trial = _halved(trial, manifest, files)
-            manifest["numerics"] = _checked(compare(trial, made.networks), HALF_DIFFERENCE, HALF_COSINE)
-        if photographs is not None and fitting is not None:
-            _fit(manifest, files, trial, photographs, fitting.int8)
+            trial = _with_half_weights(trial, manifest, files)
+            manifest["numerics"] = _check_numerics(compare(trial, exported.networks), HALF_DIFFERENCE, HALF_COSINE)
+        if sample is not None and fitting is not None:
+            _fit(manifest, files, trial, sample, fitting.int8)
         files["MODEL_CARD.md"] = (card or _card(manifest)).encode()
-        return bundles.write(out, manifest, {**files, **plain})
+        return bundles.write(out, manifest, {**files, **tensors})
 
 
 def _weights(network: Network, framework: str) -> bytes:
@@ -99,8 +99,8 @@ def _weights(network: Network, framework: str) -> bytes:
 
 
 @dataclass(frozen=True)
-class Made:
-    """Graphs as files, not yet checked, and a bundle of them on trial."""
+class TrialExport:
+    """Exported graphs that are not checked yet, and a temporary bundle of them."""
 
     networks: dict[str, Network]
     manifest: dict[str, Any]
@@ -108,7 +108,7 @@ class Made:
     bundle: Bundle
 
 
-def _graphs(networks: Sequence[Network], scratch: Path, trial: str, name: str | None = None) -> Made:
+def _export_trial(networks: Sequence[Network], scratch: Path, trial: str, name: str | None = None) -> TrialExport:
     by_key = {f"graph{number}": network for number, network in enumerate(networks)}
     (scratch / f"{trial}-graphs").mkdir()
     files: dict[str, Path | bytes] = {
@@ -116,36 +116,35 @@ def _graphs(networks: Sequence[Network], scratch: Path, trial: str, name: str | 
     }
     manifest = _manifest(by_key, {key: _shapes(network) for key, network in by_key.items()}, name or networks[0].name)
     bundle = bundles.write(scratch / trial, {**manifest, "numerics": _numerics(1.0, 0.0)}, files)
-    return Made(by_key, manifest, files, bundle)
+    return TrialExport(by_key, manifest, files, bundle)
 
 
-def _checked(measured: Numerics, largest: float, cosine: float) -> dict[str, float]:
+def _check_numerics(measured: Numerics, largest: float, cosine: float) -> dict[str, float]:
     if measured.largest_difference > largest or measured.cosine < cosine:
         raise ExportFailed(
-            f"the exported graph differs from torch by {measured.largest_difference:.2e} (cosine "
-            f"{measured.cosine:.6f}); at most {largest} and at least {cosine} are needed"
+            f"the exported graph differs from torch by {measured.largest_difference:.2e} (allowed: {largest}) and has "
+            f"a cosine of {measured.cosine:.6f} to it (needed: {cosine}); nothing was written"
         )
     return _numerics(measured.largest_difference, measured.cosine)
 
 
-def _halved(trial: Bundle, manifest: Mapping[str, Any], files: Mapping[str, Path | bytes]) -> Bundle:
+def _with_half_weights(trial: Bundle, manifest: Mapping[str, Any], files: Mapping[str, Path | bytes]) -> Bundle:
     for file in files.values():
         if isinstance(file, Path):
-            halve(file)
+            to_half_precision(file)
     return bundles.write(trial.path.parent / "halved", manifest, files)
 
 
 def _fit(
-    manifest: dict[str, Any], files: dict[str, Path | bytes], trial: Bundle, photographs: Photographs, int8: bool
+    manifest: dict[str, Any], files: dict[str, Path | bytes], trial: Bundle, sample: PictureSample, int8: bool
 ) -> None:
-    """Add background, calibration and int8 to what will be written."""
-    embedder, (strangers, collection) = Embedder(trial), photographs.halves()
-    rows = fits.background(embedder, strangers)
+    """Fit background, calibration and int8, and add them to ``manifest`` and ``files``."""
+    embedder, (background, collection) = Embedder(trial), sample.split()
+    rows = fits.background(embedder, background)
     files[BACKGROUND], manifest["background"] = _npy(rows), {"file": BACKGROUND, "count": len(rows)}
-    around = rows.astype(np.float32)
-    manifest["calibration"] = fits.calibration(embedder, around, collection, photographs)
+    manifest["calibration"] = fits.calibration(embedder, rows.astype(np.float32), collection, sample)
     if int8:
-        key, pictures = trial.embedding.graph, photographs.first(RANGES)
+        key, pictures = trial.embedding.graph, sample.first(INT8_PICTURES)
         inputs = [embedder.prepare(picture)[key] for picture in pictures]
         path = trial.path.parent / f"{key}.int8.onnx"
         quantization.quantize(trial.path / f"{key}.onnx", path, inputs)
@@ -153,8 +152,8 @@ def _fit(
         variants = manifest["graphs"][key]["variants"]
         variants["int8"] = {"file": path.name, "cosine": 1.0}
         second = bundles.write(trial.path.parent / "second", manifest, files)
-        reduced = Embedder(second, Runtime(variant="int8"))
-        variants["int8"]["cosine"] = fits.agreement(embedder, reduced, strangers[:RANGES])
+        int8_embedder = Embedder(second, Runtime(variant="int8"))
+        variants["int8"]["cosine"] = fits.agreement(embedder, int8_embedder, background[:INT8_PICTURES])
 
 
 def _npy(rows: npt.NDArray[np.float16]) -> bytes:
@@ -164,8 +163,8 @@ def _npy(rows: npt.NDArray[np.float16]) -> bytes:
 
 
 def compare(bundle: Bundle, graphs: Mapping[str, Network]) -> Numerics:
-    """Largest absolute difference over all outputs, and least cosine of the embeddings, between Embedder and torch."""
-    embedder, pictures = Embedder(bundle), [_drawing(seed) for seed in range(6)]
+    """Largest absolute difference of all outputs and smallest cosine of the embeddings, between Embedder and torch."""
+    embedder, pictures = Embedder(bundle), [_synthetic_picture(seed) for seed in range(6)]
     largest, cosine = 0.0, 1.0
     for key, network in graphs.items():
         with torch.inference_mode():
@@ -184,8 +183,8 @@ def compare(bundle: Bundle, graphs: Mapping[str, Network]) -> Numerics:
 
 def _to_onnx(network: Network, path: Path) -> Path:
     size = network.preprocess.size
-    # Two different pictures, so that the exporter does not take the batch size for a constant.
-    example = torch.from_numpy(to_batch([_drawing(0), _drawing(1)], network.preprocess))
+    # Two different pictures, so that the exporter does not treat the batch size as a constant.
+    example = torch.from_numpy(to_batch([_synthetic_picture(0), _synthetic_picture(1)], network.preprocess))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own internals
         program = torch.onnx.export(
@@ -199,7 +198,7 @@ def _to_onnx(network: Network, path: Path) -> Path:
             verbose=False,
         )
     if program is None:
-        raise ExportFailed(f"torch could not export {network.backbone} at {size} px")
+        raise ExportFailed(f"torch could not export {network.backbone} at {size} px; try another --size or backbone")
     program.save(str(path))
     return path
 
@@ -231,7 +230,7 @@ def _manifest(
             "recipe": first.recipe,
             "whitening": getattr(first.graph, "whitening", None) is not None,
         },
-        **{output: _output(output, graphs, shapes, owner) for output in FURTHER},
+        **{output: _output(output, graphs, shapes, owner) for output in OPTIONAL_OUTPUTS},
         "calibration": None,
         "background": None,
     }
@@ -277,8 +276,8 @@ def _card(manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _drawing(seed: int) -> Image.Image:
-    """A smooth random picture: numerics on white noise say little about pictures."""
+def _synthetic_picture(seed: int) -> Image.Image:
+    """A smooth random picture; white noise would not represent real pictures."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (5 + seed, 7, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC)

@@ -1,4 +1,4 @@
-"""What can be exported: our runs, released checkpoints, timm networks by name; as graphs of fixed size."""
+"""Load networks to export: runs, released checkpoints and timm networks, as graphs of a fixed size."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,50 +11,49 @@ from torch import Tensor, nn
 
 from copysight.errors import InvalidArgument
 from copysight.pictures.preprocess import Preprocess
-from training.checkpoints import checkpoint
-from training.checkpoints import released as releases
+from training.checkpoints import checkpoint, released
 from training.checkpoints.checkpoint import Checkpoint
 from training.export.export import Network
 from training.networks import backbones, descriptors
 from training.networks.export_graphs import PooledGraph, TransformerGraph, gem
-from training.networks.many_views import ManyViews, standard
+from training.networks.many_views import ManyViews, standard_views
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SWAV_STD = (0.228, 0.224, 0.225)
-"""As in the released code of SwAV and DeepCluster-v2."""
+"""Standard deviations in the released code of SwAV and DeepCluster-v2."""
 TEMPERATURE = 0.1
-"""At which a released head's logits become probabilities: that of the student, of SwAV and of DeepCluster-v2."""
-LARGEST_K = 4096
-"""More prototypes than this are left out of a bundle: DINO's 65,536 would be 64 MB of weights that nobody reads."""
+"""Softmax temperature for the logits of released heads: that of DINO's student, SwAV and DeepCluster-v2."""
+MAX_PROTOTYPES = 4096
+"""A head with more prototypes is not exported: DINO's 65,536 would be 64 MB of weights that nobody uses."""
 
 
 def load(
     source: str, size: int | None = None, recipe: str | None = None, random: bool = False, views: bool = False
 ) -> Network:
-    """Network of ``source``: ``timm:NAME``, a run, our checkpoint, or a released DINO, SwAV or DeepCluster-v2 file.
+    """Load ``source``: ``timm:NAME``, a run, its checkpoint, or a released DINO, SwAV or DeepCluster-v2 file.
 
-    ``size`` (pixels) defaults to what it was trained at; ``recipe`` to ``cls`` for a ViT, ``pool`` for the rest;
-    ``random`` leaves a timm network untrained (a baseline); ``views`` lets a copy run describe several views at once.
-    Raises ``InvalidArgument`` or ``CheckpointMismatch``.
+    ``size`` in pixels, by default the training size. ``recipe``: by default ``cls`` for a ViT, ``pool`` otherwise.
+    ``random`` gives a timm network random weights, as a baseline. ``views`` averages a copy run's descriptors of four
+    views. Raises ``InvalidArgument`` or ``CheckpointMismatch``.
     """
     if source.startswith("timm:"):
         return from_timm(source.removeprefix("timm:"), size, recipe, random)
     path = Path(source)
-    if path.is_dir() or checkpoint.is_ours(path):
+    if path.is_dir() or checkpoint.is_checkpoint(path):
         saved = checkpoint.load(path)
         return from_copy(saved, size, views) if saved.method == "copy" else from_checkpoint(saved, size, recipe)
-    return from_official(path, size, recipe)
+    return from_released(path, size, recipe)
 
 
 def from_timm(name: str, size: int | None, recipe: str | None, random: bool) -> Network:
-    """A timm network with its published weights, and the preprocessing that they were trained for."""
+    """A timm network with its published weights and their preprocessing."""
     if not timm.is_model(name):
-        raise InvalidArgument(f"got timm:{name}, which timm does not have; see timm.list_models()")
+        raise InvalidArgument(f"got timm:{name}, which timm does not have; choose a name of timm.list_models()")
     try:
         body = timm.create_model(name, pretrained=not random, num_classes=0)
     except (OSError, RuntimeError) as error:
         raise InvalidArgument(
-            f"the weights of timm:{name} cannot be had ({error}); go online once, or say --random for an untrained one"
+            f"cannot load the weights of timm:{name} ({error}); go online once, or use --random for random weights"
         ) from error
     config = resolve_data_config(model=body)
     pixels = size or config["input_size"][1]
@@ -71,7 +70,7 @@ def from_timm(name: str, size: int | None, recipe: str | None, random: bool) -> 
 
 
 def from_checkpoint(saved: Checkpoint, size: int | None, recipe: str | None) -> Network:
-    """One of our runs: the teacher's backbone, and its head as prototypes."""
+    """A run of DINO, SwAV or DeepCluster: its backbone (the teacher's, if any), with its head as prototypes."""
     body = backbones.build(saved.backbone, saved.image_size)
     body.load_state_dict(saved.backbone_state)
     pixels = size or saved.image_size
@@ -79,7 +78,7 @@ def from_checkpoint(saved: Checkpoint, size: int | None, recipe: str | None) -> 
     mean, std = saved.config["recipe"]["mean"], saved.config["recipe"]["std"]
     return Network(
         graph=graph,
-        preprocess=_centre(pixels, mean, std),
+        preprocess=_centre_crop(pixels, mean, std),
         name=f"{saved.method}-{saved.backbone}",
         method=saved.method,
         backbone=saved.backbone,
@@ -90,9 +89,9 @@ def from_checkpoint(saved: Checkpoint, size: int | None, recipe: str | None) -> 
 
 
 def from_copy(saved: Checkpoint, size: int | None, views: bool) -> Network:
-    """A run of the copy objective: its averaged descriptor network, on whole pictures squashed to a square."""
+    """A run of the copy method: its averaged descriptor network, on whole pictures squashed to a square."""
     method = saved.config["method"]
-    # Runs from before there was a choice have no word of it.
+    # Checkpoints of older versions have no power.
     descriptor = descriptors.build(saved.backbone, saved.image_size, method["dimension"], method.get("power", 3.0))
     prefix = saved.backbone_prefix.removesuffix("backbone.")
     descriptor.load_state_dict(
@@ -101,7 +100,7 @@ def from_copy(saved: Checkpoint, size: int | None, views: bool) -> Network:
     pixels = size or saved.image_size
     descriptor.backbone = at_size(saved.backbone, descriptor.backbone, pixels)
     mean, std = saved.config["recipe"]["mean"], saved.config["recipe"]["std"]
-    body = ManyViews(descriptor, standard(pixels)) if views else descriptor
+    body = ManyViews(descriptor, standard_views(pixels)) if views else descriptor
     pixels = 2 * pixels if views else pixels
     return Network(
         graph=PooledGraph(body).eval().requires_grad_(False),
@@ -115,25 +114,25 @@ def from_copy(saved: Checkpoint, size: int | None, views: bool) -> Network:
     )
 
 
-def from_official(path: Path, size: int | None, recipe: str | None) -> Network:
-    """A released checkpoint file, with the preprocessing of its own evaluation."""
-    released = releases.load(path)
-    pixels = size or released.image_size
-    graph, recipe = _graph(at_size(released.backbone, released.body, pixels), released.head, recipe)
+def from_released(path: Path, size: int | None, recipe: str | None) -> Network:
+    """A released checkpoint file, with the preprocessing of its published evaluation."""
+    loaded = released.load(path)
+    pixels = size or loaded.image_size
+    graph, recipe = _graph(at_size(loaded.backbone, loaded.body, pixels), loaded.head, recipe)
     return Network(
         graph=graph,
-        preprocess=_centre(pixels, MEAN, STD if released.method == "dino" else SWAV_STD),
-        name=f"{released.method}-{released.backbone}",
-        method=released.method,
-        backbone=released.backbone,
+        preprocess=_centre_crop(pixels, MEAN, STD if loaded.method == "dino" else SWAV_STD),
+        name=f"{loaded.method}-{loaded.backbone}",
+        method=loaded.method,
+        backbone=loaded.backbone,
         recipe=recipe,
-        temperature=None if released.head is None else TEMPERATURE,
+        temperature=None if loaded.head is None else TEMPERATURE,
         training={"source": path.name},
     )
 
 
-def _centre(pixels: int, mean: Sequence[float], std: Sequence[float]) -> Preprocess:
-    """The published evaluations resize to 8/7 of the crop (256 for 224), then crop the centre."""
+def _centre_crop(pixels: int, mean: Sequence[float], std: Sequence[float]) -> Preprocess:
+    """Resize to 8/7 of the crop (256 for 224) and crop the centre, as in the published evaluations."""
     red, green, blue = mean
     return Preprocess(
         pixels, "shortest", round(pixels * 8 / 7), "bicubic", (red, green, blue), (std[0], std[1], std[2])
@@ -141,16 +140,19 @@ def _centre(pixels: int, mean: Sequence[float], std: Sequence[float]) -> Preproc
 
 
 def at_size(name: str, body: nn.Module, size: int) -> nn.Module:
-    """The network for pictures of ``size`` pixels only; a ViT's position table is resized by DINO's rule, for good."""
+    """The network for pictures of ``size`` pixels only. The positions of a ViT are resized by DINO's rule.
+
+    Raises ``InvalidArgument`` if ``size`` is no multiple of the patch size.
+    """
     if not isinstance(body, VisionTransformer):
         return body
     patch = body.patch_embed.patch_size[0]
     if size % patch:
-        raise InvalidArgument(f"got a size of {size} px, patches are {patch} px; choose a multiple of {patch}")
+        raise InvalidArgument(f"got a size of {size} px for patches of {patch} px; choose a multiple of {patch}")
     side, grid, state = size // patch, body.patch_embed.grid_size, body.state_dict()
     positions = grid[0] * grid[1]
     leading, patches = state["pos_embed"][:, :-positions], state["pos_embed"][:, -positions:]
-    # `resize_positions` passes one leading row through: lend it one, then put back however many there were.
+    # `resize_positions` expects exactly one leading row: pass a dummy row, then add the real leading rows.
     table = torch.cat([patches[:, :1], patches], dim=1)
     resized = backbones.resize_positions(table, grid, side, side)[:, 1:]
     fixed = timm.create_model(name, num_classes=0, img_size=size)
@@ -159,20 +161,20 @@ def at_size(name: str, body: nn.Module, size: int) -> nn.Module:
 
 
 def _graph(body: nn.Module, head: nn.Module | None, recipe: str | None) -> tuple[nn.Module, str]:
-    if head is not None and prototypes_of(head, backbones.dimension(body)) > LARGEST_K:
+    if head is not None and count_prototypes(head, backbones.dimension(body)) > MAX_PROTOTYPES:
         head = None
     graph: nn.Module
     if isinstance(body, VisionTransformer) and body.cls_token is not None:
-        recipe = _checked(recipe or "cls", ("cls", "gem", "cls+gem"))
+        recipe = _check_recipe(recipe or "cls", ("cls", "gem", "cls+gem"))
         graph = TransformerGraph(body, recipe, head)
     else:
-        recipe = _checked(recipe or "pool", ("pool", "gem"))
+        recipe = _check_recipe(recipe or "pool", ("pool", "gem"))
         graph = PooledGraph(body, head) if recipe == "pool" else PooledGraph(GemOfLastMap(body))
     return graph.eval().requires_grad_(False), recipe
 
 
 class GemOfLastMap(nn.Module):
-    """Generalised mean of a convolutional network's last feature map: pictures (B, 3, S, S) to (B, D)."""
+    """Generalised mean of the last feature map of a convolutional network: pictures (B, 3, S, S) to (B, D)."""
 
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
@@ -185,12 +187,12 @@ class GemOfLastMap(nn.Module):
 
 
 @torch.inference_mode()
-def prototypes_of(head: nn.Module, features: int) -> int:
-    """K, the number of logits that ``head`` gives for features (B, D)."""
+def count_prototypes(head: nn.Module, features: int) -> int:
+    """Number K of logits that ``head`` gives for features (B, D)."""
     return int(head.eval()(torch.zeros(2, features)).shape[1])
 
 
-def _checked(recipe: str, known: tuple[str, ...]) -> str:
+def _check_recipe(recipe: str, known: tuple[str, ...]) -> str:
     if recipe not in known:
-        raise InvalidArgument(f"got the recipe {recipe!r}, this network has {', '.join(known)}; choose one of them")
+        raise InvalidArgument(f"got the recipe {recipe!r}; for this network choose one of {', '.join(known)}")
     return recipe

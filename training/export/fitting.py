@@ -1,4 +1,4 @@
-"""What an export learns from unlabelled pictures: whitening, the background, a calibration, the ranges of int8."""
+"""Fit whitening, background, calibrations and int8 ranges of an export on unlabelled pictures."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,15 +21,15 @@ from training.export import whitening
 
 Float = npt.NDArray[np.float32]
 Picture = Image.Image
-PAIRS, BACKGROUND, COLLECTION, RANGES = 2000, 3000, 2000, 200
-"""How many pictures fit the whitening, make the background, make the collection in which the calibration is rehearsed,
-and set the ranges of int8; with fewer at hand, each takes its share."""
-LEAST = 100
+WHITENING_PICTURES, BACKGROUND_PICTURES, CALIBRATION_PICTURES, INT8_PICTURES = 2000, 3000, 2000, 200
+"""Largest numbers of pictures for the whitening, the background, the collection of the calibration, and the ranges of
+int8. If there are fewer, background and collection share them in this ratio."""
+MIN_PICTURES = 100
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """Pictures (a folder or tar shards, labels unused), and what to fit. ``whiten`` is the dimension, 0 for none."""
+    """Pictures (a folder or tar shards, without labels) and what to fit. ``whiten``: dimension, 0 for no whitening."""
 
     pictures: Path
     whiten: int = 0
@@ -37,65 +37,67 @@ class Fitting:
     seed: int = 0
 
 
-class Photographs:
-    """A sample of pictures that can be read, in an order that follows the seed.
+class PictureSample:
+    """A random sample of pictures, in an order that depends on the seed. Unreadable pictures are left out.
 
-    The background and the collection of the calibration share none. Raises ``TooFewPictures``.
+    The background and the collection of the calibration have no picture in common. Raises ``TooFewPictures``.
     """
 
     def __init__(self, fitting: Fitting) -> None:
         entries = scan(fitting.pictures).entries
         self._rng = np.random.default_rng(fitting.seed)
         self._entries = [entries[int(place)] for place in self._rng.permutation(len(entries))]
-        if len(entries) < LEAST:
+        if len(entries) < MIN_PICTURES:
             raise TooFewPictures(
-                f"got {len(entries)} pictures at {fitting.pictures}; an export learns from {LEAST} at least"
+                f"got {len(entries)} pictures at {fitting.pictures}; an export needs {MIN_PICTURES}; add pictures"
             )
 
     def first(self, count: int) -> list[Picture]:
-        """The first ``count`` pictures, or as many as there are."""
+        """The first ``count`` pictures, or fewer if there are not as many."""
         return _read(self._entries[:count])
 
-    def halves(self) -> tuple[list[Picture], list[Picture]]:
-        """Pictures for the background and others for the collection, in the ratio of their wanted numbers."""
-        whole = min(len(self._entries), BACKGROUND + COLLECTION)
-        cut = whole * BACKGROUND // (BACKGROUND + COLLECTION)
-        return _read(self._entries[:cut]), _read(self._entries[cut:whole])
+    def split(self) -> tuple[list[Picture], list[Picture]]:
+        """Pictures for the background, and others for the collection, in the ratio of their largest numbers."""
+        used = min(len(self._entries), BACKGROUND_PICTURES + CALIBRATION_PICTURES)
+        background = used * BACKGROUND_PICTURES // (BACKGROUND_PICTURES + CALIBRATION_PICTURES)
+        return _read(self._entries[:background]), _read(self._entries[background:used])
 
     def generator(self, purpose: int) -> np.random.Generator:
-        """Random numbers for one purpose."""
+        """Random generator for one purpose, numbered from 0."""
         return self._rng.spawn(purpose + 1)[purpose]
 
 
-def whiten(embedder: Embedder, photographs: Photographs, dimension: int) -> nn.Linear:
-    """The whitening layer for embeddings that have none yet, from pictures and one strongly edited copy of each."""
-    pictures, rng = photographs.first(PAIRS), photographs.generator(0)
+def whiten(embedder: Embedder, sample: PictureSample, dimension: int) -> nn.Linear:
+    """Whitening layer for unwhitened embeddings, fitted on pictures and one strongly edited copy of each."""
+    pictures, rng = sample.first(WHITENING_PICTURES), sample.generator(0)
     copies = [edits.strong(picture, rng, _others(pictures, rng)) for picture in pictures]
-    return whitening.fit(embedder.embed_each(pictures), embedder.embed_each(copies), dimension).module()
+    return whitening.fit(embedder.embed_parallel(pictures), embedder.embed_parallel(copies), dimension).module()
 
 
 def background(embedder: Embedder, pictures: Sequence[Picture]) -> npt.NDArray[np.float16]:
-    """Their embeddings (M, D), float16: what the bundle keeps."""
-    return embedder.embed_each(pictures).astype(np.float16)
+    """Embeddings (N, D) float16 of the background pictures, as a bundle stores them."""
+    return embedder.embed_parallel(pictures).astype(np.float16)
 
 
 def calibration(
-    embedder: Embedder, background: Float, pictures: Sequence[Picture], photographs: Photographs
+    embedder: Embedder, background: Float, pictures: Sequence[Picture], sample: PictureSample
 ) -> dict[str, Any]:
     """The bundle's own calibrations and curves: edited copies of all the ``pictures`` are asked for among them."""
-    vectors, rng = embedder.embed_each(pictures), photographs.generator(1)
-    seen = self_calibration.rehearse(pictures, np.arange(len(pictures)), vectors, background, embedder.embed_each, rng)
-    found = self_calibration.calibrations(seen, self_calibration.shapes(seen), source="bundle")
+    vectors, rng = embedder.embed_parallel(pictures), sample.generator(1)
+    seen = self_calibration.run_queries(
+        pictures, np.arange(len(pictures)), vectors, background, embedder.embed_parallel, rng
+    )
+    found = self_calibration.fit_calibrations(seen, self_calibration.fit_curves(seen), source="bundle")
     return {effort: one.to_json() for effort, one in found.items()}
 
 
 def agreement(one: Embedder, other: Embedder, pictures: Sequence[Picture]) -> float:
-    """The least cosine between the embeddings that two embedders give of the same pictures."""
-    return float((one.embed_each(pictures) * other.embed_each(pictures)).sum(axis=1).min())
+    """Smallest cosine between the embeddings of two embedders for the same pictures."""
+    return float((one.embed_parallel(pictures) * other.embed_parallel(pictures)).sum(axis=1).min())
 
 
 def _read(entries: Sequence[Entry]) -> list[Picture]:
-    """Pictures at the size of thumbnails; what cannot be read is left out, as everywhere."""
+    """Decode pictures to at most 512 x 512 pixels; leave out unreadable ones."""
     with ThreadPoolExecutor() as pool:
         return [picture for picture in pool.map(_decoded, entries) if picture is not None]
 

@@ -1,4 +1,4 @@
-"""Weights stored in half precision: half the file, while everything is still computed in float32."""
+"""Store the weights of an ONNX file in half precision; computation stays in float32."""
 
 from pathlib import Path
 
@@ -6,18 +6,18 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-LEAST = 1024
-"""Values from which on a tensor is worth halving; biases and scales stay as they are."""
+MIN_VALUES = 1024
+"""Number of values from which a tensor is converted; biases and scales stay in float32."""
 
 
-def halve(path: Path) -> None:
-    """Rewrite an ONNX file so that each large float32 weight is a float16 one and a cast, which runs once, at loading.
+def to_half_precision(path: Path) -> None:
+    """Rewrite an ONNX file: each large float32 weight becomes a float16 weight and a cast, which runs once at loading.
 
-    A weight moves by at most 2^-11 of itself (IEEE 754 binary16), or 3e-8 where it is below 6e-5.
+    A weight changes by at most 2^-11 of its value (IEEE 754 binary16), or by 3e-8 if it is below 6e-5.
     """
     model = onnx.load(path)
     graph = model.graph
-    large = [one for one in graph.initializer if one.data_type == TensorProto.FLOAT and np.prod(one.dims) >= LEAST]
+    large = [one for one in graph.initializer if one.data_type == TensorProto.FLOAT and np.prod(one.dims) >= MIN_VALUES]
     for weight in large:
         half = numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), f"{weight.name}_half")
         graph.initializer.remove(weight)

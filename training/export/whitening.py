@@ -1,4 +1,4 @@
-"""Within-class whitening: what edits change is shrunk, what tells pictures apart keeps its length."""
+"""Within-class whitening: shrink the directions that edits change, keep those that tell pictures apart."""
 
 from dataclasses import dataclass
 
@@ -14,18 +14,18 @@ Float = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Whitening:
-    """``(x - mean) @ matrix`` of a descriptor x (D,): mean (D,), matrix (D, d). Normalise before and after."""
+    """The map ``(x - mean) @ matrix``: mean (D,), matrix (D, d). Descriptors are L2-normalised before and after."""
 
     mean: Float
     matrix: Float
 
     def __call__(self, descriptors: Float) -> Float:
-        """(N, D), L2-normalised, to (N, d), L2-normalised."""
+        """L2-normalised descriptors (N, D) to L2-normalised whitened descriptors (N, d)."""
         white = (descriptors - self.mean) @ self.matrix
         return np.asarray(white / np.linalg.norm(white, axis=1, keepdims=True), np.float32)
 
     def module(self) -> nn.Linear:
-        """The same map without the normalisation, as the last layer of a graph."""
+        """The same map without normalisation, as the last layer of a graph."""
         inputs, outputs = self.matrix.shape
         linear = nn.Linear(inputs, outputs)
         with torch.no_grad():
@@ -35,16 +35,17 @@ class Whitening:
 
 
 def fit(originals: Float, copies: Float, dimension: int, ridge: float = 0.05) -> Whitening:
-    """Whitening from N pictures (N, D) and one edited copy of each (N, D), all L2-normalised.
+    """Fit on the descriptors of N pictures (N, D) and of one edited copy of each (N, D), all L2-normalised.
 
-    With C the covariance of half the differences: C^(-1/2), each eigenvalue raised by ``ridge`` of their mean, then the
-    ``dimension`` main directions of the originals so whitened. Jégou and Chum 2012, section 4, learn it from matching
-    pairs alike. Raises ``InvalidArgument`` for fewer pictures than ``dimension``.
+    C is the covariance of the differences / sqrt(2). The originals are multiplied by C^(-1/2), with ``ridge`` times the
+    mean eigenvalue added to each eigenvalue, and projected to their first ``dimension`` principal components. Jégou and
+    Chum 2012, section 4, also learn it from matching pairs. Raises ``InvalidArgument`` for fewer pictures than
+    ``dimension``.
     """
     if len(originals) < dimension or originals.shape[1] < dimension:
         raise InvalidArgument(
-            f"got {len(originals)} pictures with {originals.shape[1]} dimensions to fit a whitening to {dimension}; "
-            "needed are as many at least: give more pictures, or ask for fewer dimensions"
+            f"got {len(originals)} pictures with {originals.shape[1]} dimensions for a whitening to {dimension} "
+            "dimensions; it needs at least as many of both: add pictures or lower --whiten"
         )
     x = originals.astype(np.float64)
     differences = (x - copies) / np.sqrt(2)

@@ -1,4 +1,4 @@
-"""The loss of copy detection: InfoNCE among copies, and an entropy term that pushes strangers apart (SSCD)."""
+"""Loss of copy detection (SSCD): InfoNCE between copies, and an entropy term that spreads different pictures."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class CopyLoss:
-    """Scalars: ``total`` to minimise, and its parts ``infonce`` and ``entropy`` (the latter already weighted)."""
+    """Scalars: ``total`` is minimised; ``infonce`` and ``entropy`` (already weighted) are its two parts."""
 
     total: Tensor
     infonce: Tensor
@@ -19,27 +19,28 @@ class CopyLoss:
 def copy_loss(
     embeddings: Tensor, instances: Tensor, temperature: float = 0.05, entropy_weight: float = 30.0
 ) -> CopyLoss:
-    """Loss of L2-normalised ``embeddings`` (B, D), where rows of equal ``instances`` (B,) are copies of one picture.
+    """Loss of L2-normalised ``embeddings`` (B, D); rows with equal ``instances`` (B,) are copies of one picture.
 
-    InfoNCE: every pair of copies competes with all strangers, not with other copies. Entropy: minus the mean log
-    distance to the nearest stranger (Pizzi et al. 2022, section 4; weight 30 there). float32 also in autocast.
+    InfoNCE: each pair of copies is compared with all negatives (different pictures), not with other copies. Entropy:
+    minus the mean log distance to the nearest negative (Pizzi et al. 2022, section 4, where its weight is 30). Computed
+    in float32, also under autocast.
     """
     with torch.autocast(embeddings.device.type, enabled=False):
         similarity = embeddings.float() @ embeddings.float().t()
         copies = instances[:, None] == instances[None, :]
         infonce = _infonce(similarity / temperature, copies)
-        entropy = entropy_weight * _closeness(similarity.masked_fill(copies, -1.0))
+        entropy = entropy_weight * _entropy_term(similarity.masked_fill(copies, -1.0))
         return CopyLoss(infonce + entropy, infonce, entropy)
 
 
 def _infonce(logits: Tensor, copies: Tensor) -> Tensor:
-    # -log(e^a / (e^a + sum of strangers + 1e-6)) = softplus(log(sum + 1e-6) - a): no exp can overflow.
-    guard = logits.new_full((len(logits), 1), 1e-6).log()
-    strangers = torch.cat([logits.masked_fill(copies, -torch.inf), guard], dim=1).logsumexp(dim=1, keepdim=True)
+    # -log(e^a / (e^a + sum of negatives + 1e-6)) = softplus(log(sum + 1e-6) - a): no exp can overflow.
+    epsilon = logits.new_full((len(logits), 1), 1e-6).log()
+    negatives = torch.cat([logits.masked_fill(copies, -torch.inf), epsilon], dim=1).logsumexp(dim=1, keepdim=True)
     others = copies & ~torch.eye(len(copies), dtype=torch.bool, device=copies.device)
-    return (F.softplus(strangers - logits) * others).sum() / len(logits)
+    return (F.softplus(negatives - logits) * others).sum() / len(logits)
 
 
-def _closeness(strangers: Tensor) -> Tensor:
-    """-mean log distance to the nearest: cosines (B, B) with -1 where there is no stranger."""
-    return -(2 - 2 * strangers.amax(dim=1)).clamp(min=1e-6).sqrt().log().mean()
+def _entropy_term(negatives: Tensor) -> Tensor:
+    """Minus the mean log distance to the nearest negative. ``negatives`` (B, B): cosines, -1 for copies."""
+    return -(2 - 2 * negatives.amax(dim=1)).clamp(min=1e-6).sqrt().log().mean()

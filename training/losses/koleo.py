@@ -1,4 +1,4 @@
-"""KoLeo: spread features over the sphere (Sablayrolles et al. 2019, section 3.3; used as in DINOv2)."""
+"""KoLeo regulariser: spread features over the sphere (Sablayrolles et al. 2019, section 3.3; used as in DINOv2)."""
 
 import torch
 import torch.nn.functional as F
@@ -8,9 +8,10 @@ EPSILON = 1e-8
 
 
 def koleo(features: Tensor) -> Tensor:
-    """Scalar -mean_i log |x_i - x_nearest(i)| of features (B, D), brought to length 1 here; float32 also in autocast.
+    """Scalar -mean_i log |x_i - x_nearest(i)| of features (B, D), which are L2-normalised here. 0 for B = 1.
 
-    Apply it to each view by itself: two views of one picture are meant to be near. 0 for a batch of one.
+    Apply it to each view separately, because two views of one picture should be near each other. Computed in float32,
+    also under autocast.
     """
     with torch.autocast(features.device.type, enabled=False):
         x = F.normalize(features.float(), dim=-1, eps=EPSILON)

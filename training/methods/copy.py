@@ -1,4 +1,4 @@
-"""The copy objective: edits of one picture together, different pictures apart (SSCD, Pizzi et al. 2022)."""
+"""The copy method: descriptors that are equal for edits of one picture and far apart otherwise (SSCD)."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from training import distributed
 from training.config_field import config_field
 from training.losses.infonce import copy_loss
-from training.methods.method import Length, Method, Moment, Outcome
+from training.methods.method import Length, Method, Progress, StepOutput
 from training.networks import descriptors
 from training.optim import parameter_groups, schedules
 from training.optim.schedules import Schedules
@@ -22,26 +22,38 @@ from training.views.edited_pairs import EditRecipe
 
 @dataclass(frozen=True)
 class CopyConfig:
-    """Every knob of the copy objective; the defaults are those of our pilot on two CPU cores."""
+    """Config of the copy method; the defaults are those of our pilot on two CPU cores."""
 
-    dimension: int = config_field(512, "Length D of the descriptor. SSCD: 512.")
-    power: float = config_field(3.0, "Exponent of the generalised mean over positions; 1: the plain mean. SSCD: 3.")
-    temperature: float = config_field(0.05, "Temperature of InfoNCE. SSCD: .05.")
+    dimension: int = config_field(512, "Dimension D of the descriptor. SSCD uses 512.")
+    power: float = config_field(3.0, "Exponent of the generalised-mean pooling; 1 is the plain mean. SSCD uses 3.")
+    temperature: float = config_field(0.05, "Temperature of the InfoNCE loss. SSCD uses 0.05.")
     entropy: float = config_field(
-        3.0, "Weight of the entropy term, which spreads pictures. SSCD: 30; small batches: 3."
+        3.0, "Weight of the entropy term, which spreads different pictures. SSCD uses 30; use 3 for small batches."
     )
-    average: float = config_field(0.998, "Momentum of the averaged weights that are exported.")
-    first_size: int = config_field(96, "Side of the views, in pixels, in the first part of the training.")
-    grow_at: float = config_field(0.74, "Share of the training after which views have the full size.")
-    mild: float = config_field(0.6, "Share of first views that are edited mildly.")
-    lr: float = config_field(4e-3, "Peak learning rate, not scaled by the batch.")
-    min_lr: float = config_field(1e-5, "Last learning rate.")
-    warmup: float = config_field(0.02, "Share of the training with linear warm-up.")
-    weight_decay: float = config_field(0.03, "Weight decay of matrices.")
+    average: float = config_field(0.998, "Momentum of the averaged weights, which are exported. The default is ours.")
+    first_size: int = config_field(
+        96, "Side of the views in pixels in the first part of the training. The default is ours.", group="Schedule"
+    )
+    grow_at: float = config_field(
+        0.74, "Share of the training after which views have the full size. The default is ours.", group="Schedule"
+    )
+    mild: float = config_field(
+        0.6, "Probability of mild edits, instead of strong ones, for the first of two views. The default is ours."
+    )
+    lr: float = config_field(
+        4e-3, "Peak learning rate. It is not scaled by the batch. The default is ours.", group="Schedule"
+    )
+    min_lr: float = config_field(1e-5, "Learning rate at the end of the cosine. The default is ours.", group="Schedule")
+    warmup: float = config_field(
+        0.02, "Share of the training with a linear warm-up of the learning rate. The default is ours.", group="Schedule"
+    )
+    weight_decay: float = config_field(
+        0.03, "Weight decay of all parameters but biases and 1-D tensors. The default is ours.", group="Schedule"
+    )
 
 
 class Copy(Method):
-    """A descriptor network and the running average of its weights, which is exported."""
+    """A descriptor network and an exponential moving average of it. The average is exported."""
 
     name = "copy"
     backbone_prefix = "average.backbone."
@@ -54,7 +66,7 @@ class Copy(Method):
         self.average = deepcopy(self.descriptor).requires_grad_(False)
 
     def schedules(self, length: Length) -> Schedules:
-        """A short warm-up and a cosine."""
+        """Linear warm-up and cosine; constant weight decay."""
         c = self.config
         lr = schedules.cosine(c.lr, c.min_lr, length.steps, round(c.warmup * length.steps))
         return Schedules(lr, np.full(length.steps, c.weight_decay))
@@ -64,40 +76,40 @@ class Copy(Method):
         return parameter_groups.build("adamw", parameter_groups.groups(self.descriptor))
 
     def start(self, length: Length) -> None:
-        """Remember the length: sizes and strengths follow the share that is done."""
+        """Store the length; view size and edit strength follow the share of the training that is done."""
         self._steps = length.steps
         self._prepare(0)
 
-    def begin_step(self, moment: Moment) -> None:
-        """Edits grow more frequent over the first 15 %, pictures larger at ``grow_at``."""
-        self._prepare(moment.step)
+    def begin_step(self, progress: Progress) -> None:
+        """Make edits more frequent over the first 15 % of the training, and views larger at ``grow_at``."""
+        self._prepare(progress.step)
 
-    def forward(self, crops: Sequence[Tensor], numbers: Tensor) -> Outcome:
-        """Loss of one batch over the embeddings of all processes: strangers are worth more than speed."""
+    def forward(self, crops: Sequence[Tensor], indices: Tensor) -> StepOutput:
+        """Loss over the embeddings of all processes: more negatives matter more than speed."""
         embeddings = F.normalize(self.descriptor(torch.cat(list(crops))).float(), dim=1)
-        everyone = _with_others(embeddings)
-        instances = distributed.concatenate(numbers.repeat(len(crops)))
+        gathered = _gather_embeddings(embeddings)
+        instances = distributed.all_gather(indices.repeat(len(crops)))
         weight = self.config.entropy * min(1.0, self._done / 0.1 + 0.1)
-        loss = copy_loss(everyone, instances, self.config.temperature, weight)
-        figures = {"loss": loss.total.detach(), "infonce": loss.infonce.detach()}
-        # The processes' gradients are averaged, while each holds only its own rows' share of the one loss.
-        return Outcome(loss.total * distributed.world_size(), figures)
+        loss = copy_loss(gathered, instances, self.config.temperature, weight)
+        metrics = {"loss": loss.total.detach(), "infonce": loss.infonce.detach()}
+        # DDP averages the gradients of the processes, but each process has only the gradient of its own rows.
+        return StepOutput(loss.total * distributed.world_size(), metrics)
 
     @torch.no_grad()
-    def after_update(self, moment: Moment) -> None:
-        """The average follows; BatchNorm's own averages are copied."""
-        momentum = min(self.config.average, (1 + moment.step) / (10 + moment.step))
+    def after_update(self, progress: Progress) -> None:
+        """Update the average of the parameters; copy the buffers of BatchNorm."""
+        momentum = min(self.config.average, (1 + progress.step) / (10 + progress.step))
         for mean, new in zip(self.average.parameters(), self.descriptor.parameters(), strict=True):
             mean.lerp_(new, 1 - momentum)
-        for kept, new_buffer in zip(self.average.buffers(), self.descriptor.buffers(), strict=True):
-            kept.copy_(new_buffer)
+        for buffer, new_buffer in zip(self.average.buffers(), self.descriptor.buffers(), strict=True):
+            buffer.copy_(new_buffer)
 
-    def exported(self) -> nn.Module:
-        """The averaged backbone."""
+    def exported_backbone(self) -> nn.Module:
+        """The backbone with averaged weights."""
         return self.average.backbone
 
-    def adopt(self, backbone: Mapping[str, Tensor]) -> None:
-        """Start from a backbone that has already learned."""
+    def load_backbone(self, backbone: Mapping[str, Tensor]) -> None:
+        """Initialise the backbone with the weights of a pretrained one."""
         self.descriptor.backbone.load_state_dict(backbone)
         self.average.backbone.load_state_dict(backbone)
 
@@ -107,10 +119,10 @@ class Copy(Method):
         self.recipe: EditRecipe = self.recipe.at(size, min(1.0, 0.5 + 0.5 * self._done / 0.15))
 
 
-def _with_others(embeddings: Tensor) -> Tensor:
-    """The embeddings of all processes (W * B, D); gradients flow into this process's rows alone."""
+def _gather_embeddings(embeddings: Tensor) -> Tensor:
+    """Embeddings of all W processes (W * B, D). Gradients flow only into the rows of this process."""
     if distributed.world_size() == 1:
         return embeddings
-    parts = list(distributed.concatenate(embeddings).chunk(distributed.world_size()))
+    parts = list(distributed.all_gather(embeddings).chunk(distributed.world_size()))
     parts[distributed.rank()] = embeddings
     return torch.cat(parts)

@@ -1,4 +1,4 @@
-"""The original DeepCluster's loop (Caron et al. 2018): cluster all features, learn the clusters as classes, repeat."""
+"""The original DeepCluster: cluster all features, learn the clusters as classes, repeat (Caron et al. 2018)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from copysight.errors import TooFewPictures, TrainingDiverged
 from training import distributed
 from training.clusters import agreement, pseudo_labels
 from training.config_field import config_field
-from training.methods.method import Ints, Length, Method, Moment, Outcome, Passes
+from training.methods.method import Ints, Length, Method, Progress, StepOutput, TrainingData
 from training.networks import backbones
 from training.optim.schedules import Schedules
 from training.views.multi_crop import Recipe
@@ -22,17 +22,21 @@ from training.views.multi_crop import Recipe
 
 @dataclass(frozen=True)
 class DeepClusterV1Config:
-    """Every knob of the original DeepCluster; the defaults are those of the released code."""
+    """Config of the original DeepCluster; the defaults are those of the released code."""
 
-    clusters: int = config_field(10_000, "Clusters K. DeepCluster: 10000, about ten per class.")
-    pca: int = config_field(256, "Dimension after PCA-whitening; at most the network's. DeepCluster: 256.")
-    kmeans_iterations: int = config_field(20, "Iterations of k-means before each epoch. DeepCluster: 20.")
-    lr: float = config_field(0.05, "Learning rate of body and classifier, constant. DeepCluster: .05.")
-    weight_decay: float = config_field(1e-5, "Weight decay. DeepCluster: 1e-5.")
+    clusters: int = config_field(10_000, "Number of clusters K. DeepCluster uses 10000, about ten for each class.")
+    pca: int = config_field(
+        256, "Dimension of features after PCA whitening, at most that of the network. DeepCluster uses 256."
+    )
+    kmeans_iterations: int = config_field(20, "Iterations of k-means before each epoch. DeepCluster uses 20.")
+    lr: float = config_field(
+        0.05, "Constant learning rate of backbone and classifier. DeepCluster uses 0.05.", group="Schedule"
+    )
+    weight_decay: float = config_field(1e-5, "Weight decay. DeepCluster uses 1e-5.", group="Schedule")
 
 
 class DeepClusterV1(Method):
-    """Backbone and a classifier that is new in every epoch. timm networks see RGB, the paper's AlexNet saw edges."""
+    """Backbone, and a classifier that is new in every epoch. Inputs are RGB; the paper's AlexNet used Sobel edges."""
 
     name = "deepcluster-v1"
     backbone_prefix = "backbone."
@@ -47,72 +51,72 @@ class DeepClusterV1(Method):
         self.register_buffer("labels", torch.zeros(0, dtype=torch.long))
 
     def schedules(self, length: Length) -> Schedules:
-        """Constant."""
+        """Constant learning rate and weight decay."""
         return Schedules(np.full(length.steps, self.config.lr), np.full(length.steps, self.config.weight_decay))
 
     def optimizer(self) -> Optimizer:
-        """SGD; the body has momentum .9 over all epochs, the classifier, which is new each time, has none."""
+        """SGD with momentum 0.9 for the backbone, and without momentum for the classifier, which is new each epoch."""
         body = {"params": list(self.backbone.parameters()), "decayed": True, "momentum": 0.9}
         return SGD([body, {"params": list(self.top.parameters()), "decayed": True, "momentum": 0.0}], lr=0.0)
 
     def start(self, length: Length) -> None:
-        """Raises ``TooFewPictures`` if there are more clusters than pictures."""
+        """Allocate the labels. Raises ``TooFewPictures`` if there are more clusters than pictures."""
         if self.config.clusters > length.pictures:
             raise TooFewPictures(
                 f"got --clusters {self.config.clusters} for {length.pictures} pictures; lower --clusters"
             )
         self.labels = self.labels.new_full((length.pictures,), -1)
 
-    def begin_round(self, moment: Moment, passes: Passes) -> Mapping[str, float]:
-        """Features of all pictures, PCA, k-means, new labels, new classifier."""
+    def begin_round(self, progress: Progress, data: TrainingData) -> Mapping[str, float]:
+        """Compute features of all pictures, PCA-whiten and cluster them; reset labels and classifier."""
         before = self.labels.clone()
         seed = int(torch.randint(2**31, (1,)))
-        features = self._features(passes)
+        features = self._features(data)
         vectors = pseudo_labels.whiten(features, min(self.config.pca, features.shape[1]))
         rng = np.random.default_rng(seed)
         found = pseudo_labels.kmeans(vectors, self.config.clusters, self.config.kmeans_iterations, rng)
-        # Labels are counted through, so that empty clusters leave no gap; the classifier keeps K outputs.
-        counted = np.unique(found.labels, return_inverse=True)[1]
-        self.labels.copy_(distributed.from_first(torch.from_numpy(counted)))
+        # Labels are renumbered without gaps for empty clusters; the classifier keeps K outputs.
+        renumbered = np.unique(found.labels, return_inverse=True)[1]
+        self.labels.copy_(distributed.broadcast(torch.from_numpy(renumbered)))
         nn.init.normal_(self.top.weight, std=0.01)
         nn.init.zeros_(self.top.bias)
-        figures = agreement.sizes(self.labels, self.config.clusters)
-        if moment.step > 0:
-            figures["nmi_with_round_before"] = agreement.nmi(before, self.labels)
-        if passes.labels is not None:
-            figures["nmi_with_labels"] = agreement.nmi(passes.labels, self.labels)
-        return figures
+        metrics = agreement.sizes(self.labels, self.config.clusters)
+        if progress.step > 0:
+            metrics["nmi_with_round_before"] = agreement.nmi(before, self.labels)
+        if data.labels is not None:
+            metrics["nmi_with_labels"] = agreement.nmi(data.labels, self.labels)
+        return metrics
 
     def order(self, epoch: int, rng: np.random.Generator) -> Ints:
-        """As many pictures from each cluster as from any other."""
+        """The same number of pictures from each cluster."""
         return pseudo_labels.uniform_order(self.labels.cpu().numpy(), rng)
 
-    def forward(self, crops: Sequence[Tensor], numbers: Tensor) -> Outcome:
-        """Cross-entropy with the picture's cluster."""
+    def forward(self, crops: Sequence[Tensor], indices: Tensor) -> StepOutput:
+        """Cross-entropy with the cluster of each picture."""
         logits = self.top(backbones.multi_crop(self.backbone, crops)).float()
-        loss = F.cross_entropy(logits, self.labels[numbers].repeat(len(crops)))
-        return Outcome(loss, {"loss": loss.detach(), "used": agreement.used(logits.detach())})
+        loss = F.cross_entropy(logits, self.labels[indices].repeat(len(crops)))
+        return StepOutput(loss, {"loss": loss.detach(), "used": agreement.prototypes_used(logits.detach())})
 
-    def exported(self) -> nn.Module:
+    def exported_backbone(self) -> nn.Module:
         """The backbone."""
         return self.backbone
 
-    def adopt(self, backbone: Mapping[str, Tensor]) -> None:
-        """Start from a backbone that has already learned."""
+    def load_backbone(self, backbone: Mapping[str, Tensor]) -> None:
+        """Initialise the backbone with the weights of a pretrained one."""
         self.backbone.load_state_dict(backbone)
 
     @torch.no_grad()
-    def _features(self, passes: Passes) -> npt.NDArray[np.float32]:
-        """Of every picture, in eval mode and unaugmented: (N, D)."""
+    def _features(self, data: TrainingData) -> npt.NDArray[np.float32]:
+        """Features of all pictures, in eval mode and without augmentation: (N, D)."""
         self.backbone.eval()
-        numbers = np.arange(passes.pictures)
-        with passes.autocast():
+        indices = np.arange(data.pictures)
+        with data.autocast():
             parts = [
-                self.backbone(passes.plain(numbers[start : start + passes.batch])).float().cpu()
-                for start in range(0, len(numbers), passes.batch)
+                self.backbone(data.plain(indices[start : start + data.batch])).float().cpu()
+                for start in range(0, len(indices), data.batch)
             ]
         self.backbone.train()
         features: npt.NDArray[np.float32] = torch.cat(parts).numpy()
         if not np.isfinite(features).all():
-            raise TrainingDiverged("the network's features are not finite, so they cannot be clustered; lower --lr")
+            raise TrainingDiverged("the features of the network are not finite and cannot be clustered; lower --lr")
         return features

@@ -1,4 +1,4 @@
-"""DINO: self-distillation with no labels (Caron et al. 2021). A student matches a mean teacher across crops."""
+"""DINO: self-distillation without labels; a student matches a momentum teacher across crops (Caron et al. 2021)."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from training import distributed
 from training.config_field import config_field
 from training.losses.koleo import koleo
 from training.losses.sinkhorn import sinkhorn
-from training.methods.method import Length, Method, Moment, Outcome
+from training.methods.method import Length, Method, Progress, StepOutput
 from training.networks import backbones, heads
 from training.optim import parameter_groups, schedules
 from training.optim.schedules import Schedules
@@ -22,60 +22,89 @@ from training.views.multi_crop import Recipe
 
 @dataclass(frozen=True)
 class DinoConfig:
-    """Every knob of DINO; the defaults are those of the released code."""
+    """Config of DINO; the defaults are those of the released code."""
 
-    prototypes: int = config_field(65536, "Outputs K of the head. DINO: 65536; on small data 1024 to 8192.")
-    hidden: int = config_field(2048, "Width of the head's hidden layers. DINO: 2048.")
-    bottleneck: int = config_field(256, "Width before the last layer. DINO: 256.")
-    head_bn: bool = config_field(False, "BatchNorm in the head. DINO: off, on in its large-batch ResNet runs.")
+    prototypes: int = config_field(
+        65536, "Number of prototypes K, the outputs of the head. DINO uses 65536; use 1024 to 8192 for small data."
+    )
+    hidden: int = config_field(2048, "Width of the hidden layers of the head. DINO uses 2048.")
+    bottleneck: int = config_field(256, "Dimension before the last layer of the head. DINO uses 256.")
+    head_bn: bool = config_field(False, "Use BatchNorm in the head. DINO does so only in its large-batch ResNet runs.")
     norm_last_layer: bool = config_field(
-        True, "Keep prototypes at length 1. DINO: on; off is better with large batches."
+        True, "Keep the norm of prototypes at 1. DINO does; large batches do better without."
     )
-    freeze_last_layer: float = config_field(1.0, "Epochs without update of the last layer. DINO: 1.")
+    freeze_last_layer: float = config_field(
+        1.0, "Number of first epochs in which the last layer is not trained. DINO uses 1.", group="Schedule"
+    )
     momentum: float = config_field(
-        0.996, "Teacher's first momentum; rises to 1. DINO: .996; .9995 at batch 256; small data .99."
+        0.996,
+        "Momentum of the teacher at the start; it rises to 1 on a cosine. DINO uses 0.996, or 0.9995 at batch 256; use "
+        "0.99 for small data.",
+        group="Schedule",
     )
-    student_temperature: float = config_field(0.1, "Softmax temperature of the student. DINO: .1.")
+    student_temperature: float = config_field(0.1, "Softmax temperature of the student. DINO uses 0.1.")
     warmup_teacher_temperature: float = config_field(
-        0.04, "Teacher's first temperature. DINO: .04; .02 against collapse."
+        0.04,
+        "Softmax temperature of the teacher at the start. DINO uses 0.04; use 0.02 against collapse.",
+        group="Schedule",
     )
     teacher_temperature: float = config_field(
-        0.04, "Teacher's temperature after its warm-up. DINO: .04; .07 in long runs; with Sinkhorn on small data .02."
+        0.04,
+        "Softmax temperature of the teacher after its warm-up. DINO uses 0.04, or 0.07 in long runs; use 0.02 with "
+        "Sinkhorn on small data.",
+        group="Schedule",
     )
     warmup_teacher_epochs: int = config_field(
-        0, "Epochs from the one to the other, a value per epoch. DINO: 0; 30 in long runs."
+        0,
+        "Epochs in which the teacher temperature rises linearly. DINO uses 0, or 30 in long runs.",
+        group="Schedule",
     )
-    centre_momentum: float = config_field(0.9, "Momentum of the centre. DINO: .9.")
+    centre_momentum: float = config_field(0.9, "Momentum of the centre. DINO uses 0.9.")
     centring: str = config_field(
         "softmax-centre",
-        "How targets are balanced: DINO's centre, or Sinkhorn-Knopp as in DINOv2.",
+        "How targets are balanced between prototypes. DINO subtracts a centre; DINOv2 uses Sinkhorn-Knopp.",
         ("softmax-centre", "sinkhorn"),
     )
-    koleo: float = config_field(0.0, "Weight of KoLeo on the features of both global crops. DINO: 0; DINOv2: .1.")
-    drop_path: float = config_field(0.1, "Stochastic depth of a student ViT. DINO: .1.")
-    optimizer: str = config_field("adamw", "DINO: adamw; sgd or lars for ResNets.", ("adamw", "sgd", "lars"))
-    lr: float = config_field(5e-4, "Peak learning rate per 256 pictures of batch. DINO: 5e-4.")
-    min_lr: float = config_field(1e-6, "Last learning rate, not scaled. DINO: 1e-6.")
-    warmup_epochs: float = config_field(10.0, "Epochs of linear warm-up. DINO: 10.")
-    weight_decay: float = config_field(0.04, "First weight decay. DINO: .04.")
-    final_weight_decay: float = config_field(0.4, "Last weight decay, on a cosine. DINO: .4.")
+    koleo: float = config_field(
+        0.0, "Weight of the KoLeo regulariser on the features of the global crops. DINO uses 0, DINOv2 0.1."
+    )
+    drop_path: float = config_field(0.1, "Stochastic depth rate of a student ViT. DINO uses 0.1.")
+    optimizer: str = config_field(
+        "adamw",
+        "Optimiser. DINO uses adamw for ViTs, and sgd or lars for ResNets.",
+        ("adamw", "sgd", "lars"),
+        group="Schedule",
+    )
+    lr: float = config_field(
+        5e-4, "Peak learning rate for a batch of 256; it is scaled by batch / 256. DINO uses 5e-4.", group="Schedule"
+    )
+    min_lr: float = config_field(
+        1e-6, "Learning rate at the end of the cosine. It is not scaled by the batch. DINO uses 1e-6.", group="Schedule"
+    )
+    warmup_epochs: float = config_field(
+        10.0, "Epochs of linear warm-up of the learning rate. DINO uses 10.", group="Schedule"
+    )
+    weight_decay: float = config_field(0.04, "Weight decay at the start. DINO uses 0.04.", group="Schedule")
+    final_weight_decay: float = config_field(
+        0.4, "Weight decay at the end; it follows a cosine. DINO uses 0.4.", group="Schedule"
+    )
 
 
 class Network(nn.Module):
-    """Backbone and head under the names of the released checkpoints."""
+    """Backbone and head, with the tensor names of the released checkpoints."""
 
     def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.backbone, self.head = backbone, head
 
     def forward(self, crops: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Crops to features (V * B, D) and logits (V * B, K), crop-major; the head sees all crops at once."""
+        """V crops to features (V * B, D) and logits (V * B, K), crop-major. The head runs once over all crops."""
         features = backbones.multi_crop(self.backbone, crops)
         return features, self.head(features)
 
 
 class Dino(Method):
-    """Student, teacher and centre. The centre is a buffer, so that it is saved with the rest."""
+    """Student, teacher and centre. The centre (1, K) is a buffer, so that checkpoints hold it."""
 
     name = "dino"
     backbone_prefix = "teacher.backbone."
@@ -96,7 +125,7 @@ class Dino(Method):
         self._teacher_rows = 0
 
     def schedules(self, length: Length) -> Schedules:
-        """Learning rate scaled by batch / 256 with warm-up; weight decay on a cosine."""
+        """Learning rate scaled by batch / 256, with warm-up and cosine; weight decay on a cosine."""
         c = self.config
         peak = c.lr * length.batch / 256
         return Schedules(
@@ -105,11 +134,11 @@ class Dino(Method):
         )
 
     def optimizer(self) -> Optimizer:
-        """Over the student only."""
+        """The optimiser of the student; the teacher has none."""
         return parameter_groups.build(self.config.optimizer, parameter_groups.groups(self.student))
 
     def start(self, length: Length) -> None:
-        """Lay out momentum per step and teacher temperature per epoch; the first teacher is the student."""
+        """Compute the teacher momentum of every step and the teacher temperature of every epoch."""
         c = self.config
         self._momenta = schedules.cosine(c.momentum, 1.0, length.steps)
         self._temperatures = schedules.teacher_temperature(
@@ -117,55 +146,55 @@ class Dino(Method):
         )
         self._frozen_steps = length.of_epochs(c.freeze_last_layer)
 
-    def begin_step(self, moment: Moment) -> None:
-        """Temperature of the epoch; forget the teacher rows of the step before."""
-        self._temperature = float(self._temperatures[moment.epoch])
+    def begin_step(self, progress: Progress) -> None:
+        """Set the teacher temperature of the epoch; reset the sum of teacher logits."""
+        self._temperature = float(self._temperatures[progress.epoch])
         self._teacher_sum, self._teacher_rows = None, 0
 
-    def forward(self, crops: Sequence[Tensor], numbers: Tensor) -> Outcome:
-        """Loss of one micro-batch; the teacher sees the two global crops only."""
+    def forward(self, crops: Sequence[Tensor], indices: Tensor) -> StepOutput:
+        """Loss of one micro-batch. The teacher gets only the two global crops."""
         with torch.no_grad():
             _, teacher = self.teacher(crops[:2])
             teacher = teacher.float()
-            self._observe(teacher)
+            self._accumulate_centre(teacher)
             target = self._target(teacher)
         features, student = self.student(crops)
         loss = cross_view_loss(student.float(), target, len(crops), self.config.student_temperature)
-        figures = {"loss": loss.detach(), "entropy": entropy(target)}
-        figures["kl"] = figures["loss"] - figures["entropy"]
+        metrics = {"loss": loss.detach(), "entropy": entropy(target)}
+        metrics["kl"] = metrics["loss"] - metrics["entropy"]
         if self.config.koleo:
             first, second = features.chunk(len(crops))[:2]
-            spread = koleo(first) + koleo(second)
-            figures["koleo"] = spread.detach()
-            loss = loss + self.config.koleo * spread
-        return Outcome(loss, figures)
+            spread_loss = koleo(first) + koleo(second)
+            metrics["koleo"] = spread_loss.detach()
+            loss = loss + self.config.koleo * spread_loss
+        return StepOutput(loss, metrics)
 
-    def after_backward(self, moment: Moment) -> None:
-        """Freeze the last layer early on: without a gradient AdamW leaves it wholly alone, decay included."""
-        if moment.step < self._frozen_steps:
+    def after_backward(self, progress: Progress) -> None:
+        """Drop the gradients of the last layer while it is frozen; AdamW then applies no weight decay either."""
+        if progress.step < self._frozen_steps:
             for parameter in self.student.head.last_layer.parameters():  # type: ignore[union-attr]
                 parameter.grad = None
 
     @torch.no_grad()
-    def after_update(self, moment: Moment) -> None:
-        """Teacher (parameters, not BatchNorm buffers) and centre move once per optimiser step."""
-        momentum = float(self._momenta[moment.step])
-        follow(self.teacher, self.student, momentum)
+    def after_update(self, progress: Progress) -> None:
+        """Update teacher (parameters, not BatchNorm buffers) and centre once per optimiser step."""
+        momentum = float(self._momenta[progress.step])
+        update_teacher(self.teacher, self.student, momentum)
         if self._teacher_sum is not None and self.config.centring == "softmax-centre":
-            total = distributed.total(self._teacher_sum)
+            total = distributed.all_reduce_sum(self._teacher_sum)
             mean = total / (self._teacher_rows * distributed.world_size())
             self.centre.lerp_(mean, 1 - self.config.centre_momentum)
 
-    def exported(self) -> nn.Module:
+    def exported_backbone(self) -> nn.Module:
         """The teacher's backbone."""
         return self.teacher.backbone
 
-    def adopt(self, backbone: Mapping[str, Tensor]) -> None:
-        """Start student and teacher from a backbone that has already learned."""
+    def load_backbone(self, backbone: Mapping[str, Tensor]) -> None:
+        """Initialise student and teacher with the weights of a pretrained backbone."""
         self.student.backbone.load_state_dict(backbone)
         self.teacher.backbone.load_state_dict(backbone)
 
-    def _observe(self, teacher: Tensor) -> None:
+    def _accumulate_centre(self, teacher: Tensor) -> None:
         total = teacher.sum(dim=0, keepdim=True)
         self._teacher_sum = total if self._teacher_sum is None else self._teacher_sum + total
         self._teacher_rows += len(teacher)
@@ -177,13 +206,13 @@ class Dino(Method):
 
 
 def cross_view_loss(student: Tensor, target: Tensor, views: int, temperature: float) -> Tensor:
-    """Cross-entropy of every student crop with both teacher crops, save the same crop: the mean over 2 (V - 1) pairs.
+    """Cross-entropy of every student crop with both teacher crops except itself: mean over 2 (V - 1) pairs.
 
     ``student`` (V * B, K) logits, ``target`` (2 B, K) probabilities, both crop-major (Caron et al. 2021, eq. 3).
     """
     log_p = F.log_softmax(student / temperature, dim=-1).reshape(views, -1, student.shape[1])
     q = target.reshape(2, -1, target.shape[1])
-    # The sum over all crops but the teacher's own, per teacher crop: linear in log p, so one product does for all.
+    # For each teacher crop, the sum of log p over all other student crops: one product instead of a loop over pairs.
     rest = log_p.sum(dim=0) - log_p[:2]
     loss: Tensor = -(q * rest).sum(dim=-1).mean(dim=1).sum() / (2 * (views - 1))
     return loss
@@ -196,7 +225,7 @@ def entropy(probabilities: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
+def update_teacher(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     """Exponential moving average of the parameters: teacher <- m teacher + (1 - m) student."""
     old: list[Tensor] = list(teacher.parameters())
     new: list[Tensor] = [parameter.detach() for parameter in student.parameters()]

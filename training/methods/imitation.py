@@ -1,7 +1,7 @@
-"""Warm start: before a method begins, its backbone imitates one that has already learned. Ours, not the papers'.
+"""Warm start: train a backbone to imitate the features of a pretrained one. The papers have no such step.
 
-A ViT from scratch learns nothing visible from tens of thousands of pictures, a small ResNet does. So the ViT first
-copies the ResNet: one crop a picture, cosine and contrastive loss to the ResNet's whitened feature.
+From scratch, a ViT learns hardly anything from tens of thousands of pictures, but a small ResNet does. So the ViT first
+imitates the ResNet: one crop per picture, cosine and contrastive loss to the whitened features of the ResNet.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from training.checkpoints import pretrained
 from training.data.pack import Pack
-from training.methods.method import Length, Method, Outcome
+from training.methods.method import Length, Method, StepOutput
 from training.networks import backbones
 from training.optim import parameter_groups, schedules
 from training.optim.schedules import Schedules
@@ -27,7 +27,7 @@ from training.views.multi_crop import Crops, Recipe
 
 @dataclass(frozen=True)
 class ImitationConfig:
-    """Knobs of the warm start; the defaults are those of our pilot."""
+    """Config of the warm start; the defaults are those of our pilot."""
 
     lr: float = 1e-3
     min_lr: float = 1e-5
@@ -39,13 +39,13 @@ class ImitationConfig:
 
 
 def recipe(size: int, like: Recipe | EditRecipe) -> Recipe:
-    """One crop of ``size``, mild colour jitter; normalised as in the recipe of the method that follows."""
+    """One crop of ``size`` pixels with mild colour jitter, normalised as in the recipe of the method that follows."""
     crops = (Crops(size, (0.25, 1.0), (0.0,), (0.0,)),)
     return Recipe(crops, (0.3, 0.3, 0.2, 0.05), "bicubic", like.mean, like.std, grey_probability=0.1)
 
 
 class Teacher(nn.Module):
-    """A frozen backbone whose feature is whitened: (B, 3, S, S) to unit rows (B, D)."""
+    """A frozen backbone with whitened features: pictures (B, 3, S, S) to L2-normalised rows (B, D)."""
 
     mean: Tensor
     whitening: Tensor
@@ -57,17 +57,17 @@ class Teacher(nn.Module):
         self.register_buffer("whitening", whitening)
 
     def train(self, _: bool = True) -> "Teacher":
-        """Always in eval mode, whatever is asked."""
+        """Stay in eval mode."""
         return super().train(False)
 
     @torch.no_grad()
     def forward(self, pictures: Tensor) -> Tensor:
-        """Whitened features, rows of length 1."""
+        """Whitened features (B, D), L2-normalised."""
         return F.normalize((self.backbone(pictures).float() - self.mean) @ self.whitening, dim=1)
 
 
 def whitening(features: Tensor, floor: float = 1e-2) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and ZCA-like matrix (D, D) that make ``features`` (N, D) uncorrelated; small variances are floored."""
+    """Mean (D,) and whitening matrix (D, D) of ``features`` (N, D). ``floor``: least share of the largest variance."""
     mean = features.mean(dim=0)
     centred = (features - mean).double()
     values, vectors = torch.linalg.eigh(centred.t() @ centred / len(features))
@@ -76,7 +76,7 @@ def whitening(features: Tensor, floor: float = 1e-2) -> tuple[Tensor, Tensor]:
 
 
 class Imitation(Method):
-    """A method of the loop whose student learns another network's features."""
+    """A method whose student learns the features of another network."""
 
     name = "imitation"
     backbone_prefix = "student."
@@ -91,46 +91,46 @@ class Imitation(Method):
         self.projection = nn.Linear(backbones.dimension(self.student), len(teacher.mean))
 
     def schedules(self, length: Length) -> Schedules:
-        """A short warm-up and a cosine; the learning rate is not scaled by the batch."""
+        """Linear warm-up and cosine, not scaled by the batch; constant weight decay."""
         c = self.config
         lr = schedules.cosine(c.lr, c.min_lr, length.steps, round(c.warmup * length.steps))
         return Schedules(lr, np.full(length.steps, c.weight_decay))
 
     def optimizer(self) -> Optimizer:
-        """Over student and projection."""
+        """The optimiser of student and projection."""
         return parameter_groups.build(
             self.config.optimizer, parameter_groups.groups(nn.ModuleList([self.student, self.projection]))
         )
 
-    def forward(self, crops: Sequence[Tensor], numbers: Tensor) -> Outcome:
-        """Cosine distance to the teacher's feature, and telling it from the other pictures' of the batch."""
+    def forward(self, crops: Sequence[Tensor], indices: Tensor) -> StepOutput:
+        """Cosine distance to the teacher's feature, plus a contrastive loss against the other pictures of the batch."""
         target = self.teacher(crops[0])
-        guess = F.normalize(self.projection(self.student(crops[0])).float(), dim=1)
-        cosine = (guess * target).sum(dim=1).mean()
-        own = torch.arange(len(guess), device=guess.device)
-        contrast = F.cross_entropy(guess @ target.t() / self.config.temperature, own)
+        predicted = F.normalize(self.projection(self.student(crops[0])).float(), dim=1)
+        cosine = (predicted * target).sum(dim=1).mean()
+        own = torch.arange(len(predicted), device=predicted.device)
+        contrast = F.cross_entropy(predicted @ target.t() / self.config.temperature, own)
         loss = 1 - cosine + self.config.contrast * contrast
-        return Outcome(loss, {"loss": loss.detach(), "cosine": cosine.detach(), "contrast": contrast.detach()})
+        return StepOutput(loss, {"loss": loss.detach(), "cosine": cosine.detach(), "contrast": contrast.detach()})
 
-    def exported(self) -> nn.Module:
+    def exported_backbone(self) -> nn.Module:
         """The student."""
         return self.student
 
-    def adopt(self, backbone: Mapping[str, Tensor]) -> None:
-        """Start from a backbone that has already learned."""
+    def load_backbone(self, backbone: Mapping[str, Tensor]) -> None:
+        """Initialise the backbone with the weights of a pretrained one."""
         self.student.load_state_dict(backbone)
 
 
 def teacher(source: Path, pack: Pack, recipe: Recipe, device: str, sample: int = 4096) -> Teacher:
-    """The backbone at ``source`` (see ``trained``), its features whitened on ``sample`` pictures of ``pack``."""
+    """The backbone of ``source`` (see ``pretrained``), with features whitened on ``sample`` pictures of ``pack``."""
     backbone = pretrained.backbone(source).to(device).eval()
     rng = np.random.default_rng(0)
-    numbers = rng.permutation(len(pack))[:sample]
+    indices = rng.permutation(len(pack))[:sample]
     features = []
-    for chunk in np.array_split(numbers, max(1, len(numbers) // 64)):
-        drawn = multi_crop.draw(recipe, pack.sizes[chunk], rng)
-        pictures = [torch.from_numpy(pack.picture(int(number))) for number in chunk]
+    for chunk in np.array_split(indices, max(1, len(indices) // 64)):
+        parameters = multi_crop.sample(recipe, pack.sizes[chunk], rng)
+        pictures = [torch.from_numpy(pack.picture(int(index))) for index in chunk]
         with torch.no_grad():
-            views = multi_crop.apply(recipe, pictures, drawn, torch.device(device))
+            views = multi_crop.apply(recipe, pictures, parameters, torch.device(device))
             features.append(backbone(views[0]).float().cpu())
     return Teacher(backbone, *whitening(torch.cat(features)))

@@ -1,4 +1,4 @@
-"""The seam between the loop and the methods: what a method offers, and the small things that cross it."""
+"""Base class of training methods: the hooks that the loop calls, and the types that they exchange."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -19,7 +19,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Length:
-    """How long a training is: ``steps`` in all, ``per_epoch`` an epoch; ``batch`` pictures a step, all processes."""
+    """Length of a training: ``steps`` in total, ``per_epoch`` in an epoch, ``batch`` pictures per global step."""
 
     steps: int
     per_epoch: int
@@ -28,33 +28,33 @@ class Length:
 
     @property
     def epochs(self) -> int:
-        """Epochs begun."""
+        """Number of epochs, rounded up."""
         return -(-self.steps // self.per_epoch)
 
     def of_epochs(self, epochs: float) -> int:
-        """Steps in so many epochs."""
+        """Number of steps in ``epochs`` epochs, rounded."""
         return round(epochs * self.per_epoch)
 
 
 @dataclass(frozen=True)
-class Moment:
-    """Where a training stands: ``step``, ``epoch`` and the step ``in_epoch`` count from 0."""
+class Progress:
+    """Position in a training; ``step``, ``epoch`` and ``step_in_epoch`` count from 0."""
 
     step: int
     epoch: int
-    in_epoch: int
+    step_in_epoch: int
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """Of one forward pass: the loss to minimise, and figures to watch (detached scalars, ``loss`` among them)."""
+class StepOutput:
+    """Result of a forward pass: the loss, and metrics for the log (detached scalars; ``loss`` is one of them)."""
 
     loss: Tensor
-    figures: Mapping[str, Tensor]
+    metrics: Mapping[str, Tensor]
 
 
-class Passes(Protocol):
-    """What the loop lends to ``begin_round``: pictures, their order in an epoch, views of any, its precision."""
+class TrainingData(Protocol):
+    """Training data for ``begin_round``: all pictures, their order in an epoch, views of them, and the precision."""
 
     @property
     def pictures(self) -> int:
@@ -62,33 +62,34 @@ class Passes(Protocol):
 
     @property
     def batch(self) -> int:
-        """Pictures a step of this process."""
+        """Pictures per step of this process."""
 
     def order(self, epoch: int) -> Ints:
-        """The pictures that this process will see, in order."""
+        """Indices of the pictures that this process uses in ``epoch``, in order."""
 
     @property
     def labels(self) -> Tensor | None:
-        """Classes (N,) of the pictures, to compare with and never to learn from; ``None`` where there are none."""
+        """Classes (N,) of the pictures, for metrics only, never for training; ``None`` without labels."""
 
-    def crops(self, numbers: Ints, seed: int) -> Sequence[Tensor]:
-        """Augmented views of some pictures: V tensors (B, 3, S, S)."""
+    def crops(self, indices: Ints, seed: int) -> Sequence[Tensor]:
+        """Augmented views of the pictures ``indices`` (B,): V tensors (B, 3, S, S)."""
 
     def autocast(self) -> AbstractContextManager[object]:
-        """The precision of the training, for networks."""
+        """Context in which networks run at the precision of the training."""
 
-    def plain(self, numbers: Ints) -> Tensor:
-        """Some pictures unaugmented: the central square of the size of a global crop, (B, 3, S, S)."""
+    def plain(self, indices: Ints) -> Tensor:
+        """The pictures ``indices`` (B,) without augmentation: central squares at the global size, (B, 3, S, S)."""
 
 
 class Method(nn.Module):
-    """A training method. Its ``state_dict`` holds all it needs to go on; the loop calls the hooks below in their order.
+    """A training method. The loop calls the hooks below in their order; by default a hook does nothing.
 
-    ``backbone_prefix`` and ``head_prefix`` say where in the state the network to export lies; ``uniform_entropy`` is
-    the entropy of targets that say nothing, where that means collapse, and ``remedy`` what can be done against it;
-    ``rounds`` in how many parts an epoch falls;
-    ``private`` names entries of the state that differ between processes. The hooks do nothing unless a method
-    needs them.
+    The ``state_dict`` holds everything that a resumed training needs.
+    ``backbone_prefix``, ``head_prefix``: where the network to export is in the state.
+    ``uniform_entropy``: entropy of uniform targets, if uniform targets mean collapse; else ``None``.
+    ``remedy``: what a user can change against collapse.
+    ``rounds``: number of equal parts of an epoch; ``begin_round`` is called at the start of each.
+    ``per_process``: names in the state whose values differ between processes.
     """
 
     name: str
@@ -97,7 +98,7 @@ class Method(nn.Module):
     uniform_entropy: float | None = None
     remedy: str = "lower --lr"
     rounds: int = 1
-    private: tuple[str, ...] = ()
+    per_process: tuple[str, ...] = ()
 
     def __init__(self, config: Any, recipe: Recipe | EditRecipe) -> None:
         super().__init__()
@@ -108,36 +109,36 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def optimizer(self) -> Optimizer:
-        """Groups carry ``decayed``: whether they follow the weight-decay schedule."""
+        """The optimiser. Each parameter group has ``decayed``: whether it follows the weight-decay schedule."""
         raise NotImplementedError
 
     def start(self, length: Length) -> None:
-        """Hear how long the training will be."""
+        """Prepare for a training of this length; raise if it cannot work."""
 
     def order(self, epoch: int, rng: np.random.Generator) -> Ints | None:
-        """Which pictures an epoch shows, in order; ``None`` for each once, shuffled."""
+        """Indices of the pictures of an epoch, in order; ``None`` uses each picture once, shuffled."""
 
-    def begin_round(self, moment: Moment, passes: Passes) -> Mapping[str, float]:
-        """Prepare a round, an epoch or one of the equal parts that it has; returns figures for the log."""
+    def begin_round(self, progress: Progress, data: TrainingData) -> Mapping[str, float]:
+        """Prepare a round: an epoch, or one of its ``rounds`` equal parts. Returns metrics for the log."""
         return {}
 
-    def begin_step(self, moment: Moment) -> None:
+    def begin_step(self, progress: Progress) -> None:
         """Prepare a step."""
 
-    def forward(self, crops: Sequence[Tensor], numbers: Tensor) -> Outcome:
-        """``crops``: V tensors (B, 3, S, S), global ones first; ``numbers`` (B,): which pictures they are."""
+    def forward(self, crops: Sequence[Tensor], indices: Tensor) -> StepOutput:
+        """Loss of a batch. ``crops``: V tensors (B, 3, S, S), global crops first; ``indices`` (B,) of the pictures."""
         raise NotImplementedError
 
-    def after_backward(self, moment: Moment) -> None:
-        """Gradients are there and clipped; the optimiser has not moved yet."""
+    def after_backward(self, progress: Progress) -> None:
+        """Change the clipped gradients before the optimiser step."""
 
-    def after_update(self, moment: Moment) -> None:
-        """The optimiser has moved: teacher and centre follow."""
+    def after_update(self, progress: Progress) -> None:
+        """Update what follows the weights after the optimiser step, such as teacher and centre."""
 
-    def exported(self) -> nn.Module:
-        """The backbone that is evaluated and exported."""
+    def exported_backbone(self) -> nn.Module:
+        """The backbone to evaluate and export."""
         raise NotImplementedError
 
-    def adopt(self, backbone: Mapping[str, Tensor]) -> None:
-        """Start from a backbone that has already learned."""
+    def load_backbone(self, backbone: Mapping[str, Tensor]) -> None:
+        """Initialise the backbone with the weights of a pretrained one."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""timm networks by name, as feature extractors pictures (B, 3, S, S) -> (B, D), started and resized as DINO does it."""
+"""Build timm backbones by name, pictures (B, 3, S, S) to features (B, D), initialised and resized as in DINO."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,9 @@ TRANSFORMERS = ("vision_transformer", "vision_transformer_hybrid", "deit")
 
 
 class DinoTransformer(VisionTransformer):  # type: ignore[misc]
-    """A timm ViT that interpolates its position embedding by DINO's rule, at any size of picture.
+    """A timm ViT that interpolates its position embedding by DINO's rule, for any picture size.
 
-    timm's own rule (by size, antialiased) differs by up to .6 on a 6 x 6 grid.
+    timm's own rule (by size, antialiased) differs by up to 0.6 on a 6 x 6 grid.
     """
 
     def _pos_embed(self, x: Tensor) -> Tensor:
@@ -29,10 +29,11 @@ class DinoTransformer(VisionTransformer):  # type: ignore[misc]
 
 
 def resize_positions(table: Tensor, grid: tuple[int, int], rows: int, columns: int) -> Tensor:
-    """Position table (1, 1 + P, D) of a ``grid`` to ``rows`` x ``columns``: (1, 1 + rows * columns, D).
+    """Resize a position table (1, 1 + P, D) from ``grid`` to ``rows`` x ``columns``: (1, 1 + rows * columns, D).
 
-    Bicubic without antialias; the scale is (n + .1) / grid and coordinates follow that scale, not the size
-    (Caron et al. 2021, released vision_transformer.py). Only the square training grid itself is left alone.
+    Bicubic without antialias. The scale is (n + 0.1) / grid, and coordinates follow that scale, not the size
+    (Caron et al. 2021, released vision_transformer.py). The table is returned as it is only for the square training
+    grid.
     """
     if (rows, columns) == tuple(grid) and rows == columns:
         return table
@@ -43,18 +44,19 @@ def resize_positions(table: Tensor, grid: tuple[int, int], rows: int, columns: i
 
 
 def build(name: str, image_size: int = 224, drop_path: float = 0.0, zero_init_last: bool = False) -> nn.Module:
-    """A fresh network without classifier. ``image_size`` fixes a ViT's position grid; smaller crops are fine later.
+    """Build a randomly initialised network without classifier.
 
-    ViTs start as in DINO (cls token and positions truncated normal of std .02, timm has 1e-6 for the former). ResNets
-    do not zero the last BatchNorm of a block (DINO and SwAV do not); ``zero_init_last`` asks for it. Raises
-    ``InvalidArgument`` for a name that timm does not know.
+    ``image_size`` (pixels) sets the position grid of a ViT; smaller crops are possible later. ViTs are initialised as
+    in DINO: [CLS] token and positions from a truncated normal with standard deviation 0.02 (timm uses 1e-6 for the
+    token). The last BatchNorm of a ResNet block does not start at 0, as in DINO and SwAV, unless ``zero_init_last``.
+    Raises ``InvalidArgument`` for a name that timm does not have.
     """
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name.split('_', maxsplit=1)[0]}*")[:8]) or "see timm.list_models()"
-        raise InvalidArgument(f"got --backbone {name}, which timm does not have; some it has: {near}")
+        raise InvalidArgument(f"got --backbone {name}, which timm does not have; similar names are: {near}")
     if is_model_in_modules(name, TRANSFORMERS):
         return _transformer(name, image_size, drop_path)
-    # Stochastic depth is for ViTs; ResNets train without, as in the papers.
+    # Stochastic depth is for ViTs only; ResNets train without it, as in the papers.
     extra = {"zero_init_last": zero_init_last} if is_model_in_modules(name, ("resnet",)) else {}
     return timm.create_model(name, num_classes=0, **extra)  # type: ignore[no-any-return]
 
@@ -66,16 +68,16 @@ def _transformer(name: str, image_size: int, drop_path: float) -> nn.Module:
     if type(network) is not VisionTransformer or network.cls_token is None or network.num_prefix_tokens != 1:
         return network  # type: ignore[no-any-return]
     network.__class__ = DinoTransformer
-    network.patch_embed.img_size = None  # a side that is no multiple of the patch is cut, as the patch convolution does
+    network.patch_embed.img_size = None  # the patch convolution cuts a side that is no multiple of the patch
     nn.init.trunc_normal_(network.cls_token, std=0.02)
     nn.init.trunc_normal_(network.pos_embed, std=0.02)
     return network  # type: ignore[no-any-return]
 
 
 def multi_crop(backbone: nn.Module, crops: Sequence[Tensor]) -> Tensor:
-    """Features (V * B, D), crop-major: one pass per run of consecutive crops of equal shape.
+    """Features (V * B, D), crop-major, from V crops: one forward pass for consecutive crops of equal shape.
 
-    BatchNorm therefore sees each resolution as a batch of its own, as in DINO and SwAV; give global crops first.
+    BatchNorm therefore normalises each resolution separately, as in DINO and SwAV. Put the global crops first.
     """
     features, start = [], 0
     for stop in range(1, len(crops) + 1):

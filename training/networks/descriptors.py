@@ -1,4 +1,4 @@
-"""Networks that turn a picture into a copy descriptor: a backbone, generalised means of its maps, one linear layer."""
+"""Copy-descriptor networks: a backbone, generalised-mean (GeM) pooling and one linear layer."""
 
 from typing import Any
 
@@ -10,13 +10,14 @@ from training.networks import backbones
 from training.networks.export_graphs import gem
 
 STAGES = 2
+"""Last stages of a convolutional network whose pooled features are used."""
 
 
 class Descriptor(nn.Module):
-    """Pictures (B, 3, S, S) to descriptors (B, D), not yet normalised.
+    """Pictures (B, 3, S, S) to descriptors (B, D), not normalised.
 
-    A ViT gives [CLS] and the generalised mean of its patches, any other network the generalised means of its last two
-    stages (Pizzi et al. 2022 use one; the second keeps finer detail). ``power`` 1 makes them plain means.
+    A ViT uses [CLS] and the generalised mean of its patches. Other networks use the generalised means of their last two
+    stages; Pizzi et al. 2022 use one stage, the second adds finer detail. ``power`` 1 gives plain means.
     """
 
     def __init__(self, backbone: nn.Module, dimension: int, power: float = 3.0) -> None:
@@ -31,12 +32,12 @@ class Descriptor(nn.Module):
 
 
 def build(backbone: str, image_size: int, dimension: int, power: float = 3.0) -> Descriptor:
-    """A fresh descriptor network on a timm backbone by name."""
+    """Build a randomly initialised descriptor network on a timm backbone."""
     return Descriptor(backbones.build(backbone, image_size), dimension, power)
 
 
 def pooled(backbone: nn.Module, pictures: Tensor, power: float = 3.0) -> Tensor:
-    """The raw descriptor (B, W) of a timm network."""
+    """The pooled features (B, W) of a timm network, before the linear layer."""
     if isinstance(backbone, VisionTransformer):
         tokens = backbone.forward_features(pictures)
         return torch.cat([tokens[:, 0], gem(tokens[:, backbone.num_prefix_tokens :], power)], dim=1)

@@ -1,4 +1,4 @@
-"""The networks as they are exported: pictures in, the named outputs of a bundle out."""
+"""Modules that are exported to ONNX: pictures to the named outputs of a bundle."""
 
 import torch
 import torch.nn.functional as F
@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 
 class TransformerGraph(nn.Module):
-    """A timm ViT at a fixed size: embedding, [CLS] attention, patch tokens and prototype logits from one pass.
+    """A timm ViT at a fixed size: embedding, [CLS] attention, patch tokens and prototype logits in one forward pass.
 
-    ``recipe`` is ``cls``, ``gem`` (of the patches) or ``cls+gem``; ``head`` maps [CLS] (B, D) to logits (B, K).
+    ``recipe`` is ``cls``, ``gem`` (of the patches) or ``cls+gem``. ``head`` maps [CLS] (B, D) to logits (B, K).
     """
 
     def __init__(
@@ -34,17 +34,17 @@ class TransformerGraph(nn.Module):
         attention = cls_attention(vit.blocks[-1], tokens, vit.num_prefix_tokens)
         tokens = vit.norm(vit.blocks[-1](tokens))
         cls, patches = tokens[:, 0], tokens[:, vit.num_prefix_tokens :]
-        embedding = unit(describe(self.recipe, cls, patches), self.whitening)
+        embedding = unit(descriptor(self.recipe, cls, patches), self.whitening)
         maps = attention.reshape(*attention.shape[:2], rows, columns)
         return (embedding, maps, patches, *(() if self.head is None else (self.head(cls),)))
 
 
 class PooledGraph(nn.Module):
-    """A convolutional network: embedding from its pooled features, prototype logits, and where those come from.
+    """A convolutional network: embedding, prototype logits and prototype activation maps.
 
-    ``descriptor`` maps pictures (B, 3, S, S) to features (B, D); ``head`` maps those to logits (B, K). A ResNet with a
-    head also gives ``activations``: the head at every place of the last feature map, before it is pooled (as class
-    activation maps do it with a classifier, Zhou et al. 2016, section 2).
+    ``descriptor`` maps pictures (B, 3, S, S) to features (B, D); ``head`` maps features to logits (B, K). A ResNet with
+    a head also gives ``activations``: the head applied at every position of the last feature map, before pooling. Class
+    activation maps do the same with a classifier (Zhou et al. 2016, section 2).
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class PooledGraph(nn.Module):
         self.names = names[:1] if head is None else names if isinstance(descriptor, ResNet) else names[:2]
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        """(B, 3, S, S) to embedding (B, D), prototypes (B, K), activations (B, K, rows, columns)."""
+        """(B, 3, S, S) to embedding (B, D), prototypes (B, K) and activations (B, K, rows, columns)."""
         if self.head is not None and isinstance(self.descriptor, ResNet):
             maps = self.descriptor.forward_features(pictures)
             feature = self.descriptor.forward_head(maps)
@@ -67,10 +67,10 @@ class PooledGraph(nn.Module):
 
 
 def cls_attention(block: Block, tokens: Tensor, prefix: int) -> Tensor:
-    """Attention of the [CLS] token over the patches in ``block``, after softmax over all tokens.
+    """Attention of the [CLS] token over the patches in ``block``: (B, H, N - prefix), softmax over all N tokens.
 
-    ``tokens`` (B, N, D) is the block's input; the answer is (B, H, N - prefix). Only this one row is computed, so the
-    block itself keeps its fused attention (Caron et al. 2021, section 4.2.2, looks at this map).
+    ``tokens`` (B, N, D) is the input of the block. Only this row of the attention matrix is computed, so that the block
+    can use fused attention. Caron et al. 2021, section 4.2.2, show this map.
     """
     attention = block.attn
     qkv = attention.qkv(block.norm1(tokens)).unflatten(-1, (3, attention.num_heads, -1))
@@ -81,26 +81,26 @@ def cls_attention(block: Block, tokens: Tensor, prefix: int) -> Tensor:
 
 
 def activations(head: nn.Module, maps: Tensor) -> Tensor:
-    """``head``, (N, D) to (N, K), at every place of ``maps`` (B, D, rows, columns): (B, K, rows, columns)."""
+    """Apply ``head``, (N, D) to (N, K), at every position of ``maps`` (B, D, rows, columns): (B, K, rows, columns)."""
     rows, columns = maps.shape[2:]
     logits: Tensor = head(maps.flatten(2).transpose(1, 2).flatten(0, 1))
     count = logits.shape[1]
     return logits.reshape(-1, rows * columns, count).transpose(1, 2).reshape(-1, count, rows, columns)
 
 
-def describe(recipe: str, cls: Tensor, patches: Tensor) -> Tensor:
-    """The raw descriptor of a ViT: ``cls`` (B, D), ``gem`` (B, D) or ``cls+gem`` (B, 2D)."""
+def descriptor(recipe: str, cls: Tensor, patches: Tensor) -> Tensor:
+    """The descriptor of a ViT, not normalised: ``cls`` (B, D), ``gem`` (B, D) or ``cls+gem`` (B, 2D)."""
     if recipe == "cls":
         return cls
     return gem(patches) if recipe == "gem" else torch.cat([cls, gem(patches)], dim=1)
 
 
 def gem(patches: Tensor, power: float = 3.0) -> Tensor:
-    """Generalised mean over positions (Radenovic et al. 2018, eq. 3): (B, P, D) to (B, D); negatives count as 1e-6."""
+    """Generalised mean over patches (Radenovic et al. 2018, eq. 3): (B, P, D) to (B, D). Values are clamped to 1e-6."""
     return patches.clamp(min=1e-6).pow(power).mean(dim=1).pow(1 / power)
 
 
 def unit(feature: Tensor, whitening: nn.Module | None) -> Tensor:
-    """L2-normalise; with ``whitening``, whiten the normalised descriptor and normalise again. Rows of length 1."""
+    """L2-normalise rows (B, D). With ``whitening``, whiten the normalised rows and normalise again."""
     feature = F.normalize(feature, dim=1)
     return feature if whitening is None else F.normalize(whitening(feature), dim=1)

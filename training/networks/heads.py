@@ -1,4 +1,4 @@
-"""Projection heads, feature (B, D) to prototype logits (B, K), under the names of the released checkpoints."""
+"""Projection heads of DINO and SwAV, features (B, D) to prototype logits (B, K), with the released tensor names."""
 
 from itertools import pairwise
 
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class DinoHead(nn.Module):
-    """DINO's head: MLP with GELU to a bottleneck, L2 norm, weight-normed linear layer (Caron et al. 2021, appendix C).
+    """DINO's head: GELU MLP to a bottleneck, L2 norm, weight-normalised linear layer (Caron et al. 2021, appendix C).
 
-    ``norm_last_layer`` keeps the length of each prototype at 1, so that logits are cosines. ``use_bn`` is the form for
-    ResNets trained with it.
+    ``norm_last_layer`` fixes the norm of each prototype at 1, so that logits are cosines. ``use_bn`` adds BatchNorm, as
+    in DINO's ResNet runs.
     """
 
     def __init__(
@@ -35,7 +35,10 @@ class DinoHead(nn.Module):
 
 
 class WeightNormLinear(nn.Module):
-    """Linear without bias whose rows are g * v / |v|; ``weight_g`` (K, 1) starts at 1 and is fixed unless learned."""
+    """Linear layer without bias whose rows are g * v / |v|. ``weight_g`` (K, 1) starts at 1.
+
+    ``weight_g`` is trained only if ``learn_length``.
+    """
 
     def __init__(self, features: int, prototypes: int, learn_length: bool) -> None:
         super().__init__()
@@ -48,10 +51,10 @@ class WeightNormLinear(nn.Module):
 
 
 class SwavHead(nn.Module):
-    """SwAV's head: Linear, BatchNorm, ReLU, Linear, L2 norm; then linear prototypes (Caron et al. 2020, section 4).
+    """SwAV's head: Linear, BatchNorm, ReLU, Linear, L2 norm, then linear prototypes (Caron et al. 2020, section 4).
 
-    ``prototypes`` may name several numbers: DeepCluster-v2 trains several sets at once. ``centred`` (ours) puts a
-    BatchNorm without weights before the L2 norm.
+    ``prototypes`` has one number for each set of prototypes; DeepCluster-v2 trains several sets. ``centred`` adds a
+    BatchNorm without weights before the L2 norm; it is not in the papers.
     """
 
     def __init__(
@@ -70,13 +73,13 @@ class SwavHead(nn.Module):
         return F.normalize(self.projection_head(x), dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, D) to cosines with the first set of prototypes (B, K); prototypes are kept at length 1 by the method."""
+        """(B, D) to cosines with the first set of prototypes (B, K). The method keeps prototypes L2-normalised."""
         scores: Tensor = self.prototypes[0](self.project(x))
         return scores
 
     @torch.no_grad()
     def normalise_prototypes(self) -> None:
-        """Scale every prototype to length 1, in place."""
+        """L2-normalise every prototype, in place."""
         for prototypes in self.prototypes:
             prototypes.weight.copy_(F.normalize(prototypes.weight, dim=1))  # type: ignore[operator,arg-type]
 
@@ -95,7 +98,7 @@ def _mlp(features: int, hidden: int, bottleneck: int, layers: int, use_bn: bool)
 
 
 class Shift(nn.Module):
-    """Add a constant row, such as minus DINO's centre."""
+    """Add a constant row (1, K), for example minus DINO's centre."""
 
     row: Tensor
 
@@ -109,7 +112,7 @@ class Shift(nn.Module):
 
 
 def rebuild(state: dict[str, Tensor]) -> nn.Module | None:
-    """The head that ``state`` belongs to, its shape read from its weights; ``None`` if it is no head of these."""
+    """Build the head for ``state``, with the shape read from its weights; ``None`` if it is no DINO or SwAV head."""
     head: nn.Module
     if "last_layer.weight_v" in state:
         weights = [value for name, value in state.items() if name.startswith("mlp.") and value.ndim == 2]

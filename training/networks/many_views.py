@@ -1,6 +1,6 @@
-"""A descriptor of several views: one picture goes in, the mean of what the network says of its views comes out.
+"""Multi-view descriptor: the mean of a network's descriptors of several views of one picture.
 
-Views are cut inside the graph, so whoever serves it prepares one input and knows nothing of them.
+The graph itself cuts the views, so that a service prepares only one input per picture.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class View:
-    """The central ``share`` of both sides at ``size`` pixels; perhaps mirrored, then turned ``turns`` times by 90°."""
+    """The central ``share`` of both sides, resized to ``size`` pixels, optionally mirrored, turned ``turns`` x 90°."""
 
     size: int
     share: float = 1.0
@@ -21,19 +21,19 @@ class View:
     turns: int = 0
 
 
-def standard(size: int) -> tuple[View, ...]:
-    """Four views for a network trained at ``size`` pixels, out of an input of twice that.
+def standard_views(size: int) -> tuple[View, ...]:
+    """Four views for a network trained at ``size`` pixels, cut from an input of twice that size.
 
-    The whole picture, enlarged by half; the whole, mirrored; the central two thirds; the central half. Chosen on
-    pictures that no figure of this project is measured on.
+    The whole picture at 1.5 times the size; the whole picture, mirrored; the central two thirds; the central half. They
+    were chosen on pictures that are in none of this project's benchmarks.
     """
     return (View(size * 3 // 2), View(size, mirrored=True), View(size, 2 / 3), View(size, 1 / 2))
 
 
 class ManyViews(nn.Module):
-    """Mean of the unit descriptors of views: pictures (B, 3, S, S) to (B, D), not normalised.
+    """Mean of the L2-normalised descriptors of views: pictures (B, 3, S, S) to (B, D), not normalised.
 
-    ``descriptor`` is any network from pictures to descriptors; it runs once for all views of one size.
+    ``descriptor`` maps pictures to descriptors; it runs once for all views of the same size.
     """
 
     def __init__(self, descriptor: nn.Module, views: Sequence[View]) -> None:
@@ -44,14 +44,14 @@ class ManyViews(nn.Module):
         """(B, 3, S, S) to (B, D)."""
         parts = []
         for size in sorted({view.size for view in self.views}):
-            same = [cut(pictures, view) for view in self.views if view.size == size]
+            same = [crop_view(pictures, view) for view in self.views if view.size == size]
             rows = F.normalize(self.descriptor(torch.cat(same)), dim=1)
             parts.append(rows.reshape(len(same), -1, rows.shape[1]).sum(dim=0))
         return torch.stack(parts).sum(dim=0) / len(self.views)
 
 
-def cut(pictures: Tensor, view: View) -> Tensor:
-    """One view (B, 3, size, size) of pictures (B, 3, S, S); bicubic with antialias, as the input itself was resized."""
+def crop_view(pictures: Tensor, view: View) -> Tensor:
+    """One view (B, 3, size, size) of pictures (B, 3, S, S), resized like the input: bicubic with antialias."""
     side = round(view.share * pictures.shape[-1])
     start = (pictures.shape[-1] - side) // 2
     found = pictures[:, :, start : start + side, start : start + side]

@@ -1,4 +1,4 @@
-"""LARC: SGD whose step on each tensor is proportional to that tensor's own length, as SwAV trains."""
+"""The LARC optimiser of SwAV: SGD whose step on each tensor is proportional to the norm of that tensor."""
 
 from typing import Any
 
@@ -12,8 +12,9 @@ EPSILON = 1e-8
 class Larc(Optimizer):
     """g <- (g + wd p) * trust |p| / (|g| + wd |p| + 1e-8); mu <- momentum mu + g; p <- p - lr mu.
 
-    For EVERY tensor, biases and BatchNorm too; one of norm 0, or with a gradient of norm 0, takes its bare gradient and
-    no decay. (You et al. 2017, as in apex with ``clip=False``. DINO's LARS differs: no 1-D tensors, |g + wd p| below.)
+    It applies to EVERY tensor, also to biases and BatchNorm. If the norm of a tensor or of its gradient is 0, the plain
+    gradient is used, without decay. Source: You et al. 2017, as in apex with ``clip=False``. DINO's LARS differs: it
+    leaves out 1-D tensors and divides by |g + wd p|.
     """
 
     def __init__(self, parameters: Any, lr: float = 0.0, momentum: float = 0.9, trust: float = 0.001) -> None:
@@ -31,7 +32,7 @@ class Larc(Optimizer):
         decay = group["weight_decay"]
         length, norm = parameter.norm(), gradient.norm()
         rate = group["trust"] * length / (norm + decay * length + EPSILON)
-        # torch.where, not if: no wait for the device.
+        # torch.where instead of if: no synchronisation with the device.
         gradient = torch.where((length > 0) & (norm > 0), (gradient + decay * parameter) * rate, gradient)
         state = self.state[parameter]
         if "mu" not in state:

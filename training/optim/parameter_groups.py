@@ -1,4 +1,4 @@
-"""Parameter groups, gradient clipping and optimisers as the papers' code has them."""
+"""Build parameter groups and optimisers, and clip gradients, as the released code of the papers does."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,26 +12,29 @@ from training.optim.larc import Larc
 from training.optim.schedules import Schedules
 
 
-def groups(module: nn.Module, alike: bool = False) -> list[dict[str, Any]]:
-    """Two groups: weight-decayed, and not (biases, one-dimensional tensors). ``alike``: one decayed group of all.
+def groups(module: nn.Module, decay_all: bool = False) -> list[dict[str, Any]]:
+    """Two groups: with weight decay, and without (biases and 1-D tensors). ``decay_all``: one group, all decayed.
 
-    [CLS] token, position embedding and both halves of the weight-normed layer ARE decayed, as in DINO's released code;
-    timm's rule would spare the first two.
+    [CLS] token, position embedding and both parts of the weight-normalised layer ARE decayed, as in DINO's released
+    code. timm's rule would not decay the first two.
     """
-    if alike:
+    if decay_all:
         return [{"params": [value for value in module.parameters() if value.requires_grad], "decayed": True}]
     decayed: list[Tensor] = []
-    spared: list[Tensor] = []
+    undecayed: list[Tensor] = []
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            (spared if name.endswith(".bias") or parameter.ndim == 1 else decayed).append(parameter)
-    return [{"params": decayed, "decayed": True}, {"params": spared, "decayed": False, "weight_decay": 0.0}]
+            (undecayed if name.endswith(".bias") or parameter.ndim == 1 else decayed).append(parameter)
+    return [{"params": decayed, "decayed": True}, {"params": undecayed, "decayed": False, "weight_decay": 0.0}]
 
 
 def build(name: str, parameter_groups: list[dict[str, Any]]) -> Optimizer:
-    """``adamw`` (betas .9, .999), ``sgd`` (momentum .9), ``lars`` or ``larc``; the loop sets lr and decay each step."""
+    """Build ``adamw`` (betas 0.9, 0.999), ``sgd`` (momentum 0.9), ``lars`` or ``larc``. The loop sets lr and decay.
+
+    Raises ``InvalidArgument`` for another name.
+    """
     if name == "adamw":
-        # One kernel for all: a sixth of the time of torch's default on a CPU, the same update.
+        # One fused kernel: the same update in a sixth of the time of torch's default on a CPU.
         return AdamW(parameter_groups, lr=0.0, weight_decay=0.0, fused=True)
     if name == "sgd":
         return SGD(parameter_groups, lr=0.0, momentum=0.9)
@@ -43,7 +46,7 @@ def build(name: str, parameter_groups: list[dict[str, Any]]) -> Optimizer:
 
 
 def set_step(optimizer: Optimizer, schedules: Schedules, step: int) -> None:
-    """Give every group the learning rate of ``step``, and the decayed ones the weight decay."""
+    """Set the learning rate of ``step`` in every group, and the weight decay in the decayed groups."""
     for group in optimizer.param_groups:
         group["lr"] = float(schedules.lr[step])
         if group["decayed"]:
@@ -51,20 +54,20 @@ def set_step(optimizer: Optimizer, schedules: Schedules, step: int) -> None:
 
 
 @torch.no_grad()
-def clip(parameters: Iterable[Tensor], largest: float) -> None:
-    """Scale EVERY gradient tensor by min(1, largest / (its own norm + 1e-6)): not the global norm."""
+def clip(parameters: Iterable[Tensor], max_norm: float) -> None:
+    """Scale EVERY gradient tensor by min(1, max_norm / (its own norm + 1e-6)). This is not the global norm."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not gradients:
         return
     norms = torch._foreach_norm(gradients)
-    scales = [(largest / (norm + 1e-6)).clamp(max=1.0) for norm in norms]
+    scales = [(max_norm / (norm + 1e-6)).clamp(max=1.0) for norm in norms]
     torch._foreach_mul_(gradients, scales)
 
 
 class Lars(Optimizer):
-    """DINO's LARS: g += wd p, g *= .001 |p| / |g| for tensors that are not one-dimensional; momentum .9; p -= lr mu.
+    """DINO's LARS: g += wd p, then g *= 0.001 |p| / |g|; momentum 0.9; p -= lr mu.
 
-    A tensor of norm 0 has ratio 1; one-dimensional tensors get neither decay nor ratio.
+    1-D tensors get neither decay nor ratio. The ratio is 1 if one of the norms is 0.
     """
 
     def __init__(self, parameters: Any, lr: float = 0.0, momentum: float = 0.9, eta: float = 0.001) -> None:

@@ -1,4 +1,4 @@
-"""Schedules: one float64 value per optimiser step."""
+"""Learning-rate, weight-decay and temperature schedules: one float64 value for each step or epoch."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,17 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Schedules:
-    """Learning rate and weight decay, (steps,) each."""
+    """Learning rate and weight decay of every step, (steps,) each."""
 
     lr: Floats
     weight_decay: Floats
 
 
 def cosine(base: float, final: float, steps: int, warmup: int = 0, start: float = 0.0) -> Floats:
-    """Linear from ``start`` to ``base`` over ``warmup`` steps, both ends included, then half a cosine to ``final``.
+    """Linear from ``start`` to ``base`` over ``warmup`` steps (both ends included), then half a cosine to ``final``.
 
-    ``base`` comes twice and ``final`` is never reached, as in the released code of both DINO and SwAV.
-    Raises ``InvalidArgument`` if the warm-up is longer than the training.
+    ``base`` occurs twice and ``final`` is never reached, as in the released code of DINO and of SwAV. Raises
+    ``InvalidArgument`` if the warm-up is longer than the training.
     """
     _check(steps, warmup)
     position = np.arange(steps - warmup)
@@ -31,7 +31,7 @@ def cosine(base: float, final: float, steps: int, warmup: int = 0, start: float 
 
 
 def teacher_temperature(warm: float, final: float, warmup_epochs: int, epochs: int) -> Floats:
-    """DINO's teacher temperature, one value per EPOCH: linear over the warm-up epochs (both ends), then constant."""
+    """DINO's teacher temperature, one value per EPOCH: linear over the warm-up (both ends included), then constant."""
     values = np.full(max(epochs, 1), final)
     ramp = np.linspace(warm, final, warmup_epochs)[: len(values)]
     values[: len(ramp)] = ramp
@@ -41,5 +41,5 @@ def teacher_temperature(warm: float, final: float, warmup_epochs: int, epochs: i
 def _check(steps: int, warmup: int) -> None:
     if warmup > steps:
         raise InvalidArgument(
-            f"got a warm-up of {warmup} steps in a training of {steps}; shorten --warmup-epochs or train longer"
+            f"got a warm-up of {warmup} steps in a training of {steps} steps; lower --warmup-epochs or raise --epochs"
         )

@@ -1,4 +1,4 @@
-"""A training job from start to end: processes, pictures, warm start, method, loop."""
+"""Run a training job from start to end: processes, pictures, warm start, method, loop."""
 
 import dataclasses
 import os
@@ -19,18 +19,17 @@ from training.methods import imitation
 from training.methods.imitation import Imitation, ImitationConfig
 from training.methods.method import Method
 from training.run import knn_probe, loop, resume
-from training.run import training_log as journals
 from training.run.knn_probe import Probe
 from training.run.plan import Plan
 from training.run.run import Run
-from training.run.training_log import Journal
+from training.run.training_log import TrainingLog, tensorboard_writer
 from training.views.edited_pairs import EditRecipe
 from training.views.multi_crop import Recipe
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to train on, where to, and how."""
+    """Pictures, output folder and settings of a training."""
 
     source: Path
     out: Path
@@ -45,44 +44,45 @@ class Job:
 
 
 @dataclass(frozen=True)
-class _Ground:
-    """What both the warm start and the method stand on."""
+class _Inputs:
+    """Inputs that the warm start and the method share."""
 
     job: Job
     pack: Pack
     probes: list[Probe]
-    journal: Journal
+    log: TrainingLog
 
 
-def run(job: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method], say: Callable[[str], None]) -> bool:
-    """Train what ``build`` makes; a run that is there goes on. True when the training is done, False when it stopped.
+def run(job: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method], echo: Callable[[str], None]) -> bool:
+    """Train the method that ``build`` returns; resume if ``job.out`` has a checkpoint. True if the training is done.
 
-    Raises what the stages raise: ``NoPictures``, ``TooFewPictures``, ``CheckpointMismatch``, ``TrainingDiverged``.
+    False means that it stopped early with a checkpoint. ``echo`` prints a line. Raises ``NoPictures``,
+    ``TooFewPictures``, ``InvalidArgument``, ``CheckpointMismatch`` or ``TrainingDiverged``.
     """
-    job = dataclasses.replace(job, plan=dataclasses.replace(job.plan, device=device(job.plan.device)))
-    join(job)
+    job = dataclasses.replace(job, plan=dataclasses.replace(job.plan, device=find_device(job.plan.device)))
+    join_processes(job)
     first = distributed.rank() == 0
     saved = checkpoint.load(job.out) if (job.out / checkpoint.NAME).exists() else None
     torch.manual_seed(job.plan.seed)
     method = build()
-    _fits(job, method, saved)
+    _check_before_decoding(job, method, saved)
     job.out.mkdir(parents=True, exist_ok=True)
-    scalars = journals.tensorboard(job.out) if job.tensorboard and first else None
-    journal = Journal(job.out if first else None, say, scalars)
-    pack = _pack(job, journal)
-    _affords(job.plan, method, len(pack))
+    scalars = tensorboard_writer(job.out) if job.tensorboard and first else None
+    log = TrainingLog(job.out if first else None, echo, scalars)
+    pack = _pack(job, log)
+    _check_after_decoding(job.plan, method, len(pack))
     probes = [knn_probe.load(path, job.plan.image_size) for path in job.probes] if first else []
-    ground = _Ground(job, pack, probes, journal)
+    inputs = _Inputs(job, pack, probes, log)
     if job.warm_start is not None and saved is None:
-        backbone = _imitate(ground, job.warm_start, recipe)
+        backbone = _warm_start(inputs, job.warm_start, recipe)
         if backbone is None:
             return False
-        method.adopt(backbone)
-    return _train(ground, method, job.plan, job.out, saved)
+        method.load_backbone(backbone)
+    return _train(inputs, method, job.plan, job.out, saved)
 
 
-def _fits(job: Job, method: Method, saved: checkpoint.Checkpoint | None) -> None:
-    """Say what cannot go on or start before anything is decoded."""
+def _check_before_decoding(job: Job, method: Method, saved: checkpoint.Checkpoint | None) -> None:
+    """Raise if batch, checkpoint or warm start cannot work, before any picture is decoded."""
     _ = job.plan.local_batch
     if saved is not None:
         resume.check(saved, method, job.plan)
@@ -90,78 +90,81 @@ def _fits(job: Job, method: Method, saved: checkpoint.Checkpoint | None) -> None
         pretrained.backbone(job.warm_start)
 
 
-def _affords(plan: Plan, method: Method, pictures: int) -> None:
-    """Say that the pictures are too few, or a schedule too long, before probes are read and before a warm start."""
+def _check_after_decoding(plan: Plan, method: Method, pictures: int) -> None:
+    """Raise if there are too few pictures or a schedule is too long, before probes are read and before a warm start."""
     length = plan.length(pictures)
     method.schedules(length)
     method.start(length)
 
 
-def join(job: Job) -> None:
-    """Set the threads, and join the other processes when ``torchrun`` started several."""
+def join_processes(job: Job) -> None:
+    """Set torch's threads, and join the process group if ``torchrun`` started several processes."""
     if job.threads:
         torch.set_num_threads(job.threads)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if job.plan.device.startswith("cuda") else "gloo")
 
 
-def device(name: str) -> str:
-    """``auto``, ``cpu``, ``cuda`` or ``cuda:1`` to a device that is there; one GPU per local process."""
+def find_device(name: str) -> str:
+    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` into an available device; each local process gets its own GPU.
+
+    Raises ``InvalidArgument`` if there is no GPU.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InvalidArgument(f"got --device {name}, but torch sees no GPU; use --device cpu")
+        raise InvalidArgument(f"got --device {name}, but torch finds no GPU; use --device cpu")
     if name == "cuda":
         name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(name)
     return name
 
 
-def _pack(job: Job, journal: Journal) -> Pack:
-    """The pack, made by the first process while the others wait."""
+def _pack(job: Job, log: TrainingLog) -> Pack:
+    """The pack of the pictures; rank 0 writes it while the other processes wait."""
     if distributed.rank() > 0:
         dist.barrier()
-    pack = packs.pack(job.source, job.cache, at_least=job.plan.batch, report=_Counter(journal))
+    pack = packs.pack(job.source, job.cache, min_pictures=job.plan.batch, report=_DecodingProgress(log))
     if distributed.rank() == 0 and distributed.world_size() > 1:
         dist.barrier()
-    journal.write("pictures", readable=len(pack), unreadable=sum(pack.unreadable.values()), reasons=pack.unreadable)
+    log.write("pictures", readable=len(pack), unreadable=sum(pack.unreadable.values()), reasons=pack.unreadable)
     return pack
 
 
-def _imitate(ground: _Ground, warm_start: Path, recipe: Recipe | EditRecipe) -> Mapping[str, Tensor] | None:
-    """Weights of the warm-started backbone, or ``None`` if the time ran out before."""
-    job, batch = ground.job, ground.job.warm_start_batch
+def _warm_start(inputs: _Inputs, warm_start: Path, recipe: Recipe | EditRecipe) -> Mapping[str, Tensor] | None:
+    """Weights of the backbone after the warm start; ``None`` if the training stopped before its end."""
+    job, batch = inputs.job, inputs.job.warm_start_batch
     out = job.out / "imitation"
     out.mkdir(exist_ok=True)
-    if batch > len(ground.pack):
+    if batch > len(inputs.pack):
         raise TooFewPictures(
-            f"got --warm-start-batch {batch} for {len(ground.pack)} pictures; lower it or add pictures"
+            f"got --warm-start-batch {batch} for {len(inputs.pack)} pictures; lower --warm-start-batch or add pictures"
         )
-    epochs = job.warm_start_pictures / (len(ground.pack) // batch * batch)
+    epochs = job.warm_start_pictures / (len(inputs.pack) // batch * batch)
     plan = dataclasses.replace(job.plan, batch=batch, epochs=epochs, clip=1.0, accumulate=1, collapse_steps=0)
     single = imitation.recipe(plan.image_size, recipe)
     torch.manual_seed(plan.seed)
-    teacher = imitation.teacher(warm_start, ground.pack, single, plan.device)
+    teacher = imitation.teacher(warm_start, inputs.pack, single, plan.device)
     method = Imitation(ImitationConfig(), teacher, plan.backbone, plan.image_size, single)
     saved = checkpoint.load(out) if (out / checkpoint.NAME).exists() else None
-    if not _train(ground, method, plan, out, saved):
+    if not _train(inputs, method, plan, out, saved):
         return None
     return {name: value.detach().cpu() for name, value in method.student.state_dict().items()}
 
 
-def _train(ground: _Ground, method: Method, plan: Plan, out: Path, saved: checkpoint.Checkpoint | None) -> bool:
-    run = Run(method, plan, ground.pack, ground.probes, out, ground.journal)
+def _train(inputs: _Inputs, method: Method, plan: Plan, out: Path, saved: checkpoint.Checkpoint | None) -> bool:
+    run = Run(method, plan, inputs.pack, inputs.probes, out, inputs.log)
     done = loop.train(run, saved)
-    ground.journal.write("done" if done else "stopped", step=run.step, minutes=round(run.minutes, 2))
+    inputs.log.write("done" if done else "stopped", step=run.step, minutes=round(run.minutes, 2))
     return done
 
 
-class _Counter:
-    """Says every few thousand files how far the decoding is."""
+class _DecodingProgress:
+    """Log the number of decoded files, every 5000 files."""
 
-    def __init__(self, journal: Journal) -> None:
-        self.journal = journal
+    def __init__(self, log: TrainingLog) -> None:
+        self.log = log
 
     def __call__(self, files: int) -> None:
         if files % 5000 == 0:
-            self.journal.write("decoding", files=files)
+            self.log.write("decoding", files=files)

@@ -1,4 +1,4 @@
-"""The k-NN probe: how well plain neighbours in feature space tell labelled classes apart, while training goes on."""
+"""k-NN probe: classify a labelled set by nearest neighbours of the features, during a training."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Split:
-    """Pictures (N, 3, S, S) uint8 and their labels (N,)."""
+    """Pictures (N, 3, S, S) uint8 and labels (N,)."""
 
     pictures: Tensor
     labels: Tensor
@@ -29,7 +29,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Probe:
-    """A labelled set: neighbours come from ``train``, questions from ``val``; its name is that of its folder."""
+    """A labelled set: neighbours are in ``train``, queries in ``val``. ``name`` is the name of its folder or tar."""
 
     name: str
     train: Split
@@ -38,17 +38,19 @@ class Probe:
 
 
 def load(path: Path, size: int) -> Probe:
-    """Read a labelled set, a tar or a folder that holds ``train/<class>/*.jpg`` and ``val/<class>/*.jpg``.
+    """Read a labelled set: a tar or a folder with ``train/<class>/*.jpg`` and ``val/<class>/*.jpg``.
 
-    The shortest side is resized to 8/7 of ``size`` and the central square kept, as in DINO's evaluation (256 and 224).
-    Raises ``NoPictures`` if a split is empty.
+    The shortest side is resized to 8/7 of ``size`` pixels and the central square is cut out, as in DINO's evaluation
+    (256 and 224). Raises ``NoPictures`` if a split is empty.
     """
     files = scan(path).entries
-    splits = {split: [file for file in files if _parts(file)[0] == split] for split in ("train", "val")}
+    splits = {split: [file for file in files if _split_and_class(file)[0] == split] for split in ("train", "val")}
     for split, found in splits.items():
         if not found:
-            raise NoPictures(f"{path} has no pictures under {split}/<class>/; a probe needs both train and val")
-    classes = sorted({_parts(file)[1] for found in splits.values() for file in found})
+            raise NoPictures(
+                f"{path} has no pictures in {split}/<class>/; a probe needs pictures in both train and val"
+            )
+    classes = sorted({_split_and_class(file)[1] for found in splits.values() for file in found})
     return Probe(
         name=path.stem,
         train=_split(splits["train"], classes, size),
@@ -58,7 +60,7 @@ def load(path: Path, size: int) -> Probe:
 
 
 def measure(backbone: nn.Module, probe: Probe, recipe_mean: Iterable[float], recipe_std: Iterable[float]) -> float:
-    """Top-1 share of right answers, best of k = 5, 10, 20; the vote weighs a neighbour by exp(cosine / .07)."""
+    """Top-1 accuracy (0..1), the best of k = 5, 10, 20. A neighbour's vote has weight exp(cosine / 0.07)."""
     device = next(backbone.parameters()).device
     mean, std = (torch.tensor(list(v), device=device)[:, None, None] for v in (recipe_mean, recipe_std))
     was_training = backbone.training
@@ -69,7 +71,7 @@ def measure(backbone: nn.Module, probe: Probe, recipe_mean: Iterable[float], rec
 
 
 def vote(train: Tensor, val: Tensor, probe: Probe) -> float:
-    """The same from features of length 1, (N, D) of the neighbours and (Q, D) of the questions."""
+    """Top-1 accuracy from L2-normalised features: ``train`` (N, D) of the neighbours, ``val`` (Q, D) of the queries."""
     similarity, index = (val @ train.t()).topk(min(max(NEIGHBOURS), len(train)))
     labels = probe.train.labels[index]
     weights = (similarity / TEMPERATURE).exp()
@@ -95,10 +97,10 @@ def _split(files: list[Entry], classes: list[str], size: int) -> Split:
     for row, file in enumerate(files):
         picture = decode(file.read(), at_least=plain.at_least).pixels
         pixels[row] = np.rint(to_batch([picture], plain)[0] * 255).clip(0, 255)
-    labels = torch.tensor([classes.index(_parts(file)[1]) for file in files])
+    labels = torch.tensor([classes.index(_split_and_class(file)[1]) for file in files])
     return Split(torch.from_numpy(pixels), labels)
 
 
-def _parts(file: Entry) -> tuple[str, str]:
+def _split_and_class(file: Entry) -> tuple[str, str]:
     parts = PurePosixPath(file.key).parts
     return (parts[-3], parts[-2]) if len(parts) >= 3 else ("", "")

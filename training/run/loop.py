@@ -1,4 +1,4 @@
-"""The one training loop. It knows no method by name; what a method offers is in ``training.methods.method``."""
+"""The training loop of all methods; it calls the hooks of ``training.methods.method``."""
 
 import math
 import signal
@@ -18,77 +18,77 @@ from training.checkpoints import checkpoint
 from training.checkpoints.checkpoint import Checkpoint
 from training.optim import parameter_groups
 from training.run import knn_probe, resume
-from training.run.collapse_guard import Watch
+from training.run.collapse_guard import CollapseGuard
 from training.run.plan import Plan
 from training.run.run import Run
 from training.run.training_log import Meter
 
 
 def train(run: Run, saved: Checkpoint | None = None) -> bool:
-    """Train to the end, or until told to stop (``stop_after_minutes``, SIGTERM, Ctrl-C); True when it is done.
+    """Train to the end, or until a stop (``stop_after_minutes``, SIGTERM, Ctrl-C). True if the training is done.
 
-    ``saved`` goes on from a checkpoint. A stop leaves a checkpoint. Raises ``TrainingDiverged`` when the loss is not
-    finite or the targets have collapsed, ``CheckpointMismatch`` when ``saved`` is of another training.
+    ``saved``: checkpoint to resume from. A stop saves a checkpoint. Raises ``TrainingDiverged`` if the loss is not
+    finite or the targets have collapsed, and ``CheckpointMismatch`` if ``saved`` belongs to another training.
     """
     if saved is not None:
         resume.restore(run, saved)
-    forward, meter, watch, clock = _forward(run), Meter(), Watch(run.plan.collapse_steps), _Clock(run.plan)
+    forward, meter, guard, clock = _forward(run), Meter(), CollapseGuard(run.plan.collapse_steps), _Clock(run.plan)
     earlier = run.minutes
     if run.step == 0:
         _probe(run)
-    with _Stop() as stop:
+    with _StopSignal() as stop:
         stopping = False
         while run.step < run.length.steps and not stopping:
-            step(run, forward, meter, watch)
+            step(run, forward, meter, guard)
             run.minutes = earlier + clock.minutes
             first, last = run.step == 1, run.step == run.length.steps
-            stopping, log, probing, saving = _agreed(stop.asked or clock.over(), *clock.due())
-            if log or first or last:
+            stopping, log_due, probe_due, save_due = _any_process(stop.requested or clock.over(), *clock.due())
+            if log_due or first or last:
                 _log(run, meter)
-            if probing or last:
+            if probe_due or last:
                 _probe(run)
-            if saving and not last:
+            if save_due and not last:
                 save(run)
     save(run)
     return run.step >= run.length.steps
 
 
-def step(run: Run, forward: nn.Module, meter: Meter, watch: Watch) -> None:
+def step(run: Run, forward: nn.Module, meter: Meter, guard: CollapseGuard) -> None:
     """One optimiser step, in the order of the released DINO code."""
-    moment, method, plan = run.moment, run.method, run.plan
-    if moment.in_epoch % -(-run.length.per_epoch // method.rounds) == 0:
-        figures = method.begin_round(moment, run.feed)
-        if figures:
-            run.journal.write("epoch", step=run.step, epoch=moment.epoch, **figures)
+    progress, method, plan = run.progress, run.method, run.plan
+    if progress.step_in_epoch % -(-run.length.per_epoch // method.rounds) == 0:
+        metrics = method.begin_round(progress, run.loader)
+        if metrics:
+            run.log.write("epoch", step=run.step, epoch=progress.epoch, **metrics)
     parameter_groups.set_step(run.optimizer, run.schedules, run.step)
-    method.begin_step(moment)
+    method.begin_step(progress)
     run.optimizer.zero_grad(set_to_none=True)
     for part in range(plan.accumulate):
-        views = run.feed.take(run.step, part)
+        views = run.loader.load(run.step, part)
         with _no_sync(forward, part == plan.accumulate - 1):
             with plan.autocast():
-                outcome = forward(views.crops, views.numbers)
-            (outcome.loss / plan.accumulate).backward()
-        meter.add(outcome.figures, len(views.numbers) * distributed.world_size())
-        watch.check(run.step, outcome.figures, method.uniform_entropy, method.remedy)
+                output = forward(views.crops, views.indices)
+            (output.loss / plan.accumulate).backward()
+        meter.add(output.metrics, len(views.indices) * distributed.world_size())
+        guard.check(run.step, output.metrics, method.uniform_entropy, method.remedy)
     if plan.clip:
         parameter_groups.clip(method.parameters(), plan.clip)
-    method.after_backward(moment)
+    method.after_backward(progress)
     run.optimizer.step()
-    method.after_update(moment)
+    method.after_update(progress)
     run.step += 1
 
 
 def save(run: Run) -> None:
-    """Write the checkpoint; further processes write what is theirs alone beside it."""
+    """Save the checkpoint on rank 0; other ranks save only their own state beside it."""
     if distributed.rank() == 0:
         checkpoint.save(run.out / checkpoint.NAME, resume.describe(run))
     else:
-        resume.save_private(run)
+        resume.save_process_state(run)
 
 
 def _log(run: Run, meter: Meter) -> None:
-    run.journal.write(
+    run.log.write(
         "step",
         step=run.step,
         of=run.length.steps,
@@ -103,10 +103,10 @@ def _log(run: Run, meter: Meter) -> None:
 def _probe(run: Run) -> None:
     for labelled in run.probes:
         recipe = run.method.recipe
-        top1 = knn_probe.measure(run.method.exported(), labelled, recipe.mean, recipe.std)
-        seen, minutes = run.step * run.plan.batch, round(run.minutes, 2)
-        run.journal.write(
-            "probe", step=run.step, pictures=seen, minutes=minutes, set=labelled.name, top1=round(top1, 4)
+        top1 = knn_probe.measure(run.method.exported_backbone(), labelled, recipe.mean, recipe.std)
+        pictures, minutes = run.step * run.plan.batch, round(run.minutes, 2)
+        run.log.write(
+            "probe", step=run.step, pictures=pictures, minutes=minutes, set=labelled.name, top1=round(top1, 4)
         )
 
 
@@ -118,20 +118,21 @@ def _forward(run: Run) -> nn.Module:
 
 
 def _no_sync(forward: nn.Module, last: bool) -> AbstractContextManager[Any]:
-    """Gradients cross processes once per optimiser step, with its last micro-batch."""
+    """Context that skips the gradient all-reduce, except for the last micro-batch of an optimiser step."""
     return nullcontext() if last or not isinstance(forward, DistributedDataParallel) else forward.no_sync()
 
 
-def _agreed(*wishes: bool) -> list[bool]:
-    """What any process wishes: clocks differ, and all must log, save and stop at the same step."""
+def _any_process(*flags: bool) -> list[bool]:
+    """For each flag, whether it is set on any process. Clocks differ, but all must log, save and stop together."""
     if distributed.world_size() == 1:
-        return list(wishes)
+        return list(flags)
     device = f"cuda:{torch.cuda.current_device()}" if dist.get_backend() == "nccl" else "cpu"
-    return [value > 0 for value in distributed.total(torch.tensor(wishes, dtype=torch.float32, device=device)).tolist()]
+    counts = distributed.all_reduce_sum(torch.tensor(flags, dtype=torch.float32, device=device))
+    return [count > 0 for count in counts.tolist()]
 
 
 class _Clock:
-    """What is due, by the wall clock."""
+    """Wall clock: tells when the next log line, probe or checkpoint is due."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.began = plan, time.monotonic()
@@ -146,28 +147,28 @@ class _Clock:
         return self.minutes > (self.plan.stop_after_minutes or math.inf)
 
     def due(self) -> list[bool]:
-        """Whether a log line, a probe, a checkpoint is due; what is due counts as done."""
+        """Whether a log line, a probe and a checkpoint are due. The timer of what is due restarts."""
         now = time.monotonic()
         due = [now - last > seconds for last, seconds in zip(self._last, self._every, strict=True)]
         self._last = [now if past else last for past, last in zip(due, self._last, strict=True)]
         return due
 
 
-class _Stop:
-    """Within it, SIGTERM and Ctrl-C ask for a stop instead of killing the process."""
+class _StopSignal:
+    """Context in which SIGTERM and Ctrl-C set ``requested`` instead of ending the process."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> "_Stop":
+    def __enter__(self) -> "_StopSignal":
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)}
+            self._before = {number: signal.signal(number, self._request) for number in (signal.SIGTERM, signal.SIGINT)}
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
+    def _request(self, _number: int, _frame: FrameType | None) -> None:
+        self.requested = True

@@ -1,4 +1,4 @@
-"""How a method is trained, whatever it is."""
+"""Settings of the training loop that all methods share."""
 
 from dataclasses import dataclass
 
@@ -14,60 +14,101 @@ from training.methods.method import Length
 class Plan:
     """Settings of the loop. ``batch`` counts pictures per optimiser step over all processes."""
 
-    backbone: str = config_field("vit_small_patch16_224", "timm name of the network. DINO: ViT-S/16; SwAV: resnet50.")
+    backbone: str = config_field(
+        "vit_small_patch16_224",
+        "Name of the network in timm. DINO uses ViT-S/16, SwAV uses resnet50.",
+        group="Common",
+    )
     image_size: int = config_field(
         224,
-        "Side of the two global crops in pixels, and of a ViT's position grid. DINO, SwAV: 224.",
+        "Side of the two global crops in pixels, also the size of a ViT's position grid. DINO and SwAV use 224.",
         flag="--global-size",
+        group="Common",
     )
     epochs: float = config_field(
-        100.0, "Passes over the pictures; fractions allowed. DINO: 100 to 800; SwAV: 100 to 800."
+        100.0,
+        "Number of passes over the pictures; fractions are allowed. DINO and SwAV use 100 to 800.",
+        group="Common",
     )
-    batch: int = config_field(64, "Pictures per optimiser step, over all processes. DINO: 1024; SwAV: 256 or 4096.")
+    batch: int = config_field(
+        64,
+        "Number of pictures per optimiser step, over all processes. DINO uses 1024, SwAV uses 256 or 4096.",
+        group="Common",
+    )
     accumulate: int = config_field(
-        1, "Micro-batches per optimiser step; teacher and centre move once per step. Ours: for small memories."
+        1,
+        "Number of micro-batches per optimiser step, for small memories. Teacher and centre are updated once per step. "
+        "The default is ours.",
+        group="Machine",
     )
-    clip: float = config_field(3.0, "Largest norm of each gradient tensor by itself; 0: none. DINO: 3; SwAV: none.")
+    clip: float = config_field(
+        3.0,
+        "Largest norm of each gradient tensor; 0 does not clip. DINO uses 3, SwAV does not clip.",
+        group="Schedule",
+    )
     precision: str = config_field(
-        "fp32", "bf16: autocast. Faster on some processors, slower on others. DINO: fp16; ours: fp32.", ("fp32", "bf16")
+        "fp32",
+        "Precision of the networks. bf16 uses autocast, which is faster on some processors and slower on others. DINO "
+        "uses fp16.",
+        ("fp32", "bf16"),
+        group="Machine",
     )
-    device: str = config_field("auto", "auto, cpu, cuda, cuda:1 … Ours: a GPU if there is one.")
-    seed: int = config_field(0, "Seed of weights, order and crops. DINO: 0.")
+    device: str = config_field(
+        "auto",
+        "Device to train on: auto, cpu, cuda, or one GPU such as cuda:1. auto uses a GPU if there is one. The default "
+        "is ours.",
+        group="Machine",
+    )
+    seed: int = config_field(0, "Seed of weights, order of pictures and crops. DINO uses 0.", group="Common")
     probe_minutes: float = config_field(
-        15.0, "Minutes between probes; there is one at the start and one at the end, too. Ours."
+        15.0,
+        "Minutes between probes. Each training also probes at its start and end. The default is ours.",
+        group="Common",
     )
-    checkpoint_minutes: float = config_field(5.0, "Minutes between checkpoints. Ours; DINO: once an epoch.")
-    log_seconds: float = config_field(20.0, "Seconds between progress lines. Ours.")
+    checkpoint_minutes: float = config_field(
+        5.0, "Minutes between checkpoints. The default is ours; DINO saves once per epoch.", group="Machine"
+    )
+    log_seconds: float = config_field(20.0, "Seconds between log lines. The default is ours.", group="Machine")
     stop_after_minutes: float = config_field(
         0.0,
-        "Stop with a checkpoint after so many minutes; the same command goes on. 0: never. Ours.",
+        "Save a checkpoint and stop after this many minutes; the same command resumes. 0 never stops early. The "
+        "default is ours.",
         flag="--stop-after",
+        group="Machine",
     )
     prefetch: bool = config_field(
-        True, "Make the next step's views in a thread while this one runs; the same views either way. Ours."
+        True,
+        "Make the views of the next step in a thread while a step runs. The views are the same either way. The default "
+        "is ours.",
+        group="Machine",
     )
     collapse_steps: int = config_field(
-        2000, "Stop when targets say nothing, or one prototype takes whole batches, for so many steps; 0: never. Ours."
+        2000,
+        "Stop after this many steps with uniform or constant targets, or with one prototype for whole batches; 0 never "
+        "stops. The default is ours.",
+        group="Schedule",
     )
     labelled: bool = config_field(
         False,
-        "The folders of DATA are classes: log how clusters agree with them (NMI), as DeepCluster; not learned from.",
+        "The folders of DATA are classes: log how clusters agree with them (NMI), as DeepCluster does. They are not "
+        "used for training.",
+        group="Common",
     )
 
     def length(self, pictures: int) -> Length:
-        """Steps of the whole training; the incomplete last batch of an epoch is dropped. Raises ``TooFewPictures``."""
+        """Length of the training. The incomplete last batch of an epoch is dropped. Raises ``TooFewPictures``."""
         per_epoch = pictures // self.batch
         if per_epoch == 0:
             raise TooFewPictures(f"got {pictures} pictures for a batch of {self.batch}; add pictures or lower --batch")
         return Length(max(1, round(self.epochs * per_epoch)), per_epoch, self.batch, pictures)
 
     def autocast(self) -> torch.autocast:
-        """Where networks run in bf16, if that is the precision."""
+        """Context in which networks run in bf16, if that is the precision."""
         return torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.precision == "bf16")
 
     @property
     def local_batch(self) -> int:
-        """Pictures per step of one process. Raises ``InvalidArgument`` if the batch cannot be shared out."""
+        """Pictures per step of one process. Raises ``InvalidArgument`` if the batch cannot be divided evenly."""
         parts = distributed.world_size() * self.accumulate
         if self.batch % parts:
             raise InvalidArgument(

@@ -1,4 +1,4 @@
-"""A run to a checkpoint and back: the same losses with and without an interruption, bit for bit on a CPU."""
+"""Save a run to a checkpoint and resume it; on a CPU the losses are bit-identical to an uninterrupted run."""
 
 import dataclasses
 from pathlib import Path
@@ -16,11 +16,11 @@ from training.run.plan import Plan
 from training.run.run import Run
 
 FIXED = ("batch", "accumulate", "seed", "epochs", "image_size")
-"""Settings of the plan that a run keeps for life; the others may change at a resume."""
+"""Settings of the plan that a resumed run must keep; the others may change."""
 
 
 def describe(run: Run) -> dict[str, Any]:
-    """Everything that ``checkpoint.load`` gives back."""
+    """The content of a checkpoint, as ``checkpoint.load`` returns it."""
     plan, method = run.plan, run.method
     return {
         "method": method.name,
@@ -50,9 +50,9 @@ def describe(run: Run) -> dict[str, Any]:
 
 
 def restore(run: Run, saved: Checkpoint) -> None:
-    """Put ``run`` where ``saved`` stopped. Raises ``CheckpointMismatch`` if that was another training."""
+    """Restore ``run`` from ``saved``. Raises ``CheckpointMismatch`` if that belongs to another training."""
     check(saved, run.method, run.plan, run.length.pictures)
-    run.method.load_state_dict({**saved.state, **_load_private(run, saved)})
+    run.method.load_state_dict({**saved.state, **_load_process_state(run, saved)})
     run.optimizer.load_state_dict(dict(saved.optimizer))
     run.step, run.minutes = saved.step, float(saved.training["minutes"])
     torch.set_rng_state(saved.random["cpu"])
@@ -61,9 +61,9 @@ def restore(run: Run, saved: Checkpoint) -> None:
 
 
 def check(saved: Checkpoint, method: Method, plan: Plan, pictures: int | None = None) -> None:
-    """Compare what must not change; the message names it, with both values and what to do.
+    """Raise ``CheckpointMismatch`` if a setting differs that must not change. The message has both values.
 
-    ``pictures``: how many there are, where that is known by now. Raises ``CheckpointMismatch``.
+    ``pictures``: number of pictures, if known.
     """
     before, now = saved.config, {"run": dataclasses.asdict(plan), "method": dataclasses.asdict(method.config)}
     facts = {
@@ -77,36 +77,38 @@ def check(saved: Checkpoint, method: Method, plan: Plan, pictures: int | None = 
     for what, (then, here) in facts.items():
         if then != here:
             raise CheckpointMismatch(
-                f"{saved.path} was trained with {what} = {then}, this run has {here}; go on with the same, or choose "
+                f"{saved.path} was trained with {what} = {then}, this run has {here}; use the same value, or choose "
                 "another --out"
             )
 
 
-def save_private(run: Run) -> None:
-    """What only this process knows: its share of a queue or memory, and its random state."""
+def save_process_state(run: Run) -> None:
+    """Save what only this process has: its part of a queue or memory, and its random state."""
     state = run.method.state_dict()
-    mine = {"step": run.step, "state": {name: state[name] for name in run.method.private}, "random": _random()}
-    checkpoint.save(_private_file(run), mine)
+    mine = {"step": run.step, "state": {name: state[name] for name in run.method.per_process}, "random": _random()}
+    checkpoint.save(_process_file(run), mine)
 
 
-def _load_private(run: Run, saved: Checkpoint) -> dict[str, Tensor]:
+def _load_process_state(run: Run, saved: Checkpoint) -> dict[str, Tensor]:
     if distributed.rank() == 0:
         return {}
-    file = _private_file(run)
+    file = _process_file(run)
     try:
         mine = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise CheckpointMismatch(f"{file} of another process is missing; copy the whole folder of the run") from error
+        raise CheckpointMismatch(
+            f"{file}, the state of another process, is missing; copy the whole folder of the run"
+        ) from error
     if mine["step"] != saved.step:
         raise CheckpointMismatch(
-            f"{file} is of step {mine['step']}, the checkpoint of step {saved.step}: the run was killed while it "
-            "wrote them; start anew with another --out"
+            f"{file} is of step {mine['step']} and the checkpoint is of step {saved.step}, because the run was killed "
+            "while it saved them; start again with another --out"
         )
     saved.random.update(mine["random"])  # type: ignore[attr-defined]
     return dict(mine["state"])
 
 
-def _private_file(run: Run) -> Path:
+def _process_file(run: Run) -> Path:
     return run.out / f"checkpoint.rank{distributed.rank()}.pt"
 
 

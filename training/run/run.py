@@ -1,4 +1,4 @@
-"""A training under way: what the loop moves on and a checkpoint holds."""
+"""State of a running training: method, data, optimiser, schedules, step."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,28 +8,28 @@ from torch import nn
 
 from training import distributed
 from training.data.pack import Pack
-from training.methods.method import Method, Moment
+from training.methods.method import Method, Progress
 from training.run.knn_probe import Probe
-from training.run.loader import Feed
+from training.run.loader import Loader
 from training.run.plan import Plan
-from training.run.training_log import Journal
+from training.run.training_log import TrainingLog
 
 
 class Run:
-    """Method, data, optimiser, schedules, and where the training stands."""
+    """Method, data, optimiser, schedules and current step of a training."""
 
     def __init__(
-        self, method: Method, plan: Plan, pack: Pack, probes: Sequence[Probe], out: Path, journal: Journal
+        self, method: Method, plan: Plan, pack: Pack, probes: Sequence[Probe], out: Path, log: TrainingLog
     ) -> None:
-        self.plan, self.probes, self.out, self.journal = plan, probes, out, journal
+        self.plan, self.probes, self.out, self.log = plan, probes, out, log
         self.device = torch.device(plan.device)
         if distributed.world_size() > 1 and self.device.type == "cuda":
-            # As SwAV does: BatchNorm over all processes. torch has it for GPUs only.
+            # BatchNorm over all processes, as in SwAV. torch has it only for GPUs.
             method = nn.SyncBatchNorm.convert_sync_batchnorm(method)  # type: ignore[no-untyped-call]
-        # Channels last: on a CPU a small ResNet's step takes 0.7 of the time (AMD Zen 5, fp32 and bf16 alike).
+        # Channels last: a step of a small ResNet on a CPU takes 0.7 of the time (AMD Zen 5, fp32 and bf16).
         self.method = method.to(self.device).to(memory_format=torch.channels_last).train()
         self.length = plan.length(len(pack))
-        self.feed = Feed(pack, method, plan, self.length, self.device)
+        self.loader = Loader(pack, method, plan, self.length, self.device)
         self.schedules = method.schedules(self.length)
         self.optimizer = method.optimizer()
         self.step = 0
@@ -37,6 +37,6 @@ class Run:
         method.start(self.length)
 
     @property
-    def moment(self) -> Moment:
-        """The step that comes next."""
-        return Moment(self.step, *divmod(self.step, self.length.per_epoch))
+    def progress(self) -> Progress:
+        """Position of the next step."""
+        return Progress(self.step, *divmod(self.step, self.length.per_epoch))

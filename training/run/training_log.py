@@ -1,4 +1,4 @@
-"""What a training says while it runs: one JSON line per event in the run's folder, and a short line for people."""
+"""Log of a training: one JSON line per event in the run's folder, one short line on the terminal."""
 
 import json
 import time
@@ -14,12 +14,12 @@ from training import distributed
 
 CPU = torch.device("cpu")
 Scalars = Callable[[str, float, int], None]
-"""Takes a figure's name, its value and the step."""
+"""Writes one metric: name, value and step."""
 
 
 @dataclass
 class Meter:
-    """Means of figures and the rate of pictures since the last time they were taken."""
+    """Averages metrics, and measures pictures per second, between two calls of ``take``."""
 
     pictures: int = 0
     steps: int = 0
@@ -28,17 +28,17 @@ class Meter:
         self._sums: dict[str, Tensor | float] = {}
         self._since = time.perf_counter()
 
-    def add(self, figures: Mapping[str, Tensor], pictures: int) -> None:
-        """Add a step's figures; tensors stay on their device until ``take``."""
-        for name, value in figures.items():
+    def add(self, metrics: Mapping[str, Tensor], pictures: int) -> None:
+        """Add the metrics of a step. Tensors stay on their device until ``take``."""
+        for name, value in metrics.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self.pictures += pictures
         self.steps += 1
 
     def take(self, device: torch.device = CPU) -> dict[str, float]:
-        """Means over steps and processes, and images/s, since the last call; starts anew."""
+        """Return means over steps and processes, and images/s, since the last call; then reset."""
         sums = torch.tensor([float(value) for value in self._sums.values()], device=device)
-        shares = distributed.total(sums) / (max(self.steps, 1) * distributed.world_size())
+        shares = distributed.all_reduce_sum(sums) / (max(self.steps, 1) * distributed.world_size())
         means = dict(zip(self._sums, shares.tolist(), strict=True))
         means["images_per_s"] = self.pictures / max(time.perf_counter() - self._since, 1e-9)
         self.pictures = self.steps = 0
@@ -47,15 +47,15 @@ class Meter:
 
 
 @dataclass(frozen=True)
-class Journal:
-    """``log.jsonl`` in ``directory``, and ``say`` for people. Silent when ``directory`` is ``None``."""
+class TrainingLog:
+    """Writes ``log.jsonl`` in ``directory`` and prints with ``echo``; does nothing if ``directory`` is ``None``."""
 
     directory: Path | None
-    say: Callable[[str], None]
+    echo: Callable[[str], None]
     scalars: Scalars | None = None
 
     def write(self, kind: str, **values: object) -> None:
-        """Record an event."""
+        """Write an event of a ``kind`` with its values."""
         if self.directory is None:
             return
         with (self.directory / "log.jsonl").open("a") as file:
@@ -68,15 +68,17 @@ class Journal:
                         value,
                         int(str(values.get("step", 0))),
                     )
-        self.say(f"{kind:9}" + "  ".join(f"{name} {_short(value)}" for name, value in values.items()))
+        self.echo(f"{kind:9}" + "  ".join(f"{name} {_short(value)}" for name, value in values.items()))
 
 
-def tensorboard(directory: Path) -> Scalars:
-    """Writes events for TensorBoard into ``directory``. Raises ``InvalidArgument`` without the package."""
+def tensorboard_writer(directory: Path) -> Scalars:
+    """Function that writes TensorBoard events to ``directory``. Raises ``InvalidArgument`` without the package."""
     try:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional, and slow to import
     except ImportError as error:
-        raise InvalidArgument("--tensorboard needs a package that is not here; run: pip install tensorboard") from error
+        raise InvalidArgument(
+            "--tensorboard needs the package tensorboard, which is not installed; run: pip install tensorboard"
+        ) from error
     writer = SummaryWriter(str(directory))
     return writer.add_scalar
 

@@ -1,6 +1,6 @@
-"""Colour operations on batches (N, 3, S, S) of float RGB in 0..1, in place: as Pillow and torchvision, unrounded.
+"""Colour augmentations on batches (N, 3, S, S) of float RGB in 0..1, in place, equal to Pillow's and torchvision's.
 
-For a GPU; on a CPU ``finishing`` does the same to one crop after the other.
+Values are not rounded to 8 bits. Used on a GPU; on a CPU ``compiled`` does the same for one crop at a time.
 """
 
 from collections.abc import Iterator
@@ -14,8 +14,10 @@ from torch import Tensor
 Ints = npt.NDArray[np.int64]
 LUMA = (0.299, 0.587, 0.114)
 ORDERS = tuple(permutations(range(4)))
-THRESHOLD = 127.5 / 255
+"""The 24 orders of the four colour operations."""
+SOLARISE_THRESHOLD = 127.5 / 255
 PASSES = 3
+"""Box filters in a row that approximate a Gaussian blur."""
 
 
 def luma(x: Tensor) -> Tensor:
@@ -24,20 +26,21 @@ def luma(x: Tensor) -> Tensor:
 
 
 def jitter(x: Tensor, order: Ints, factors: npt.NDArray[np.float64]) -> None:
-    """Brightness, contrast, saturation and hue, in one of 24 orders per picture; order -1 leaves a picture alone.
+    """Change brightness, contrast, saturation and hue, in one of 24 orders for each picture; -1 means no change.
 
-    ``order`` (N,), ``factors`` (N, 4): three factors around 1 and a hue shift in turns (-.5 to .5).
+    ``order`` (N,): index into ``ORDERS``. ``factors`` (N, 4): three factors around 1, and a hue shift in turns
+    (-0.5 to 0.5).
     """
     for kind in np.unique(order[order >= 0]).tolist():
-        for rows, part in _chosen(x, np.flatnonzero(order == kind)):
+        for rows, part in _rows_in_place(x, np.flatnonzero(order == kind)):
             values = torch.from_numpy(factors[rows]).to(x).t()[..., None, None, None]
             for step in ORDERS[kind]:
                 OPERATIONS[step](part, values[step])
 
 
 def grey(x: Tensor, rows: Ints) -> None:
-    """Pictures ``rows`` lose their colours."""
-    for _, part in _chosen(x, rows):
+    """Convert the pictures ``rows`` to grey."""
+    for _, part in _rows_in_place(x, rows):
         part.copy_(luma(part).expand(-1, 3, -1, -1))
 
 
@@ -59,7 +62,7 @@ def saturation(x: Tensor, factor: Tensor) -> Tensor:
 
 
 def hue(x: Tensor, shift: Tensor) -> Tensor:
-    """Turn the hue by ``shift`` turns in HSV, keeping saturation and value."""
+    """Rotate the hue by ``shift`` turns in HSV; saturation and value stay."""
     red, green, blue = x.unbind(1)
     value = torch.maximum(torch.maximum(red, green), blue)
     low = torch.minimum(torch.minimum(red, green), blue)
@@ -70,7 +73,7 @@ def hue(x: Tensor, shift: Tensor) -> Tensor:
     sector = torch.lerp((green - blue).mul_(scale), sector, not_red).add_(shift.view(-1, 1, 1), alpha=6)
     sector.sub_((sector * (1 / 6)).floor_(), alpha=6)
     # Smith 1978 in closed form: with h in 0..6, red is low + chroma * (|h - 3| - 1), and green and blue are
-    # value - chroma * (|h - 2| - 1) and value - chroma * (|h - 4| - 1), the brackets cut to 0..1.
+    # value - chroma * (|h - 2| - 1) and value - chroma * (|h - 4| - 1), the brackets clamped to 0..1.
     for channel, (start, sign, centre) in enumerate(((low, 1, 3), (value, -1, 2), (value, -1, 4))):
         share = (sector - centre).abs_().sub_(1).clamp_(0, 1)
         torch.addcmul(start, share, chroma, value=sign, out=x[:, channel])
@@ -81,18 +84,18 @@ OPERATIONS = (brightness, contrast, saturation, hue)
 
 
 def blur(x: Tensor, radius: npt.NDArray[np.float64]) -> None:
-    """Pillow's Gaussian blur of standard deviation ``radius`` (N,) pixels, in place; 0 leaves a picture alone.
+    """Pillow's Gaussian blur with standard deviation ``radius`` (N,) in pixels, in place; 0 means no blur.
 
-    Three box windows one after the other; each pass repeats the border. Together they are one matrix a side.
+    It is three box filters in a row, each with repeated borders. Together they are one matrix for each side.
     """
-    for rows, part in _chosen(x, np.flatnonzero(radius > 0)):
-        single = _single(torch.from_numpy(box(radius[rows])).to(x), x.shape[-1])
+    for rows, part in _rows_in_place(x, np.flatnonzero(radius > 0)):
+        single = _one_pass_matrices(torch.from_numpy(box_windows(radius[rows])).to(x), x.shape[-1])
         matrix = torch.linalg.matrix_power(single, PASSES)[:, None]
         part.copy_(matrix @ part @ matrix.transpose(-1, -2))
 
 
-def _single(windows: Tensor, size: int) -> Tensor:
-    """One pass as matrices (n, size, size)."""
+def _one_pass_matrices(windows: Tensor, size: int) -> Tensor:
+    """One box filter as matrices: windows (N, taps) to (N, size, size)."""
     taps = windows.shape[1]
     pixels, steps = (torch.arange(count, device=windows.device) for count in (size, taps))
     source = (pixels[:, None] + steps - taps // 2).clamp_(0, size - 1)
@@ -102,15 +105,15 @@ def _single(windows: Tensor, size: int) -> Tensor:
 
 
 def solarise(x: Tensor, rows: Ints) -> None:
-    """Invert what is at or above 128 of 255 in pictures ``rows``."""
-    for _, part in _chosen(x, rows):
-        part.copy_(torch.where(part >= THRESHOLD, 1 - part, part))
+    """Invert values of 128/255 and above in the pictures ``rows``."""
+    for _, part in _rows_in_place(x, rows):
+        part.copy_(torch.where(part >= SOLARISE_THRESHOLD, 1 - part, part))
 
 
-def box(radius: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Box windows (n, taps), odd taps: three of them, one after the other, have standard deviation ``radius`` (n,).
+def box_windows(radius: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Box windows (N, taps) with an odd number of taps; three filters in a row have standard deviation ``radius`` (N,).
 
-    A box of half-width l + a gives weight a to both its outermost pixels (Gwosdek et al. 2011, section 2).
+    A box of half-width l + a gives weight a to its two outermost pixels (Gwosdek et al. 2011, section 2).
     """
     variance = radius**2 / PASSES
     whole = np.floor((np.sqrt(12 * variance + 1) - 1) / 2)
@@ -123,8 +126,8 @@ def box(radius: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return normalised
 
 
-def _chosen(x: Tensor, rows: Ints) -> Iterator[tuple[Ints, Tensor]]:
-    """Pictures ``rows`` of ``x``: which they are, and their pixels in a copy that is written back."""
+def _rows_in_place(x: Tensor, rows: Ints) -> Iterator[tuple[Ints, Tensor]]:
+    """Yield ``rows`` and a copy of those pictures of ``x``; the copy is written back afterwards."""
     if not len(rows):
         return
     index = torch.from_numpy(rows).to(x.device)

@@ -1,21 +1,21 @@
-"""On a CPU: one resized crop to one normalised view, compiled. The same operations as ``colour``, which does batches.
+"""Augment one crop on a CPU, compiled with numba: the same operations as ``colour`` does on batches.
 
-Torch passes over memory once per call, 39 times for hue alone; here a few rows go through several operations while the
-first cache holds them. Contrast needs the mean of the whole picture, so there are two such runs: before it, and after.
+Torch passes over memory once per call, 39 times for hue alone. Here a block of pixels goes through several operations
+while it is in the L1 cache. Contrast needs the mean of the whole picture, so there are two runs: before and after it.
 """
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from training.views.colour import LUMA, PASSES, THRESHOLD
+from training.views.colour import LUMA, PASSES, SOLARISE_THRESHOLD
 
 Floats = npt.NDArray[np.float32]
 BLOCK = 2048
 """Pixels that go through several operations at a time."""
-# Every number is float32: one float64 in a formula makes all of it twice as wide.
+# All numbers are float32, because one float64 in a formula makes the whole formula float64.
 RED, GREEN, BLUE = (np.float32(share) for share in LUMA)
-CUT = np.float32(THRESHOLD)
+SOLARISE_FROM = np.float32(SOLARISE_THRESHOLD)
 ZERO, ONE, TWO, THREE, FOUR, SIX = (np.float32(number) for number in (0, 1, 2, 3, 4, 6))
 SIXTH, TINY, LEVEL = np.float32(1 / 6), np.float32(1e-8), np.float32(1 / 255)
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
@@ -24,7 +24,7 @@ compiled = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 
 
 @compiled
-def finish(
+def augment(
     crop: npt.NDArray[np.uint8],
     out: Floats,
     mirrored: bool,
@@ -36,23 +36,23 @@ def finish(
     scale: Floats,
     offset: Floats,
 ) -> None:
-    """Mirror, jitter, grey, blur, solarise, normalise: ``crop`` (S, S, 3) of 0..255 to ``out`` (3, S, S).
+    """Mirror, jitter, grey, blur, solarise and normalise ``crop`` (S, S, 3) of 0..255 into ``out`` (3, S, S).
 
-    ``order``: the colour operations, numbered as in ``colour.OPERATIONS``, none or all four; ``factors`` (4,): one for
-    each. ``window``: odd taps of the box that blurs in three passes, one tap for no blur. ``scale`` and ``offset`` (3,)
-    normalise a channel in 0..1: ``scale * x + offset``.
+    ``order``: none or all four colour operations, as indices into ``colour.OPERATIONS``. ``factors`` (4,): one for each
+    operation. ``window``: box filter with an odd number of taps, applied in three passes; one tap means no blur.
+    ``scale`` and ``offset`` (3,) normalise a channel x in 0..1: ``scale * x + offset``.
     """
     pixels = out.reshape(3, -1)
     contrast = 0
     while contrast < len(order) and order[contrast] != CONTRAST:
         contrast += 1
-    mean = _begin(crop, out, mirrored, order[:contrast], factors)
+    mean = _before_contrast(crop, out, mirrored, order[:contrast], factors)
     for start in range(0, pixels.shape[1], BLOCK):
         red, green, blue = _planes(pixels, start, start + BLOCK)
         if contrast < len(order):
             _contrast(red, green, blue, factors[CONTRAST], mean)
         for step in order[contrast + 1 :]:
-            _change(red, green, blue, step, factors[step])
+            _adjust(red, green, blue, step, factors[step])
         if grey:
             _saturation(red, green, blue, ZERO)
     for channel in range(3):
@@ -62,10 +62,10 @@ def finish(
 
 
 @compiled
-def _begin(
+def _before_contrast(
     crop: npt.NDArray[np.uint8], out: Floats, mirrored: bool, order: npt.NDArray[np.int64], factors: Floats
 ) -> np.float32:
-    """Mirror, and whatever comes before contrast; returns the mean luma, with which contrast blends."""
+    """Mirror, and apply the operations before contrast. Returns the mean luma, which contrast blends with."""
     size = out.shape[1]
     pixels = out.reshape(3, -1)
     rows, total = max(1, BLOCK // size), 0.0
@@ -74,14 +74,14 @@ def _begin(
         _load(crop, out, top, bottom, mirrored)
         red, green, blue = _planes(pixels, top * size, bottom * size)
         for step in order:
-            _change(red, green, blue, step, factors[step])
+            _adjust(red, green, blue, step, factors[step])
         total += _luma(red, green, blue)
     return np.float32(total / pixels.shape[1])
 
 
 @compiled
 def _planes(pixels: Floats, start: int, stop: int) -> tuple[Floats, Floats, Floats]:
-    """Slices of one axis: of two, the compiler would not know that they lie side by side, and would not vectorise."""
+    """Slices along one axis, which are contiguous for the compiler; slices of two axes would not be vectorised."""
     return pixels[0][start:stop], pixels[1][start:stop], pixels[2][start:stop]
 
 
@@ -108,7 +108,7 @@ def _luma(red: Floats, green: Floats, blue: Floats) -> np.float32:
 
 
 @compiled
-def _change(red: Floats, green: Floats, blue: Floats, step: int, factor: np.float32) -> None:
+def _adjust(red: Floats, green: Floats, blue: Floats, step: int, factor: np.float32) -> None:
     if step == BRIGHTNESS:
         _contrast(red, green, blue, factor, ZERO)
     elif step == SATURATION:
@@ -119,25 +119,25 @@ def _change(red: Floats, green: Floats, blue: Floats, step: int, factor: np.floa
 
 @compiled
 def _contrast(red: Floats, green: Floats, blue: Floats, factor: np.float32, mean: np.float32) -> None:
-    """Blend with ``mean``; brightness blends with black."""
+    """Blend with ``mean``. Brightness is the same with mean 0."""
     rest = mean * (ONE - factor)
     for plane in (red, green, blue):
         for i in range(len(plane)):
-            plane[i] = _cut(plane[i] * factor + rest)
+            plane[i] = _clamp(plane[i] * factor + rest)
 
 
 @compiled
 def _saturation(red: Floats, green: Floats, blue: Floats, factor: np.float32) -> None:
     for i in range(len(red)):
         grey = (RED * red[i] + GREEN * green[i] + BLUE * blue[i]) * (ONE - factor)
-        red[i] = _cut(red[i] * factor + grey)
-        green[i] = _cut(green[i] * factor + grey)
-        blue[i] = _cut(blue[i] * factor + grey)
+        red[i] = _clamp(red[i] * factor + grey)
+        green[i] = _clamp(green[i] * factor + grey)
+        blue[i] = _clamp(blue[i] * factor + grey)
 
 
 @compiled
 def _hue(red: Floats, green: Floats, blue: Floats, shift: np.float32) -> None:
-    """See ``colour.hue``."""
+    """Rotate the hue; the formula is in ``colour.hue``."""
     for i in range(len(red)):
         value = max(red[i], green[i], blue[i])
         low = min(red[i], green[i], blue[i])
@@ -149,14 +149,14 @@ def _hue(red: Floats, green: Floats, blue: Floats, shift: np.float32) -> None:
         sector = from_red if value == red[i] else (from_green if value == green[i] else from_blue)
         sector += SIX * shift
         sector -= SIX * np.floor(sector * SIXTH)
-        red[i] = low + chroma * _cut(abs(sector - THREE) - ONE)
-        green[i] = value - chroma * _cut(abs(sector - TWO) - ONE)
-        blue[i] = value - chroma * _cut(abs(sector - FOUR) - ONE)
+        red[i] = low + chroma * _clamp(abs(sector - THREE) - ONE)
+        green[i] = value - chroma * _clamp(abs(sector - TWO) - ONE)
+        blue[i] = value - chroma * _clamp(abs(sector - FOUR) - ONE)
 
 
 @compiled
 def _blur(plane: Floats, window: Floats) -> None:
-    """Three passes of ``window`` along rows and three along columns; each repeats the border."""
+    """Filter three times along rows and three times along columns, with repeated borders."""
     size, reach = len(plane), len(window) // 2
     line = np.empty(size + 2 * reach, np.float32)
     for y in range(size):
@@ -191,10 +191,10 @@ def _add(row: Floats, weight: np.float32, one: Floats, other: Floats) -> None:
 @compiled
 def _normalise(plane: Floats, solarise: bool, scale: np.float32, offset: np.float32) -> None:
     for i in range(len(plane)):
-        shown = ONE - plane[i] if solarise and plane[i] >= CUT else plane[i]
+        shown = ONE - plane[i] if solarise and plane[i] >= SOLARISE_FROM else plane[i]
         plane[i] = shown * scale + offset
 
 
 @compiled
-def _cut(x: np.float32) -> np.float32:
+def _clamp(x: np.float32) -> np.float32:
     return max(ZERO, min(ONE, x))

@@ -1,4 +1,4 @@
-"""Views for learning copies: each picture twice, as people edit it."""
+"""Make pairs of views for the copy method: each picture edited twice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,14 +15,15 @@ from copysight.pictures.preprocess import Preprocess, to_batch
 from training.data.pack import Pack
 
 Ints = npt.NDArray[np.int64]
-OTHERS = 2
+PASTE_CANDIDATES = 2
+"""Other pictures that an edit may paste in or paste onto."""
 
 
 @dataclass(frozen=True)
 class EditRecipe:
-    """Two views a picture: the first is mildly edited with probability ``mild``, else strongly; the second strongly.
+    """Two views per picture: the first has mild edits with probability ``mild``, else strong; the second strong edits.
 
-    ``strength`` scales both; views are squashed to ``size`` pixels and normalised by ``mean`` and ``std``.
+    ``strength`` scales the edits of both. Views are squashed to ``size`` pixels and normalised by ``mean`` and ``std``.
     """
 
     size: int
@@ -33,25 +34,25 @@ class EditRecipe:
 
     @property
     def preprocess(self) -> Preprocess:
-        """What the exported network will do to pictures."""
+        """The preprocessing of the exported network."""
         return Preprocess(self.size, "squash", self.size, "bicubic", self.mean, self.std)
 
     def at(self, size: int, often: float) -> "EditRecipe":
-        """The same at another size, with edits made more or less ``often``."""
-        return replace(self, size=size, strength=replace(self.strength, often=often))
+        """The same recipe at another size and with another frequency of edits."""
+        return replace(self, size=size, strength=replace(self.strength, probability=often))
 
 
-def views(recipe: EditRecipe, pack: Pack, numbers: Ints, seeds: Sequence[Sequence[int]]) -> list[Tensor]:
-    """Two tensors (B, 3, S, S) of pictures ``numbers`` (B,); all that is random comes from ``seeds``, one a picture."""
+def views(recipe: EditRecipe, pack: Pack, indices: Ints, seeds: Sequence[Sequence[int]]) -> list[Tensor]:
+    """Two tensors (B, 3, S, S) of the pictures ``indices`` (B,). ``seeds``: one for each picture."""
     first: list[Image.Image] = []
     second: list[Image.Image] = []
-    for number, seed in zip(numbers, seeds, strict=True):
+    for index, seed in zip(indices, seeds, strict=True):
         rng = np.random.default_rng(seed)
-        picture = Image.fromarray(pack.picture(int(number)))
-        others = [Image.fromarray(pack.picture(int(other))) for other in rng.integers(0, len(pack), OTHERS)]
-        gently = rng.random() < recipe.mild
-        mildly = edits.mild(picture, rng, recipe.strength) if gently else None
-        first.append(mildly or edits.strong(picture, rng, others, recipe.strength))
+        picture = Image.fromarray(pack.picture(int(index)))
+        others = [Image.fromarray(pack.picture(int(other))) for other in rng.integers(0, len(pack), PASTE_CANDIDATES)]
+        is_mild = rng.random() < recipe.mild
+        mild_view = edits.mild(picture, rng, recipe.strength) if is_mild else None
+        first.append(mild_view or edits.strong(picture, rng, others, recipe.strength))
         second.append(edits.strong(picture, rng, others, recipe.strength))
     batches = (to_batch(pictures, recipe.preprocess) for pictures in (first, second))
     return [torch.from_numpy(batch).contiguous(memory_format=torch.channels_last) for batch in batches]

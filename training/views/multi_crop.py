@@ -1,7 +1,7 @@
-"""Multi-crop augmentation of a whole batch: what is drawn (numpy, seeded) apart from what is done (torch).
+"""Multi-crop augmentation of a batch: sample the random parameters (numpy), then apply them (torch).
 
-The distributions are those of the papers' torchvision and PIL pipelines; colours stay float instead of being rounded to
-8 bits after every operation. Sources: Caron et al. 2021 (DINO), appendix and released code; Caron et al. 2020 (SwAV).
+The distributions are those of the papers' torchvision and PIL pipelines, but colours are float and not rounded to 8
+bits after every operation. Sources: Caron et al. 2021 (DINO), appendix and released code; Caron et al. 2020 (SwAV).
 """
 
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ Ints = npt.NDArray[np.int64]
 ATTEMPTS = 10
 RATIO = (3 / 4, 4 / 3)
 ORDERS = (*(np.array(order) for order in colour.ORDERS), np.array([], np.int64))
-"""Of the colour operations; the last, number -1, is that of a crop that keeps its colours."""
-CLEAR = np.ones(1, np.float32)
-"""The window that does not blur."""
+"""Orders of the colour operations. The last one, index -1, is empty: no colour jitter."""
+NO_BLUR = np.ones(1, np.float32)
+"""Blur window with one tap."""
 
 
 @dataclass(frozen=True)
 class Crops:
-    """``len(blur)`` crops of ``size`` pixels, each of a share of the area within ``scale``.
+    """A group of ``len(blur)`` crops of ``size`` pixels, whose share of the picture's area is within ``scale``.
 
-    ``blur`` and ``solarise`` are probabilities, one per crop.
+    ``blur`` and ``solarise`` are probabilities, one for each crop.
     """
 
     size: int
@@ -40,7 +40,7 @@ class Crops:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How pictures become views. ``jitter``: strengths of brightness, contrast, saturation, hue."""
+    """Augmentation settings. ``jitter``: strengths of brightness, contrast, saturation, hue."""
 
     crops: tuple[Crops, ...]
     jitter: tuple[float, float, float, float]
@@ -54,7 +54,7 @@ class Recipe:
 
     @property
     def views(self) -> int:
-        """Number V of crops of one picture."""
+        """Number V of crops per picture."""
         return sum(len(crops.blur) for crops in self.crops)
 
 
@@ -66,11 +66,11 @@ def dino_recipe(
     local_scale: tuple[float, float] = (0.05, 0.4),
     colours: float = 1.0,
 ) -> Recipe:
-    """DINO: bicubic; blur with p 1, .1 and .5 (second global, locals); solarise the second global with p .2."""
+    """DINO: bicubic; blur with p 1, 0.1 (second global crop) and 0.5 (local crops); solarise the second with p 0.2."""
     crops = [Crops(global_size, global_scale, (1.0, 0.1), (0.0, 0.2))]
     if local_crops:
         crops.append(Crops(local_size, local_scale, (0.5,) * local_crops, (0.0,) * local_crops))
-    return Recipe(tuple(crops), _share(colours, (0.4, 0.4, 0.2, 0.1)), "bicubic")
+    return Recipe(tuple(crops), _scaled_jitter(colours, (0.4, 0.4, 0.2, 0.1)), "bicubic")
 
 
 def swav_recipe(
@@ -81,29 +81,29 @@ def swav_recipe(
     local_scale: tuple[float, float] = (0.05, 0.14),
     colours: float = 1.0,
 ) -> Recipe:
-    """SwAV: bilinear, jitter of strength .8/.8/.8/.2, blur with p .5 everywhere, std (.228, .224, .225) as released."""
+    """SwAV: bilinear; jitter 0.8/0.8/0.8/0.2; blur with p 0.5; std (0.228, 0.224, 0.225) as in the released code."""
     crops = [Crops(global_size, global_scale, (0.5,) * 2, (0.0,) * 2)]
     if local_crops:
         crops.append(Crops(local_size, local_scale, (0.5,) * local_crops, (0.0,) * local_crops))
-    return Recipe(tuple(crops), _share(colours, (0.8, 0.8, 0.8, 0.2)), "bilinear", std=(0.228, 0.224, 0.225))
+    return Recipe(tuple(crops), _scaled_jitter(colours, (0.8, 0.8, 0.8, 0.2)), "bilinear", std=(0.228, 0.224, 0.225))
 
 
-def _share(colours: float, jitter: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+def _scaled_jitter(colours: float, jitter: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
     brightness, contrast, saturation, hue = (colours * strength for strength in jitter)
     return brightness, contrast, saturation, hue
 
 
 def plain_recipe(size: int = 224, scale: tuple[float, float] = (0.08, 1.0)) -> Recipe:
-    """The original DeepCluster: one bilinear crop and a flip, colours left alone."""
+    """The original DeepCluster: one bilinear crop and a flip, without colour augmentation."""
     crops = (Crops(size, scale, (0.0,), (0.0,)),)
     return Recipe(crops, (0.0, 0.0, 0.0, 0.0), "bilinear", jitter_probability=0.0, grey_probability=0.0)
 
 
 @dataclass(frozen=True)
-class Draw:
-    """Everything random about the views of one group of crops; every array is (V, B, ...).
+class CropParameters:
+    """Random parameters of the views of one group of crops; every array is (V, B, ...).
 
-    ``boxes`` (V, B, 4): top, left, height, width in pixels. ``order`` (V, B): which of the 24 orders of the colour
+    ``boxes`` (V, B, 4): top, left, height, width in pixels. ``order`` (V, B): index into the 24 orders of the colour
     operations, -1 for none. ``factors`` (V, B, 4): brightness, contrast, saturation, hue. ``radius``: 0 for no blur.
     """
 
@@ -115,40 +115,44 @@ class Draw:
     radius: Floats
     solarise: npt.NDArray[np.bool_]
 
-    def rows(self, start: int, stop: int) -> "Draw":
-        """The draw of pictures ``start`` to ``stop`` of the batch: one rank's share of a global batch."""
-        return Draw(**{name: values[:, start:stop] for name, values in vars(self).items()})
+    def rows(self, start: int, stop: int) -> "CropParameters":
+        """The parameters of pictures ``start`` to ``stop`` of the batch: one rank's share of a global batch."""
+        return CropParameters(**{name: values[:, start:stop] for name, values in vars(self).items()})
 
-    def flat(self) -> "Draw":
-        """The same, crop after crop: every array (V * B, ...)."""
-        return Draw(**{name: values.reshape(-1, *values.shape[2:]) for name, values in vars(self).items()})
-
-
-def draw(recipe: Recipe, sizes: Ints, rng: np.random.Generator) -> list[Draw]:
-    """Draw the views of pictures of ``sizes`` (B, 2: height, width): one ``Draw`` per group of crops."""
-    return [_draw(recipe, crops, sizes, rng) for crops in recipe.crops]
+    def flat(self) -> "CropParameters":
+        """The same with V and B merged: every array (V * B, ...)."""
+        return CropParameters(**{name: values.reshape(-1, *values.shape[2:]) for name, values in vars(self).items()})
 
 
-def still(boxes: Ints) -> Draw:
-    """Nothing random: crops at ``boxes`` (V, B, 4), otherwise left alone."""
+def sample(recipe: Recipe, sizes: Ints, rng: np.random.Generator) -> list[CropParameters]:
+    """Sample parameters for pictures of ``sizes`` (B, 2: height, width), one entry for each group of crops."""
+    return [_sample_group(recipe, crops, sizes, rng) for crops in recipe.crops]
+
+
+def fixed(boxes: Ints) -> CropParameters:
+    """Parameters that only crop to ``boxes`` (V, B, 4)."""
     shape = boxes.shape[:2]
     no = np.zeros(shape, np.bool_)
-    return Draw(boxes, no, np.full(shape, -1), np.ones((*shape, 4)), no, np.zeros(shape), no)
+    return CropParameters(boxes, no, np.full(shape, -1), np.ones((*shape, 4)), no, np.zeros(shape), no)
 
 
-def apply(recipe: Recipe, pictures: Sequence[Tensor], draws: Sequence[Draw], device: torch.device) -> list[Tensor]:
-    """B pictures (height, width, 3) uint8 to V views, each (B, 3, size, size) float32, normalised, on ``device``."""
-    make = _one_by_one if device.type == "cpu" else _at_once
+def apply(
+    recipe: Recipe, pictures: Sequence[Tensor], parameters: Sequence[CropParameters], device: torch.device
+) -> list[Tensor]:
+    """B pictures (height, width, 3) uint8 to V views (B, 3, size, size) float32, normalised, on ``device``."""
+    make = _crop_by_crop if device.type == "cpu" else _batched
     views: list[Tensor] = []
-    for crops, drawn in zip(recipe.crops, draws, strict=True):
-        views.extend(make(recipe, pictures, crops.size, drawn, device).chunk(len(drawn.order)))
+    for crops, group in zip(recipe.crops, parameters, strict=True):
+        views.extend(make(recipe, pictures, crops.size, group, device).chunk(len(group.order)))
     return views
 
 
-def _at_once(recipe: Recipe, pictures: Sequence[Tensor], size: int, drawn: Draw, device: torch.device) -> Tensor:
-    """Every operation on all crops together, as a GPU likes it."""
-    pixels = crop_resize(pictures, drawn.boxes, size, recipe.interpolation, device, drawn.flip)
-    flat = drawn.flat()
+def _batched(
+    recipe: Recipe, pictures: Sequence[Tensor], size: int, parameters: CropParameters, device: torch.device
+) -> Tensor:
+    """Apply each operation to all crops together: fast on a GPU."""
+    pixels = crop_resize(pictures, parameters.boxes, size, recipe.interpolation, device, parameters.flip)
+    flat = parameters.flat()
     colour.jitter(pixels, flat.order, flat.factors)
     colour.grey(pixels, np.flatnonzero(flat.grey))
     colour.blur(pixels, flat.radius)
@@ -156,22 +160,24 @@ def _at_once(recipe: Recipe, pictures: Sequence[Tensor], size: int, drawn: Draw,
     return normalise(recipe, pixels)
 
 
-def _one_by_one(recipe: Recipe, pictures: Sequence[Tensor], size: int, drawn: Draw, _: torch.device) -> Tensor:
-    """A crop from the first operation to the last, as a CPU's cache likes it."""
-    flat = drawn.flat()
+def _crop_by_crop(
+    recipe: Recipe, pictures: Sequence[Tensor], size: int, parameters: CropParameters, _: torch.device
+) -> Tensor:
+    """Apply all operations to one crop after the other: fast on a CPU, whose cache holds one crop."""
+    flat = parameters.flat()
     out = torch.empty(len(flat.order), 3, size, size)
     scale = (1 / np.array(recipe.std)).astype(np.float32)
     offset = (-np.array(recipe.mean) / recipe.std).astype(np.float32)
-    factors, windows = flat.factors.astype(np.float32), colour.box(flat.radius).astype(np.float32)
+    factors, windows = flat.factors.astype(np.float32), colour.box_windows(flat.radius).astype(np.float32)
     for row, (view, box) in enumerate(zip(out.numpy(), flat.boxes.tolist(), strict=True)):
-        compiled.finish(
+        compiled.augment(
             crop(pictures[row % len(pictures)], box, size, recipe.interpolation),
             view,
             flat.flip[row],
             ORDERS[flat.order[row]],
             factors[row],
             flat.grey[row],
-            windows[row] if flat.radius[row] > 0 else CLEAR,
+            windows[row] if flat.radius[row] > 0 else NO_BLUR,
             flat.solarise[row],
             scale,
             offset,
@@ -179,14 +185,14 @@ def _one_by_one(recipe: Recipe, pictures: Sequence[Tensor], size: int, drawn: Dr
     return out
 
 
-def _draw(recipe: Recipe, crops: Crops, sizes: Ints, rng: np.random.Generator) -> Draw:
+def _sample_group(recipe: Recipe, crops: Crops, sizes: Ints, rng: np.random.Generator) -> CropParameters:
     shape = (len(crops.blur), len(sizes))
     boxes = random_boxes(sizes, shape[0], crops.scale, rng)
     order = rng.integers(0, 24, shape)
     order[rng.random(shape) >= recipe.jitter_probability] = -1
     radius = rng.uniform(*recipe.blur_radius, shape)
     radius[rng.random(shape) >= np.asarray(crops.blur)[:, None]] = 0
-    return Draw(
+    return CropParameters(
         boxes=boxes,
         flip=rng.random(shape) < recipe.flip_probability,
         order=order,
@@ -204,10 +210,10 @@ def _factor(index: int, strength: float, shape: tuple[int, int], rng: np.random.
 
 
 def random_boxes(sizes: Ints, views: int, scale: tuple[float, float], rng: np.random.Generator) -> Ints:
-    """Torchvision's RandomResizedCrop for all pictures at once: (views, B, 4) of top, left, height, width.
+    """Torchvision's RandomResizedCrop for a batch: (V, B, 4) of top, left, height, width in pixels.
 
-    Ten attempts at an area share within ``scale`` and a log-uniform ratio of 3/4..4/3; the first that fits counts,
-    else the largest central crop whose ratio is allowed.
+    Ten attempts sample a share of the area within ``scale`` and a log-uniform ratio in 3/4..4/3. The first attempt that
+    fits is used, else the largest central crop with an allowed ratio.
     """
     height, width = sizes[:, 0], sizes[:, 1]
     shape = (views, len(sizes), ATTEMPTS)
@@ -232,7 +238,7 @@ def _central(sizes: Ints) -> Ints:
 
 
 def normalise(recipe: Recipe, pixels: Tensor) -> Tensor:
-    """Subtract the mean and divide by the standard deviation, in place: (N, 3, S, S) in 0..1."""
+    """Normalise pixels (N, 3, S, S) in 0..1 by mean and standard deviation, in place."""
     for channel, (mean, std) in enumerate(zip(recipe.mean, recipe.std, strict=True)):
         # One pass over memory: offset + pixels / std.
         offset = torch.tensor(-mean / std)

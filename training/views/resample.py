@@ -1,4 +1,4 @@
-"""Crop and resize a batch of pictures of different sizes, antialiased as in Pillow, on the device that trains."""
+"""Crop and resize pictures of different sizes, antialiased as in Pillow, on CPU or GPU."""
 
 from collections.abc import Sequence
 
@@ -13,15 +13,15 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def crop(picture: Tensor, box: Sequence[int], size: int, interpolation: str) -> Pixels:
-    """On a CPU: a picture (height, width, 3) uint8, a box of top, left, height, width, to (size, size, 3) uint8.
+    """On a CPU: crop ``picture`` (height, width, 3) uint8 to ``box`` and resize it to (size, size, 3) uint8.
 
-    Torch's vectorised kernel; it rounds to 8 bits as Pillow does. The filter (``bicubic``, ``bilinear``) sees the crop
-    only, as when Pillow crops first and resizes then.
+    ``box``: top, left, height, width in pixels. ``interpolation``: ``bicubic`` or ``bilinear``. The filter uses only
+    pixels of the crop, as if Pillow first crops and then resizes. The result is rounded to 8 bits, as in Pillow.
     """
     top, left, height, width = box
-    cut = picture.permute(2, 0, 1)[None, :, top : top + height, left : left + width]
-    small = F.interpolate(cut, (size, size), mode=interpolation, antialias=True)[0]
-    return np.ascontiguousarray(small.permute(1, 2, 0).numpy())
+    cropped = picture.permute(2, 0, 1)[None, :, top : top + height, left : left + width]
+    resized = F.interpolate(cropped, (size, size), mode=interpolation, antialias=True)[0]
+    return np.ascontiguousarray(resized.permute(1, 2, 0).numpy())
 
 
 def crop_resize(
@@ -32,10 +32,11 @@ def crop_resize(
     device: torch.device,
     flip: npt.NDArray[np.bool_] | None = None,
 ) -> Tensor:
-    """B pictures (height, width, 3) uint8, boxes (V, B, 4) to (V * B, 3, size, size) float32 in 0..1, view-major.
+    """On any device: crop and resize B pictures (height, width, 3) uint8 to (V * B, 3, size, size) float32, view-major.
 
-    On any device, all at once: a crop is one matrix product a side, so that a batch is two products; not rounded, cut
-    to 0..1. The filter sees the crop only. ``flip`` (V, B): which crops are mirrored.
+    ``boxes`` (V, B, 4): top, left, height, width in pixels. ``flip`` (V, B): which crops are mirrored. Resizing is one
+    matrix product per side, so a batch needs two products. Values are clamped to 0..1 and not rounded. The filter uses
+    only pixels of the crop.
     """
     padded = _padded(pictures).to(device).permute(0, 3, 1, 2).float().div_(255)
     places = torch.from_numpy(boxes).to(device, torch.float32)
@@ -43,7 +44,7 @@ def crop_resize(
     columns = _weights(places[..., 1], places[..., 3], size, padded.shape[3], interpolation)
     if flip is not None:
         columns = torch.where(torch.from_numpy(flip).to(device)[..., None, None], columns.flip(-2), columns)
-    # Pillow works along rows first, and cuts what the bicubic filter overshoots after either pass.
+    # Pillow resizes along rows first, and clamps the overshoot of the bicubic filter after each pass.
     narrow = (padded[None] @ columns[:, :, None].transpose(-1, -2)).clamp_(0, 1)
     return (rows[:, :, None] @ narrow).clamp_(0, 1).flatten(0, 1)
 
@@ -57,7 +58,7 @@ def _padded(pictures: Sequence[Tensor]) -> Tensor:
 
 
 def _weights(start: Tensor, length: Tensor, size: int, pixels: int, interpolation: str) -> Tensor:
-    """Share of every input pixel in every output pixel along one side: starts (V, B) to (V, B, size, pixels)."""
+    """Weight of every input pixel in every output pixel along one side: (V, B) to (V, B, size, pixels)."""
     scale = (length / size)[..., None, None]
     middle = start[..., None, None] + (torch.arange(size, device=start.device)[:, None] + 0.5) * scale
     pixel = torch.arange(pixels, device=start.device)
@@ -72,7 +73,7 @@ def _triangle(x: Tensor) -> Tensor:
 
 
 def _cubic(x: Tensor) -> Tensor:
-    """Keys 1981 with a = -.5, as in Pillow; without antialias torch has -.75."""
+    """Cubic kernel of Keys 1981 with a = -0.5, as in Pillow; torch uses -0.75 without antialias."""
     x = x.abs()
     near = (1.5 * x - 2.5) * x * x + 1
     far = ((-0.5 * x + 2.5) * x - 4) * x + 2

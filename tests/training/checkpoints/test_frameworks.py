@@ -1,4 +1,4 @@
-"""The backbone for other frameworks: strict loads, and a training step of a detector."""
+"""Exported weights load strictly in timm and torchvision, and a torchvision detector trains with them."""
 
 import torch
 from click.testing import CliRunner
@@ -12,8 +12,8 @@ from training.checkpoints import frameworks
 from training.networks import backbones
 
 
-def test_resnet50_in_torchvisions_faster_rcnn():
-    """Strictly into the body of Faster R-CNN's ResNet-50 FPN, then one step."""
+def test_resnet50_weights_load_into_torchvisions_faster_rcnn():
+    """Load strictly into the body of Faster R-CNN's ResNet-50 FPN, then train one step."""
     torch.manual_seed(0)
     body = backbones.build("resnet50")
     state = load(frameworks.weights("resnet50", body, "torchvision", {"size": 224}))
@@ -32,11 +32,11 @@ def test_resnet50_in_torchvisions_faster_rcnn():
     assert torch.equal(backbone.body.conv1.weight, body.conv1.weight)
 
 
-def test_export_adds_the_weights(tmp_path):
+def test_export_writes_the_weights_or_names_the_framework_that_works(tmp_path):
     arguments = ["timm:test_vit", "--random", "--size", "96", "--out", str(tmp_path / "vit"), "--weights"]
     refused = CliRunner().invoke(main, ["export", *arguments, "torchvision"])
     assert refused.exit_code == 1
-    assert "say --weights timm" in refused.output
+    assert "use --weights timm" in refused.output
     assert not (tmp_path / "vit").exists()
     assert CliRunner().invoke(main, ["export", *arguments, "timm"]).exit_code == 0
     file = tmp_path / "vit" / "weights.safetensors"

@@ -1,4 +1,4 @@
-"""Files of the released layouts, made from random weights, load completely or not at all."""
+"""Checkpoint files in the released layouts, with random weights, load completely or raise an error."""
 
 import argparse
 from pathlib import Path
@@ -35,7 +35,7 @@ def resnet() -> nn.Module:
     return backbones.build("resnet50")
 
 
-def test_a_bare_dino_backbone(vit: nn.Module, tmp_path: Path) -> None:
+def test_a_dino_backbone_without_head_loads(vit: nn.Module, tmp_path: Path) -> None:
     torch.save(vit.state_dict(), tmp_path / "dino.pth")
     found = released.load(tmp_path / "dino.pth")
     assert (found.method, found.backbone, found.image_size, found.head) == ("dino", "vit_tiny_patch16_224", 224, None)
@@ -58,7 +58,7 @@ def test_a_full_dino_checkpoint_gives_the_teacher(vit: nn.Module, tmp_path: Path
 
 
 @pytest.mark.parametrize("method", ["swav", "deepcluster"])
-def test_swav_and_deepcluster_files(method: str, resnet: nn.Module, tmp_path: Path) -> None:
+def test_swav_and_deepcluster_files_load(method: str, resnet: nn.Module, tmp_path: Path) -> None:
     head = SwavHead(2048, (6,) if method == "swav" else (6, 6), 16, 8)
     names = ("prototypes.0.", "prototypes.") if method == "swav" else ("prototypes.", "prototypes.prototypes")
     state = {name.replace(*names): value for name, value in head.state_dict().items()}
@@ -72,19 +72,19 @@ def test_swav_and_deepcluster_files(method: str, resnet: nn.Module, tmp_path: Pa
     assert torch.equal(found.head.eval()(x), head.eval()(x))
 
 
-def test_what_does_not_fit_is_named(vit: nn.Module, tmp_path: Path) -> None:
+def test_the_error_names_what_does_not_match(vit: nn.Module, tmp_path: Path) -> None:
     state, file = dict(vit.state_dict()), tmp_path / "bad.pth"
     for changed, message in (
         ({k: v for k, v in state.items() if k != "norm.weight"}, r"missing \['norm.weight'\] \(1\)"),
-        ({**state, "extra.weight": torch.zeros(1)}, r"left over \['extra.weight'\] \(1\)"),
+        ({**state, "extra.weight": torch.zeros(1)}, r"unknown \['extra.weight'\] \(1\)"),
         ({**state, "norm.weight": torch.zeros(5)}, r"another shape \['norm.weight'\] \(1\)"),
         ({**state, "head.mlp.0.weight": torch.zeros(2, 2)}, "a head of another shape"),
-        ({"a": torch.zeros(1)}, "no network that is known"),
+        ({"a": torch.zeros(1)}, "holds an unknown network"),
         ([1, 2], "holds a list"),
     ):
         torch.save(changed, file)
         with pytest.raises(CheckpointMismatch, match=message):
             released.load(file)
-    file.write_bytes(b"nothing of the kind")
+    file.write_bytes(b"not a checkpoint")
     with pytest.raises(CheckpointMismatch, match="cannot be read"):
         released.load(file)

@@ -1,4 +1,4 @@
-"""Whitening, k-means with refilled clusters, and the fair order."""
+"""PCA whitening, k-means that refills empty clusters, and the uniform sampling of clusters."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from training.clusters.pseudo_labels import kmeans, uniform_order, whiten
 
 
 @pytest.mark.parametrize(("rows", "width", "dimensions"), [(20, 3, 2), (100, 16, 16), (60, 40, 8)])
-def test_whitened_dimensions_are_alike_and_independent(rows, width, dimensions):
+def test_whitened_dimensions_match_an_svd(rows, width, dimensions):
     rng = np.random.default_rng(rows)
     x = (rng.standard_normal((rows, width)) @ rng.standard_normal((width, width)) + 5).astype(np.float32)
     found = whiten(x, dimensions)
@@ -20,7 +20,7 @@ def test_whitened_dimensions_are_alike_and_independent(rows, width, dimensions):
     assert abs((found * slow).sum(axis=0)) == pytest.approx((slow**2).sum(axis=0), abs=1e-2)
 
 
-def test_too_few_pictures_to_whiten():
+def test_whitening_too_few_pictures_is_an_error():
     with pytest.raises(TooFewPictures, match="span fewer than 8"):
         whiten(np.random.default_rng(0).standard_normal((4, 16)).astype(np.float32), 8)
 
@@ -42,13 +42,13 @@ def test_empty_clusters_are_refilled():
         assert len(np.unique(kmeans(x, 8, 10, np.random.default_rng(seed)).labels)) == 8
 
 
-def test_more_clusters_than_pictures():
+def test_more_clusters_than_pictures_is_an_error():
     with pytest.raises(TooFewPictures, match="got 3 pictures for 4 clusters"):
         kmeans(np.eye(3, dtype=np.float32), 4, 1, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("sizes", [(10,), (50, 1, 9), (3, 0, 30, 7), (1, 1, 1)])
-def test_every_cluster_is_seen_as_often(sizes):
+def test_every_cluster_is_sampled_equally_often(sizes):
     labels = np.repeat(np.arange(len(sizes)), sizes)
     order = uniform_order(labels, np.random.default_rng(0))
     full = sum(size > 0 for size in sizes)
@@ -59,5 +59,5 @@ def test_every_cluster_is_seen_as_often(sizes):
         assert count == 0 if size == 0 else draws - (draws * full - len(labels)) <= count <= draws
 
 
-def test_no_pictures_no_order():
+def test_no_pictures_give_an_empty_order():
     assert len(uniform_order(np.empty(0, np.int64), np.random.default_rng(0))) == 0

@@ -1,4 +1,4 @@
-"""k-means of the memory bank, row by row."""
+"""Spherical k-means against a loop over rows."""
 
 import pytest
 import torch
@@ -13,8 +13,8 @@ def unit(rows, width, seed=0):
 
 
 @pytest.mark.parametrize(("rows", "k", "width", "iterations"), [(1, 1, 2, 3), (30, 4, 3, 1), (60, 7, 8, 10)])
-def test_is_the_plain_loop(rows, k, width, iterations, monkeypatch):
-    monkeypatch.setattr(module, "BLOCK", 8)  # several blocks also on a small bank
+def test_spherical_kmeans_equals_a_loop(rows, k, width, iterations, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", 8)  # a small bank also needs several blocks
     bank, start = unit(rows, width), unit(k, width, seed=1)
     centroids = start.clone()
     for _ in range(iterations):

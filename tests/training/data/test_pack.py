@@ -1,4 +1,4 @@
-"""Pictures on disk become a pack: every readable one, in order, the others counted."""
+"""A pack holds every readable picture in order, and counts the others by reason."""
 
 import tarfile
 from pathlib import Path
@@ -10,11 +10,11 @@ from PIL import Image
 from copysight.errors import NoPictures, TooFewPictures
 from copysight.pictures.scan import Entry, scan
 from tests.conftest import drawn_picture
-from training.data import pack
+from training.data import pack as packs
 from training.data.pack import Pack
 
 
-def test_every_picture_is_there_with_its_pixels(photos: Path, pack: Pack) -> None:
+def test_a_pack_holds_the_pixels_of_every_picture(photos: Path, pack: Pack) -> None:
     files = sorted(photos.rglob("*.jpg"))
     assert len(pack) == len(files) == 28
     assert pack.names == tuple(str(file.relative_to(photos)) for file in files)
@@ -31,36 +31,36 @@ def test_tar_shards_hold_the_same_pictures_as_the_folder(photos: Path, pack: Pac
         with tarfile.open(tmp_path / "shards" / f"s-{shard}.tar", "w") as tar:
             for file in part:
                 tar.add(file, str(file.relative_to(photos)))
-    packed = pack.pack(tmp_path / "shards", tmp_path / "cache")
+    packed = packs.pack(tmp_path / "shards", tmp_path / "cache")
     assert [name.partition("/")[2] for name in packed.names] == list(pack.names)
     assert np.array_equal(packed.pixels, pack.pixels)
-    alone = pack.pack(tmp_path / "shards" / "s-0.tar", tmp_path / "cache")
+    alone = packs.pack(tmp_path / "shards" / "s-0.tar", tmp_path / "cache")
     assert [name.partition("/")[2] for name in alone.names] == list(pack.names[:10])
 
 
 def test_large_pictures_are_reduced_to_the_side(tmp_path: Path) -> None:
     drawn_picture(1, (300, 200)).save(tmp_path / "large.png")
     drawn_picture(2, (60, 100)).save(tmp_path / "small.png")
-    packed = pack.pack(tmp_path, tmp_path / "cache", side=64)
+    packed = packs.pack(tmp_path, tmp_path / "cache", side=64)
     assert packed.sizes.tolist() == [[64, 96], [100, 60]]
 
 
 def test_a_pack_is_made_once(photos: Path, tmp_path: Path) -> None:
-    first = pack.pack(photos, tmp_path)
+    first = packs.pack(photos, tmp_path)
     before = (first.path / "pixels.u8").stat().st_mtime_ns
-    assert pack.pack(photos, tmp_path).path == first.path
+    assert packs.pack(photos, tmp_path).path == first.path
     assert (first.path / "pixels.u8").stat().st_mtime_ns == before
-    assert pack.pack(photos, tmp_path, side=32).path != first.path
+    assert packs.pack(photos, tmp_path, side=32).path != first.path
 
 
-def test_two_trainings_may_make_the_same_pack_at_once(photos: Path, tmp_path: Path) -> None:
-    made: list[pack.Pack] = []
+def test_two_trainings_can_write_the_same_pack_at_once(photos: Path, tmp_path: Path) -> None:
+    made: list[Pack] = []
 
     def other_is_faster(_done: int) -> None:
         if not made:
-            made.append(pack.pack(photos, tmp_path))
+            made.append(packs.pack(photos, tmp_path))
 
-    late = pack.pack(photos, tmp_path, report=other_is_faster)
+    late = packs.pack(photos, tmp_path, report=other_is_faster)
     assert made
     assert np.array_equal(late.pixels, made[0].pixels)
     assert len(list(tmp_path.iterdir())) == 1
@@ -74,41 +74,41 @@ def test_unreadable_files_are_counted_by_reason(tmp_path: Path, jpeg: object) ->
     whole = (folder / "good0.jpg").read_bytes()
     (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "empty.png").write_bytes(b"")
-    (folder / "text.jpg").write_text("no picture at all, whatever its name says")
-    packed = pack.pack(folder, tmp_path / "cache")
+    (folder / "text.jpg").write_text("this text is no picture")
+    packed = packs.pack(folder, tmp_path / "cache")
     assert len(packed) == 3
     assert packed.unreadable == {"corrupt_picture": 1, "empty_picture": 1, "unsupported_format": 1}
 
 
-def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
+def test_a_source_without_readable_pictures_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(NoPictures, match="found no pictures at"):
-        pack.pack(tmp_path, tmp_path / "cache")
+        packs.pack(tmp_path, tmp_path / "cache")
     with pytest.raises(NoPictures, match="found no pictures at"):
         scan(tmp_path / "absent")
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(NoPictures, match="1 corrupt_picture"):
-        pack.pack(tmp_path, tmp_path / "cache")
+        packs.pack(tmp_path, tmp_path / "cache")
     (tmp_path / "bad.tar").write_bytes(b"no tar" * 200)
     with pytest.raises(NoPictures, match="cannot be read as a tar"):
-        pack.pack(tmp_path / "bad.tar", tmp_path / "cache")
+        packs.pack(tmp_path / "bad.tar", tmp_path / "cache")
 
 
 def test_fewer_pictures_than_needed_is_an_error(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(TooFewPictures, match="holds 28 pictures, 64 are needed"):
-        pack.pack(photos, tmp_path, at_least=64)
-    assert not list(tmp_path.iterdir())  # nothing was decoded for it
+        packs.pack(photos, tmp_path, min_pictures=64)
+    assert not list(tmp_path.iterdir())  # nothing was decoded
 
 
-def test_pictures_that_can_be_read_are_what_counts(photos: Path, tmp_path: Path) -> None:
+def test_only_readable_pictures_count_towards_the_minimum(photos: Path, tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / f"{number}.jpg").write_bytes(b"no picture")
     first = next(photos.rglob("*.jpg"))
     (tmp_path / "good.jpg").write_bytes(first.read_bytes())
     with pytest.raises(TooFewPictures, match=r"holds 1 readable pictures \(3 .* unreadable\), 4 are needed"):
-        pack.pack(tmp_path, tmp_path / "cache", at_least=4)
+        packs.pack(tmp_path, tmp_path / "cache", min_pictures=4)
 
 
-def test_a_file_that_vanishes_is_counted(photos: Path) -> None:
+def test_a_file_that_was_deleted_is_counted_as_unreadable(photos: Path) -> None:
     gone = Entry("gone.jpg", photos / "gone.jpg", 0, 10, "", False)
-    assert pack._decode(gone, 64) == "unreadable_file"
+    assert packs._decode(gone, 64) == "unreadable_file"

@@ -1,4 +1,4 @@
-"""A bundle made from another: the embedding stays, the rest is renewed."""
+"""An amended bundle keeps its embedding; attention, calibrations, name and card change."""
 
 import pytest
 
@@ -25,33 +25,33 @@ def old(parts, tmp_path_factory):
     return export(parts[:2], tmp_path_factory.mktemp("old") / "bundle", name="old")
 
 
-def test_attention_of_another_network(old, parts, tmp_path, drawn):
+def test_amend_takes_attention_from_another_network(old, parts, tmp_path, drawn):
     made, alone = amend(old, tmp_path / "new", parts[2]), export([parts[2]], tmp_path / "alone")
     pictures = [drawn(seed) for seed in range(3)]
     assert (Embedder(made).embed(pictures) == Embedder(old).embed(pictures)).all()
-    assert (Embedder(made).attend(pictures) == Embedder(alone).attend(pictures)).all()
+    assert (Embedder(made).attention_maps(pictures) == Embedder(alone).attention_maps(pictures)).all()
     assert made.attention.grid == (4, 4)
     assert made.backbone == "test_resnet + test_vit"
     assert made.id != old.id
     assert not (made.path / "graph1.onnx").exists()
 
 
-def test_amended_twice(old, parts, tmp_path, drawn):
+def test_a_bundle_can_be_amended_twice(old, parts, tmp_path, drawn):
     once = amend(old, tmp_path / "once", parts[2])
     back = amend(once, tmp_path / "back", parts[1], name="back")
-    assert (Embedder(back).attend([drawn(0)]) == Embedder(old).attend([drawn(0)])).all()
+    assert (Embedder(back).attention_maps([drawn(0)]) == Embedder(old).attention_maps([drawn(0)])).all()
     assert set(back.files) == {"graph0.onnx", "renewed.onnx", "MODEL_CARD.md"}
     assert back.name == "back"
 
 
-def test_a_card_alone(old, tmp_path):
-    made = amend(old, tmp_path / "carded", card="# As it is\n")
-    assert (made.path / "MODEL_CARD.md").read_text() == "# As it is\n"
+def test_amend_replaces_only_the_card(old, tmp_path):
+    made = amend(old, tmp_path / "carded", card="# Changed\n")
+    assert (made.path / "MODEL_CARD.md").read_text() == "# Changed\n"
     assert made.graphs == old.graphs
     assert bundles.load(made.path).id == made.id
 
 
-def test_calibrations_anew(parts, tmp_path, drawn):
+def test_amend_fits_the_calibrations_again(parts, tmp_path, drawn):
     folder = tmp_path / "pictures"
     folder.mkdir()
     for seed in range(120):
@@ -63,7 +63,7 @@ def test_calibrations_anew(parts, tmp_path, drawn):
     assert made.files["background.npy"] == old.files["background.npy"]
 
 
-def test_refusals(old, parts, tmp_path):
+def test_amend_refuses_what_it_cannot_do(old, parts, tmp_path):
     with pytest.raises(InvalidArgument, match="nothing to change"):
         amend(old, tmp_path / "same")
     with pytest.raises(InvalidArgument, match="needs one"):

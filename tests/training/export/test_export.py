@@ -1,4 +1,4 @@
-"""Networks to bundles: any size, ViT and ResNet, several graphs, and the check against torch."""
+"""Export ViTs and ResNets to bundles: sizes, recipes, several graphs, and the check against torch."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from training.networks.heads import SwavHead
 
 @pytest.fixture(scope="module")
 def vit():
-    """timm's test ViT, made for 160 px, at 96."""
+    """timm's test ViT for 160 px, at 96 px."""
     torch.manual_seed(1)
     return exportable.load("timm:test_vit", size=96, random=True)
 
@@ -32,13 +32,13 @@ def test_a_convolutional_network_has_no_attention(resnet, tmp_path, drawn):
     embedder = Embedder(bundle)
     assert embedder.embed([drawn(0)]).shape == (1, bundle.dimension)
     with pytest.raises(OutputMissing, match="gives no attention"):
-        embedder.attend([drawn(0)])
+        embedder.attention_maps([drawn(0)])
     with pytest.raises(OutputMissing, match="gives no prototypes"):
         embedder.assign([drawn(0)])
 
 
-def test_activations_are_the_head_at_every_place(resnet):
-    """Against a loop over places; the mean over places of a linear head would be the prototypes' own logits."""
+def test_activations_are_the_head_at_every_position(resnet):
+    """Compare with a loop over positions. For a linear head the mean over positions would be the logits."""
     body = resnet.graph.descriptor
     head = SwavHead(body.num_features, (5,), 8, 4).eval()
     pictures = torch.randn(2, 3, 96, 64)
@@ -52,20 +52,20 @@ def test_activations_are_the_head_at_every_place(resnet):
                 assert torch.allclose(found[:, :, row, column], head(maps[:, :, row, column]), atol=1e-5)
 
 
-def test_two_networks_in_one_bundle(resnet, vit, tmp_path, drawn):
-    """The embedding comes from the first network, what it lacks from the second, each with its own preprocessing."""
+def test_a_second_network_gives_what_the_first_lacks(resnet, vit, tmp_path, drawn):
+    """The embedding comes from the first network, attention from the second, each with its own preprocessing."""
     both = export([resnet, vit], tmp_path / "both", name="pair")
     alone = export([vit], tmp_path / "vit")
     assert both.graphs["graph0"].outputs == ("embedding",)
     assert both.graphs["graph1"].outputs == ("attention", "patches")
     assert both.dimension != alone.dimension
     pictures = [drawn(seed) for seed in range(3)]
-    assert (Embedder(both).attend(pictures) == Embedder(alone).attend(pictures)).all()
+    assert (Embedder(both).attention_maps(pictures) == Embedder(alone).attention_maps(pictures)).all()
     assert both.at_least == max(256, resnet.preprocess.at_least, vit.preprocess.at_least)
 
 
-def test_attention_is_that_of_the_full_matrix(vit):
-    """The one computed row against the whole softmax matrix, written out."""
+def test_attention_equals_a_row_of_the_full_matrix(vit):
+    """Compare the computed row with the whole softmax matrix."""
     block = vit.graph.backbone.blocks[-1]
     tokens = torch.randn(2, 37, vit.graph.backbone.embed_dim)
     heads = block.attn.num_heads
@@ -80,7 +80,7 @@ def test_attention_is_that_of_the_full_matrix(vit):
 
 
 @pytest.mark.parametrize("recipe", ["cls", "gem", "cls+gem"])
-def test_recipes(recipe, vit):
+def test_recipes_give_normalised_embeddings_of_their_width(recipe, vit):
     graph = TransformerGraph(vit.graph.backbone, recipe).eval()
     with torch.inference_mode():
         embedding, _, patches = graph(torch.randn(2, 3, 96, 96))
@@ -89,7 +89,7 @@ def test_recipes(recipe, vit):
     assert torch.allclose(embedding.norm(dim=1), torch.ones(2))
 
 
-def test_gem_by_the_book():
+def test_gem_equals_its_formula():
     patches = torch.randn(2, 5, 3)
     for row in range(2):
         for column in range(3):
@@ -98,7 +98,7 @@ def test_gem_by_the_book():
 
 
 def test_a_graph_that_differs_is_refused(vit, tmp_path, monkeypatch):
-    """An exporter that loses a weight must not go unnoticed."""
+    """An export whose graph gives other values than torch must fail."""
 
     class Drifting(nn.Module):
         names = ("embedding",)
@@ -119,17 +119,17 @@ def test_a_graph_that_differs_is_refused(vit, tmp_path, monkeypatch):
     assert not (tmp_path / "drifting").exists()
 
 
-def test_refusals():
+def test_unknown_networks_sizes_and_recipes_are_errors():
     with pytest.raises(InvalidArgument, match="timm does not have"):
         exportable.load("timm:no_such_network")
     with pytest.raises(InvalidArgument, match="multiple of 16"):
         exportable.load("timm:test_vit", size=100, random=True)
-    with pytest.raises(InvalidArgument, match="pool, gem"):
+    with pytest.raises(InvalidArgument, match="choose one of pool, gem"):
         exportable.load("timm:test_resnet", recipe="cls", random=True)
 
 
-def test_positions_are_baked_by_the_rule_of_dino(vit):
-    """96 px of a 160 px network: the table is the resized one, and differs from timm's own resampling."""
+def test_positions_are_resized_by_the_rule_of_dino(vit):
+    """A 160 px network at 96 px has the position table of DINO's rule, not of timm's."""
     whole = exportable.timm.create_model("test_vit", num_classes=0)
     small = exportable.at_size("test_vit", whole, 96)
     expected = exportable.backbones.resize_positions(whole.pos_embed, (10, 10), 6, 6)

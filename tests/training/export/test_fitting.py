@@ -1,4 +1,4 @@
-"""What an export learns from pictures: the bundle holds it, and what serves it agrees with torch."""
+"""Whitening, background, calibration and int8 that an export fits on pictures."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from training.export import exportable
 from training.export.export import export
 from training.export.fitting import Fitting
 from training.networks.export_graphs import PooledGraph
-from training.networks.many_views import ManyViews, View, cut, standard
+from training.networks.many_views import ManyViews, View, crop_view, standard_views
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def fitted(pictures, tmp_path_factory):
     return export([network], out, fitting=Fitting(pictures, whiten=24, int8=True), half=True)
 
 
-def test_the_bundle_holds_all_of_it(fitted):
+def test_the_bundle_holds_whitening_background_and_calibration(fitted):
     assert (fitted.dimension, fitted.embedding.whitening) == (24, True)
     background = fitted.background_vectors()
     assert background.shape == (fitted.background.count, 24)
@@ -44,7 +44,7 @@ def test_the_bundle_holds_all_of_it(fitted):
     assert fitted.numerics.largest_difference < 1e-2
 
 
-def test_int8_agrees_and_ignores_neighbours(fitted, drawn):
+def test_int8_is_close_to_fp32_and_independent_of_the_batch(fitted, drawn):
     variant = fitted.graphs["graph0"].variants["int8"]
     full, reduced = Embedder(fitted), Embedder(fitted, Runtime(variant="int8"))
     queries = [drawn(seed) for seed in range(200, 206)]
@@ -55,7 +55,7 @@ def test_int8_agrees_and_ignores_neighbours(fitted, drawn):
         assert (reduced.embed([picture])[0] == together[number]).all()
 
 
-def test_too_few_pictures_and_missing_pictures(pictures, tmp_path, drawn, jpeg):
+def test_too_few_or_no_pictures_are_errors(pictures, tmp_path, drawn, jpeg):
     few = tmp_path / "few"
     few.mkdir()
     (few / "0.jpg").write_bytes(jpeg(drawn(0)))
@@ -68,31 +68,31 @@ def test_too_few_pictures_and_missing_pictures(pictures, tmp_path, drawn, jpeg):
 
 
 class Corner(nn.Module):
-    """Says which value is at the top left, and the mean."""
+    """Descriptor of two values: the top left pixel and the mean."""
 
     def forward(self, x):
         return torch.stack([x[:, 0, 0, 0], x.mean(dim=(1, 2, 3))], dim=1)
 
 
-def test_views_are_what_they_say():
+def test_crop_view_crops_mirrors_and_turns():
     x = torch.arange(2 * 3 * 8 * 8, dtype=torch.float32).reshape(2, 3, 8, 8)
-    assert (cut(x, View(8)) == x).all()
-    assert (cut(x, View(4, 0.5)) == x[:, :, 2:6, 2:6]).all()
-    assert (cut(x, View(8, mirrored=True))[..., 0] == x[..., 7]).all()
-    assert (cut(x, View(8, turns=1)) == torch.rot90(x, 1, (2, 3))).all()
-    assert cut(x, View(4)).shape == (2, 3, 4, 4)
+    assert (crop_view(x, View(8)) == x).all()
+    assert (crop_view(x, View(4, 0.5)) == x[:, :, 2:6, 2:6]).all()
+    assert (crop_view(x, View(8, mirrored=True))[..., 0] == x[..., 7]).all()
+    assert (crop_view(x, View(8, turns=1)) == torch.rot90(x, 1, (2, 3))).all()
+    assert crop_view(x, View(4)).shape == (2, 3, 4, 4)
 
 
-def test_a_descriptor_of_views_is_the_mean_of_theirs():
+def test_a_multi_view_descriptor_is_the_mean_over_views():
     x, views = torch.rand(3, 3, 16, 16), (View(12), View(8, mirrored=True), View(8, 0.5))
-    expected = torch.stack([nn.functional.normalize(Corner()(cut(x, view)), dim=1) for view in views]).mean(dim=0)
+    expected = torch.stack([nn.functional.normalize(Corner()(crop_view(x, view)), dim=1) for view in views]).mean(dim=0)
     assert torch.allclose(ManyViews(Corner(), views)(x), expected, atol=1e-6)
-    assert [view.size for view in standard(128)] == [192, 128, 128, 128]
+    assert [view.size for view in standard_views(128)] == [192, 128, 128, 128]
 
 
-def test_views_travel_in_the_graph(tmp_path, drawn):
+def test_the_exported_graph_makes_its_views(tmp_path, drawn):
     network = exportable.load("timm:test_resnet", size=32, random=True)
-    graph = PooledGraph(ManyViews(network.graph.descriptor, standard(16))).eval()
+    graph = PooledGraph(ManyViews(network.graph.descriptor, standard_views(16))).eval()
     one = exportable.Network(**{**vars(network), "graph": graph})
     bundle = export([one], tmp_path / "views")
     assert Embedder(bundle).embed([drawn(1), drawn(2)]).shape == (2, bundle.dimension)

@@ -1,4 +1,4 @@
-"""Within-class whitening: what it is for, and that the exported layer is the same map."""
+"""Within-class whitening improves retrieval of edited copies, and the exported layer is the same map."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def unit(x):
 
 @pytest.fixture
 def pairs():
-    """Pictures differ in 8 directions; edits move them along 3 others, and much further."""
+    """Pictures differ in 8 directions; edits move them much further along 3 others."""
     rng = np.random.default_rng(0)
     content, nuisance = rng.normal(size=(400, 8)), 4 * rng.normal(size=(2, 400, 3))
     noise = 0.05 * rng.normal(size=(2, 400, 16))
@@ -27,7 +27,7 @@ def top1(queries, database):
     return float(np.mean(np.argmax(queries @ database.T, axis=1) == np.arange(len(queries))))
 
 
-def test_it_finds_what_edits_hide(pairs):
+def test_whitening_finds_edited_copies(pairs):
     originals, copies = pairs
     before = top1(copies[200:], originals[200:])
     white = whitening.fit(originals[:200], copies[:200], 8)
@@ -35,7 +35,7 @@ def test_it_finds_what_edits_hide(pairs):
     assert top1(white(copies[200:]), white(originals[200:])) > 0.9
 
 
-def test_differences_of_copies_become_round(pairs):
+def test_differences_of_copies_have_unit_covariance(pairs):
     white = whitening.fit(*pairs, 16, ridge=0)
     moved = (pairs[0] - pairs[1]) @ white.matrix / np.sqrt(2)
     assert np.allclose(moved.T @ moved / len(moved), np.eye(16), atol=1e-2)

@@ -1,4 +1,4 @@
-"""The loss of copy detection, pair by pair."""
+"""The loss of copy detection against a loop over pairs."""
 
 import math
 
@@ -11,18 +11,18 @@ from training.losses.infonce import copy_loss
 
 @pytest.mark.parametrize(("instances", "width"), [([0, 0, 1, 1], 4), ([0, 1, 2, 0, 1, 2, 3, 3, 3], 8)])
 @pytest.mark.parametrize(("temperature", "weight"), [(0.05, 30.0), (0.5, 0.0)])
-def test_is_a_sum_over_pairs(instances, width, temperature, weight):
+def test_the_loss_equals_a_sum_over_pairs(instances, width, temperature, weight):
     x = F.normalize(torch.randn(len(instances), width, generator=torch.Generator().manual_seed(width)), dim=1)
     similarity = (x @ x.t()).double().tolist()
     count, infonce, entropy = len(instances), 0.0, 0.0
     for i in range(count):
-        strangers = [similarity[i][j] for j in range(count) if instances[j] != instances[i]]
-        total = sum(math.exp(s / temperature) for s in strangers) + 1e-6
+        negatives = [similarity[i][j] for j in range(count) if instances[j] != instances[i]]
+        total = sum(math.exp(s / temperature) for s in negatives) + 1e-6
         for j in range(count):
             if j != i and instances[j] == instances[i]:
                 own = math.exp(similarity[i][j] / temperature)
                 infonce -= math.log(own / (own + total)) / count
-        entropy -= math.log(math.sqrt(max(2 - 2 * max(strangers), 1e-6))) / count
+        entropy -= math.log(math.sqrt(max(2 - 2 * max(negatives), 1e-6))) / count
     found = copy_loss(x, torch.tensor(instances), temperature, weight)
     assert float(found.infonce) == pytest.approx(infonce, rel=1e-4, abs=1e-5)
     assert float(found.entropy) == pytest.approx(weight * entropy, rel=1e-4, abs=1e-5)

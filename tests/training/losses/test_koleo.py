@@ -10,7 +10,7 @@ from training.losses.koleo import koleo
 
 
 @pytest.mark.parametrize(("batch", "width"), [(2, 3), (7, 4), (32, 16)])
-def test_is_the_mean_log_distance_to_the_nearest(batch, width):
+def test_koleo_is_the_mean_log_distance_to_the_nearest(batch, width):
     features = torch.randn(batch, width, generator=torch.Generator().manual_seed(batch))
     x = F.normalize(features.double(), dim=1)
     total = 0.0
@@ -19,14 +19,14 @@ def test_is_the_mean_log_distance_to_the_nearest(batch, width):
     assert float(koleo(features)) == pytest.approx(total / batch, abs=1e-4)
 
 
-def test_its_gradient_drives_neighbours_apart():
+def test_the_gradient_moves_neighbours_apart():
     features = F.normalize(torch.tensor([[1.0, 0.0], [0.9, 0.1], [-1.0, 0.0]]), dim=1).requires_grad_()
     koleo(features).backward()
     moved = F.normalize(features.detach() - 0.01 * features.grad, dim=1)
     assert (moved[0] - moved[1]).norm() > (features[0] - features[1]).norm()
 
 
-def test_one_picture_has_no_neighbour():
+def test_koleo_of_one_picture_is_zero():
     features = torch.randn(1, 4, requires_grad=True)
     koleo(features).backward()
     assert torch.equal(features.grad, torch.zeros(1, 4))

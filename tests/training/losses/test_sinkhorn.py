@@ -1,4 +1,4 @@
-"""Balanced assignments against the plain iteration on exponentials, in float64."""
+"""Sinkhorn-Knopp against a plain iteration on exponentials in float64."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def slow(scores, epsilon, iterations):
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 5), (16, 8), (40, 100)])
 @pytest.mark.parametrize("iterations", [0, 1, 3, 10])
-def test_is_the_plain_iteration(rows, columns, iterations):
+def test_sinkhorn_equals_the_plain_iteration(rows, columns, iterations):
     scores = torch.randn(rows, columns, generator=torch.Generator().manual_seed(rows)) * 0.3
     assert torch.allclose(sinkhorn(scores, 0.05, iterations).double(), slow(scores, 0.05, iterations), atol=2e-5)
 
@@ -37,6 +37,6 @@ def test_large_scores_do_not_overflow():
     assert sinkhorn(scores, 0.05).isfinite().all()
 
 
-def test_half_precision_scores_are_computed_in_full():
+def test_half_precision_scores_are_computed_in_float32():
     scores = torch.rand(16, 8, generator=torch.Generator().manual_seed(0)).bfloat16()
     assert sinkhorn(scores, 0.05).dtype == torch.float32

@@ -1,4 +1,4 @@
-"""Views for copies, descriptors, and the copy objective on drawn pictures."""
+"""The copy method: edited pairs, descriptors and training on drawn pictures."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from copysight.errors import InvalidArgument
 from copysight.pictures.edits import NAMES, Strength, apply, mild, strong
 from training.data import pack as packs
 from training.methods.copy import Copy, CopyConfig
-from training.methods.method import Length, Moment
+from training.methods.method import Length, Progress
 from training.networks import descriptors
 from training.networks.export_graphs import gem
 from training.views.edited_pairs import EditRecipe, views
@@ -23,11 +23,11 @@ def pack(tmp_path_factory, drawn, jpeg):
     return packs.pack(folder, tmp_path_factory.mktemp("cache"))
 
 
-def test_views_follow_from_their_seeds_alone(pack):
+def test_views_depend_only_on_their_seeds(pack):
     recipe = EditRecipe(32)
-    numbers = np.array([3, 7, 9])
-    whole = views(recipe, pack, numbers, [(0, row) for row in range(3)])
-    part = views(recipe, pack, numbers[1:], [(0, row) for row in (1, 2)])
+    indices = np.array([3, 7, 9])
+    whole = views(recipe, pack, indices, [(0, row) for row in range(3)])
+    part = views(recipe, pack, indices[1:], [(0, row) for row in (1, 2)])
     assert [view.shape for view in whole] == [(3, 3, 32, 32)] * 2
     assert torch.equal(whole[0][1:], part[0])
     assert torch.equal(whole[1][1:], part[1])
@@ -35,66 +35,66 @@ def test_views_follow_from_their_seeds_alone(pack):
 
 
 @pytest.mark.parametrize(("backbone", "width"), [("test_resnet", None), ("test_vit", 2 * 64)])
-def test_descriptors(backbone, width):
+def test_descriptors_have_their_dimension(backbone, width):
     network = descriptors.build(backbone, 64, 20).eval()
     with torch.inference_mode():
         assert network(torch.randn(2, 3, 64, 64)).shape == (2, 20)
     assert width is None or network.project.in_features == width
 
 
-def test_the_power_of_the_mean():
-    """Power 1 is the plain mean; a larger one leans to the largest values."""
+def test_the_power_of_the_generalised_mean():
+    """Power 1 is the plain mean; a larger power weights large values more."""
     maps = torch.tensor([[[1.0], [2.0], [6.0]]])
     assert gem(maps, 1.0).item() == pytest.approx(3.0)
     assert gem(maps, 3.0).item() == pytest.approx((225 / 3) ** (1 / 3))
     torch.manual_seed(0)
     plain = descriptors.build("test_resnet", 64, 20, power=1.0).eval()
-    leaning = descriptors.build("test_resnet", 64, 20).eval()
-    leaning.load_state_dict(plain.state_dict())
+    cubic = descriptors.build("test_resnet", 64, 20).eval()
+    cubic.load_state_dict(plain.state_dict())
     pictures = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
-        assert not torch.allclose(plain(pictures), leaning(pictures))
+        assert not torch.allclose(plain(pictures), cubic(pictures))
 
 
-def test_copies_come_together_and_strangers_apart(pack):
-    """Sixty steps on twelve drawn pictures: the loss falls, and edits are nearer to their own picture than before."""
+def test_training_lowers_the_loss(pack):
+    """In sixty steps on twelve drawn pictures the InfoNCE loss falls and the average follows the weights."""
     torch.manual_seed(0)
-    recipe = EditRecipe(32, strength=Strength(hard=0.5))
+    recipe = EditRecipe(32, strength=Strength(magnitude=0.5))
     method = Copy(CopyConfig(dimension=32, first_size=32, warmup=0.1), "test_resnet", 32, recipe)
     length = Length(60, 1, 12, 12)
     method.start(length)
     optimizer, rates = method.optimizer(), method.schedules(length)
-    numbers = np.arange(12)
+    indices = np.arange(12)
     losses = []
     for step in range(60):
-        moment = Moment(step, step, 0)
-        method.begin_step(moment)
+        progress = Progress(step, step, 0)
+        method.begin_step(progress)
         for group in optimizer.param_groups:
             group["lr"] = float(rates.lr[step])
-        outcome = method(views(method.recipe, pack, numbers, [(1, step, row) for row in numbers]), torch.arange(12))
+        output = method(views(method.recipe, pack, indices, [(1, step, row) for row in indices]), torch.arange(12))
         optimizer.zero_grad()
-        outcome.loss.backward()
+        output.loss.backward()
         optimizer.step()
-        method.after_update(moment)
-        losses.append(float(outcome.figures["infonce"]))
+        method.after_update(progress)
+        losses.append(float(output.metrics["infonce"]))
     assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
     with torch.no_grad():
         pairs = zip(method.average.parameters(), method.descriptor.parameters(), strict=True)
         assert max(float((mean - new).abs().max()) for mean, new in pairs) > 0
 
 
-def test_sizes_and_strengths_follow_the_training():
+def test_view_size_and_edit_frequency_grow_during_the_training():
     method = Copy(CopyConfig(dimension=8, first_size=32, grow_at=0.5), "test_resnet", 64, EditRecipe(64))
     method.start(Length(100, 10, 4, 40))
-    seen = []
+    sizes = []
     for step in (0, 15, 49, 50, 99):
-        method.begin_step(Moment(step, step // 10, 0))
-        seen.append((method.recipe.size, round(method.recipe.strength.often, 2)))
-    assert seen == [(32, 0.5), (32, 1.0), (32, 1.0), (64, 1.0), (64, 1.0)]
+        method.begin_step(Progress(step, step // 10, 0))
+        sizes.append((method.recipe.size, round(method.recipe.strength.probability, 2)))
+    assert sizes == [(32, 0.5), (32, 1.0), (32, 1.0), (64, 1.0), (64, 1.0)]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_edit_is_seeded_and_changes_the_picture(name, drawn):
+def test_every_edit_is_reproducible_and_changes_the_picture(name, drawn):
     picture, other = drawn(1), drawn(2)
     got = [apply(name, picture, np.random.default_rng(5), 0.8, other) for _ in range(2)]
     assert got[0].mode == "RGB"
@@ -104,7 +104,7 @@ def test_every_edit_is_seeded_and_changes_the_picture(name, drawn):
 
 
 @pytest.mark.parametrize("size", [(20, 20), (16, 200), (300, 40), (97, 131)])
-def test_chains_take_any_size(size, drawn):
+def test_chains_of_edits_work_at_any_size(size, drawn):
     rng = np.random.default_rng(0)
     for seed in range(60):
         picture = Image.new("RGB", size, (seed, 2 * seed, 3 * seed))
@@ -113,7 +113,7 @@ def test_chains_take_any_size(size, drawn):
             assert min(out.size) >= 1
 
 
-def test_unknown_edit(drawn):
+def test_an_unknown_edit_or_a_missing_second_picture_is_an_error(drawn):
     with pytest.raises(InvalidArgument, match="known are"):
         apply("burn", drawn(0), np.random.default_rng(0))
     with pytest.raises(InvalidArgument, match="other picture: False"):

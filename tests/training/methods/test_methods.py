@@ -1,4 +1,4 @@
-"""Losses of the methods against slow loops over pairs of crops, and what moves when."""
+"""Losses of the methods against loops over pairs of crops, and the updates of teacher, centre and queue."""
 
 import math
 
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from tests.training.conftest import make_method
 from training.clusters import agreement
 from training.methods import dino, swav
-from training.methods.method import Length, Moment
+from training.methods.method import Length, Progress
 
 LENGTH = Length(steps=8, per_epoch=4, batch=4, pictures=18)
 
@@ -49,21 +49,21 @@ def test_swav_loss_is_the_mean_over_assigned_crops_and_others(views: int) -> Non
     assert float(swav.swapped_loss(scores, codes, views, 0.2)) == pytest.approx(total / 2, rel=1e-5)
 
 
-def test_entropy_of_a_teacher_that_says_nothing_is_ln_k() -> None:
+def test_entropy_of_uniform_targets_is_ln_k() -> None:
     assert float(dino.entropy(torch.full((3, 64), 1 / 64))) == pytest.approx(math.log(64))
     assert float(dino.entropy(torch.eye(4))) == 0
 
 
-def test_the_teacher_follows_by_momentum_and_keeps_its_own_batch_statistics() -> None:
+def test_the_teacher_is_a_moving_average_with_its_own_batch_statistics() -> None:
     method = make_method("dino").train()
     method.start(LENGTH)
     with torch.no_grad():
         for parameter in method.student.parameters():
             parameter.add_(1)
     before = {name: value.clone() for name, value in method.teacher.state_dict().items()}
-    method.begin_step(Moment(0, 0, 0))
+    method.begin_step(Progress(0, 0, 0))
     method(crops(0), torch.arange(4))
-    method.after_update(Moment(0, 0, 0))
+    method.after_update(Progress(0, 0, 0))
     names = dict(method.teacher.named_parameters())
     for name, parameter in names.items():
         assert torch.allclose(parameter, 0.996 * before[name] + 0.004 * (before[name] + 1), atol=1e-5), name
@@ -76,24 +76,24 @@ def test_the_teacher_follows_by_momentum_and_keeps_its_own_batch_statistics() ->
 def test_the_centre_is_the_running_mean_of_raw_teacher_logits() -> None:
     method = make_method("dino", "test_vit")
     method.start(LENGTH)
-    views, moment = crops(1), Moment(0, 0, 0)
-    method.begin_step(moment)
+    views, progress = crops(1), Progress(0, 0, 0)
+    method.begin_step(progress)
     with torch.no_grad():
         logits = method.teacher(views[:2])[1]
     method(views, torch.arange(4))
     assert not method.centre.any()
-    method.after_update(moment)
+    method.after_update(progress)
     assert torch.allclose(method.centre, 0.1 * logits.mean(dim=0, keepdim=True), atol=1e-6)
 
 
 def test_sinkhorn_centring_needs_no_centre() -> None:
     method = make_method("dino", "test_vit", centring="sinkhorn")
     method.start(LENGTH)
-    method.begin_step(Moment(0, 0, 0))
-    figures = method(crops(2), torch.arange(4)).figures
-    method.after_update(Moment(0, 0, 0))
+    method.begin_step(Progress(0, 0, 0))
+    metrics = method(crops(2), torch.arange(4)).metrics
+    method.after_update(Progress(0, 0, 0))
     assert not method.centre.any()
-    assert 0 < float(figures["entropy"]) < math.log(24)
+    assert 0 < float(metrics["entropy"]) < math.log(24)
 
 
 def test_koleo_is_added_with_its_weight() -> None:
@@ -101,34 +101,34 @@ def test_koleo_is_added_with_its_weight() -> None:
     for weight in (0.0, 0.1, 1.0):
         method = make_method("dino", "test_vit", koleo=weight, drop_path=0.0)
         method.start(LENGTH)
-        method.begin_step(Moment(0, 0, 0))
-        outcome = method(crops(3), torch.arange(4))
-        losses[weight] = float(outcome.loss.detach())
-    spread = float(outcome.figures["koleo"])
-    assert losses[0.1] == pytest.approx(losses[0.0] + 0.1 * spread, rel=1e-5)
-    assert losses[1.0] == pytest.approx(losses[0.0] + spread, rel=1e-5)
+        method.begin_step(Progress(0, 0, 0))
+        output = method(crops(3), torch.arange(4))
+        losses[weight] = float(output.loss.detach())
+    spread_loss = float(output.metrics["koleo"])
+    assert losses[0.1] == pytest.approx(losses[0.0] + 0.1 * spread_loss, rel=1e-5)
+    assert losses[1.0] == pytest.approx(losses[0.0] + spread_loss, rel=1e-5)
 
 
-def test_frozen_layers_have_no_gradient_and_later_they_do() -> None:
+def test_layers_have_no_gradient_while_they_are_frozen() -> None:
     for name, layer in (("dino", "student.head.last_layer"), ("swav", "head.prototypes")):
         method = make_method(name)
         method.start(LENGTH)
         for step, frozen in ((0, True), (5, False)):
-            moment = Moment(step, *divmod(step, 4))
-            method.begin_step(moment)
+            progress = Progress(step, *divmod(step, 4))
+            method.begin_step(progress)
             method(crops(step), torch.arange(4)).loss.backward()
-            method.after_backward(moment)
+            method.after_backward(progress)
             gradients = [p.grad for n, p in method.named_parameters() if n.startswith(layer) and p.requires_grad]
             assert all((gradient is None) == frozen for gradient in gradients), (name, step)
             method.zero_grad()
 
 
-def test_the_queue_takes_part_once_it_is_full_and_moves_from_the_front() -> None:
+def test_the_queue_adds_new_embeddings_at_the_front() -> None:
     method = make_method("swav")
     method.start(LENGTH)
     assert method.queue.shape == (2, 16, 16)
     for step in range(5):
-        method.begin_step(Moment(step, *divmod(step, 4)))
+        method.begin_step(Progress(step, *divmod(step, 4)))
         before = method.queue.clone()
         method(crops(step), torch.arange(4))
         assert torch.equal(method.queue[:, 4:], before[:, :-4])
@@ -139,10 +139,10 @@ def test_the_queue_takes_part_once_it_is_full_and_moves_from_the_front() -> None
 def test_prototypes_in_use_are_counted() -> None:
     codes = torch.zeros(2, 3, 6)
     codes[0, :, 1] = codes[1, 0, 4] = codes[1, 1:, 1] = 1
-    assert float(agreement.used(codes)) == 2
+    assert float(agreement.prototypes_used(codes)) == 2
 
 
-def test_agreement_is_that_of_scikit_learn() -> None:
+def test_mutual_information_equals_that_of_scikit_learn() -> None:
     from sklearn.metrics import normalized_mutual_info_score
 
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Heads: names and sums of the released checkpoints."""
+"""Heads have the tensor names and the formulas of the released checkpoints."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def test_parameter_names_are_those_of_the_released_checkpoints(use_bn: bool) -> 
     assert set(SwavHead(8, (5, 6), 16, 4).state_dict()) > {"projection_head.0.weight", "projection_head.3.bias"}
 
 
-def test_the_last_layer_is_torchs_weight_norm() -> None:
+def test_the_last_layer_equals_torchs_weight_norm() -> None:
     torch.manual_seed(0)
     head = DinoHead(8, 12, 16, 4, norm_last_layer=False)
     nn.init.uniform_(head.last_layer.weight_g, 0.5, 2)
@@ -33,7 +33,7 @@ def test_the_last_layer_is_torchs_weight_norm() -> None:
     assert torch.allclose(head(x), reference(F.normalize(head.mlp(x), dim=-1)), atol=1e-6)
 
 
-def test_with_prototypes_of_length_one_logits_are_cosines() -> None:
+def test_logits_of_normalised_prototypes_are_cosines() -> None:
     head = DinoHead(8, 12, 16, 4)
     assert not head.last_layer.weight_g.requires_grad
     x = torch.randn(9, 8)
@@ -42,7 +42,7 @@ def test_with_prototypes_of_length_one_logits_are_cosines() -> None:
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_heads_of_other_depths(layers: int) -> None:
+def test_heads_have_the_given_number_of_layers(layers: int) -> None:
     head = DinoHead(8, 6, 16, 4, layers)
     assert sum(isinstance(module, nn.Linear) for module in head.mlp.modules()) == layers
     assert head(torch.randn(2, 8)).shape == (2, 6)
@@ -75,5 +75,5 @@ def test_a_head_is_rebuilt_from_its_weights(head: nn.Module) -> None:
     assert torch.equal(rebuilt.eval()(x), head.eval()(x))
 
 
-def test_other_weights_are_no_head() -> None:
+def test_weights_of_another_module_rebuild_no_head() -> None:
     assert heads.rebuild(nn.Linear(2, 2).state_dict()) is None

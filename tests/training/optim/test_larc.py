@@ -1,4 +1,4 @@
-"""LARC by its formula, number by number."""
+"""LARC against its formula in plain Python."""
 
 import math
 
@@ -11,7 +11,7 @@ from training.optim.larc import Larc
 
 @pytest.mark.parametrize("decay", [0.0, 1e-6, 0.1])
 @pytest.mark.parametrize("shape", [(1,), (4,), (3, 5)])
-def test_three_steps_by_hand(decay, shape):
+def test_three_steps_equal_the_formula(decay, shape):
     generator = torch.Generator().manual_seed(len(shape))
     parameter = nn.Parameter(torch.randn(shape, generator=generator))
     larc = Larc([{"params": [parameter], "weight_decay": decay}], lr=0.5)
@@ -27,14 +27,14 @@ def test_three_steps_by_hand(decay, shape):
     assert parameter.detach().flatten().tolist() == pytest.approx(p, abs=1e-6)
 
 
-def test_a_tensor_of_zeros_takes_its_bare_gradient():
+def test_a_tensor_of_zeros_uses_the_plain_gradient():
     parameter = nn.Parameter(torch.zeros(2))
     parameter.grad = torch.tensor([1.0, 2.0])
     Larc([{"params": [parameter], "weight_decay": 0.1}], lr=0.1).step()
     assert parameter.tolist() == pytest.approx([-0.1, -0.2])
 
 
-def test_a_frozen_tensor_stays():
+def test_a_tensor_without_gradient_does_not_change():
     parameter = nn.Parameter(torch.ones(2))
     Larc([parameter], lr=0.1).step()
     assert parameter.tolist() == [1, 1]

@@ -1,4 +1,4 @@
-"""Groups, clipping and optimisers against slow loops."""
+"""Parameter groups, gradient clipping and LARS against loops."""
 
 import numpy as np
 import pytest
@@ -14,14 +14,14 @@ from training.optim.schedules import Schedules
 
 def test_positions_and_tokens_are_decayed_biases_and_norms_are_not() -> None:
     network = backbones.build("test_vit", 32)
-    decayed, spared = parameter_groups.groups(network)
+    decayed, undecayed = parameter_groups.groups(network)
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     assert {"cls_token", "pos_embed", "patch_embed.proj.weight"} <= {names[id(p)] for p in decayed["params"]}
-    assert all(names[id(p)].endswith(".bias") or p.ndim == 1 for p in spared["params"])
-    assert len(decayed["params"]) + len(spared["params"]) == len(names)
+    assert all(names[id(p)].endswith(".bias") or p.ndim == 1 for p in undecayed["params"])
+    assert len(decayed["params"]) + len(undecayed["params"]) == len(names)
 
 
-def test_a_frozen_length_of_prototypes_is_in_no_group() -> None:
+def test_a_fixed_norm_of_prototypes_is_in_no_group() -> None:
     fixed, learned = (make_method("dino", norm_last_layer=kind) for kind in (True, False))
     gains = [
         sum(p is m.student.head.last_layer.weight_g for p in parameter_groups.groups(m.student)[0]["params"])
@@ -30,7 +30,7 @@ def test_a_frozen_length_of_prototypes_is_in_no_group() -> None:
     assert gains == [0, 1]
 
 
-def test_only_decayed_groups_follow_the_decay() -> None:
+def test_only_decayed_groups_get_weight_decay() -> None:
     layer = nn.Linear(3, 2)
     optimizer = parameter_groups.build("adamw", parameter_groups.groups(layer))
     parameter_groups.set_step(optimizer, Schedules(np.array([0.1, 0.2]), np.array([0.3, 0.4])), 1)
@@ -38,7 +38,7 @@ def test_only_decayed_groups_follow_the_decay() -> None:
 
 
 @pytest.mark.parametrize("largest", [0.5, 3.0, 100.0])
-def test_clipping_takes_every_tensor_by_itself(largest: float) -> None:
+def test_every_tensor_is_clipped_separately(largest: float) -> None:
     torch.manual_seed(0)
     tensors = [nn.Parameter(torch.zeros(shape)) for shape in ((3, 4), (5,), (2, 2, 2), (1,))]
     gradients = [torch.randn_like(tensor) * 4 for tensor in tensors[:3]]
@@ -51,7 +51,7 @@ def test_clipping_takes_every_tensor_by_itself(largest: float) -> None:
     assert tensors[3].grad is None
 
 
-def test_lars_against_a_loop() -> None:
+def test_lars_equals_a_loop() -> None:
     torch.manual_seed(1)
     tensors = [nn.Parameter(torch.randn(4, 3)), nn.Parameter(torch.randn(5)), nn.Parameter(torch.zeros(2, 2))]
     optimizer = parameter_groups.Lars([{"params": tensors, "weight_decay": 0.1}])

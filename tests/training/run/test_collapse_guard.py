@@ -1,4 +1,4 @@
-"""The watch stops what cannot learn, and nothing else."""
+"""The collapse guard raises on divergence and on collapse, and on nothing else."""
 
 import math
 
@@ -8,54 +8,54 @@ import torch
 from copysight.errors import TrainingDiverged
 from training.clusters import agreement
 from training.losses.sinkhorn import sinkhorn
-from training.run.collapse_guard import SINGLE, Watch
+from training.run.collapse_guard import MIN_ENTROPY_SHARE, CollapseGuard
 
 
-def figures(entropy: float, loss: float = 1.0) -> dict[str, torch.Tensor]:
+def metrics(entropy: float, loss: float = 1.0) -> dict[str, torch.Tensor]:
     return {"loss": torch.tensor(loss), "entropy": torch.tensor(entropy)}
 
 
-@pytest.mark.parametrize(("entropy", "kind"), [(math.log(64) * 0.9999, "uniform"), (1e-6, "the same prototype")])
+@pytest.mark.parametrize(("entropy", "kind"), [(math.log(64) * 0.9999, "uniform"), (1e-6, "always the same prototype")])
 def test_collapse_raises_after_patience(entropy: float, kind: str) -> None:
-    watch = Watch(3)
-    watch.check(0, figures(entropy), math.log(64))
-    watch.check(1, figures(entropy), math.log(64))
+    guard = CollapseGuard(3)
+    guard.check(0, metrics(entropy), math.log(64))
+    guard.check(1, metrics(entropy), math.log(64))
     with pytest.raises(TrainingDiverged, match=kind):
-        watch.check(2, figures(entropy), math.log(64))
+        guard.check(2, metrics(entropy), math.log(64))
 
 
-def test_one_prototype_for_whole_batches_is_collapse_and_the_remedy_is_named() -> None:
-    watch = Watch(2)
+def test_one_prototype_for_whole_batches_raises_with_the_remedy() -> None:
+    guard = CollapseGuard(2)
     for step, used in enumerate((1.0, 2.0, 1.0)):
-        watch.check(step, {"loss": torch.tensor(1.0), "used": torch.tensor(used)}, None, "lower --lr")
-    with pytest.raises(TrainingDiverged, match=r"one and the same prototype for 2 steps.*; lower --lr"):
-        watch.check(3, {"loss": torch.tensor(1.0), "used": torch.tensor(1.0)}, None, "lower --lr")
+        guard.check(step, {"loss": torch.tensor(1.0), "used": torch.tensor(used)}, None, "lower --lr")
+    with pytest.raises(TrainingDiverged, match=r"had the same prototype for 2 steps; lower --lr"):
+        guard.check(3, {"loss": torch.tensor(1.0), "used": torch.tensor(1.0)}, None, "lower --lr")
 
 
-def test_one_good_step_starts_the_count_anew() -> None:
-    watch = Watch(2)
+def test_a_good_step_resets_the_count() -> None:
+    guard = CollapseGuard(2)
     for step in range(6):
-        watch.check(step, figures(1e-6 if step % 2 else 2.0), math.log(64))
+        guard.check(step, metrics(1e-6 if step % 2 else 2.0), math.log(64))
 
 
-def test_without_patience_or_without_a_limit_nothing_is_collapse() -> None:
-    for watch, limit in ((Watch(0), math.log(64)), (Watch(1), None)):
-        watch.check(0, figures(0.0), limit)
+def test_patience_0_or_no_limit_never_raises_on_collapse() -> None:
+    for guard, limit in ((CollapseGuard(0), math.log(64)), (CollapseGuard(1), None)):
+        guard.check(0, metrics(0.0), limit)
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_raises_at_once(loss: float) -> None:
-    with pytest.raises(TrainingDiverged, match="last checkpoint is sound"):
-        Watch(0).check(7, figures(1.0, loss), None)
+    with pytest.raises(TrainingDiverged, match="last checkpoint is not affected"):
+        CollapseGuard(0).check(7, metrics(1.0, loss), None)
 
 
 def test_sharp_codes_that_use_all_prototypes_are_no_collapse() -> None:
     codes = sinkhorn(torch.eye(16).repeat(4, 1), 0.05)
     entropy = float(torch.special.entr(codes).sum(-1).mean())
-    seen = {**figures(entropy), "used": agreement.used(codes)}
-    assert entropy < SINGLE * math.log(16)
-    watch = Watch(1)
-    watch.check(0, seen, math.log(16))
+    sharp = {**metrics(entropy), "used": agreement.prototypes_used(codes)}
+    assert entropy < MIN_ENTROPY_SHARE * math.log(16)
+    guard = CollapseGuard(1)
+    guard.check(0, sharp, math.log(16))
     alike = sinkhorn(torch.zeros(64, 16), 0.05)
-    with pytest.raises(TrainingDiverged, match="one and the same prototype"):
-        watch.check(1, {**seen, "used": agreement.used(alike)}, math.log(16))
+    with pytest.raises(TrainingDiverged, match="had the same prototype"):
+        guard.check(1, {**sharp, "used": agreement.prototypes_used(alike)}, math.log(16))

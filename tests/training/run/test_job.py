@@ -1,4 +1,4 @@
-"""Whole jobs through the command: warm start, probe, going on, and what is said when it cannot work."""
+"""Whole training jobs through the command line: warm start, probe, resume and error messages."""
 
 import dataclasses
 import json
@@ -16,6 +16,7 @@ from tests.conftest import drawn_picture
 from training.checkpoints import checkpoint, pretrained
 from training.commands import presets
 from training.commands import train as commands
+from training.methods.copy import CopyConfig
 from training.methods.deepcluster import DeepClusterConfig
 from training.methods.deepcluster_v1 import DeepClusterV1Config
 from training.methods.dino import DinoConfig
@@ -59,7 +60,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_a_vit_imitates_a_trained_resnet_and_goes_on_with_dino(photos: Path, labelled: Path, tmp_path: Path) -> None:
+def test_a_warm_start_imitates_a_resnet_and_then_trains_dino(photos: Path, labelled: Path, tmp_path: Path) -> None:
     first = train("swav", photos, tmp_path / "resnet", "--backbone=test_resnet", "--prototypes=8", "--output=16")
     assert first.exit_code == 0, first.output
     second = train(
@@ -74,13 +75,13 @@ def test_a_vit_imitates_a_trained_resnet_and_goes_on_with_dino(photos: Path, lab
         n.removeprefix("student.backbone."): v for n, v in trained.state.items() if n.startswith("student.backbone.")
     }
     for name, value in imitated.backbone_state.items():
-        # With a learning rate of 0 all but the last 1e-6 of the schedule is what the imitation left.
+        # The learning rate is 0 except for the 1e-6 at the end, so the weights stay those of the warm start.
         assert torch.allclose(student[name], value, atol=1e-4), name
     lines = [json.loads(line) for line in (tmp_path / "vit" / "log.jsonl").read_text().splitlines()]
     assert [line["set"] for line in lines if line["kind"] == "probe"] == ["shades"] * 4
 
 
-def test_the_same_command_goes_on_and_says_when_it_is_done(photos: Path, tmp_path: Path) -> None:
+def test_the_same_command_resumes_and_prints_when_it_is_done(photos: Path, tmp_path: Path) -> None:
     options = ("--backbone=test_resnet", "--prototypes=8", "--bottleneck=16")
     stopped = train("dino", photos, tmp_path / "run", *options, "--stop-after=0.000001")
     assert stopped.exit_code == 0, stopped.output
@@ -93,7 +94,7 @@ def test_the_same_command_goes_on_and_says_when_it_is_done(photos: Path, tmp_pat
     assert "the method = dino, this run has swav" in other.output
 
 
-def test_too_little_and_too_broken_data_is_said_before_training(photos: Path, tmp_path: Path) -> None:
+def test_missing_or_broken_data_is_an_error_before_training(photos: Path, tmp_path: Path) -> None:
     few = train("dino", photos, tmp_path / "few", "--batch=64")
     assert few.exit_code == 1
     assert "holds 28 pictures, 64 are needed" in few.output
@@ -114,12 +115,12 @@ def test_too_little_and_too_broken_data_is_said_before_training(photos: Path, tm
     assert train("dino", tmp_path / "absent", tmp_path / "x").exit_code == 2
 
 
-def test_what_does_not_fit_is_said_before_anything_is_decoded(photos: Path, tmp_path: Path) -> None:
+def test_a_mismatch_is_an_error_before_anything_is_decoded(photos: Path, tmp_path: Path) -> None:
     swav = ("--backbone=test_resnet", "--prototypes=8", "--output=16")
     assert train("swav", photos, tmp_path / "run", *swav).exit_code == 0
     shutil.rmtree(tmp_path / "cache")
     log = (tmp_path / "run" / "log.jsonl").read_text()
-    for method, more, said in (
+    for method, more, message in (
         ("dino", swav[:2], "the method = swav, this run has dino"),
         ("swav", (*swav[:2], "--output=8"), "output = 16, this run has 8"),
         ("swav", (*swav, "--batch=4"), "batch = 8, this run has 4"),
@@ -127,22 +128,22 @@ def test_what_does_not_fit_is_said_before_anything_is_decoded(photos: Path, tmp_
         ("swav", ("--backbone=resnot50",), "timm does not have"),
     ):
         found = train(method, photos, tmp_path / "run", *more)
-        assert (found.exit_code, said in found.output) == (1, True), found.output
+        assert (found.exit_code, message in found.output) == (1, True), found.output
     assert not (tmp_path / "cache").exists()
     assert (tmp_path / "run" / "log.jsonl").read_text() == log
 
 
-def test_more_clusters_than_pictures_is_said_before_the_warm_start(photos: Path, tmp_path: Path) -> None:
+def test_more_clusters_than_pictures_is_an_error_before_the_warm_start(photos: Path, tmp_path: Path) -> None:
     assert train("swav", photos, tmp_path / "first", "--backbone=test_resnet", "--prototypes=8").exit_code == 0
     options = (f"--warm-start={tmp_path / 'first'}", "--warm-start-batch=8", "--backbone=test_resnet")
-    for method, more, said in (
+    for method, more, message in (
         ("deepcluster", "--prototypes=25", "--prototypes 25"),
         ("deepcluster-v1", "--clusters=29", "--clusters 29"),
     ):
         small = [f"--{name}={value}" for name, value in SMALL.items() if method == "deepcluster" or name in PLAIN]
         files = [str(photos), f"--out={tmp_path / method}", f"--cache={tmp_path / 'cache'}"]
         found = CliRunner().invoke(main, ["train", method, *files, *small, *options, more])
-        assert (found.exit_code, said in found.output) == (1, True), found.output
+        assert (found.exit_code, message in found.output) == (1, True), found.output
         assert not (tmp_path / method / "imitation").exists()
 
 
@@ -163,7 +164,7 @@ def test_a_warm_start_takes_a_bundle_with_weights_and_a_released_file(photos: Pa
 
 
 @pytest.mark.parametrize("method", ["dino", "swav", "deepcluster"])
-def test_small_puts_other_defaults_and_what_is_given_wins(method: str) -> None:
+def test_small_changes_defaults_and_given_options_take_precedence(method: str) -> None:
     command = commands.train.commands[method]
     with command.make_context(method, [str(Path(__file__).parent), "--out=x", "--small", "--epochs=3"]) as context:
         given = context.params
@@ -176,33 +177,33 @@ def test_small_puts_other_defaults_and_what_is_given_wins(method: str) -> None:
     assert "--small" not in CliRunner().invoke(main, ["train", "deepcluster-v1", "--help"]).output
 
 
-def test_clusters_are_compared_with_the_folders_if_they_are_classes(photos: Path, tmp_path: Path) -> None:
+def test_labelled_logs_how_clusters_agree_with_the_folders(photos: Path, tmp_path: Path) -> None:
     deep = ("--backbone=test_resnet", "--prototypes=2", "--prototype-heads=1", "--output=16")
     assert train("deepcluster", photos, tmp_path / "plain", *deep).exit_code == 0
     assert train("deepcluster", photos, tmp_path / "labelled", *deep, "--labelled").exit_code == 0
-    figures = {}
+    metrics = {}
     for name in ("plain", "labelled"):
         lines = [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
-        figures[name] = next(line for line in lines if line["kind"] == "epoch")
-    assert "nmi_with_labels" not in figures["plain"]
-    assert 0 <= figures["labelled"].pop("nmi_with_labels") <= 1
-    assert figures["labelled"].keys() == figures["plain"].keys()
+        metrics[name] = next(line for line in lines if line["kind"] == "epoch")
+    assert "nmi_with_labels" not in metrics["plain"]
+    assert 0 <= metrics["labelled"].pop("nmi_with_labels") <= 1
+    assert metrics["labelled"].keys() == metrics["plain"].keys()
 
 
-@pytest.mark.parametrize("config", [DinoConfig, SwavConfig, DeepClusterConfig, DeepClusterV1Config, Plan])
-def test_every_knob_says_what_it_does_and_where_its_default_is_from(config: type) -> None:
+@pytest.mark.parametrize("config", [DinoConfig, SwavConfig, DeepClusterConfig, DeepClusterV1Config, CopyConfig, Plan])
+def test_every_config_field_states_the_source_of_its_default(config: type) -> None:
     for field in dataclasses.fields(config):
-        assert re.search(r"DINO|SwAV|DeepCluster|Ours", field.metadata["help"]), field.name
+        assert re.search(r"DINO|SwAV|DeepCluster|SSCD|The default is ours", field.metadata["help"]), field.name
 
 
-def test_every_knob_is_in_the_help() -> None:
+def test_help_lists_the_options_that_all_methods_share() -> None:
     for method in ("dino", "swav", "deepcluster", "deepcluster-v1"):
         text = CliRunner().invoke(main, ["train", method, "--help"]).output
         for option in ("--backbone", "--accumulate", "--warm-start", "--probe", "--seed", "--labelled"):
             assert option in text
 
 
-def test_the_probe_votes_by_the_neighbours(labelled: Path) -> None:
+def test_the_probe_classifies_by_nearest_neighbours(labelled: Path) -> None:
     found = knn_probe.load(labelled, 16)
     assert (found.name, found.classes, len(found.train.labels), len(found.val.labels)) == ("shades", 2, 16, 8)
 
@@ -221,18 +222,20 @@ def test_the_probe_votes_by_the_neighbours(labelled: Path) -> None:
     assert network.training
 
 
-def test_tensorboard_without_its_package_is_a_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_tensorboard_without_its_package_is_an_error_that_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
     with pytest.raises(InvalidArgument, match="pip install tensorboard"):
-        training_log.tensorboard(tmp_path)
+        training_log.tensorboard_writer(tmp_path)
 
 
-def test_figures_go_to_the_log_to_people_and_to_scalars(tmp_path: Path) -> None:
-    said: list[str] = []
-    kept: list[tuple[str, float, int]] = []
-    book = training_log.Journal(tmp_path, said.append, lambda *values: kept.append(values))
-    book.write("step", step=3, loss=0.5)
-    book.write("probe", step=3, set="flowers", top1=0.25)
-    assert kept == [("step/loss", 0.5, 3), ("probe/flowers/top1", 0.25, 3)]
-    assert "loss 0.5" in said[0]
+def test_events_go_to_the_file_the_terminal_and_tensorboard(tmp_path: Path) -> None:
+    printed: list[str] = []
+    scalars: list[tuple[str, float, int]] = []
+    log = training_log.TrainingLog(tmp_path, printed.append, lambda *values: scalars.append(values))
+    log.write("step", step=3, loss=0.5)
+    log.write("probe", step=3, set="flowers", top1=0.25)
+    assert scalars == [("step/loss", 0.5, 3), ("probe/flowers/top1", 0.25, 3)]
+    assert "loss 0.5" in printed[0]
     assert [json.loads(line)["kind"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == ["step", "probe"]

@@ -1,4 +1,4 @@
-"""The loop with every method: it learns its bookkeeping, stops, goes on bit for bit, and refuses what does not fit."""
+"""The loop with every method: checkpoints, bit-identical resume, accumulation, order of pictures and errors."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from training.checkpoints import checkpoint
 from training.data.pack import Pack
 from training.methods.method import Method
 from training.run import loop
-from training.run.collapse_guard import Watch
+from training.run.collapse_guard import CollapseGuard
 from training.run.run import Run
 from training.run.training_log import Meter
 
@@ -32,13 +32,13 @@ def steps(run: Run, count: int) -> list[float]:
     losses = []
     for _ in range(count):
         meter = Meter()
-        loop.step(run, run.method, meter, Watch(0))
+        loop.step(run, run.method, meter, CollapseGuard(0))
         losses.append(meter.take()["loss"])
     return losses
 
 
 @VARIANTS
-def test_an_interrupted_training_goes_on_bit_for_bit(name: str, settings: dict, new_run: New, tmp_path: Path) -> None:
+def test_a_resumed_training_is_bit_identical(name: str, settings: dict, new_run: New, tmp_path: Path) -> None:
     whole = new_run(name, tmp_path / "whole", settings)
     expected = steps(whole, 6)
     first = new_run(name, tmp_path / "cut", settings)
@@ -54,24 +54,26 @@ def test_an_interrupted_training_goes_on_bit_for_bit(name: str, settings: dict, 
 
 
 @VARIANTS
-def test_views_made_ahead_change_no_loss(name: str, settings: dict, new_run: New, tmp_path: Path) -> None:
-    ahead = steps(new_run(name, tmp_path / "ahead", settings, prefetch=True, accumulate=2), 6)
-    assert steps(new_run(name, tmp_path / "then", settings, prefetch=False, accumulate=2), 6) == ahead
+def test_prefetching_does_not_change_the_losses(name: str, settings: dict, new_run: New, tmp_path: Path) -> None:
+    prefetched = steps(new_run(name, tmp_path / "prefetched", settings, prefetch=True, accumulate=2), 6)
+    assert steps(new_run(name, tmp_path / "direct", settings, prefetch=False, accumulate=2), 6) == prefetched
 
 
-def test_views_are_made_ahead_within_an_epoch_and_only_those_asked_for_are_taken(new_run: New) -> None:
-    feed = new_run("dino").feed
-    feed.take(0)
-    assert feed._ahead is not None
-    assert feed._ahead[0] == (1, 0)
-    for ours, right in zip(feed.take(4).crops, feed.views(4).crops, strict=True):  # not what was foreseen
-        assert torch.equal(ours, right)
-    feed.take(2)  # the last of the first epoch: the second may be ordered by a pass over all pictures
-    assert feed._ahead is None
+def test_the_loader_prefetches_within_an_epoch_and_returns_the_step_that_is_needed(new_run: New) -> None:
+    loader = new_run("dino").loader
+    loader.load(0)
+    assert loader._prefetched is not None
+    assert loader._prefetched[0] == (1, 0)
+    for loaded, expected in zip(
+        loader.load(4).crops, loader.make_views(4).crops, strict=True
+    ):  # not the prefetched step
+        assert torch.equal(loaded, expected)
+    loader.load(2)  # the last step of the first epoch: the order of the second may depend on a pass over all pictures
+    assert loader._prefetched is None
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_train_runs_to_the_end_and_describes_itself(name: str, new_run: New, tmp_path: Path) -> None:
+def test_a_training_runs_to_the_end_and_saves_a_checkpoint(name: str, new_run: New, tmp_path: Path) -> None:
     run = new_run(name)
     assert loop.train(run)
     saved = checkpoint.load(tmp_path)
@@ -84,7 +86,7 @@ def test_train_runs_to_the_end_and_describes_itself(name: str, new_run: New, tmp
     assert not list(tmp_path.glob(".*tmp"))
 
 
-def test_a_stop_leaves_a_checkpoint(new_run: New, tmp_path: Path) -> None:
+def test_a_stopped_training_has_a_checkpoint_and_resumes(new_run: New, tmp_path: Path) -> None:
     run = new_run("dino", stop_after_minutes=1e-9)
     assert not loop.train(run)
     saved = checkpoint.load(tmp_path)
@@ -94,12 +96,12 @@ def test_a_stop_leaves_a_checkpoint(new_run: New, tmp_path: Path) -> None:
     assert again.step == 6
 
 
-def test_deepcluster_clusters_unaugmented_pictures_as_often_as_told(new_run: New, tmp_path: Path) -> None:
+def test_refill_clusters_unaugmented_pictures_once_per_round(new_run: New, tmp_path: Path) -> None:
     run = new_run("deepcluster", settings={**REFILLED, "lr": 0.0, "start_lr": 0.0, "min_lr": 0.0})
     steps(run, 6)
-    method, batch = run.method, run.feed.order(1)[:8]
+    method, batch = run.method, run.loader.order(1)[:8]
     with torch.no_grad():
-        expected = method.head.project(method.backbone(run.feed.plain(batch)))
+        expected = method.head.project(method.backbone(run.loader.plain(batch)))
     for bank in method.memory:
         assert torch.allclose(bank[:8], expected, atol=1e-5)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -110,55 +112,56 @@ def test_deepcluster_clusters_unaugmented_pictures_as_often_as_told(new_run: New
 def test_a_few_steps_lower_the_loss_of_a_fixed_batch(backbone: str, new_run: New) -> None:
     run = new_run("deepcluster-v1", backbone=backbone, epochs=8)
     losses = steps(run, 3)
-    fixed = run.feed.views(1)
+    fixed = run.loader.make_views(1)
     for _ in range(25):
         run.optimizer.zero_grad()
-        outcome = run.method(fixed.crops, fixed.numbers)
-        outcome.loss.backward()
+        output = run.method(fixed.crops, fixed.indices)
+        output.loss.backward()
         run.optimizer.step()
-    assert float(outcome.loss.detach()) < losses[1] - 0.3
+    assert float(output.loss.detach()) < losses[1] - 0.3
 
 
-def test_accumulation_is_the_mean_of_its_parts(new_run: New) -> None:
+def test_micro_batches_are_parts_of_the_whole_batch(new_run: New) -> None:
     run = new_run("swav", accumulate=2)
-    whole, halves = run.feed.views(0), [new_run("swav", accumulate=2).feed.views(0, part) for part in (0, 1)]
-    assert len(whole.numbers) == 4
-    assert not torch.equal(halves[0].numbers, halves[1].numbers)
-    full = new_run("swav").feed.views(0)
-    assert torch.equal(torch.cat([half.numbers for half in halves]), full.numbers)
+    whole = run.loader.make_views(0)
+    halves = [new_run("swav", accumulate=2).loader.make_views(0, part) for part in (0, 1)]
+    assert len(whole.indices) == 4
+    assert not torch.equal(halves[0].indices, halves[1].indices)
+    full = new_run("swav").loader.make_views(0)
+    assert torch.equal(torch.cat([half.indices for half in halves]), full.indices)
     for crop, (first, second) in zip(full.crops, zip(*(half.crops for half in halves), strict=True), strict=True):
         assert torch.allclose(crop, torch.cat([first, second]), atol=1e-5)
 
 
-def informed(key: str, value: torch.Tensor) -> torch.Tensor:
-    """Without a key's bias: softmax cancels it, so its gradient is rounding noise that AdamW blows up to full steps."""
+def without_key_bias(key: str, value: torch.Tensor) -> torch.Tensor:
+    """Drop the bias of the key: softmax cancels it, so its gradient is noise that AdamW scales up to full steps."""
     if not key.endswith("attn.qkv.bias"):
         return value
     query, _, content = value.chunk(3)
     return torch.cat([query, content])
 
 
-def test_teacher_and_centre_move_once_per_step_however_often_gradients_are_added(new_run: New) -> None:
-    # A ViT without drop path sees no batch: two halves must give what the whole gives.
+def test_teacher_and_centre_are_updated_once_per_step_with_accumulation(new_run: New) -> None:
+    # A ViT without drop path treats pictures independently: two halves must give the same as the whole.
     states = []
     for accumulate in (1, 2):
         run = new_run("dino", backbone="test_vit", accumulate=accumulate, settings={"drop_path": 0.0})
         steps(run, 3)
         states.append(run.method.state_dict())
     for key, value in states[0].items():
-        whole, halves = (informed(key, tensor) for tensor in (value, states[1][key]))
+        whole, halves = (without_key_bias(key, tensor) for tensor in (value, states[1][key]))
         assert torch.allclose(whole, halves, atol=2e-5), key
     assert states[0]["centre"].abs().max() > 0
 
 
-def test_every_picture_once_an_epoch_and_another_order_in_the_next(new_run: New) -> None:
+def test_each_epoch_uses_every_picture_once_in_another_order(new_run: New) -> None:
     run = new_run("dino")
-    first, second = run.feed.order(0), run.feed.order(1)
+    first, second = run.loader.order(0), run.loader.order(1)
     assert len(first) == 24
     assert len(set(first.tolist())) == 24
     assert not np.array_equal(first, second)
-    seen = torch.cat([run.feed.views(step).numbers for step in range(3)])
-    assert seen.tolist() == first.tolist()
+    indices = torch.cat([run.loader.make_views(step).indices for step in range(3)])
+    assert indices.tolist() == first.tolist()
 
 
 @pytest.mark.parametrize(
@@ -172,7 +175,7 @@ def test_every_picture_once_an_epoch_and_another_order_in_the_next(new_run: New)
         ({}, {"lr": 1.0}, "lr"),
     ],
 )
-def test_a_resume_with_other_settings_is_refused(
+def test_a_resume_with_other_settings_is_an_error(
     changes: dict, settings: dict, what: str, new_run: New, tmp_path: Path
 ) -> None:
     loop.save(new_run("dino"))
@@ -180,13 +183,13 @@ def test_a_resume_with_other_settings_is_refused(
         loop.train(new_run("dino", settings=settings, **changes), checkpoint.load(tmp_path))
 
 
-def test_a_checkpoint_of_another_method_is_refused(new_run: New, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_method_is_an_error(new_run: New, tmp_path: Path) -> None:
     loop.save(new_run("dino"))
     with pytest.raises(CheckpointMismatch, match="the method = dino, this run has swav"):
         loop.train(new_run("swav"), checkpoint.load(tmp_path))
 
 
-def test_a_resume_with_another_number_of_processes_is_refused(
+def test_a_resume_with_another_number_of_processes_is_an_error(
     new_run: New, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.distributed.world_size", lambda: 2)
@@ -196,7 +199,7 @@ def test_a_resume_with_another_number_of_processes_is_refused(
         loop.train(new_run("dino"), checkpoint.load(tmp_path))
 
 
-def test_what_cannot_work_is_said_before_the_first_step(new_run: New) -> None:
+def test_impossible_settings_are_errors_before_the_first_step(new_run: New) -> None:
     with pytest.raises(TooFewPictures, match="28 pictures for a batch of 64"):
         new_run("dino", batch=64)
     with pytest.raises(TooFewPictures, match="--prototypes 25"):
@@ -209,7 +212,7 @@ def test_what_cannot_work_is_said_before_the_first_step(new_run: New) -> None:
         new_run("deepcluster", settings={"rounds": 2})
     with pytest.raises(InvalidArgument, match="multiple of 3"):
         new_run("dino", accumulate=3)
-    with pytest.raises(InvalidArgument, match="warm-up of 30 steps in a training of 6"):
+    with pytest.raises(InvalidArgument, match="warm-up of 30 steps in a training of 6 steps"):
         new_run("dino", settings={"warmup_epochs": 10})
     with pytest.raises(InvalidArgument, match="timm does not have"):
         new_run("dino", backbone="resnot50")
@@ -223,7 +226,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(new_run: New) -> None:
         loop.train(run)
 
 
-def test_the_exported_network_gives_what_the_checkpoint_promises(new_run: New, tmp_path: Path, pack: Pack) -> None:
+def test_the_head_of_a_checkpoint_equals_the_trained_head(new_run: New, tmp_path: Path, pack: Pack) -> None:
     for name, keys in (("dino", 24), ("swav", 8), ("deepcluster", 6)):
         run: Run = new_run(name, tmp_path / name)
         steps(run, 2)

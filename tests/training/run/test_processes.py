@@ -1,4 +1,4 @@
-"""Two real processes over gloo train what one process trains, on the same global batches."""
+"""Two real processes over gloo give the same training as one process, on the same global batches."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import torch
 
 from training.checkpoints import checkpoint
 
-# A ViT: without BatchNorm a picture does not see its neighbours, so the sums must agree.
+# A ViT has no BatchNorm, so pictures of a batch are independent and the sums must agree.
 ARGUMENTS = {
     "backbone": "test_vit",
     "global-size": 32,
@@ -84,7 +84,7 @@ def test_two_processes_equal_one(photos: Path, tmp_path: Path) -> None:
         assert torch.allclose(value, states[1][name], atol=5e-5), name
 
 
-def test_two_processes_go_on_where_they_stopped(photos: Path, tmp_path: Path) -> None:
+def test_two_processes_resume_where_they_stopped(photos: Path, tmp_path: Path) -> None:
     whole = train("swav", photos, tmp_path / "whole", 2)
     assert [process.returncode for process in whole] == [0, 0], whole[0].stderr
     stopped = train("swav", photos, tmp_path / "cut", 2, "--stop-after=0.000001")

@@ -1,4 +1,4 @@
-"""Colour operations against torchvision on Pillow pictures; the bounds are what 8-bit rounding costs."""
+"""Colour operations against torchvision on Pillow pictures, within the error of 8-bit rounding."""
 
 import numpy as np
 import pytest
@@ -31,17 +31,17 @@ def levels(x: torch.Tensor, picture: Image.Image) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("step", "factors"), [(0, (0.6, 1.4)), (1, (0.6, 1.4)), (2, (0.2, 1.8)), (3, (-0.1, 0.2))])
-def test_each_operation_is_that_of_torchvision(step: int, factors: tuple[float, float]) -> None:
+def test_each_operation_equals_torchvisions(step: int, factors: tuple[float, float]) -> None:
     pictures = [smooth(1), drawn_picture(3, (48, 48))]
     got = colour.OPERATIONS[step](tensor(*pictures), torch.tensor(factors)[:, None, None, None])
     for x, picture, factor in zip(got, pictures, factors, strict=True):
         off = levels(x, REFERENCES[step](picture, factor))
-        # Pillow's hue has 256 steps and its saturation too: a step of hue is up to 6 levels of a channel.
+        # Hue and saturation have 256 steps in Pillow: one step of hue is up to 6 levels of a channel.
         assert off.mean() <= (2.5 if step == 3 else 0.8)
         assert off.max() <= (14 if step == 3 else 2.1)
 
 
-def test_jitter_follows_each_pictures_own_order() -> None:
+def test_jitter_uses_the_order_of_each_picture() -> None:
     order = np.array([5, -1, 23, 5, 0])
     factors = np.array([[1.3, 0.7, 1.2, 0.05]] * 5)
     pictures = [smooth(seed) for seed in range(5)]
@@ -57,11 +57,11 @@ def test_jitter_follows_each_pictures_own_order() -> None:
     assert not torch.allclose(x[2], x[3], atol=1e-3)
 
 
-def test_the_24_orders_are_all_there() -> None:
+def test_there_are_24_different_orders() -> None:
     assert len(set(colour.ORDERS)) == 24
 
 
-def test_luma_is_pillows_grey() -> None:
+def test_luma_equals_pillows_grey() -> None:
     picture = drawn_picture(4, (40, 40))
     grey = colour.luma(tensor(picture))[0, 0].numpy() * 255
     assert np.abs(grey - np.asarray(picture.convert("L"), np.float32)).max() <= 0.51
@@ -79,12 +79,12 @@ def test_blur_is_close_to_pillows(radius: float) -> None:
 
 
 @pytest.mark.parametrize("size", [5, 11, 40])
-def test_blur_is_three_passes_of_a_box(size: int) -> None:
+def test_blur_equals_three_box_filters(size: int) -> None:
     x = torch.rand(2, 3, size, size, dtype=torch.float64)
     radius = np.array([0.8, 1.9])
     got = x.clone()
     colour.blur(got, radius)
-    for row, weights in enumerate(colour.box(radius)):
+    for row, weights in enumerate(colour.box_windows(radius)):
         expected = x[row].numpy()
         for axis in (1, 2) * 3:
             expected = np.apply_along_axis(one_pass, axis, expected, weights)
@@ -95,15 +95,15 @@ def one_pass(line: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.convolve(np.pad(line, len(weights) // 2, mode="edge"), weights, "valid")
 
 
-def test_three_boxes_have_the_standard_deviation_asked_for() -> None:
+def test_three_box_filters_have_the_given_standard_deviation() -> None:
     radius = np.linspace(0.1, 5, 20)
-    weights = colour.box(radius)
+    weights = colour.box_windows(radius)
     offset = np.arange(weights.shape[1]) - weights.shape[1] // 2
     assert np.allclose(weights.sum(axis=1), 1)
     assert np.allclose(3 * (weights * offset**2).sum(axis=1), radius**2, rtol=1e-9)
 
 
-def test_no_radius_no_blur() -> None:
+def test_radius_0_does_not_blur() -> None:
     x = torch.rand(2, 3, 9, 9)
     before = x.clone()
     colour.blur(x, np.array([0.0, 1.0]))
@@ -111,7 +111,7 @@ def test_no_radius_no_blur() -> None:
     assert not torch.equal(x[1], before[1])
 
 
-def test_solarise_is_pillows() -> None:
+def test_solarise_equals_pillows() -> None:
     picture = smooth(9)
     x = tensor(picture, picture)
     colour.solarise(x, np.array([1]))

@@ -1,4 +1,4 @@
-"""The draw against torchvision's distributions, and the views against what was drawn."""
+"""Sampled parameters against torchvision's distributions, and views against their parameters."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_boxes_are_distributed_as_torchvisions(height: int, width: int, scale: t
     expected = np.array(draws)
     for column in range(4):
         ours, theirs = np.sort(boxes[:, column]), np.sort(expected[:, column])
-        # Kolmogorov-Smirnov: 3000 against 3000 draws of one distribution stay below .05 but for one time in a thousand.
+        # Kolmogorov-Smirnov: 3000 against 3000 draws of one distribution stay below 0.05 in 999 of 1000 cases.
         values = np.unique(np.concatenate([ours, theirs]))
         gap = np.searchsorted(ours, values, "right") - np.searchsorted(theirs, values, "right")
         assert np.abs(gap).max() / 3000 < 0.05
@@ -31,15 +31,15 @@ def test_boxes_are_distributed_as_torchvisions(height: int, width: int, scale: t
     assert (boxes[:, 1] + boxes[:, 3] <= width).all()
 
 
-def test_a_box_that_never_fits_is_the_central_one() -> None:
+def test_the_central_box_is_used_if_no_box_fits() -> None:
     box = multi_crop.random_boxes(np.array([[10, 400]]), 1, (1.0, 1.0), np.random.default_rng(0))[0, 0]
     assert box.tolist() == [0, 193, 10, 13]
 
 
-def test_what_is_drawn_has_the_recipes_probabilities() -> None:
+def test_parameters_have_the_probabilities_of_the_recipe() -> None:
     recipe = multi_crop.dino_recipe(local_crops=4)
     sizes = np.tile([[100, 120]], (20000, 1))
-    big, small = multi_crop.draw(recipe, sizes, np.random.default_rng(1))
+    big, small = multi_crop.sample(recipe, sizes, np.random.default_rng(1))
     assert big.boxes.shape == (2, 20000, 4)
     assert small.boxes.shape == (4, 20000, 4)
     share = (big.radius > 0).mean(axis=1)
@@ -49,76 +49,76 @@ def test_what_is_drawn_has_the_recipes_probabilities() -> None:
     assert abs(big.solarise[1].mean() - 0.2) < 0.01
     assert not big.solarise[0].any()
     assert not small.solarise.any()
-    for drawn in (big, small):
-        assert abs(drawn.flip.mean() - 0.5) < 0.01
-        assert abs(drawn.grey.mean() - 0.2) < 0.01
-        assert abs((drawn.order >= 0).mean() - 0.8) < 0.01
-        assert np.abs(np.bincount(drawn.order[drawn.order >= 0]) / (drawn.order >= 0).sum() - 1 / 24).max() < 0.005
-        low, high = drawn.factors.min(axis=(0, 1)), drawn.factors.max(axis=(0, 1))
+    for group in (big, small):
+        assert abs(group.flip.mean() - 0.5) < 0.01
+        assert abs(group.grey.mean() - 0.2) < 0.01
+        assert abs((group.order >= 0).mean() - 0.8) < 0.01
+        assert np.abs(np.bincount(group.order[group.order >= 0]) / (group.order >= 0).sum() - 1 / 24).max() < 0.005
+        low, high = group.factors.min(axis=(0, 1)), group.factors.max(axis=(0, 1))
         assert np.allclose(low, [0.6, 0.6, 0.8, -0.1], atol=0.001)
         assert np.allclose(high, [1.4, 1.4, 1.2, 0.1], atol=0.001)
-        assert drawn.radius.max() <= 2
+        assert group.radius.max() <= 2
 
 
-def test_swav_blurs_every_crop_alike() -> None:
+def test_swav_blurs_every_crop_with_the_same_probability() -> None:
     recipe = multi_crop.swav_recipe(local_crops=3)
     assert recipe.views == 5
-    drawn = multi_crop.draw(recipe, np.tile([[50, 60]], (8000, 1)), np.random.default_rng(2))
-    for group in drawn:
+    parameters = multi_crop.sample(recipe, np.tile([[50, 60]], (8000, 1)), np.random.default_rng(2))
+    for group in parameters:
         assert np.abs((group.radius > 0).mean(axis=1) - 0.5).max() < 0.02
         assert not group.solarise.any()
 
 
-def test_colours_are_a_share_of_the_methods() -> None:
+def test_colours_scale_the_jitter_of_the_method() -> None:
     assert multi_crop.dino_recipe(colours=0.5).jitter == (0.2, 0.2, 0.1, 0.05)
     assert multi_crop.swav_recipe(colours=0.0).jitter == (0.0,) * 4
     assert multi_crop.swav_recipe(colours=1.0) == multi_crop.swav_recipe()
 
 
-def test_views_have_the_drawn_pixels() -> None:
+def test_views_have_the_pixels_of_their_boxes() -> None:
     picture = drawn_picture(1, (80, 60))
     tensor = torch.from_numpy(np.asarray(picture).copy())
     recipe = multi_crop.plain_recipe(24)
-    (drawn,) = multi_crop.draw(recipe, np.array([[60, 80]] * 6), np.random.default_rng(3))
-    (view,) = multi_crop.apply(recipe, [tensor] * 6, [drawn], CPU)
+    (parameters,) = multi_crop.sample(recipe, np.array([[60, 80]] * 6), np.random.default_rng(3))
+    (view,) = multi_crop.apply(recipe, [tensor] * 6, [parameters], CPU)
     assert view.shape == (6, 3, 24, 24)
-    assert drawn.flip.any()
-    assert not drawn.flip.all()
-    for row, (top, left, height, width) in enumerate(drawn.boxes[0].tolist()):
+    assert parameters.flip.any()
+    assert not parameters.flip.all()
+    for row, (top, left, height, width) in enumerate(parameters.boxes[0].tolist()):
         expected = np.asarray(picture.crop((left, top, left + width, top + height)).resize((24, 24), 2)) / 255
-        expected = expected[:, ::-1] if drawn.flip[0, row] else expected
+        expected = expected[:, ::-1] if parameters.flip[0, row] else expected
         expected = (expected - recipe.mean) / recipe.std
         assert np.abs(view[row].permute(1, 2, 0).numpy() - expected).max() < 0.02
 
 
-def test_global_crops_come_first_and_a_share_of_rows_is_the_same() -> None:
+def test_global_crops_come_first_and_rows_are_independent() -> None:
     recipe = multi_crop.dino_recipe(32, 16, 3)
     pictures = [torch.from_numpy(np.asarray(drawn_picture(seed, (70, 50))).copy()) for seed in range(6)]
-    drawn = multi_crop.draw(recipe, np.array([[50, 70]] * 6), np.random.default_rng(4))
-    views = multi_crop.apply(recipe, pictures, drawn, CPU)
+    parameters = multi_crop.sample(recipe, np.array([[50, 70]] * 6), np.random.default_rng(4))
+    views = multi_crop.apply(recipe, pictures, parameters, CPU)
     assert [tuple(view.shape) for view in views] == [(6, 3, 32, 32)] * 2 + [(6, 3, 16, 16)] * 3
-    part = multi_crop.apply(recipe, pictures[2:4], [draw.rows(2, 4) for draw in drawn], CPU)
+    part = multi_crop.apply(recipe, pictures[2:4], [group.rows(2, 4) for group in parameters], CPU)
     for whole, rows in zip(views, part, strict=True):
         assert torch.allclose(whole[2:4], rows, atol=1e-5)
 
 
-def test_no_local_crops() -> None:
+def test_without_local_crops_there_are_two_views() -> None:
     assert multi_crop.dino_recipe(local_crops=0).views == 2
 
 
 @pytest.mark.parametrize(
     "recipe", [multi_crop.dino_recipe(48, 32, 6), multi_crop.swav_recipe(64, 9, 6)], ids=["dino", "swav"]
 )
-def test_a_crop_at_a_time_is_what_all_at_once_are(recipe: multi_crop.Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crop_by_crop_equals_batched(recipe: multi_crop.Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = [torch.from_numpy(np.asarray(drawn_picture(seed, (70, 50))).copy()) for seed in range(20)]
-    drawn = multi_crop.draw(recipe, np.array([[50, 70]] * 20), np.random.default_rng(5))
-    alone = multi_crop.apply(recipe, pictures, drawn, CPU)
+    parameters = multi_crop.sample(recipe, np.array([[50, 70]] * 20), np.random.default_rng(5))
+    single = multi_crop.apply(recipe, pictures, parameters, CPU)
     monkeypatch.setattr(multi_crop, "crop_resize", rounded)
-    for crops, group in zip(recipe.crops, drawn, strict=True):
-        together = multi_crop._at_once(recipe, pictures, crops.size, group, CPU)
-        for views in together.chunk(len(crops.blur)):
-            assert torch.allclose(alone.pop(0), views, atol=3e-5)
-    assert not alone
+    for crops, group in zip(recipe.crops, parameters, strict=True):
+        batched = multi_crop._batched(recipe, pictures, crops.size, group, CPU)
+        for views in batched.chunk(len(crops.blur)):
+            assert torch.allclose(single.pop(0), views, atol=3e-5)
+    assert not single
 
 
 def rounded(
@@ -129,7 +129,7 @@ def rounded(
     device: torch.device,
     flip: np.ndarray,
 ) -> torch.Tensor:
-    """What differs on purpose: one crop at a time is rounded to 8 bits after its resizing."""
+    """Resize as the crop-by-crop path does, which on purpose rounds to 8 bits."""
     places = enumerate(zip(boxes.reshape(-1, 4).tolist(), flip.reshape(-1), strict=True))
     crops = [
         np.flip(resample.crop(pictures[row % len(pictures)], box, size, interpolation), [1] if mirrored else [])

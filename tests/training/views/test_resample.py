@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
 @pytest.mark.parametrize("size", [16, 33, 96])
 @pytest.mark.parametrize("way", ["kernel", "matrices"])
-def test_crops_are_those_of_pillow(interpolation: str, size: int, way: str) -> None:
+def test_crops_equal_pillows(interpolation: str, size: int, way: str) -> None:
     pictures = [drawn_picture(seed, (90 + 10 * seed, 70)) for seed in range(3)]
     tensors = [torch.from_numpy(np.asarray(picture).copy()) for picture in pictures]
     boxes = np.array(
@@ -29,8 +29,8 @@ def test_crops_are_those_of_pillow(interpolation: str, size: int, way: str) -> N
         crops = np.stack([crop(tensors[row % 3], box, size, interpolation) for row, box in places])
     assert crops.shape == (6, size, size, 3)
     for row, (top, left, height, width) in enumerate(boxes.reshape(-1, 4).tolist()):
-        cut = pictures[row % 3].crop((left, top, left + width, top + height))
-        expected = np.asarray(cut.resize((size, size), FILTERS[interpolation]), np.float32)
+        cropped = pictures[row % 3].crop((left, top, left + width, top + height))
+        expected = np.asarray(cropped.resize((size, size), FILTERS[interpolation]), np.float32)
         if way == "matrices" and mirrored.flat[row]:
             expected = expected[:, ::-1]
         assert np.abs(crops[row] - expected).max() <= (1.51 if way == "matrices" else 1.01)
