@@ -78,13 +78,24 @@ def _section(command: click.Command, context: click.Context) -> str:
             (f"[`{path} {one.name}`](#{f'{path} {one.name}'.replace(' ', '-')})", _short(one)) for one in names if one
         ]
         parts.append(_table(("command", "description"), rows))
-    options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
-    rows = [(_names(one), _value(one), _default(one), _text(one.help or "")) for one in options if one.name != "help"]
     if path == "copysight serve":
         parts.append("Its options are the [settings](settings.md): `--max-body` is `COPYSIGHT_MAX_BODY`.")
-    elif rows:
-        parts.append(_table(("option", "value", "default", "description"), rows))
+    else:
+        parts += _options(command)
     return "\n\n".join(parts)
+
+
+def _options(command: click.Command) -> Iterator[str]:
+    """A table of the options; one table for each group where the command groups them."""
+    groups: dict[str, list[tuple[str, ...]]] = {}
+    for one in command.params:
+        if isinstance(one, click.Option) and not one.hidden:
+            row = (_names(one), _value(one), _default(one), _text(one.help or ""))
+            groups.setdefault(getattr(one, "group", ""), []).append(row)
+    for name, rows in groups.items():
+        if name:
+            yield f"**{name}**"
+        yield _table(("option", "value", "default", "description"), rows)
 
 
 def _paragraphs(text: str) -> list[str]:
