@@ -40,7 +40,7 @@ from benchmarks.index_million import write_bundle
 from benchmarks.mixture import Floats, cluster_centres, members, mixture
 from copysight.catalog import Added, NewItem
 from copysight.index import Index, Match, Snapshot, publish
-from copysight.index.generations.index_type import Choice
+from copysight.index.generations.index_type import IndexType
 from service.runtime import malloc, threads
 
 CHUNK = 1000
@@ -51,6 +51,19 @@ SEED = 0
 SAME = 1e-5
 EVENT_DELAY = 2.0  # seconds that an event of the writer may take
 LATEST = 200  # number of recently added items that are searched for
+
+HELP = {
+    "count": "Number of vectors.",
+    "dimension": "Dimension of the vectors.",
+    "generations": "Number of generations to publish.",
+    "rate": "Searches per second.",
+    "quiet": "Seconds without a writer, and again with a writer that does not publish.",
+    "turns": "Turns of adds and deletes per second.",
+    "nice": "Niceness of the writer.",
+    "lists": "Lists of the FAISS index.",
+    "clusters": "Clusters of a generation.",
+    "limit": "Seconds after which no further generation is started.",
+}
 
 Times: TypeAlias = "array[float]"  # seconds
 
@@ -83,9 +96,9 @@ class Load:
         return max(1, self.count // 50)
 
     @property
-    def choice(self) -> Choice:
+    def choice(self) -> IndexType:
         """IVF index that probes an eighth of its lists, but at least 8."""
-        return Choice("ivf_sq8", lists=self.lists, probes=min(self.lists, max(8, self.lists // 8)))
+        return IndexType("ivf_sq8", lists=self.lists, probes=min(self.lists, max(8, self.lists // 8)))
 
 
 @dataclass
@@ -118,7 +131,7 @@ class Record:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, value in vars(Load()).items():
-        parser.add_argument(f"--{name}", type=type(value), default=value, help=f"Default: {value}.")
+        parser.add_argument(f"--{name}", type=type(value), default=value, help=f"{HELP[name]} Default: {value}.")
     parser.add_argument("--directory", help="Folder for temporary files. By default that of the system.")
     parser.add_argument("--writer", help=argparse.SUPPRESS)
     options = vars(parser.parse_args())

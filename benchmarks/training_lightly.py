@@ -42,7 +42,7 @@ class Setting:
 
 
 class Lightly:
-    """A running training. ``turn`` yields after every step; the loader processes live as long as a turn."""
+    """A running training. ``steps_forever`` yields after every step and has its own loader processes."""
 
     def __init__(self, setting: Setting, config: DinoConfig, pictures: Path) -> None:
         self.setting, self.device = setting, torch.device(setting.device)
@@ -63,7 +63,7 @@ class Lightly:
             pin_memory=self.device.type == "cuda",
         )
 
-    def turn(self) -> Iterator[None]:
+    def steps_forever(self) -> Iterator[None]:
         """Run steps without end, with a new loader."""
         while True:
             for views, *_ in self.loader:

@@ -48,7 +48,7 @@ def main(runs: tuple[str, ...], plot: Path | None) -> None:
 
 
 def read(name: str, run: Path) -> Curve:
-    """Read the probes of a run. In a warm-started run the pictures of the distillation come first and count, too."""
+    """Read the probes of a run. In a warm-started run the pictures of the imitation phase come first and count, too."""
     seen: dict[str, list[int]] = {key: [] for key in SETS}
     top1: dict[str, list[float]] = {key: [] for key in SETS}
     before, last = 0, 0
