@@ -96,7 +96,7 @@ def test_writing(index, drawn):
         number = client.clusters()[0].id
         assert client.name_cluster(number, "shapes").name == client.clusters()[0].name == "shapes"
         assert client.reload().count == client.index().count
-        with pytest.raises(Refused, match="no bundle of the server's disk"):
+        with pytest.raises(Refused, match="cannot be loaded from the server's disk"):
             client.rebuild(bundle="/nowhere")
         client.delete(made.item.id)
         with pytest.raises(Refused, match="not_found"):
