@@ -1,3 +1,5 @@
+"""Blobs: storage policies, thumbnails, moving files in, sweeping."""
+
 import hashlib
 import threading
 from collections.abc import Callable

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from copysight.errors import InvalidArgument
 from copysight.index.generations import faiss_index
 from copysight.index.generations.generation import Generation
-from copysight.index.generations.index_type import Choice
+from copysight.index.generations.index_type import IndexType
 from copysight.index.live import exact_search
 from copysight.index.live.delta import Delta
 from copysight.index.live.tombstones import Tombstones
@@ -107,7 +107,7 @@ def _exact(
 def _approximate(
     generation: Generation,
     tombstones: Tombstones,
-    choice: Choice,
+    choice: IndexType,
     queries: Floats,
     k: int,
     count: int,
@@ -127,7 +127,7 @@ def _approximate(
             yield from _exact(generation, tombstones, query[None], k, allowed)
 
 
-def _adjusted(choice: Choice, parameters: Parameters, share: float) -> Choice:
+def _adjusted(choice: IndexType, parameters: Parameters, share: float) -> IndexType:
     probes = parameters.probes or round(choice.probes * min(MAX_WIDENING, 1 / max(share, 1e-9)))
     return replace(
         choice,

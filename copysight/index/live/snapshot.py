@@ -90,7 +90,7 @@ class Snapshot:
             searching.in_delta(self.delta, queries, k, restriction.delta if restriction is not None else None),
             strict=True,
         )
-        return [self._scored(query, old, new, k) for query, old, new in found]
+        return [self._scored(query, in_generation, in_delta, k) for query, in_generation, in_delta in found]
 
     def search_views(
         self,
@@ -184,11 +184,16 @@ class Snapshot:
         return searching.in_generation(self.generation, self.tombstones, queries, k, allowed, parameters)
 
     def _scored(
-        self, query: npt.NDArray[np.float32], old: npt.NDArray[np.int64], new: npt.NDArray[np.int64], k: int
+        self,
+        query: npt.NDArray[np.float32],
+        in_generation: npt.NDArray[np.int64],
+        in_delta: npt.NDArray[np.int64],
+        k: int,
     ) -> list[Match]:
-        parts = [(self.delta.ids[new], exact_search.score(query, self.delta.vectors[new]))]
-        if self.generation is not None and len(old):
-            parts.append((self.generation.ids[old], exact_search.score(query, self.generation.vectors[old])))
+        parts = [(self.delta.ids[in_delta], exact_search.score(query, self.delta.vectors[in_delta]))]
+        if self.generation is not None and len(in_generation):
+            scores = exact_search.score(query, self.generation.vectors[in_generation])
+            parts.append((self.generation.ids[in_generation], scores))
         ids, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
         return searching.top_k(ids, scores, k)
 

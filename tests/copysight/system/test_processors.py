@@ -1,3 +1,5 @@
+"""Processor counts from control-group quotas and the affinity mask."""
+
 import os
 
 import pytest

@@ -1,3 +1,5 @@
+"""Search in snapshots: every index type, delta, tombstones, filters, collections, clusters."""
+
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -6,7 +8,7 @@ import pytest
 
 from copysight.errors import InvalidArgument, ItemNotFound
 from copysight.index import Gate, Index, Match, Parameters, publish
-from copysight.index.generations.index_type import of_kind
+from copysight.index.generations.index_type import default_index_type
 
 KINDS = ["flat", "sq8", "ivf_sq8", "ivf_rabitq", "hnsw"]
 
@@ -68,7 +70,7 @@ def test_more_equal_vectors_than_candidates_hide_no_other_item(
 ) -> None:
     equal = [item(f"{i}", i, vector=unit(1)) for i in range(300)]
     index.catalog.add([*equal, *(item(f"{i}", i) for i in range(300, 500))], model=index.bundle.id)
-    publish(index, choice=replace(of_kind(kind, 500), few=0), gate=Gate(recall=0.5))
+    publish(index, choice=replace(default_index_type(kind, 500), few=0), gate=Gate(recall=0.5))
     matches = found(index, unit(1), 20)
     assert [score for _, score in matches] == [1.0] * 20
     assert matches == sorted(matches, key=lambda match: match[0])
@@ -90,7 +92,7 @@ def test_two_collections_with_the_same_keys_are_separate(
     for collection, first in first_seeds.items():
         new = [item(f"{i}", i if i % 2 else first + i, collection=collection) for i in range(200)]
         index.catalog.add(new[:150], model=index.bundle.id)
-    publish(index, choice=replace(of_kind(kind, 300), few=0), gate=Gate(recall=0.5))
+    publish(index, choice=replace(default_index_type(kind, 300), few=0), gate=Gate(recall=0.5))
     for collection, first in first_seeds.items():
         new = [item(f"{i}", i if i % 2 else first + i, collection=collection) for i in range(150, 200)]
         index.catalog.add(new, model=index.bundle.id)
@@ -113,7 +115,7 @@ def test_every_index_type_with_delta_deletions_and_replacement(
     index: Index, add: Callable, unit: Callable, nearest: Callable, kind: str
 ) -> None:
     items = add(index, *range(400))
-    choice = replace(of_kind(kind, 400), candidates=200, few=0)
+    choice = replace(default_index_type(kind, 400), candidates=200, few=0)
     generation = publish(index, choice=choice, gate=Gate(recall=0.9))
     assert (generation.faiss is None) == (kind == "flat")
     vectors = {item.id: unit(seed) for seed, item in enumerate(items)}
@@ -138,7 +140,7 @@ def replaced(key: str, seed: int, unit: Callable) -> object:
 @pytest.mark.parametrize("kind", KINDS)
 def test_k_larger_than_the_collection_returns_all_items(index: Index, add: Callable, unit: Callable, kind: str) -> None:
     add(index, *range(300))
-    publish(index, choice=of_kind(kind, 300), gate=Gate(recall=0.5))
+    publish(index, choice=default_index_type(kind, 300), gate=Gate(recall=0.5))
     add(index, *range(300, 310))
     index.delete([1, 2])
     matches = found(index, unit(3), 10_000)
@@ -154,7 +156,7 @@ def test_filters_and_collections_restrict_the_search(
     index.catalog.fields.declare("n")
     new = [item(f"{i}", i, collection="xy"[i % 2], metadata={"n": i % 10}) for i in range(500)]
     index.catalog.add(new[:400], model=index.bundle.id)
-    publish(index, choice=replace(of_kind(kind, 400), candidates=50, few=few), gate=Gate(recall=0.2))
+    publish(index, choice=replace(default_index_type(kind, 400), candidates=50, few=few), gate=Gate(recall=0.2))
     index.catalog.add(new[400:], model=index.bundle.id)
     index.delete([6, 26, 406])
     everything = {i + 1: unit(i) for i in range(500) if i + 1 not in {6, 26, 406}}
@@ -179,7 +181,7 @@ def test_a_search_is_exact_if_the_probed_lists_have_too_few_allowed_items(
 ) -> None:
     index.catalog.fields.declare("n")
     index.catalog.add([item(f"{i}", i, metadata={"n": i % 7}) for i in range(2000)], model=index.bundle.id)
-    narrow = replace(of_kind("ivf_sq8", 2000), probes=1, few=0)
+    narrow = replace(default_index_type("ivf_sq8", 2000), probes=1, few=0)
     publish(index, choice=narrow, gate=Gate(recall=0, self_queries=0))
     kept = {i + 1: unit(i) for i in range(2000) if i % 7 == 3}
     assert len(found(index, unit(9), 100, filter={"eq": ["n", 3]})) == 100
