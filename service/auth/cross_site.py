@@ -26,7 +26,8 @@ def check(request: Request, settings: Settings) -> None:
     if settings.auth == "" and not _is_local_host(host):
         raise SiteRefused(
             f"got a request for the host {host[:80]!r}; a server without API keys only accepts localhost and addresses "
-            "as its host, since another site may own a name; use 127.0.0.1, or start the server with COPYSIGHT_AUTH=keys (or none)"
+            "as its host, since another site may own a name; use 127.0.0.1, or start the server with "
+            "COPYSIGHT_AUTH=keys (or none)"
         )
     if request.method not in SAFE_METHODS and not _same_site(request, host, settings):
         raise SiteRefused(

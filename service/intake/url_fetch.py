@@ -1,4 +1,4 @@
-"""Fetch pictures from URLs in requests, only from allowed hosts and never from private networks (SSRF protection).
+"""Fetch pictures from the URLs of requests, only from allowed hosts and networks (protection against SSRF).
 
 Each host name is resolved once, and the connection goes to the address that was checked. So a DNS server that answers
 differently the second time (DNS rebinding) has no effect. Each redirect passes the same checks. Time and bytes are

@@ -1,6 +1,6 @@
-// One picture that was asked for, and what the server answers: a line of verdict, and its matches.
+// One query picture and its result: a verdict line and a grid of matches.
 
-import { ask, pictures, thumbnail } from "./api.js";
+import { request, pictureForm, thumbnail } from "./api.js";
 import { compare } from "./compare.js";
 import { counted, fill, make, named, notice } from "./elements.js";
 import { address, target } from "./options.js";
@@ -8,81 +8,81 @@ import { badge, bar, words } from "./verdict.js";
 import { Windowed } from "./windowed.js";
 
 const CARD = { width: 170, height: 310 };
-const NOUNS = { exact: ["same picture"], copy: ["copy", "copies"], uncertain: ["possible copy", "possible copies"], different: ["other picture"] };
+const NOUNS = { exact: ["same picture"], copy: ["copy", "copies"], uncertain: ["possible copy", "possible copies"], different: ["different picture"] };
 const STATES = { exact: "copied", copy: "copied", uncertain: "unsure", different: "new" };
 
-/** A query: a `file`, or the `id` of an item; its `section` is the element, its `state` what came of it; `removed(this)` hears that it is no longer wanted. */
+/** A query: a `file`, or the `id` of an item. `section` is its element, `state` its outcome; `removed(this)` is called when the user removes it. */
 export class Answer {
   constructor({ name, file = null, id = null }, options, removed) {
-    Object.assign(this, { name, file, id, options, removed, state: "waiting", found: null, matches: [], short: false, turn: 0 });
+    Object.assign(this, { name, file, id, options, removed, state: "waiting", found: null, matches: [], short: false, latest: 0 });
     this.url = file ? URL.createObjectURL(file) : null;
     this.section = make("section", { class: "answer", "aria-label": name });
     this.grid = new Windowed({ ...CARD, tile: (number) => this.card(number), label: `matches of ${name}` });
-    this.wait();
+    this.showWaiting();
   }
 
-  /** Shows a first row of matches, where there are other answers below. */
+  /** Shows only the first row of matches, because other answers follow. */
   shorten(short) {
     if (this.short === short) return;
     this.short = short;
     this.draw();
   }
 
-  /** Asks the server, and draws. An answer that a later question has overtaken is dropped. */
+  /** Searches and draws the result. The result is ignored if a newer search has started. */
   async find() {
-    this.turn += 1;
-    const turn = this.turn;
-    this.wait();
+    this.latest += 1;
+    const current = this.latest;
+    this.showWaiting();
     try {
-      if (this.id && !this.url) Object.assign(this, { name: (await ask("GET", `images/${this.id}`)).key });
-      const body = this.id ? { json: { ids: [this.id] } } : { form: pictures([this.file]) };
-      const [item] = (await ask("POST", target(this.options), body)).items;
-      if (turn !== this.turn) return;
+      if (this.id && !this.url) Object.assign(this, { name: (await request("GET", `images/${this.id}`)).key });
+      const body = this.id ? { json: { ids: [this.id] } } : { form: pictureForm([this.file]) };
+      const [item] = (await request("POST", target(this.options), body)).items;
+      if (current !== this.latest) return;
       if (item.error) throw new Error(item.error.detail);
       this.found = item.matches.filter((match) => match.id !== this.id);
       this.state = this.found.length ? STATES[this.found[0].verdict] : "new";
       this.section.removeAttribute("aria-busy");
       this.draw();
     } catch (error) {
-      if (turn !== this.turn) return;
-      Object.assign(this, { found: null, state: "refused" });
+      if (current !== this.latest) return;
+      Object.assign(this, { found: null, state: "failed" });
       this.section.removeAttribute("aria-busy");
       fill(this.section, this.head(), make("p", { class: "error", role: "alert" }, error.message));
     }
   }
 
-  /** What was there before stays, paler, until the answer comes. */
-  wait() {
+  /** Shows that a search runs. An earlier result stays visible, faded, until then. */
+  showWaiting() {
     this.state = "waiting";
     this.section.setAttribute("aria-busy", "true");
-    if (!this.found) fill(this.section, this.head(make("p", {}, "Looking…")));
+    if (!this.found) fill(this.section, this.head(make("p", {}, "Searching…")));
   }
 
-  /** Draws what was found, less what is not probable enough. */
+  /** Draws the matches of at least the minimum probability. */
   draw() {
     if (!this.found || this.state === "waiting") return;
     const before = this.matches;
     this.matches = this.found.filter((match) => (match.probability ?? 1) >= this.options.least);
     const fresh = this.matches.some((match, place) => place < before.length && match !== before[place]);
     const hidden = this.found.length - this.matches.length;
-    const said = [...counts(this.matches), hidden ? `${hidden} less probable hidden` : null].filter(Boolean).join(" · ");
-    fill(this.section, this.head(headline(this.matches[0], hidden), make("p", { class: "hint" }, said)), this.grid.element);
-    const few = this.short ? Math.min(this.matches.length, Math.max(2, this.grid.fits())) : this.matches.length;
-    if (few < this.matches.length) this.section.append(this.more());
-    this.grid.show(few, fresh);
+    const summary = [...counts(this.matches), hidden ? `${hidden} below the minimum probability` : null].filter(Boolean).join(" · ");
+    fill(this.section, this.head(headline(this.matches[0], hidden), make("p", { class: "hint" }, summary)), this.grid.element);
+    const shown = this.short ? Math.min(this.matches.length, Math.max(2, this.grid.columns())) : this.matches.length;
+    if (shown < this.matches.length) this.section.append(this.showAllButton());
+    this.grid.show(shown, fresh);
   }
 
-  more() {
+  showAllButton() {
     const all = () => { this.short = false; this.draw(); };
     return make("button", { type: "button", class: "quiet", onclick: all }, `Show all ${counted(this.matches.length, "match", "matches")}`);
   }
 
-  head(...said) {
+  head(...lines) {
     const itself = this.id ?? this.found?.find((match) => match.verdict === "exact")?.id;
     const link = make("button", { type: "button", class: "quiet", onclick: () => this.copyLink(itself) }, "Copy link");
-    const away = make("button", { type: "button", class: "quiet", onclick: () => this.removed(this), "aria-label": `Remove ${this.name}`, title: "Remove" }, "✕");
-    return make("div", { class: "query" }, this.picture(72, ""), make("div", {}, make("h2", {}, this.name), said),
-      make("span", { class: "bar" }, itself ? link : null, away));
+    const remove = make("button", { type: "button", class: "quiet", onclick: () => this.removed(this), "aria-label": `Remove ${this.name}`, title: "Remove" }, "✕");
+    return make("div", { class: "query" }, this.picture(72, ""), make("div", {}, make("h2", {}, this.name), lines),
+      make("span", { class: "bar" }, itself ? link : null, remove));
   }
 
   picture(size, alt = this.name) {
@@ -94,7 +94,7 @@ export class Answer {
     const link = new URL(location.href);
     link.hash = address(this.options, id);
     const copied = navigator.clipboard ? navigator.clipboard.writeText(link.href) : Promise.reject();
-    copied.then(() => notice("The link is copied."), () => notice(link.href));
+    copied.then(() => notice("Link copied."), () => notice(link.href));
     history.replaceState(null, "", link);
   }
 
@@ -109,20 +109,20 @@ export class Answer {
   }
 
   close() {
-    this.turn += 1;
+    this.latest += 1;
     this.grid.close();
     if (this.url) URL.revokeObjectURL(this.url);
   }
 }
 
-/** The verdict on the best match, as a line. */
+/** The verdict of the best match, as a line. */
 function headline(best, hidden) {
-  if (!best && hidden) return make("p", {}, "Nothing is as probable as that.");
+  if (!best && hidden) return make("p", {}, "No match reaches the minimum probability.");
   if (!best || best.verdict === "different") return make("p", {}, badge("different", "no copy found"));
   return make("p", {}, badge(best.verdict));
 }
 
-/** ["1 copy", "19 other pictures"] */
+/** For example ["1 copy", "19 different pictures"]. */
 function counts(matches) {
   return Object.entries(NOUNS)
     .map(([verdict, nouns]) => [matches.filter((match) => match.verdict === verdict).length, nouns])

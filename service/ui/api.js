@@ -1,30 +1,30 @@
-// The HTTP API as the page uses it: one place that knows keys, errors and thumbnails.
+// Client of the HTTP API: requests, API keys, errors, thumbnails.
 
-const STORED = "copysight-key";
+const STORAGE_NAME = "copysight-key";
 const RANKS = { read: 1, write: 2, admin: 3 };
-const HELD = 1000; // thumbnails, some 20 kB each
+const MAX_CACHED = 1000; // thumbnails, about 20 kB each
 let scope = "admin";
 
-/** An answer that is no success; `code` and `message` come from the server. */
-export class Refused extends Error {
+/** An error answer. `code` and `message` come from the server. */
+export class ApiError extends Error {
   constructor(status, problem) {
-    super(problem.detail ?? `the server answered ${status}`);
+    super(problem.detail ?? `The server returned status ${status}.`);
     this.status = status;
     this.code = problem.code ?? "unknown";
   }
 }
 
 export const key = {
-  get: () => sessionStorage.getItem(STORED),
-  set: (value) => (value ? sessionStorage.setItem(STORED, value) : sessionStorage.removeItem(STORED)),
+  get: () => sessionStorage.getItem(STORAGE_NAME),
+  set: (value) => (value ? sessionStorage.setItem(STORAGE_NAME, value) : sessionStorage.removeItem(STORAGE_NAME)),
 };
 
 function headers() {
   return key.get() ? { Authorization: `Bearer ${key.get()}` } : {};
 }
 
-/** Asks the server; gives the parsed JSON, or null for an empty answer. Throws `Refused`. */
-export async function ask(method, path, { json, form, signal } = {}) {
+/** Sends a request and returns the parsed JSON, or null for an empty answer. Throws `ApiError`. */
+export async function request(method, path, { json, form, signal } = {}) {
   const options = { method, headers: headers(), signal };
   if (json !== undefined) {
     options.body = JSON.stringify(json);
@@ -34,18 +34,18 @@ export async function ask(method, path, { json, form, signal } = {}) {
   const answer = await fetch(path, options).catch(unreachable);
   if (answer.status === 204) return null;
   const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Refused(answer.status, body);
+  if (!answer.ok) throw new ApiError(answer.status, body);
   return body;
 }
 
-/** What `fetch` throws says "Failed to fetch"; people want to know what that means. */
+/** Replaces the message "Failed to fetch" of the browser by one that users understand. */
 function unreachable(error) {
   if (error.name === "AbortError") throw error;
-  throw new Refused(0, { detail: "The server cannot be reached. Is it running?", code: "unreachable" });
+  throw new ApiError(0, { detail: "The server cannot be reached. Check that it is running.", code: "unreachable" });
 }
 
-/** Sends pictures (File or Blob) as the form that every route takes, with further fields. */
-export function pictures(files, fields = {}) {
+/** A form with pictures (File or Blob) and other fields, as every route accepts it. */
+export function pictureForm(files, fields = {}) {
   const form = new FormData();
   for (const file of files) form.append("file", file, file.name ?? "picture");
   for (const [name, value] of Object.entries(fields)) if (value) form.append(name, value);
@@ -58,10 +58,10 @@ export function path(base, query = {}) {
   return given.length ? `${base}?${new URLSearchParams(given)}` : base;
 }
 
-/** Learns what the key at hand may do. Throws `Refused` with status 401 when the server wants one. */
-export async function learnScope() {
+/** Loads the scope of the current key. Throws `ApiError` with status 401 if the server needs a key. */
+export async function loadScope() {
   try {
-    const who = await ask("GET", "whoami");
+    const who = await request("GET", "whoami");
     scope = who.scope ?? "admin";
   } catch (error) {
     if (error.status !== 404) throw error;
@@ -70,10 +70,10 @@ export async function learnScope() {
   return scope;
 }
 
-/** Whether the key at hand may do what needs `wanted`: read, write or admin. */
+/** Whether the current key includes the scope `wanted`: read, write or admin. */
 export const may = (wanted) => RANKS[scope] >= RANKS[wanted];
 
-/** An <img> of an item's thumbnail: lazy and cached by the browser; with a key it is fetched, since <img> sends none. */
+/** An <img> of an item's thumbnail, lazy and cached by the browser. With a key it is fetched by script, because <img> sends no key. */
 export function thumbnail(id, alt, size = 160) {
   const image = document.createElement("img");
   Object.assign(image, { alt, loading: "lazy", decoding: "async", width: size, height: size });
@@ -85,21 +85,21 @@ export function thumbnail(id, alt, size = 160) {
   return image;
 }
 
-/** The stored thumbnail as a File, to be asked for again. */
-export async function stored(id) {
+/** The thumbnail of an item as a File, to send it as a query. */
+export async function thumbnailFile(id) {
   const answer = await fetch(`images/${id}/thumbnail`, { headers: headers() });
-  if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => ({})));
+  if (!answer.ok) throw new ApiError(answer.status, await answer.json().catch(() => ({})));
   return new File([await answer.blob()], `item-${id}.jpg`, { type: "image/jpeg" });
 }
 
-const fetched = new Map(); // thumbnails that are held, those that were wanted last at the end
+const fetched = new Map(); // cached thumbnails, the least recently used first
 
 function blob(source) {
   const held = fetched.get(source) ?? load(source);
   fetched.delete(source);
   fetched.set(source, held);
   const [oldest] = fetched.keys();
-  if (fetched.size > HELD) {
+  if (fetched.size > MAX_CACHED) {
     fetched.get(oldest).then(URL.revokeObjectURL, () => null);
     fetched.delete(oldest);
   }
@@ -110,7 +110,7 @@ async function load(source) {
   const answer = await fetch(source, { headers: headers() });
   if (!answer.ok) {
     fetched.delete(source);
-    throw new Refused(answer.status, {});
+    throw new ApiError(answer.status, {});
   }
   return URL.createObjectURL(await answer.blob());
 }

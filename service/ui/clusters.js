@@ -1,6 +1,6 @@
-// Clusters: the collection as heaps of pictures that belong together; each can be opened and named.
+// Clusters view: groups of similar pictures, which can be opened and named.
 
-import { ask, may, path, pictures, thumbnail } from "./api.js";
+import { request, may, path, pictureForm, thumbnail } from "./api.js";
 import { dropzone } from "./dropzone.js";
 import { counted, fill, make, named, notice } from "./elements.js";
 import { Pages } from "./pages.js";
@@ -15,40 +15,40 @@ const ORDERS = {
   name: (one, other) => !one.name - !other.name || name(one).localeCompare(name(other), "en", { numeric: true }),
 };
 
-/** Shows all clusters, or with `id` in the `query` one of them. */
+/** Shows all clusters, or one of them if `query` holds its `id`. */
 export async function show(view, query) {
   return query.has("id") ? showOne(view, Number(query.get("id"))) : showAll(view, query.get("by") ?? "size");
 }
 
 async function showAll(view, by) {
-  const { clusters } = await ask("GET", "clusters");
+  const { clusters } = await request("GET", "clusters");
   const found = make("div", { class: "found", role: "status" });
   const grid = new Windowed({ ...TILE, tile: (number) => tile(clusters[number]), label: "clusters" });
-  const order = (wanted) => {
-    clusters.sort(ORDERS[wanted] ?? ORDERS.size);
+  const sortBy = (name) => {
+    clusters.sort(ORDERS[name] ?? ORDERS.size);
     grid.show(clusters.length);
   };
   const sorting = make("select", { name: "by", onchange: () => {
     history.replaceState(null, "", `#/clusters?by=${sorting.value}`);
-    order(sorting.value);
+    sortBy(sorting.value);
   } }, Object.keys(ORDERS).map((one) => make("option", { value: one, selected: one === by }, one)));
   const receive = async (files) => {
     zone.classList.add("slim");
     found.setAttribute("aria-busy", "true");
-    fill(found, await Promise.all(files.map(whereIs)));
+    fill(found, await Promise.all(files.map(clusterOf)));
     found.removeAttribute("aria-busy");
   };
   const zone = dropzone("Find the cluster of a picture", receive);
   const all = clusters.reduce((sum, cluster) => sum + cluster.size, 0);
-  fill(view, make("h1", {}, "What belongs together?"), zone, found, clusters.length
+  fill(view, make("h1", {}, "Which pictures belong together?"), zone, found, clusters.length
     ? make("div", { class: "bar between" }, make("p", { class: "hint" }, `${counted(all, "picture")} in ${counted(clusters.length, "cluster")}`),
       make("label", { class: "bar" }, make("span", { class: "hint" }, "Sorted by"), sorting))
     : empty(), grid.element);
-  order(by);
+  sortBy(by);
   return { receive, close: () => grid.close() };
 }
 
-const empty = () => make("p", { class: "empty" }, "There are no clusters yet: they come with the next rebuild.");
+const empty = () => make("p", { class: "empty" }, "There are no clusters yet. The next rebuild creates them.");
 
 function tile(cluster) {
   const tight = cluster.tightness === null || cluster.tightness === undefined ? "" : ` · tightness ${cluster.tightness.toFixed(2)}`;
@@ -58,12 +58,12 @@ function tile(cluster) {
     make("span", { class: "hint" }, `${counted(cluster.size, "picture")}${tight}`));
 }
 
-/** A line on the cluster of a file, with the file's picture. */
-async function whereIs(file) {
+/** A line with the picture of a file and its cluster. */
+async function clusterOf(file) {
   const url = URL.createObjectURL(file);
   const shown = make("img", { src: url, alt: "", width: 48, height: 48, onload: () => URL.revokeObjectURL(url) });
   try {
-    const [item] = (await ask("POST", "clusters", { form: pictures([file]) })).items;
+    const [item] = (await request("POST", "clusters", { form: pictureForm([file]) })).items;
     if (item.error) throw new Error(item.error.detail);
     if (!item.cluster) return make("p", { class: "bar" }, shown, `${file.name}: there are no clusters yet.`);
     return make("a", { class: "bar", href: `#/clusters?id=${item.cluster.id}` }, shown,
@@ -75,13 +75,13 @@ async function whereIs(file) {
 }
 
 async function showOne(view, id) {
-  const about = await ask("GET", path(`clusters/${id}`, { limit: 1 }));
-  const grid = new Windowed({ ...MEMBER, tile: (number) => member(pages.row(number)), near: (first, last) => pages.want(first, last), label: "members" });
-  const fetchPage = async (offset, limit) => (await ask("GET", path(`clusters/${id}`, { limit, offset }))).members;
+  const about = await request("GET", path(`clusters/${id}`, { limit: 1 }));
+  const grid = new Windowed({ ...MEMBER, tile: (number) => member(pages.row(number)), near: (first, last) => pages.fetchRange(first, last), label: "members" });
+  const fetchPage = async (offset, limit) => (await request("GET", path(`clusters/${id}`, { limit, offset }))).members;
   const pages = new Pages(fetchPage, (first, last) => { for (let number = first; number < last; number += 1) grid.refresh(number); });
   const title = make("h1", {}, name(about));
   fill(view, make("p", { class: "back" }, make("a", { href: "#/clusters" }, "← All clusters")), title,
-    make("div", { class: "bar between" }, make("p", { class: "hint" }, `${counted(about.size, "picture")}, those nearest to the middle first`),
+    make("div", { class: "bar between" }, make("p", { class: "hint" }, `${counted(about.size, "picture")}, the nearest to the centre first`),
       may("write") ? naming(about, title) : null), grid.element);
   grid.show(about.size);
   return { close: () => grid.close() };
@@ -93,9 +93,9 @@ function naming(about, title) {
     event.preventDefault();
     const given = input.value.trim() || null;
     input.value = given ?? "";
-    const changed = await ask("PATCH", `clusters/${about.id}`, { json: { name: given } });
+    const changed = await request("PATCH", `clusters/${about.id}`, { json: { name: given } });
     title.textContent = name(changed);
-    notice(given ? `It is called ${given} from now on, also after rebuilds.` : "Its name is taken away.");
+    notice(given ? `The cluster is now named ${given}. Rebuilds keep the name.` : "The name was removed.");
   };
   return make("form", { class: "bar", onsubmit: save }, make("label", { class: "bar" }, make("span", { class: "hint" }, "Name"), input), make("button", {}, "Save"));
 }

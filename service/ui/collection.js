@@ -1,23 +1,23 @@
-// The collection: add, look, change, delete; and the index that stands on it.
+// Collection view: add, browse, edit and delete pictures; the state of the index.
 
 import { add } from "./adding.js";
-import { ask, may, path, thumbnail } from "./api.js";
+import { request, may, path, thumbnail } from "./api.js";
 import { dropzone } from "./dropzone.js";
-import { confirmed, dialog, fill, labelled, make, named, notice } from "./elements.js";
+import { confirmDialog, dialog, fill, labelled, make, named, notice } from "./elements.js";
 import { panel } from "./generations.js";
 import { Windowed } from "./windowed.js";
 
 const TILE = { width: 170, height: 230 };
 const PAGE = 200;
 
-/** Shows the view; `query` holds `collection`, optional. */
+/** Shows the view. `query` may hold a `collection`. */
 export async function show(view, query) {
   let items = [];
   let next = 0;
   let loading = false;
   const only = query.get("collection") ?? "";
   const grid = new Windowed({ ...TILE, tile: (number) => tile(number), near: (_, last) => last > items.length - PAGE / 2 && more(), label: "items" });
-  const generations = panel((about) => choose(about));
+  const generations = panel((about) => listCollections(about));
   const which = make("select", { name: "which", onchange: () => (location.hash = path("/collection", { collection: which.value })) });
   const progress = make("div", { class: "progress" });
   const into = make("input", { name: "into", value: only || "default", maxLength: 200 });
@@ -25,21 +25,21 @@ export async function show(view, query) {
   async function more() {
     if (loading || next === null) return;
     loading = true;
-    const page = await ask("GET", path("images", { after: next, limit: PAGE, collection: only })).finally(() => (loading = false));
+    const page = await request("GET", path("images", { after: next, limit: PAGE, collection: only })).finally(() => (loading = false));
     items = items.concat(page.items);
     next = page.next;
     grid.show(items.length, false);
   }
 
-  async function again() {
+  async function reload() {
     [items, next] = [[], 0];
     grid.show(0);
     await Promise.all([more(), generations.refresh()]);
     empty.hidden = items.length > 0;
   }
 
-  /** The collections there are now. */
-  function choose({ collections }) {
+  /** Fills the menu of collections. */
+  function listCollections({ collections }) {
     const all = Object.values(collections).reduce((sum, count) => sum + count, 0);
     const named = only && !(only in collections) ? { ...collections, [only]: 0 } : collections;
     fill(which, [["", `all (${all.toLocaleString("en")})`], ...Object.entries(named).map(([one, count]) => [one, `${one} (${count.toLocaleString("en")})`])]
@@ -49,7 +49,7 @@ export async function show(view, query) {
   async function receive(files) {
     if (!may("write") || !files.length) return;
     await add(files, into.value.trim() || "default", progress);
-    await again();
+    await reload();
   }
 
   function tile(number) {
@@ -63,37 +63,37 @@ export async function show(view, query) {
   }
 
   async function remove(item) {
-    if (!(await confirmed(`Delete ${item.key}?`, "Delete"))) return;
-    await ask("DELETE", `images/${item.id}`);
+    if (!(await confirmDialog(`Delete ${item.key}?`, "Delete"))) return;
+    await request("DELETE", `images/${item.id}`);
     items = items.filter((one) => one !== item);
     grid.show(items.length);
     empty.hidden = items.length > 0;
-    notice(`${item.key} is deleted.`);
+    notice(`${item.key} was deleted.`);
     await generations.refresh();
   }
 
   const writing = may("write")
-    ? make("section", { class: "panel", "aria-label": "Add pictures" }, dropzone("Add pictures", receive), labelled("To the collection", into), progress)
+    ? make("section", { class: "panel", "aria-label": "Add pictures" }, dropzone("Add pictures", receive), labelled("Add to collection", into), progress)
     : null;
-  const empty = make("p", { class: "empty", hidden: true }, "Nothing in it yet.");
+  const empty = make("p", { class: "empty", hidden: true }, "There are no pictures yet.");
   fill(view, make("h1", {}, "The collection"), make("div", { class: writing ? "panels" : null }, writing, generations.element),
     make("div", { class: "bar between" }, make("h2", {}, "Pictures"), make("label", { class: "bar" }, make("span", { class: "hint" }, "Collection"), which)), empty, grid.element);
-  await again();
+  await reload();
   return { receive, close: () => { grid.close(); generations.close(); } };
 }
 
 function edit(item) {
   const text = make("textarea", { rows: 8, value: JSON.stringify(item.metadata, null, 2), spellcheck: false });
-  const said = make("p", { class: "error", role: "alert" });
+  const message = make("p", { class: "error", role: "alert" });
   const save = async (event) => {
     event.preventDefault();
     try {
-      Object.assign(item, await ask("PATCH", `images/${item.id}`, { json: { metadata: JSON.parse(text.value) } }));
+      Object.assign(item, await request("PATCH", `images/${item.id}`, { json: { metadata: JSON.parse(text.value) } }));
       box.close();
-      notice(`The metadata of ${item.key} is saved.`);
+      notice(`The metadata of ${item.key} was saved.`);
     } catch (error) {
-      said.textContent = error instanceof SyntaxError ? `This is no JSON: ${error.message}` : error.message;
+      message.textContent = error instanceof SyntaxError ? `This is not valid JSON: ${error.message}` : error.message;
     }
   };
-  const box = dialog(`Metadata of ${item.key}`, make("form", { onsubmit: save }, labelled("A JSON object", text), said, make("p", { class: "bar" }, make("button", { class: "primary" }, "Save"))));
+  const box = dialog(`Metadata of ${item.key}`, make("form", { onsubmit: save }, labelled("A JSON object", text), message, make("p", { class: "bar" }, make("button", { class: "primary" }, "Save"))));
 }

@@ -1,4 +1,4 @@
-// Query and match beside each other, or blinking on top of each other: eyes see changes better than differences.
+// Compare a query with its match: side by side, or alternating in place, which makes differences easier to see.
 
 import { thumbnail } from "./api.js";
 import { dialog, fill, make } from "./elements.js";
@@ -7,13 +7,13 @@ import { badge, bar, place } from "./verdict.js";
 
 const BLINK = 600; // milliseconds
 
-/** Opens the comparison of `query`, {name, picture(size)}, with number `at` of its `matches`; arrows walk through them. */
+/** Opens the comparison of `query`, {name, picture(size)}, with number `at` of its `matches`. The arrow keys change the match. */
 export function compare(query, matches, at) {
   const stage = make("div", { class: "stage side" });
   const about = make("div", { class: "about" });
-  const blink = make("button", { type: "button", "aria-pressed": "false", onclick: () => toggle(), title: "key b" }, "Blink");
-  const before = make("button", { type: "button", onclick: () => step(-1), "aria-label": "The match before", title: "key ←" }, "←");
-  const after = make("button", { type: "button", onclick: () => step(1), "aria-label": "The next match", title: "key →" }, "→");
+  const blink = make("button", { type: "button", "aria-pressed": "false", onclick: () => toggle(), title: "Shortcut: b" }, "Blink");
+  const before = make("button", { type: "button", onclick: () => step(-1), "aria-label": "Previous match", title: "Shortcut: ←" }, "←");
+  const after = make("button", { type: "button", onclick: () => step(1), "aria-label": "Next match", title: "Shortcut: →" }, "→");
   let timer = null;
 
   const toggle = () => {
@@ -36,12 +36,12 @@ export function compare(query, matches, at) {
     fill(stage,
       figure("query", name, ...(match.where ? [framed(picture(480), match.where), part(picture(480), match.where)] : [picture(480)])),
       figure("match", match.key, thumbnail(match.id, match.key, 480)));
-    before.setAttribute("aria-disabled", String(at === 0)); // not disabled: that would take the focus away, and the keys with it
+    before.setAttribute("aria-disabled", String(at === 0)); // not `disabled`, which would drop the focus and the shortcuts
     after.setAttribute("aria-disabled", String(at === matches.length - 1));
     box.querySelector("h2").textContent = `Match ${at + 1} of ${matches.length}`;
     fill(about, make("p", { class: "bar verdict", "data-verdict": match.verdict }, badge(match.verdict), bar(match.probability)), facts(match),
-      make("p", { class: "bar" }, make("a", { class: "button", href: `#/search?id=${match.id}`, onclick: () => box.close() }, "Search for this one"),
-        make("a", { class: "button", href: `#/attention?id=${match.id}`, onclick: () => box.close() }, "See its attention")));
+      make("p", { class: "bar" }, make("a", { class: "button", href: `#/search?id=${match.id}`, onclick: () => box.close() }, "Search for this picture"),
+        make("a", { class: "button", href: `#/attention?id=${match.id}`, onclick: () => box.close() }, "Show its attention")));
   }
 
   const box = dialog("Comparison", stage, make("p", { class: "bar" }, before, after, blink), about);

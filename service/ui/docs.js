@@ -1,25 +1,25 @@
-// The HTTP API to read, made from the OpenAPI text of this very server.
+// API documentation page, built from the OpenAPI document of this server.
 
 import { fill, make } from "./elements.js";
 
 const view = document.getElementById("view");
 const METHODS = ["get", "post", "patch", "put", "delete"];
 
-/** A schema in a few words: "integer, at least 1, or null". */
+/** A schema in a few words, for example "integer ≥ 1 or null". */
 function words(schema = {}, names = {}) {
   if (schema.$ref) return words(names[schema.$ref.split("/").pop()], names);
   const either = schema.anyOf ?? schema.oneOf;
   if (either) return either.map((one) => words(one, names)).join(" or ");
   if (schema.enum) return schema.enum.join(" | ");
-  const said = [schema.format === "binary" ? "bytes" : schema.type ?? "any"];
-  if (schema.items) said.push(`of ${words(schema.items, names)}`);
-  if (schema.minimum !== undefined) said.push(`≥ ${schema.minimum}`);
-  if (schema.maximum !== undefined) said.push(`≤ ${schema.maximum}`);
-  if (schema.default !== undefined && schema.default !== null) said.push(`(${JSON.stringify(schema.default)} if left out)`);
-  return said.join(" ");
+  const parts = [schema.format === "binary" ? "bytes" : schema.type ?? "any"];
+  if (schema.items) parts.push(`of ${words(schema.items, names)}`);
+  if (schema.minimum !== undefined) parts.push(`≥ ${schema.minimum}`);
+  if (schema.maximum !== undefined) parts.push(`≤ ${schema.maximum}`);
+  if (schema.default !== undefined && schema.default !== null) parts.push(`(default ${JSON.stringify(schema.default)})`);
+  return parts.join(" ");
 }
 
-/** Text in which `code` between back-ticks is shown as such; a blank line begins a paragraph. */
+/** Paragraphs of a text: `code` between backticks, a blank line between paragraphs. */
 function prose(text = "") {
   return text.split(/\n\s*\n/).filter(Boolean).map((part) =>
     make("p", {}, part.split("`").map((piece, place) => (place % 2 ? make("code", {}, piece) : piece))));
@@ -32,8 +32,8 @@ function table(heads, rows) {
 }
 
 function parameters(operation, names) {
-  return table(["Parameter", "In", "Is", ""], (operation.parameters ?? []).map((one) =>
-    [make("code", {}, one.name), one.required ? `${one.in}, needed` : one.in, words(one.schema, names), one.description ?? ""]));
+  return table(["Parameter", "In", "Type", ""], (operation.parameters ?? []).map((one) =>
+    [make("code", {}, one.name), one.required ? `${one.in}, required` : one.in, words(one.schema, names), one.description ?? ""]));
 }
 
 function bodies(operation, names) {
@@ -44,19 +44,19 @@ function bodies(operation, names) {
     return fields.map(([name, field], place) =>
       [place ? "" : make("code", {}, type), make("code", {}, name), words(field, names), field.description ?? ""]);
   });
-  return table(["Body", "Field", "Is", ""], rows);
+  return table(["Body", "Field", "Type", ""], rows);
 }
 
 function answers(operation) {
-  return table(["Answer", ""], Object.entries(operation.responses ?? {}).map(([code, { description, content = {} }]) =>
+  return table(["Response", ""], Object.entries(operation.responses ?? {}).map(([code, { description, content = {} }]) =>
     [make("code", {}, code), [description, ...Object.keys(content)].filter(Boolean).join(" · ")]));
 }
 
-/** What a call answers, for example; null where that is no JSON. */
+/** The example response of a call; null if the response is not JSON. */
 function example(operation) {
   const found = Object.values(operation.responses ?? {}).map(({ content = {} }) => content["application/json"]?.example);
   const text = JSON.stringify(found.find(Boolean), null, 1);
-  return text ? make("pre", { tabindex: 0, "aria-label": "An answer, for example" }, make("code", {}, text)) : null;
+  return text ? make("pre", { tabindex: 0, "aria-label": "Example response" }, make("code", {}, text)) : null;
 }
 
 function shown(method, path, operation, names) {
@@ -67,7 +67,7 @@ function shown(method, path, operation, names) {
 
 async function show() {
   const answer = await fetch("openapi.json");
-  if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+  if (!answer.ok) throw new Error(`The server returned status ${answer.status}.`);
   const { info, paths, components = {} } = await answer.json();
   const groups = new Map();
   for (const [path, operations] of Object.entries(paths))

@@ -1,8 +1,8 @@
-// Where pictures come in: dropped, picked, or pasted (which the shell hears).
+// Drop zone for pictures. They can be dropped, chosen, or pasted (`page.js` handles pasting).
 
 import { make } from "./elements.js";
 
-/** A drop zone that is a button, too; `received(files)` gets an array of File. */
+/** A drop zone that is also a button. `received(files)` gets an array of File. */
 export function dropzone(text, received, { multiple = true } = {}) {
   const input = make("input", { type: "file", accept: "image/*", multiple, hidden: true });
   input.addEventListener("change", () => {
@@ -10,7 +10,7 @@ export function dropzone(text, received, { multiple = true } = {}) {
     input.value = "";
   });
   const zone = make("button", { type: "button", class: "dropzone", onclick: () => input.click() },
-    make("strong", {}, text), make("span", {}, "Drop, paste or pick"));
+    make("strong", {}, text), make("span", {}, "Drop, paste or choose files"));
   const over = (on) => () => zone.classList.toggle("over", on);
   zone.addEventListener("dragover", over(true));
   zone.addEventListener("dragleave", over(false));

@@ -1,4 +1,4 @@
-// Elements are made here, and text is only ever text: nothing that came from a user becomes HTML.
+// Create DOM elements. Text is always inserted as text, so nothing from a user becomes HTML.
 
 /** An element: `make("a", {href: "#", class: "big", onclick: f}, "text", child, …)`; null children are left out. */
 export function make(tag, properties = {}, ...children) {
@@ -13,7 +13,7 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** Empties `parent` and fills it anew. */
+/** Replaces the children of `parent`. */
 export function fill(parent, ...children) {
   parent.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
   return parent;
@@ -24,25 +24,25 @@ export function labelled(text, control, note = null) {
   return make("label", { class: "field" }, make("span", {}, text, note), control);
 }
 
-/** An item's key on one line: of a path that is too long the folder gives way first, for the end tells pictures apart. */
+/** An item's key on one line. If it is too long, the folder is shortened first, because the file name tells pictures apart. */
 export function named(key) {
   const end = key.replace(/\/+$/, "").lastIndexOf("/") + 1;
   return make("span", { class: "name", title: key },
     end ? make("span", { class: "folder" }, key.slice(0, end)) : null, make("span", { class: "file" }, key.slice(end)));
 }
 
-/** A slider with its value beside it; `changed(value)` hears every move. */
+/** A slider with its value. `changed(value)` is called for every change. */
 export function slider(text, { least = 0, most = 1, step = 0.01, value = 0, off = false, show = (number) => number.toFixed(2) }, changed) {
-  const said = make("span", {}, show(value)); // no <output>: a label would belong to it
+  const readout = make("span", {}, show(value)); // not <output>, which the label would refer to
   const input = make("input", { type: "range", min: least, max: most, step, value, disabled: off });
   input.addEventListener("input", () => {
-    said.textContent = show(Number(input.value));
+    readout.textContent = show(Number(input.value));
     changed(Number(input.value));
   });
-  return labelled(text, input, said);
+  return labelled(text, input, readout);
 }
 
-/** Says something at the foot of the page, and to screen readers. */
+/** Shows a message at the bottom of the page for a few seconds; screen readers announce it. */
 export function notice(text) {
   const place = document.getElementById("notice");
   place.textContent = text;
@@ -50,7 +50,7 @@ export function notice(text) {
   notice.timer = setTimeout(() => (place.textContent = ""), 6000);
 }
 
-/** A dialog with a title and a way out; it is removed when it closes. */
+/** Opens a dialog with a title and a close button. It is removed when it closes. */
 export function dialog(title, ...children) {
   const box = make("dialog", { "aria-label": title });
   box.append(
@@ -58,15 +58,15 @@ export function dialog(title, ...children) {
       make("button", { type: "button", class: "quiet", onclick: () => box.close() }, "Close")),
     ...children,
   );
-  box.addEventListener("click", (event) => event.target === box && box.close()); // beside it
+  box.addEventListener("click", (event) => event.target === box && box.close()); // a click outside
   box.addEventListener("close", () => box.remove());
   document.body.append(box);
   box.showModal();
   return box;
 }
 
-/** Asks before something that cannot be taken back; resolves to true or false. */
-export function confirmed(question, action) {
+/** Asks the user to confirm an action. Resolves to true or false. */
+export function confirmDialog(question, action) {
   return new Promise((resolve) => {
     const answer = (yes) => () => { resolve(yes); box.close(); };
     const box = dialog(question, make("p", { class: "bar" },

@@ -1,11 +1,11 @@
-// Pictures of the collection to press, for whoever has none at hand.
+// A few pictures of the collection as examples to click.
 
-import { ask, may, thumbnail } from "./api.js";
+import { request, may, thumbnail } from "./api.js";
 import { fill, make } from "./elements.js";
 
-/** Fills `place` with links to `view`, "search" say, of a few items. */
+/** Fills `place` with links from a few items to a view, for example "search". */
 export async function examples(place, view, words) {
-  const { items } = await ask("GET", "images?limit=6");
+  const { items } = await request("GET", "images?limit=6");
   if (!items.length) {
     return fill(place, "The collection is empty. ", may("write") ? make("a", { class: "button", href: "#/collection" }, "Add pictures") : null);
   }

@@ -1,9 +1,9 @@
-// Attention maps as arithmetic: pure functions over flat arrays, rows * columns values that sum to about 1.
+// Pure functions on attention maps: flat arrays of rows * columns values that sum to about 1.
 
-/** A colour for each head, told apart with any kind of sight as far as six can be. */
+/** A colour for each head, chosen to be distinguishable with colour blindness. */
 export const COLOURS = [[0, 114, 178], [230, 159, 0], [0, 158, 115], [204, 121, 167], [213, 94, 0], [86, 180, 233], [240, 228, 66], [120, 94, 240]];
 
-/** 1 for the fewest patches that hold `share` of a map's mass together, 0 for the others. */
+/** 1 for the fewest patches that together hold `share` of the attention, 0 for the others. */
 export function massMask(map, share) {
   const order = [...map.keys()].sort((one, other) => map[other] - map[one]);
   const total = map.reduce((sum, value) => sum + value, 0);
@@ -23,7 +23,7 @@ export function scaled(map) {
   return Float32Array.from(map, (value) => (most > 0 ? value / most : 0));
 }
 
-/** RGBA bytes of patches: `colour` at `weights`; the head that is strongest wins where several are given. */
+/** RGBA bytes of the patches. Each patch has the colour of its strongest head, with that head's weight as opacity. */
 export function layers(weights, colours) {
   const bytes = new Uint8ClampedArray(weights[0].length * 4);
   for (let patch = 0; patch < weights[0].length; patch += 1) {

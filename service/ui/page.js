@@ -1,6 +1,6 @@
-// The shell: which view is shown follows from the address, and the key from what the server wants.
+// Entry point: shows the view of the page's address, and asks for an API key if the server needs one.
 
-import { key, learnScope } from "./api.js";
+import { key, loadScope } from "./api.js";
 import { dialog, fill, labelled, make, notice } from "./elements.js";
 
 const VIEWS = {
@@ -11,7 +11,7 @@ const VIEWS = {
 };
 const view = document.getElementById("view");
 const keyButton = document.getElementById("key");
-const left = new Map(); // how far down each address was when it was left
+const scrollPositions = new Map(); // by address, when the user left it
 let shown = {};
 
 /** "#/search?least=0.5" as ["search", URLSearchParams]. */
@@ -20,12 +20,12 @@ function address() {
   return [name in VIEWS ? name : "search", new URLSearchParams(query)];
 }
 
-/** Shows what the address names. Each visit has a place of its own, so that a slow one never draws over the next. */
+/** Shows the view of the address. Each visit has its own element, so that a slow view never draws over the next. */
 async function show(event) {
   const [name, query] = address();
   const place = make("div", { class: "view", "aria-busy": "true" });
   const visit = {};
-  if (event?.oldURL) left.set(new URL(event.oldURL).hash, scrollY);
+  if (event?.oldURL) scrollPositions.set(new URL(event.oldURL).hash, scrollY);
   shown.close?.();
   shown = visit;
   for (const link of document.querySelectorAll("nav a")) {
@@ -48,10 +48,10 @@ async function show(event) {
     if (error.status === 401) askForKey(error.message);
   }
   place.removeAttribute("aria-busy");
-  if (scrollY === 0) scrollTo(0, left.get(location.hash) ?? 0); // whoever has begun to scroll is left alone
+  if (scrollY === 0) scrollTo(0, scrollPositions.get(location.hash) ?? 0); // only if the user has not scrolled meanwhile
 }
 
-/** Files go to the view that is shown; while it is being drawn they wait. */
+/** Passes files to the current view; while it loads they wait. */
 function receive(files) {
   if (!files.length) return;
   if (view.querySelector("[aria-busy]")) shown.early = files;
@@ -73,14 +73,14 @@ function askForKey(why) {
     make("form", { onsubmit: save }, labelled("Key", input),
       make("p", { class: "bar" }, make("button", { class: "primary" }, "Use this key"),
         key.get() ? make("button", { type: "button", onclick: forget }, "Forget the key") : null)),
-    make("p", { class: "hint" }, "It stays in this tab and goes to this server alone."));
+    make("p", { class: "hint" }, "The key is kept in this tab and only sent to this server."));
   box.classList.add("key");
   input.focus();
 }
 
 async function start() {
   try {
-    const scope = await learnScope();
+    const scope = await loadScope();
     document.body.dataset.scope = scope;
     keyButton.hidden = !key.get();
     keyButton.textContent = `Key: ${scope}`;
@@ -88,24 +88,24 @@ async function start() {
   } catch (error) {
     if (error.status !== 401) return fill(view, make("p", { class: "error", role: "alert" }, error.message));
     keyButton.hidden = false;
-    keyButton.textContent = "Give a key";
-    fill(view, make("p", { class: "empty" }, "This server shows its collection to those who have a key."));
-    askForKey(key.get() ? error.message : "This server asks for a key. Whoever runs it can make one: copysight keys add.");
+    keyButton.textContent = "Enter a key";
+    fill(view, make("p", { class: "empty" }, "This server needs an API key."));
+    askForKey(key.get() ? error.message : "This server needs an API key. Its operator can create one with: copysight keys add");
   }
 }
 
-keyButton.addEventListener("click", () => askForKey(key.get() ? "Change the key, or forget it." : "This server asks for a key."));
-history.scrollRestoration = "manual"; // the browser would scroll before a view is there
+keyButton.addEventListener("click", () => askForKey(key.get() ? "Change the key, or forget it." : "This server needs an API key."));
+history.scrollRestoration = "manual"; // the browser would scroll before the view is drawn
 addEventListener("hashchange", show);
 addEventListener("paste", (event) => {
   receive([...(event.clipboardData?.files ?? [])]);
 });
-// A picture that is dropped beside the drop zone is meant for it all the same, and must not replace the page.
+// A picture dropped outside the drop zone is handled, too; otherwise the browser would open it instead of the page.
 addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => {
   event.preventDefault();
   const files = [...(event.dataTransfer?.files ?? [])];
   if (!event.target.closest?.(".dropzone")) receive(files);
 });
-addEventListener("unhandledrejection", (event) => notice(event.reason?.message ?? "something went wrong"));
+addEventListener("unhandledrejection", (event) => notice(event.reason?.message ?? "An unexpected error occurred."));
 start();

@@ -1,32 +1,32 @@
-// A long list that arrives a page at a time: rows 0, 1, 2 … of the server, fetched when the screen comes near them.
+// A long list that is fetched page by page, when its rows come near the screen.
 
 const SIZE = 100;
 
-/** `fetchPage(offset, limit)` gives an array; `arrived(first, last)` hears when rows are there. */
+/** `fetchPage(offset, limit)` returns an array of rows; `loaded(first, last)` is called when rows have arrived. */
 export class Pages {
-  constructor(fetchPage, arrived) {
-    Object.assign(this, { fetchPage, arrived, rows: [], asked: new Set() });
+  constructor(fetchPage, loaded) {
+    Object.assign(this, { fetchPage, loaded, rows: [], requested: new Set() });
   }
 
   row(number) {
     return this.rows[number];
   }
 
-  /** Fetches what is missing of the rows first … last - 1. */
-  want(first, last) {
+  /** Fetches the missing ones of the rows first … last - 1. */
+  fetchRange(first, last) {
     for (let page = Math.floor(first / SIZE); page * SIZE < last; page += 1) {
-      if (!this.asked.has(page)) this.load(page);
+      if (!this.requested.has(page)) this.load(page);
     }
   }
 
   async load(page) {
-    this.asked.add(page);
+    this.requested.add(page);
     try {
       const found = await this.fetchPage(page * SIZE, SIZE);
       found.forEach((row, place) => (this.rows[page * SIZE + place] = row));
-      this.arrived(page * SIZE, page * SIZE + found.length);
+      this.loaded(page * SIZE, page * SIZE + found.length);
     } catch {
-      this.asked.delete(page); // the next scroll asks again
+      this.requested.delete(page); // the next scroll tries again
     }
   }
 }

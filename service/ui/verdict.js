@@ -1,19 +1,19 @@
-// A verdict in words, colour and shape, so that none of the three is needed alone.
+// Show a verdict by words, colour and shape, so that it is clear without any one of them.
 
 import { make } from "./elements.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const KINDS = {
-  exact: { words: "the same picture", shape: "M3 3h10v10H3z M7 7h10v10H7z", filled: true },
-  copy: { words: "a copy", shape: "M3 3h10v10H3z M13 7h4v10H7v-4", filled: false },
-  uncertain: { words: "perhaps a copy", shape: "M10 3 18 17H2z M10 8v4 M10 14.2v.1", filled: false },
-  different: { words: "another picture", shape: "M10 3a7 7 0 1 0 .01 0z", filled: false },
+  exact: { words: "same picture", shape: "M3 3h10v10H3z M7 7h10v10H7z", filled: true },
+  copy: { words: "copy", shape: "M3 3h10v10H3z M13 7h4v10H7v-4", filled: false },
+  uncertain: { words: "possible copy", shape: "M10 3 18 17H2z M10 8v4 M10 14.2v.1", filled: false },
+  different: { words: "different", shape: "M10 3a7 7 0 1 0 .01 0z", filled: false },
 };
 
 export const words = (verdict) => KINDS[verdict].words;
 
-/** A badge for `exact`, `copy`, `uncertain` or `different`; in other words, if `said` is given. */
-export function badge(verdict, said = words(verdict)) {
+/** A badge for `exact`, `copy`, `uncertain` or `different`, with another `text` if given. */
+export function badge(verdict, text = words(verdict)) {
   const { shape, filled } = KINDS[verdict];
   const icon = document.createElementNS(SVG, "svg");
   icon.setAttribute("viewBox", "0 0 20 20");
@@ -22,28 +22,28 @@ export function badge(verdict, said = words(verdict)) {
   path.setAttribute("d", shape);
   path.setAttribute("class", filled ? "filled" : "line");
   icon.append(path);
-  return make("span", { class: `badge ${verdict}` }, icon, said);
+  return make("span", { class: `badge ${verdict}` }, icon, text);
 }
 
-/** Percent without false certainty: what is not quite 0 or 100 does not say so. */
-function inWords(percent) {
+/** A percentage that shows 0 or 100 only for exact values. */
+function formatPercent(percent) {
   if (percent > 99.9 && percent < 100) return "> 99.9";
   if (percent > 0 && percent < 0.1) return "< 0.1";
   return percent.toFixed(percent > 99 || percent < 1 ? 1 : 0).replace(".0", "");
 }
 
-/** The probability of a copy as a bar; "no calibration" where there is none. */
+/** The probability of a copy as a bar, or "not calibrated". */
 export function bar(probability) {
   if (probability === null) return make("span", { class: "hint" }, "not calibrated");
-  const percent = inWords(100 * probability);
+  const percent = formatPercent(100 * probability);
   const fill = make("span", { class: "fill" });
   fill.style.width = `${100 * probability}%`;
   return make("span", { class: "probability", role: "img", "aria-label": `probability of a copy ${percent} percent` },
     make("span", { class: "track" }, fill), make("span", { class: "number" }, `${percent} %`));
 }
 
-/** Where in the query a match was found, in words. */
+/** The place in the query where a match was found, in words. */
 export function place(where) {
-  if (!where) return "as a whole";
-  return [where.region && "in a part of the picture", where.turn && `with the picture turned by ${where.turn}° to the left`].filter(Boolean).join(", ");
+  if (!where) return "in the whole picture";
+  return [where.region && "in a part of the picture", where.turn && `with the picture turned ${where.turn}° to the left`].filter(Boolean).join(", ");
 }

@@ -1,11 +1,11 @@
-// A grid of thousands of tiles of which only those near the screen exist.
+// A virtual grid: of thousands of tiles, only those near the screen exist.
 
 import { make } from "./elements.js";
 
 const MARGIN = 600; // pixels above and below the screen that are kept filled
 
 /**
- * A grid in `element`: `tile(number)` makes tile `number` of `count`, `near(first, last)` hears which are in reach.
+ * A grid in `element`. `tile(number)` creates tile `number` of `count`; `near(first, last)` is called with the visible range.
  * Tiles are at least `width` pixels wide and exactly `height` high.
  */
 export class Windowed {
@@ -18,19 +18,19 @@ export class Windowed {
     addEventListener("scroll", this.draw, { passive: true });
   }
 
-  /** Shows `count` tiles; those that exist already are made anew when `fresh`. */
+  /** Shows `count` tiles. With `fresh`, existing tiles are created again. */
   show(count, fresh = true) {
     this.count = count;
     if (fresh) this.clear();
     this.draw();
   }
 
-  /** How many tiles stand in a row. */
-  fits() {
+  /** Number of tiles in a row. */
+  columns() {
     return Math.max(1, Math.floor(this.element.clientWidth / this.width));
   }
 
-  /** Makes tile `number` anew, if it is there. */
+  /** Creates tile `number` again if it exists. */
   refresh(number) {
     this.made.get(number)?.remove();
     this.made.delete(number);
@@ -48,9 +48,9 @@ export class Windowed {
   }
 
   draw() {
-    const room = this.element.clientWidth;
-    if (!this.element.isConnected || !room) return;
-    const columns = this.fits();
+    const available = this.element.clientWidth;
+    if (!this.element.isConnected || !available) return;
+    const columns = this.columns();
     const rows = Math.ceil(this.count / columns);
     this.element.style.height = `${rows * this.height}px`;
     const top = -this.element.getBoundingClientRect().top;
@@ -59,11 +59,11 @@ export class Windowed {
     for (const [number, tile] of this.made) {
       if (number < first || number >= last) { tile.remove(); this.made.delete(number); }
     }
-    for (let number = first; number < last; number += 1) this.place(number, columns, room / columns);
+    for (let number = first; number < last; number += 1) this.place(number, columns, available / columns);
     if (last > first) this.near(first, last);
   }
 
-  /** The tile before which tile `number` belongs, so that Tab walks in order; null: it is the last one. */
+  /** The tile that follows tile `number` in the document, so that Tab moves in order; null for the last one. */
   after(number) {
     const later = Math.min(...[...this.made.keys()].filter((other) => other > number));
     return this.made.get(later) ?? null;

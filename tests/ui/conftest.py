@@ -1,4 +1,4 @@
-"""A real browser on a real server with a real index of drawn pictures."""
+"""Fixtures: a real browser, and real servers on indexes of drawn pictures."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ ALBUMS = 4
 ENOUGH = 120
 MANY = 10_000
 PATIENCE = 30_000
-"""Milliseconds that the page may take for anything: these tests share the machine with others."""
+"""Time limit in milliseconds of every page action, long because these tests share the machine with others."""
 Open = Callable[..., Page]
 
 
@@ -31,10 +31,10 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium. Without one these tests are skipped by name; where CI runs them, they fail."""
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
-        words = f"no browser: install one of {', '.join(BROWSERS)} (Debian: apt-get install chromium)"
+        message = f"no browser: install one of {', '.join(BROWSERS)} (Debian: apt-get install chromium)"
         if os.environ.get("CI"):
-            pytest.fail(words)
-        pytest.skip(words)
+            pytest.fail(message)
+        pytest.skip(message)
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
@@ -44,7 +44,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory, drawn, jpeg) -> Path:
-    """Drawn pictures, and copies of two of them to ask for."""
+    """Drawn pictures, and query pictures: a copy, a new one, a screen that contains one, a broken file."""
     folder = tmp_path_factory.mktemp("page")
     (folder / "known").mkdir()
     for seed in range(PICTURES):
@@ -106,7 +106,7 @@ def shared(built) -> Iterator[Server]:
 
 @pytest.fixture
 def changing(tmp_path, built) -> Iterator[Server]:
-    """A server whose collection is this test's own."""
+    """A server on a copy of the index, for a test that changes the collection."""
     shutil.copytree(built, tmp_path / "index")
     with serving(tmp_path / "index") as server:
         yield server
@@ -114,7 +114,7 @@ def changing(tmp_path, built) -> Iterator[Server]:
 
 @pytest.fixture
 def open_page(browser) -> Iterator[Open]:
-    """Opens a server's page; fails the test if the page logged an error or loaded anything from elsewhere."""
+    """Opens a server's page. The test fails if the page logs an error or loads anything from another site."""
     contexts, faults = [], []
 
     def opened(server: Server, view: str = "search", **options: object) -> Page:
@@ -123,7 +123,7 @@ def open_page(browser) -> Iterator[Open]:
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
+        page.on("console", lambda entry: faults.append(entry.text) if "Content Security Policy" in entry.text else None)
         page.on("request", lambda one: one.url.startswith((server.url, "blob:", "data:")) or faults.append(one.url))
         page.goto(f"{server.url}/#/{view}")
         return page

@@ -1,4 +1,4 @@
-"""Attention: the sliders change pixels, a patch can be read."""
+"""Attention view: sliders, masks, reading a patch by mouse and keyboard."""
 
 from playwright.sync_api import expect
 
@@ -10,16 +10,16 @@ def test_sliders_change_the_picture(shared, open_page, folder):
     page.locator("input[type=file]").set_input_files(folder / "copy.jpg")
     expect(page.locator("canvas")).to_have_count(3)  # all heads, and each of two
     canvas = page.locator("canvas").nth(1)
-    seen = [canvas.evaluate(PIXELS)]
-    for label, value in (("Opacity", "0.2"), ("Mass", "0.3")):
+    drawings = [canvas.evaluate(PIXELS)]
+    for label, value in (("Opacity", "0.2"), ("Share of attention", "0.3")):
         page.get_by_role("slider", name=label).fill(value)
-        seen.append(canvas.evaluate(PIXELS))
+        drawings.append(canvas.evaluate(PIXELS))
     page.get_by_role("checkbox", name="Show masks").uncheck()
-    seen.append(canvas.evaluate(PIXELS))
-    assert len(set(seen)) == 4
+    drawings.append(canvas.evaluate(PIXELS))
+    assert len(set(drawings)) == 4
 
 
-def test_a_patch_is_read(shared, open_page, folder):
+def test_pointing_at_a_patch_shows_its_values(shared, open_page, folder):
     page = open_page(shared, "attention")
     page.locator("input[type=file]").set_input_files(folder / "copy.jpg")
     canvas = page.locator("canvas").nth(1)
@@ -30,7 +30,7 @@ def test_a_patch_is_read(shared, open_page, folder):
     expect(page.locator(".reading")).to_contain_text("Row 1, column 1 of 4 x 4: head 1:")
 
 
-def test_a_patch_is_framed_and_read_by_keyboard(shared, open_page):
+def test_arrow_keys_frame_and_read_a_patch(shared, open_page):
     page = open_page(shared, "attention?id=1")
     sheet = page.locator("canvas").first
     expect(sheet).to_be_visible()
@@ -46,7 +46,7 @@ def test_a_patch_is_framed_and_read_by_keyboard(shared, open_page):
         expect(page.locator(".reading")).to_contain_text(f"head {head + 1}: {share:.2f} %")
 
 
-def test_all_heads_share_one_sheet(shared, open_page):
+def test_the_first_sheet_shows_all_heads(shared, open_page):
     page = open_page(shared, "attention?id=1")
     expect(page.locator("figcaption")).to_have_text(["all heads", "head 1", "head 2"])
     page.get_by_role("slider", name="Opacity").fill("1")
@@ -61,12 +61,12 @@ def test_all_heads_share_one_sheet(shared, open_page):
     assert "230,159,0" in second - first
 
 
-def test_an_item_by_its_address(shared, open_page):
+def test_the_address_of_an_item_opens_it(shared, open_page):
     page = open_page(shared, "attention?id=1")
     expect(page.locator("canvas").first).to_be_visible()
 
 
-def test_a_bad_file_says_why(shared, open_page, folder):
+def test_a_bad_file_shows_its_error(shared, open_page, folder):
     page = open_page(shared, "attention")
     page.locator("input[type=file]").set_input_files(folder / "broken.jpg")
     expect(page.get_by_role("alert")).not_to_be_empty()

@@ -1,4 +1,4 @@
-"""Clusters: sorted, opened, named for good; and the cluster of a picture."""
+"""Clusters view: sort, open and name clusters; find the cluster of a picture."""
 
 from playwright.sync_api import expect
 

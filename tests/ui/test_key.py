@@ -1,4 +1,4 @@
-"""A server that wants keys: the page asks for one, and hides what its scope does not allow."""
+"""A server with API keys: the page asks for a key, and hides what its scope does not allow."""
 
 import shutil
 
@@ -16,17 +16,17 @@ def locked(tmp_path, built):
         yield server
 
 
-def give(page, key):
+def enter(page, key):
     page.locator("#key-value").fill(key)
     page.get_by_role("button", name="Use this key").click()
 
 
-def test_a_read_only_key_hides_writing(locked, open_page, folder):
+def test_with_a_read_key_the_page_hides_all_changes(locked, open_page, folder):
     page = open_page(locked, "collection")
     expect(page.get_by_role("dialog")).to_contain_text("key")
-    give(page, "cs_00000000_wrong")
+    enter(page, "cs_00000000_wrong")
     expect(page.get_by_role("dialog")).to_contain_text("not known")
-    give(page, Keys(locked.index).add("reader", "read"))
+    enter(page, Keys(locked.index).add("reader", "read"))
     expect(page.locator("#key")).to_have_text("Key: read")
     expect(page.locator(".card").first).to_be_visible()
     # Fetched with the key, and shown.
@@ -41,11 +41,11 @@ def test_a_read_only_key_hides_writing(locked, open_page, folder):
     expect(page.locator(".answer .card").first).to_contain_text("picture-03.jpg")
 
 
-def test_a_key_that_may_write_shows_it(locked, open_page):
+def test_a_write_key_and_an_admin_key_show_their_buttons(locked, open_page):
     page = open_page(locked, "collection")
-    give(page, Keys(locked.index).add("writer", "write"))
+    enter(page, Keys(locked.index).add("writer", "write"))
     expect(page.get_by_role("button", name="Delete picture-00.jpg")).to_be_visible()
     expect(page.get_by_role("button", name="Rebuild")).to_have_count(0)
     page.get_by_role("button", name="Key: write").click()
-    give(page, Keys(locked.index).add("chief", "admin"))
+    enter(page, Keys(locked.index).add("chief", "admin"))
     expect(page.get_by_role("button", name="Rebuild")).to_be_visible()

@@ -1,4 +1,4 @@
-"""What the page computes by itself: masks of attention, and percentages that claim no more than they know."""
+"""Numbers that the page computes itself: attention masks and percentages."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from copysight.model import attention_maps
 
 
-def test_masks_are_those_of_the_library(shared, open_page):
+def test_masks_equal_those_of_the_library(shared, open_page):
     maps = np.random.default_rng(0).dirichlet(np.ones(16), size=3).reshape(3, 4, 4).astype(np.float32)
     page = open_page(shared)
     for share in (0.3, 0.6, 0.9):

@@ -1,16 +1,16 @@
-"""Search: the copy is found, looked at closely, filtered; what cannot be read says so."""
+"""Search view: find copies, compare, filter, options; errors of bad files."""
 
 import numpy as np
 from playwright.sync_api import expect
 
 
-def ask_for(page, folder, *names):
+def search_for(page, folder, *names):
     page.locator("input[type=file]").set_input_files([folder / name for name in names])
 
 
 def test_the_copy_is_found_and_compared(shared, open_page, folder):
     page = open_page(shared)
-    ask_for(page, folder, "copy.jpg")
+    search_for(page, folder, "copy.jpg")
     first = page.locator(".answer .card").first
     expect(first).to_contain_text("picture-03.jpg")
     expect(first.locator(".badge svg")).to_be_visible()
@@ -31,18 +31,18 @@ def test_the_copy_is_found_and_compared(shared, open_page, folder):
     expect(box).to_have_count(0)
 
 
-def test_a_bad_file_says_why_and_its_neighbour_is_answered(shared, open_page, folder):
+def test_a_bad_file_shows_its_error_and_does_not_affect_others(shared, open_page, folder):
     page = open_page(shared)
-    ask_for(page, folder, "broken.jpg", "copy.jpg")
+    search_for(page, folder, "broken.jpg", "copy.jpg")
     expect(page.get_by_role("alert")).to_have_count(1)
     expect(page.get_by_role("alert")).not_to_be_empty()
     expect(page.locator(".answer .card").first).to_contain_text("picture-03.jpg")
 
 
-def test_many_pictures_are_summed_up(shared, open_page, folder):
+def test_many_pictures_get_a_summary(shared, open_page, folder):
     page = open_page(shared)
-    ask_for(page, folder, "broken.jpg", "known/picture-03.jpg", "known/picture-04.jpg")
-    expect(page.locator(".summary")).to_have_text("3 pictures: 2 found, 1 refused")
+    search_for(page, folder, "broken.jpg", "known/picture-03.jpg", "known/picture-04.jpg")
+    expect(page.locator(".summary")).to_have_text("3 pictures: 2 found, 1 failed")
     expect(page.locator(".answer h2")).to_have_text(["broken.jpg", "picture-03.jpg", "picture-04.jpg"])
     third = page.locator(".answer").nth(2)
     few = third.locator(".card").count()
@@ -57,29 +57,29 @@ def test_many_pictures_are_summed_up(shared, open_page, folder):
     expect(page.locator(".examples a").first).to_be_visible()
 
 
-def test_the_least_probability_hides_and_shows_again(judged, open_page, jpeg, drawn):
+def test_the_minimum_probability_hides_and_shows_matches(judged, open_page, jpeg, drawn):
     page = open_page(judged)
     picture = {"name": "known.jpg", "mimeType": "image/jpeg", "buffer": jpeg(drawn(5))}
     page.locator("input[type=file]").set_input_files(picture)
     cards = page.locator(".answer .card")
-    expect(cards.first).to_contain_text("the same picture")
+    expect(cards.first).to_contain_text("same picture")
     expect(cards.first.locator(".probability")).to_have_attribute("aria-label", "probability of a copy 100 percent")
     track, fill = (cards.first.locator(name).evaluate("bar => bar.clientWidth") for name in (".track", ".fill"))
     assert track == fill > 20
-    slider = page.get_by_role("slider", name="Least probability")
+    slider = page.get_by_role("slider", name="Minimum probability")
     slider.fill("1")
     expect(cards).to_have_count(1)
-    expect(page.locator(".answer .query")).to_contain_text("1 same picture · 19 less probable hidden")
+    expect(page.locator(".answer .query")).to_contain_text("1 same picture · 19 below the minimum probability")
     assert "least=1" in page.url
     slider.fill("0")
-    expect(page.locator(".answer .query")).not_to_contain_text("hidden")
+    expect(page.locator(".answer .query")).not_to_contain_text("below")
     expect(cards.nth(1)).to_be_visible()
 
 
-def test_without_a_calibration_there_is_nothing_to_slide(shared, open_page, folder):
+def test_without_a_calibration_the_slider_is_disabled(shared, open_page, folder):
     page = open_page(shared)
-    expect(page.get_by_role("slider", name="Least probability")).to_be_disabled()
-    ask_for(page, folder, "copy.jpg")
+    expect(page.get_by_role("slider", name="Minimum probability")).to_be_disabled()
+    search_for(page, folder, "copy.jpg")
     expect(page.locator(".answer .card").first).to_contain_text("not calibrated")
 
 
@@ -93,16 +93,16 @@ def test_verdicts_differ_in_words_colour_and_shape(shared, open_page):
             document.getElementById("view").replaceChildren(...all);
         }"""
     )
-    seen = page.locator(".badge").evaluate_all(
+    badges = page.locator(".badge").evaluate_all(
         "all => all.map((one) => [one.textContent, getComputedStyle(one).color, one.querySelector('path').outerHTML])"
     )
-    for looks in zip(*seen, strict=True):
-        assert len(set(looks)) == 4
+    for values in zip(*badges, strict=True):
+        assert len(set(values)) == 4
 
 
-def test_where_in_the_picture_is_shown(shared, open_page, folder):
+def test_the_place_of_a_match_in_the_picture_is_shown(shared, open_page, folder):
     page = open_page(shared)
-    ask_for(page, folder, "screen.jpg")
+    search_for(page, folder, "screen.jpg")
     found = page.locator(".answer .card", has_text="picture-03.jpg")
     expect(found.locator(".tag")).to_have_text("in a part")
     found.click()
@@ -117,7 +117,7 @@ def test_where_in_the_picture_is_shown(shared, open_page, folder):
         return count;
     }"""
     assert canvas.evaluate(yellow) > 500
-    page.keyboard.press("b")  # the part alone lies under the match
+    page.keyboard.press("b")  # the cropped part is under the match
     part = box.locator("canvas.part")
     expect(canvas).to_be_hidden()
     size = part.evaluate("canvas => [canvas.width, canvas.height]")
@@ -132,8 +132,8 @@ def test_where_in_the_picture_is_shown(shared, open_page, folder):
     assert "effort=low" in page.url
 
 
-def test_a_part_is_cut_out_and_set_upright(shared, open_page):
-    """A white picture with a red corner: at the top left it is at the bottom left once turned to the left."""
+def test_a_part_is_cropped_and_turned_upright(shared, open_page):
+    """A white picture with a red corner at the top left: after a turn to the left it is at the bottom left."""
     page = open_page(shared)
     expect(page.locator("h1")).to_be_visible()
     corners = """async (where) => {
@@ -146,7 +146,7 @@ def test_a_part_is_cut_out_and_set_upright(shared, open_page):
         brush.fillRect(0, 0, 10, 10);
         const image = Object.assign(new Image(), {src: drawn.toDataURL()});
         const canvas = part(image, where);
-        while (canvas.width === 300) await new Promise(requestAnimationFrame);  // as wide as a canvas is at first
+        while (canvas.width === 300) await new Promise(requestAnimationFrame);  // the default width of a canvas
         const {width, height} = canvas, brushed = canvas.getContext("2d");
         const places = [[2, 2], [width - 3, 2], [2, height - 3], [width - 3, height - 3]];
         return [width, height, ...places.map(([x, y]) => brushed.getImageData(x, y, 1, 1).data[1])];
@@ -158,24 +158,24 @@ def test_a_part_is_cut_out_and_set_upright(shared, open_page):
     assert page.evaluate(corners, {"region": [0, 0, 0.5, 1], "turn": 0}) == [40, 40, 0, 255, 255, 255]
 
 
-def test_the_same_bytes_are_the_same_picture_and_can_be_linked(shared, open_page, folder):
+def test_an_identical_file_is_the_same_picture_and_can_be_linked(shared, open_page, folder):
     page = open_page(shared)
-    ask_for(page, folder, "known/picture-05.jpg")
-    expect(page.locator(".answer .card").first).to_contain_text("the same picture")
+    search_for(page, folder, "known/picture-05.jpg")
+    expect(page.locator(".answer .card").first).to_contain_text("same picture")
     page.get_by_role("button", name="Copy link").click()
     again = open_page(shared, page.url.split("#/")[1])
     expect(again.locator(".answer h2")).to_have_text("picture-05.jpg")
     expect(again.locator(".answer .card").first).to_be_visible()
 
 
-def test_an_example_can_be_pressed(shared, open_page):
+def test_an_example_can_be_clicked(shared, open_page):
     page = open_page(shared)
     page.locator(".examples a").first.click()
     expect(page.locator(".answer .card").first).to_be_visible()
     assert "id=" in page.url
 
 
-def test_a_pasted_picture_is_asked_for(shared, open_page, folder):
+def test_a_pasted_picture_is_searched(shared, open_page, folder):
     page = open_page(shared)
     expect(page.locator(".dropzone")).to_be_visible()
     data = list((folder / "copy.jpg").read_bytes())
@@ -191,7 +191,7 @@ def test_a_pasted_picture_is_asked_for(shared, open_page, folder):
     expect(page.locator(".answer .card").first).to_contain_text("picture-03.jpg")
 
 
-def test_a_dropped_picture_is_asked_for(shared, open_page, folder):
+def test_a_dropped_picture_is_searched(shared, open_page, folder):
     page = open_page(shared)
     transfer = page.evaluate_handle(
         """bytes => {
@@ -205,9 +205,9 @@ def test_a_dropped_picture_is_asked_for(shared, open_page, folder):
     expect(page.locator(".answer h2")).to_have_text("dropped.jpg")
 
 
-def test_the_options_reach_the_server_and_the_address(shared, open_page, folder):
+def test_options_go_to_the_server_and_into_the_address(shared, open_page, folder):
     page = open_page(shared)
-    ask_for(page, folder, "copy.jpg")
+    search_for(page, folder, "copy.jpg")
     expect(page.locator(".answer .card").first).to_be_visible()
     with page.expect_request(lambda one: "k=100" in one.url):
         page.locator("select[name=k]").select_option("100")
@@ -216,11 +216,11 @@ def test_the_options_reach_the_server_and_the_address(shared, open_page, folder)
     assert "k=100" in page.url
 
 
-def test_metadata_filters_and_the_address_keeps_it(shared, open_page, folder):
+def test_a_metadata_filter_is_kept_in_the_address(shared, open_page, folder):
     page = open_page(shared)
-    ask_for(page, folder, "copy.jpg")
-    said = page.locator(".answer .query .hint")
-    expect(said).to_contain_text("20 ")
+    search_for(page, folder, "copy.jpg")
+    summary = page.locator(".answer .query .hint")
+    expect(summary).to_contain_text("20 ")
     page.locator("select[name=field]").select_option("album")
     page.locator("select[name=test]").select_option("least")
     page.locator("input[name=value]").fill("2")
@@ -240,23 +240,23 @@ def test_metadata_filters_and_the_address_keeps_it(shared, open_page, folder):
     expect(again.locator(".card", has_text="album: 1").first).to_be_visible()
 
 
-def test_a_collection_is_searched_alone(changing, open_page, folder, jpeg, drawn):
+def test_a_single_collection_can_be_searched(changing, open_page, folder, jpeg, drawn):
     added = {"key": "theirs.jpg", "collection": "archive"}
     changing.http.post("/images", files={"file": jpeg(drawn(902))}, data=added).raise_for_status()
     page = open_page(changing)
-    ask_for(page, folder, "copy.jpg")
+    search_for(page, folder, "copy.jpg")
     expect(page.locator(".answer .card").first).to_contain_text("picture-03.jpg")
     page.locator("select[name=collection]").select_option("archive")
     expect(page.locator(".answer .card")).to_have_count(1)
     expect(page.locator(".answer .card")).to_contain_text("theirs.jpg")
 
 
-def test_text_from_users_stays_text(changing, open_page, folder, jpeg, drawn):
+def test_text_from_users_is_never_html(changing, open_page, folder, jpeg, drawn):
     key = "<img src=x onerror=alert(1)>"
     changing.http.post("/images", files={"file": jpeg(drawn(901))}, data={"key": key}).raise_for_status()
     page = open_page(changing, "collection")
     expect(page.locator(".card").first).to_be_visible()
-    page.keyboard.press("End")  # the list is windowed: what is far from the screen does not exist
+    page.keyboard.press("End")  # the list is virtual: tiles far from the screen do not exist
     expect(page.locator(".card .name", has_text=key)).to_be_visible()
     assert page.locator("img[src=x]").count() == 0
     number = changing.http.get("/images", params={"key": key}).json()["items"][0]["id"]

@@ -1,4 +1,4 @@
-"""What holds for every view: small, accessible, on a phone, in the dark, and smooth with thousands of pictures."""
+"""Properties of every view: accessibility, phone, dark mode, keyboard, size, caching."""
 
 import gzip
 import re
@@ -15,7 +15,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 SENT = """() => Object.fromEntries(
     [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
         .map((one) => [one.name, one.transferSize]))"""
-LOOKS = {"desk": {}, "phone": PHONE, "dark": {"color_scheme": "dark"}}
+SCREENS = {"desk": {}, "phone": PHONE, "dark": {"color_scheme": "dark"}}
 
 
 def ready(page, view):
@@ -25,7 +25,7 @@ def ready(page, view):
 
 
 def serious(page):
-    """What axe-core finds that keeps people out."""
+    """The serious and critical findings of axe-core."""
     found = Axe().run(page).response["violations"]
     return [
         (one["id"], [node["html"][:200] for node in one["nodes"]])
@@ -34,16 +34,16 @@ def serious(page):
     ]
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("view", VIEWS)
-def test_no_serious_finding_of_axe(shared, open_page, view, look):
-    page = ready(open_page(shared, view, bypass_csp=True, **LOOKS[look]), view)
+def test_every_view_is_accessible(shared, open_page, view, screen):
+    page = ready(open_page(shared, view, bypass_csp=True, **SCREENS[screen]), view)
     assert serious(page) == []
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_verdicts_and_the_comparison_can_be_read_by_all(judged, open_page, jpeg, drawn, look):
-    page = ready(open_page(judged, "search", bypass_csp=True, **LOOKS[look]), "search")
+@pytest.mark.parametrize("screen", SCREENS)
+def test_verdicts_and_the_comparison_are_accessible(judged, open_page, jpeg, drawn, screen):
+    page = ready(open_page(judged, "search", bypass_csp=True, **SCREENS[screen]), "search")
     edited = drawn(5).crop((6, 4, 154, 116))
     names = {"known.jpg": drawn(5), "edited.jpg": edited, "new.jpg": drawn(905)}
     page.locator("input[type=file]").set_input_files(
@@ -58,7 +58,7 @@ def test_verdicts_and_the_comparison_can_be_read_by_all(judged, open_page, jpeg,
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_nothing_sticks_out_of_a_phone(shared, open_page, view):
+def test_every_view_fits_a_phone(shared, open_page, view):
     page = ready(open_page(shared, view, **PHONE), view)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
@@ -72,7 +72,7 @@ def test_dark_mode_is_dark(shared, open_page):
     assert grounds[1] < 200 < 600 < grounds[0]
 
 
-def test_every_view_is_reached_by_keyboard(shared, open_page):
+def test_every_view_can_be_reached_by_keyboard(shared, open_page):
     page = open_page(shared)
     expect(page.locator("h1")).to_be_visible()
     page.keyboard.press("Tab")
@@ -84,13 +84,13 @@ def test_every_view_is_reached_by_keyboard(shared, open_page):
     expect(page.locator("h1")).to_have_text("The collection")
 
 
-def test_the_first_view_is_small():
+def test_the_files_of_the_page_are_small():
     sizes = {file.name: len(gzip.compress(file.read_bytes())) for file in FOLDER.iterdir()}
     assert {"index.html", "page.js", "page.css"} <= set(sizes)
     assert sum(sizes.values()) < 150_000
 
 
-def test_files_are_compressed_tagged_and_guarded(shared):
+def test_files_are_compressed_and_have_etags_and_a_content_security_policy(shared):
     answer = shared.http.get("/", headers={"Accept-Encoding": "gzip"})
     assert answer.headers["content-encoding"] == "gzip"
     assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -101,7 +101,7 @@ def test_files_are_compressed_tagged_and_guarded(shared):
         assert shared.http.get(path).status_code == 404
 
 
-def test_the_first_view_travels_small_and_its_pictures_are_kept(shared, open_page):
+def test_the_first_view_transfers_little_and_thumbnails_are_cached(shared, open_page):
     page = ready(open_page(shared, "search"), "search")
     page.locator(".examples img").last.wait_for()
     page.wait_for_load_state("networkidle")
