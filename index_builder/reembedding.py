@@ -116,7 +116,7 @@ def _embed(
             on_progress("embed", done, max(done, total))  # pictures that are added meanwhile can exceed the first total
             return vectors
 
-        missing_vectors.work_off(index.catalog, bundle.id, counted)
+        missing_vectors.fill(index.catalog, bundle.id, counted)
 
 
 def _no_progress(_stage: str, _done: int, _total: int) -> None:

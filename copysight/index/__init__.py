@@ -1,4 +1,4 @@
-"""A collection made searchable: generations, delta, tombstones, snapshots."""
+"""The index: search, publish, roll back, back up, export and verify a collection of pictures."""
 
 from copysight.index.generations.generation import Generation
 from copysight.index.index import Index, Status

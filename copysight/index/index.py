@@ -1,4 +1,4 @@
-"""An opened index: the catalog, the blobs, and a snapshot that follows them."""
+"""An open index: the catalog, the blobs, and a snapshot for searching that is kept up to date."""
 
 import logging
 import shutil
@@ -24,17 +24,17 @@ from copysight.scoring.judge import Judge
 from copysight.system import durable
 
 log = logging.getLogger(__name__)
-REST = 0.0005
-"""Seconds that a load beside searches sleeps after each block of a file: it takes half as long again, and the slowest
-searches meanwhile wait less for a processor."""
+LOAD_PAUSE = 0.0005
+"""Seconds that a background load sleeps after each block of a file. The load takes 1.5 times as long, and the slowest
+concurrent searches wait less for a processor."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """How an index stands; ``delta`` and ``tombstones`` are what a rebuild would fold in.
+    """The state of an index. ``delta`` and ``tombstones`` count the changes since the generation was built.
 
-    ``fault`` says why the generation that should be live is not; ``bytes`` is the size of the generation's files;
-    ``coming`` is the bundle that a re-embedding leads to, under way or stopped.
+    ``fault`` is the reason why the live generation cannot be used, or None. ``bytes`` is the size of the generation's
+    files. ``coming`` is the bundle that a running or stopped re-embedding prepares.
     """
 
     generation: str | None
@@ -52,12 +52,12 @@ class Status:
     coming: str | None = None
 
     def rebuild_due(self, share: float = 0.1, least: int = 1000) -> bool:
-        """Whether delta and tombstones have outgrown a share of the items, so that a rebuild pays."""
+        """Whether there is a fault, or delta plus tombstones exceed both ``least`` and ``share`` of the items."""
         return self.fault is not None or self.delta + self.tombstones > max(least, share * self.count)
 
 
 class Index:
-    """Thread-safe. Other processes may write to the catalog and publish generations at the same time."""
+    """An open index. It is thread-safe, and other processes may change the catalog and publish at the same time."""
 
     def __init__(self, directory: Path) -> None:
         self.layout = Layout(directory)
@@ -65,9 +65,9 @@ class Index:
         self.catalog = Catalog.open(self.layout.catalog)
         self.blobs = Blobs(self.layout.blobs, self.catalog.policy())
         self._lock = threading.Lock()
-        self._loading = threading.Lock()
+        self._load_lock = threading.Lock()
         self._fault: str | None = None
-        self._tried: str | None = None
+        self._tried_generation: str | None = None
         try:
             self._snapshot = self._load()
         except BaseException:
@@ -78,19 +78,20 @@ class Index:
     def create(
         cls, directory: Path, bundle: str | Path = "default", policy: str = "keep", variant: str | None = None
     ) -> Self:
-        """Make an empty index with its own copy of ``bundle``; vectors will be of its usual variant, or of ``variant``.
+        """Create an empty index with its own copy of ``bundle``.
 
-        Raises ``InvalidArgument`` if there is one.
+        Vectors are computed with ``variant``, or with the default variant of the bundle. Raises ``InvalidArgument`` if
+        the index exists.
         """
         layout = Layout(directory)
         if layout.catalog.exists():
-            raise InvalidArgument(f"{directory} holds an index already; open it, or choose another directory")
+            raise InvalidArgument(f"{directory} already holds an index; open it, or choose another directory")
         directory.mkdir(parents=True, exist_ok=True)
         installed = _install(layout, bundles.load(bundle))
         for path in (layout.blobs, layout.generations, layout.staging):
             path.mkdir(exist_ok=True)
         durable.sync_directory(directory)
-        # Last, because a directory is an index from the moment that it has a catalog.
+        # This is the last step, because a directory counts as an index as soon as it has a catalog.
         Catalog.create(layout.catalog, installed.id, variant or installed.default_variant, policy).close()
         return cls(directory)
 
@@ -98,7 +99,7 @@ class Index:
     def open(cls, directory: Path) -> Self:
         """Open an index. Raises ``IndexNotFound`` or ``IndexCorrupt``.
 
-        If the live generation is damaged an older one serves, or the catalog alone; `status` says so.
+        If the live generation is damaged, an older generation is used, or the catalog alone; see ``Status.fault``.
         """
         return cls(directory)
 
@@ -111,93 +112,96 @@ class Index:
         self.close()
 
     def close(self) -> None:
-        """Close the catalog; snapshots that were taken can still search, except by filter."""
-        with self._loading:
+        """Close the catalog. Snapshots that were taken before can still search, except with a filter."""
+        with self._load_lock:
             self.catalog.close()
 
     @property
     def bundle(self) -> Bundle:
-        """The bundle that is live now."""
+        """The live bundle."""
         return self.snapshot().bundle
 
     @property
     def variant(self) -> str:
-        """The precision that made the live vectors."""
+        """The variant of the bundle that computed the live vectors."""
         return self.snapshot().variant
 
     @property
     def staging(self) -> Path:
-        """Where a build keeps its work under way."""
+        """The directory for the staged work of builds."""
         return self.layout.staging
 
     def snapshot(self) -> Snapshot:
-        """The index as it is now: every write that was acknowledged before this call is in it.
+        """The current state of the index. It contains every write that was acknowledged before this call.
 
-        A new generation is loaded in the background; until it is there, the old one and a longer delta answer. Only
-        when something has been added that the old one's model cannot see, the call waits for the new one.
+        A new generation is loaded in the background; until then, searches use the old one and a longer delta. The call
+        waits for the new generation only if items were added that have no vector of the old one's model.
         """
         if (same := self.unchanged()) is not None:
             return same
         current, sequence = self._snapshot, self.catalog.sequence()
-        if self.layout.live() not in {_name(current), self._tried}:
+        if self.layout.live() not in {_name(current), self._tried_generation}:
             self._load_in_background()
         if sequence != current.sequence:
             with self._lock:
-                current = self._refreshed()
+                current = self._refresh()
         return current if current.complete else self.reload()
 
     def unchanged(self) -> Snapshot | None:
-        """The snapshot at hand, if nothing has changed since it was taken: two reads, 25 us, that wait for nobody.
+        """The last snapshot if nothing has changed since it was taken, else None. Takes two reads, 25 us.
 
-        SQLite's readers wait neither for writers nor for each other, so an event loop may ask this itself.
+        SQLite readers wait neither for writers nor for each other, so an event loop may call this without a thread.
         """
         current = self._snapshot
-        same = self.layout.live() in {_name(current), self._tried} and self.catalog.sequence() == current.sequence
+        same = (
+            self.layout.live() in {_name(current), self._tried_generation}
+            and self.catalog.sequence() == current.sequence
+        )
         return current if same and current.complete else None
 
     def reload(self, verified: str | None = None) -> Snapshot:
         """Like `snapshot`, but waits until the live generation is loaded.
 
-        ``verified`` names a generation whose files the caller has just compared with their checksums.
+        ``verified`` is the name of a generation whose checksums the caller has just verified. They are not read again.
         """
-        with self._loading:
+        with self._load_lock:
             loaded = self._fault is None and self.layout.live() == _name(self._snapshot)
             fresh = None if loaded else self._load(verified=verified)
             with self._lock:
                 self._snapshot = self._snapshot if fresh is None else fresh
-                return self._refreshed()
+                return self._refresh()
 
     def install(self, bundle: str | Path) -> Bundle:
-        """Copy another bundle into the index, for re-embedding; it becomes live when a generation of it does.
+        """Copy another bundle into the index, for re-embedding. It becomes live when a generation that uses it does.
 
-        Waits for a publisher that is at work: each clears away bundles that nobody needs, and copies that were stopped.
+        Waits for a running publisher, because publishers remove unused bundles and incomplete copies.
         """
         with publishing(self.layout, wait=True):
             return _install(self.layout, bundles.load(bundle))
 
     def delete(self, ids: Iterable[int]) -> int:
-        """Delete items, and the blobs that no item shows any more; returns how many items were there."""
+        """Delete items, and the blobs that no item uses any more. Returns the number of deleted items."""
         count = self.catalog.delete(ids)
         self.sweep(wait=False)
         return count
 
     def sweep(self, wait: bool = True) -> int:
-        """Remove the blobs that the catalog lists as orphans; returns how many there were.
+        """Remove the blobs that the catalog lists as orphans. Returns their number.
 
-        Without ``wait`` they are left for the next sweep where somebody is just adding.
+        Without ``wait``, nothing is removed while another thread or process is adding; the next sweep removes them.
         """
         if not self.catalog.orphans():
             return 0
         with self.blobs.sweep(wait) as free:
-            # Read again: whoever held the blobs may have named them by now.
-            gone = self.catalog.orphans() if free else []
-            for sha256 in gone:
+            # Read the list again, because a writer that held the blobs may have used some of them.
+            orphans = self.catalog.orphans() if free else []
+            for sha256 in orphans:
                 self.blobs.delete(sha256)
-            self.catalog.clear_orphans(gone)
-        return len(gone)
+            self.catalog.clear_orphans(orphans)
+        return len(orphans)
 
     def status(self) -> Status:
-        """How the index stands now."""
+        """The current state of the index."""
         now = self.snapshot()
         made = now.generation.manifest if now.generation is not None else None
         files = now.generation.path.iterdir() if now.generation is not None and now.generation.path.exists() else ()
@@ -217,53 +221,53 @@ class Index:
             coming=self.catalog.models.coming(),
         )
 
-    def _refreshed(self) -> Snapshot:
+    def _refresh(self) -> Snapshot:
         current = self._snapshot
         changes = self.catalog.changes(current.sequence, current.bundle.id)
-        if changes.horizon > current.sequence:  # tombstones that this snapshot needs are forgotten
+        if changes.horizon > current.sequence:  # tombstones that this snapshot needs have been removed
             self._snapshot = self._load()
         elif changes.sequence != current.sequence:
             self._snapshot = current.after(changes)
         return self._snapshot
 
     def _load_in_background(self) -> None:
-        if self._loading.acquire(blocking=False):
+        if self._load_lock.acquire(blocking=False):
             threading.Thread(target=self._load_and_swap, name="index-load", daemon=True).start()
 
     def _load_and_swap(self) -> None:
         try:
-            fresh = self._load(REST)
+            fresh = self._load(LOAD_PAUSE)
             with self._lock:
                 before, self._snapshot = self._snapshot, fresh
-                self._refreshed()
-            del before  # here, and not while searches wait for the lock: freeing a generation takes milliseconds
+                self._refresh()
+            del before  # after the lock is released, because freeing a generation takes milliseconds
         except Exception:
             log.exception("the live generation of %s could not be loaded", self.directory)
         finally:
-            self._loading.release()
+            self._load_lock.release()
 
-    def _load(self, rest: float = 0.0, verified: str | None = None) -> Snapshot:
-        """The live generation and all changes since; an older generation, or none, where it is damaged."""
+    def _load(self, pause: float = 0.0, verified: str | None = None) -> Snapshot:
+        """The live generation and all changes since it. If it is damaged, use an older generation, or none."""
         live = self.layout.live()
         older = [name for name in reversed(self.layout.names()) if live is not None and name < live]
         fault = snapshot = None
         for name in ([live] if live is not None else []) + older:
             try:
-                opened = open_generation(self.layout.generations / name, name != verified, rest)
-                snapshot = self._on(opened, name == live)
+                opened = open_generation(self.layout.generations / name, name != verified, pause)
+                snapshot = self._snapshot_of(opened, name == live)
             except IndexCorrupt as error:
-                log.error("generation %s cannot serve: %s", name, error.message)  # noqa: TRY400 - a state, no defect
+                log.error("generation %s cannot be used: %s", name, error.message)  # noqa: TRY400 - a state, no defect
                 fault = fault or error.message
             if snapshot is not None:
                 break
-        self._fault, self._tried = fault, live
+        self._fault, self._tried_generation = fault, live
         return snapshot if snapshot is not None else self._without_generation()
 
-    def _on(self, generation: Generation, live: bool) -> Snapshot | None:
-        """A warm snapshot; None when the generation's model is not live, or its tombstones are forgotten."""
+    def _snapshot_of(self, generation: Generation, live: bool) -> Snapshot | None:
+        """A warm snapshot; None if the generation's model is not live, or if tombstones that it needs were removed."""
         made = generation.manifest
         if live and made.bundle != self.catalog.model():
-            self._complete(generation)
+            self._finish_go_live(generation)
         if made.bundle != self.catalog.model():
             return None
         bundle = bundles.load(self.layout.bundles / made.bundle)
@@ -282,22 +286,22 @@ class Index:
             return None
         snapshot = empty.after(changes)
         if len(generation):
-            snapshot.search(generation.vectors[:1], 1)  # touches the pages that every search touches
+            snapshot.search(generation.vectors[:1], 1)  # loads the memory pages that every search reads
         return snapshot
 
-    def _complete(self, generation: Generation) -> None:
-        """Finish for a publisher that died between the swap of the pointer and its commit.
+    def _finish_go_live(self, generation: Generation) -> None:
+        """Complete the work of a publisher that was killed after it swapped the pointer and before it committed.
 
-        Its last vectors may have gone with the commit: then the model before stays, and the next rebuild of it repairs
-        the pointer. Raises ``IndexCorrupt``.
+        If its last vectors were lost with the commit, the previous model stays live, and the next rebuild repairs the
+        pointer; then this raises ``IndexCorrupt``.
         """
         made = generation.manifest
         try:
-            swapped = lambda: self.layout.live() == generation.name  # noqa: E731 - by the time that it is our turn
+            swapped = lambda: self.layout.live() == generation.name  # noqa: E731 - called under the write lock
             self.catalog.models.go_live(made.bundle, made.variant, swapped, allow_missing=False)
         except BundleMismatch as error:
             raise IndexCorrupt(
-                f"{generation.path} was about to go live when its publisher was stopped, and {error.message}",
+                f"{generation.path} could not go live because its publisher was stopped: {error.message}",
                 generation=generation.name,
             ) from error
 

@@ -13,7 +13,7 @@ from copysight.errors import PictureError
 from copysight.index import Index
 from copysight.index.generations.generation import CALIBRATION
 from copysight.index.publishing.publish import Calibrate
-from copysight.index.publishing.writer import Contents
+from copysight.index.publishing.writer import CalibrationInput
 from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder, Runtime
 from copysight.pictures.decode import decode
@@ -35,7 +35,7 @@ def calibrator(
     100 pictures; the calibration of the bundle is used instead.
     """
 
-    def calibrate(made: Contents) -> Mapping[str, Any] | None:
+    def calibrate(made: CalibrationInput) -> Mapping[str, Any] | None:
         if min(sample, len(made.ids)) < self_calibration.MIN_PICTURES:
             log.info("%d pictures are too few to calibrate; using the calibration of the bundle", len(made.ids))
             return None

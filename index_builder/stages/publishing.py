@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from copysight.index import Generation, Index, publish
-from copysight.index.generations.index_type import of_kind
+from copysight.index.generations.index_type import default_index_type
 from index_builder.progress import Progress
 from index_builder.stages.calibration import calibrator
 
@@ -47,7 +47,7 @@ def rebuild(
     collection; None means that of the live generation. ``more`` are further arguments of ``publish``. Raises
     ``PublisherBusy`` or ``GateFailed``.
     """
-    choice = None if kind is None else of_kind(kind, index.catalog.count())
+    choice = None if kind is None else default_index_type(kind, index.catalog.count())
     printed: set[str] = set()
 
     def report(stage: str, done: int, total: int) -> None:

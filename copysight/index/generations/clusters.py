@@ -1,4 +1,4 @@
-"""Clusters of a generation: k-means over its vectors, with ids that stay over rebuilds."""
+"""Cluster the vectors of a generation with k-means, and keep cluster ids stable over rebuilds."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -10,17 +10,18 @@ import numpy.typing as npt
 from copysight.vectors import clustering
 
 FILE = "clusters.npz"
-MOST = 1024
+MAX_CLUSTERS = 1024
 ITERATIONS = 20
-SAMPLED = 256  # vectors a cluster that k-means learns from, at most
+SAMPLES_PER_CLUSTER = 256  # k-means is fitted on at most this many vectors per cluster
 
 
 @dataclass(frozen=True)
 class Clusters:
     """``ids (K,)`` int64, ``centroids (K,D)`` float32 L2-normalised, ``sizes (K,)``, ``tightness (K,)``.
 
-    ``tightness`` is the mean cosine of members to their centroid, NaN in generations that were made without.
-    ``assignment (N,)`` int32 gives each row its position in ``ids``; ``next_id`` has never been given to a cluster.
+    ``tightness`` is the mean cosine of the members to their centroid; it is NaN in older generations, which did not
+    store it. ``assignment (N,)`` int32 is the position in ``ids`` of each row's cluster. ``next_id`` is the first id
+    that was never used.
     """
 
     ids: npt.NDArray[np.int64]
@@ -31,24 +32,24 @@ class Clusters:
     next_id: int
 
 
-def usual_count(count: int) -> int:
-    """How many clusters for N vectors, unless the user says: half the root of N, at most 1024."""
-    return max(1, min(MOST, round(sqrt(count) / 2)))
+def default_count(count: int) -> int:
+    """Default number of clusters for N vectors: sqrt(N) / 2, at most 1024."""
+    return max(1, min(MAX_CLUSTERS, round(sqrt(count) / 2)))
 
 
-def make(vectors: npt.NDArray[np.float32], count: int, seed: int, before: Clusters | None) -> Clusters:
-    """Cluster ``vectors (N,D)`` into at most ``count``; ids of matching clusters are taken over from ``before``."""
+def make(vectors: npt.NDArray[np.float32], count: int, seed: int, previous: Clusters | None) -> Clusters:
+    """Cluster ``vectors (N,D)`` into at most ``count`` clusters. A cluster that matches a previous one keeps its id."""
     count = min(count, len(vectors))
     if not count:
-        return empty(vectors.shape[1], _next_id(before))
+        return empty(vectors.shape[1], _next_id(previous))
     rows = np.arange(len(vectors))
-    if len(rows) > count * SAMPLED:
-        rows = np.sort(np.random.default_rng(seed).choice(len(rows), count * SAMPLED, replace=False))
+    if len(rows) > count * SAMPLES_PER_CLUSTER:
+        rows = np.sort(np.random.default_rng(seed).choice(len(rows), count * SAMPLES_PER_CLUSTER, replace=False))
     centroids = clustering.kmeans(np.asarray(vectors[rows]), count, ITERATIONS, seed).centroids
     assignment = nearest(vectors, centroids)
     sizes = np.bincount(assignment, minlength=len(centroids)).astype(np.int64)
-    ids, tightness = _stable_ids(centroids, before), _tightness(vectors, centroids, assignment, sizes)
-    return Clusters(ids, centroids, sizes, tightness, assignment, max(_next_id(before), int(ids.max()) + 1))
+    ids, tightness = _stable_ids(centroids, previous), _tightness(vectors, centroids, assignment, sizes)
+    return Clusters(ids, centroids, sizes, tightness, assignment, max(_next_id(previous), int(ids.max()) + 1))
 
 
 def empty(dimension: int, next_id: int = 0) -> Clusters:
@@ -58,7 +59,7 @@ def empty(dimension: int, next_id: int = 0) -> Clusters:
 
 
 def nearest(vectors: npt.NDArray[np.float32], centroids: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
-    """For ``vectors (N,D)`` the row of the centroid of largest cosine, ``(N,)``."""
+    """The row of the centroid with the largest cosine, ``(N,)``, for ``vectors (N,D)``."""
     parts = [np.argmax(vectors[i : i + 16384] @ centroids.T, axis=1) for i in range(0, len(vectors), 16384)]
     return np.concatenate(parts).astype(np.int32) if parts else np.empty(0, np.int32)
 
@@ -77,7 +78,7 @@ def save(directory: Path, clusters: Clusters) -> None:
 
 
 def load(directory: Path) -> Clusters:
-    """Read ``clusters.npz``, which holds no pickles."""
+    """Read ``clusters.npz``; pickled objects are not allowed."""
     with np.load(directory / FILE, allow_pickle=False) as data:
         unknown = np.full(len(data["ids"]), np.nan, np.float32)
         tightness = data.get("tightness", unknown)
@@ -99,11 +100,11 @@ def _tightness(
     return (sums / np.maximum(sizes, 1)).astype(np.float32)
 
 
-def _stable_ids(centroids: npt.NDArray[np.float32], before: Clusters | None) -> npt.NDArray[np.int64]:
-    if before is None or not len(before.ids):
-        return np.arange(len(centroids), dtype=np.int64) + _next_id(before)
-    return clustering.match(before.centroids, centroids, before.ids, before.next_id)
+def _stable_ids(centroids: npt.NDArray[np.float32], previous: Clusters | None) -> npt.NDArray[np.int64]:
+    if previous is None or not len(previous.ids):
+        return np.arange(len(centroids), dtype=np.int64) + _next_id(previous)
+    return clustering.match(previous.centroids, centroids, previous.ids, previous.next_id)
 
 
-def _next_id(before: Clusters | None) -> int:
-    return 0 if before is None else before.next_id
+def _next_id(previous: Clusters | None) -> int:
+    return 0 if previous is None else previous.next_id

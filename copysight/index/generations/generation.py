@@ -1,4 +1,4 @@
-"""One generation: an immutable directory with everything that searching a collection of the past needs."""
+"""A generation: an immutable directory with the vectors, FAISS index, clusters and calibration of one build."""
 
 import json
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ CALIBRATION = "calibration.json"
 
 @dataclass(frozen=True)
 class Generation:
-    """Opened and never changed. Rows ascend by item id.
+    """An open generation. It is never changed. Its rows are ordered by item id.
 
-    ``ids (N,)`` int64; ``vectors (N,D)`` float32, memory-mapped; ``codes (N,)`` int32 index into
-    ``manifest.collections``; ``faiss`` is None for the type ``flat``, which searches ``vectors`` themselves.
+    ``ids (N,)`` int64; ``vectors (N,D)`` float32, memory-mapped; ``codes (N,)`` int32 are positions in
+    ``manifest.collections``. ``faiss`` is None for the type ``flat``, which scans ``vectors``.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Generation:
         return len(self.ids)
 
     def rows(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Rows of those ``ids`` that the generation holds, in the order of ``ids``."""
+        """Rows of the ``ids`` that are in the generation, in the order of ``ids``."""
         if not len(self.ids) or not len(ids):
             return np.empty(0, np.int64)
         rows = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
@@ -51,41 +51,43 @@ class Generation:
         return found
 
 
-def open_generation(path: Path, verify: bool = True, rest: float = 0.0) -> Generation:
-    """Open a generation; with ``verify`` every file is compared with its checksum. Raises ``IndexCorrupt``.
+def open_generation(path: Path, verify: bool = True, pause: float = 0.0) -> Generation:
+    """Open a generation. With ``verify``, compare every file with its checksum. Raises ``IndexCorrupt``.
 
-    ``rest`` is slept after each block of a large file, for the sake of searches beside it (`durable.sha256`).
+    ``pause`` is slept after each block of a large file, so that concurrent searches stay fast (see `durable.sha256`).
     """
     described = manifest.read(path)
     if verify:
-        manifest.verify(path, described, rest)
+        manifest.verify(path, described, pause)
     try:
-        return _open(path, described, rest)
+        return _open(path, described, pause)
     except (OSError, ValueError, KeyError, RuntimeError) as error:  # FAISS raises RuntimeError
-        raise IndexCorrupt(f"{path} cannot be read ({error}); rebuild by `copysight index rebuild`") from error
+        raise IndexCorrupt(f"{path} cannot be read ({error}); run `copysight index rebuild`") from error
 
 
-def _open(path: Path, described: Manifest, rest: float) -> Generation:
+def _open(path: Path, described: Manifest, pause: float) -> Generation:
     count, dimension = described.count, described.dimension
     ids = np.fromfile(path / IDS, dtype="<i8")
     codes = np.fromfile(path / CODES, dtype="<i4")
     found = clusters.load(path)
     if not len(ids) == len(codes) == len(found.assignment) == count:
-        raise ValueError(f"{len(ids)} ids, {len(codes)} collections, {len(found.assignment)} assignments for {count}")
-    faiss = faiss_index.read(path / FAISS, rest) if FAISS in described.files else None
+        raise ValueError(
+            f"{len(ids)} ids, {len(codes)} collections and {len(found.assignment)} clusters for {count} items"
+        )
+    faiss = faiss_index.read(path / FAISS, pause) if FAISS in described.files else None
     if faiss is not None and faiss.ntotal != count:
-        raise ValueError(f"{faiss.ntotal} vectors in the FAISS index for {count}")
+        raise ValueError(f"{faiss.ntotal} vectors in the FAISS index for {count} items")
     calibration = json.loads((path / CALIBRATION).read_bytes()) if CALIBRATION in described.files else None
     return Generation(
-        path.name, path, described, ids, mapped(path / VECTORS, count, dimension), codes, faiss, found, calibration
+        path.name, path, described, ids, map_vectors(path / VECTORS, count, dimension), codes, faiss, found, calibration
     )
 
 
-def mapped(file: Path, count: int, dimension: int) -> npt.NDArray[np.float32]:
-    """The stored vectors ``(N,D)``, memory-mapped. Raises ``ValueError`` if the file is not of that size."""
+def map_vectors(file: Path, count: int, dimension: int) -> npt.NDArray[np.float32]:
+    """Memory-map the stored vectors ``(N,D)``. Raises ``ValueError`` if the file has another size."""
     if file.stat().st_size != count * dimension * 4:
         raise ValueError(f"{file} has {file.stat().st_size} bytes, not those of {count} x {dimension} float32")
     if not count:
         return np.empty((0, dimension), np.float32)
-    # A plain array over the mapping: slices of np.memmap cost microseconds each.
+    # A plain array over the mapping, because each slice of an np.memmap costs microseconds.
     return np.asarray(np.memmap(file, dtype="<f4", mode="r", shape=(count, dimension)))

@@ -1,6 +1,6 @@
-"""Which FAISS type for how many vectors: one pure table. Every type is re-scored exactly, so it only finds candidates.
+"""Choose the FAISS index type for a number of vectors. FAISS only finds candidates, which are re-scored exactly.
 
-Measured by `benchmarks/index_types.py` on one core at 384 dimensions; the figures stand in docs/reference/index-format.md.
+Measured with `benchmarks/index_types.py` on one core at 384 dimensions (see docs/reference/index-format.md).
 """
 
 from dataclasses import dataclass, replace
@@ -11,19 +11,19 @@ from copysight.errors import InvalidArgument
 
 Kind = Literal["flat", "sq8", "ivf_sq8", "ivf_rabitq", "hnsw"]
 
-# Up to so many numbers (vectors x dimensions) a scan of everything answers within a few milliseconds on one core.
+# Up to this many numbers (vectors x dimensions), an exact scan takes a few milliseconds on one core.
 FLAT_UP_TO = 20_000 * 384
 IVF_SQ8_UP_TO = 4_000_000 * 384
-LEAST_TRAINED = 40  # vectors a list, below which FAISS warns that k-means has too little to learn from
+MIN_VECTORS_PER_LIST = 40  # below this, FAISS warns that k-means has too few training vectors
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A FAISS type with its parameters; what a kind does not use is 0.
+class IndexType:
+    """A FAISS index type with its parameters. A parameter that the kind does not use is 0.
 
-    ``lists`` and ``probes`` belong to inverted files, ``links`` and ``effort`` to HNSW; ``candidates`` is how many
-    are re-scored exactly for one query at least. Where a filter, a collection or deletes leave no more than ``few``
-    rows, these are scanned exactly.
+    ``lists`` and ``probes`` belong to inverted files, ``links`` and ``effort`` to HNSW. ``candidates`` is the minimum
+    number of candidates per query that are re-scored exactly. If a filter, a collection or deletes leave at most
+    ``few`` rows, these rows are scanned exactly.
     """
 
     kind: Kind
@@ -36,7 +36,7 @@ class Choice:
 
     @property
     def factory(self) -> str | None:
-        """FAISS's own name for it; None for ``flat``, which needs no FAISS index beside the stored vectors."""
+        """The string for ``faiss.index_factory``; None for ``flat``, which needs no FAISS index."""
         return {
             "flat": None,
             "sq8": "SQ8",
@@ -46,32 +46,32 @@ class Choice:
         }[self.kind]
 
 
-def choose(count: int, dimension: int) -> Choice:
-    """The type for ``count`` vectors of ``dimension`` numbers."""
+def choose(count: int, dimension: int) -> IndexType:
+    """The index type for ``count`` vectors of ``dimension`` numbers."""
     size = count * dimension
     if size <= FLAT_UP_TO:
-        return of_kind("flat", count)
-    return of_kind("ivf_sq8" if size <= IVF_SQ8_UP_TO else "ivf_rabitq", count)
+        return default_index_type("flat", count)
+    return default_index_type("ivf_sq8" if size <= IVF_SQ8_UP_TO else "ivf_rabitq", count)
 
 
-def of_kind(kind: str, count: int) -> Choice:
-    """The usual parameters of a type that the user wants. Raises ``InvalidArgument`` for an unknown one."""
+def default_index_type(kind: str, count: int) -> IndexType:
+    """An index type of the given kind with default parameters. Raises ``InvalidArgument`` for an unknown kind."""
     if kind not in get_args(Kind):
-        raise InvalidArgument(f"got the index type {kind!r}; needed is one of {', '.join(get_args(Kind))}")
-    power = 1 << round(log2(2 * sqrt(max(count, 1))))  # about twice the root of N
-    lists = max(1, min(power, count // LEAST_TRAINED))
-    table: dict[str, Choice] = {
-        "flat": Choice("flat"),
-        "sq8": Choice("sq8"),
-        "ivf_sq8": Choice("ivf_sq8", lists=lists, probes=min(lists, 16)),
-        "ivf_rabitq": Choice("ivf_rabitq", lists=lists, probes=min(lists, 32), candidates=256),
-        "hnsw": Choice("hnsw", links=32, effort=128),
+        raise InvalidArgument(f"got the index type {kind!r}; it must be one of {', '.join(get_args(Kind))}")
+    power = 1 << round(log2(2 * sqrt(max(count, 1))))  # a power of two near 2 * sqrt(N)
+    lists = max(1, min(power, count // MIN_VECTORS_PER_LIST))
+    table: dict[str, IndexType] = {
+        "flat": IndexType("flat"),
+        "sq8": IndexType("sq8"),
+        "ivf_sq8": IndexType("ivf_sq8", lists=lists, probes=min(lists, 16)),
+        "ivf_rabitq": IndexType("ivf_rabitq", lists=lists, probes=min(lists, 32), candidates=256),
+        "hnsw": IndexType("hnsw", links=32, effort=128),
     }
     return table[kind]
 
 
-def widened(choice: Choice) -> Choice | None:
-    """The same type with a wider search, for when recall is too low; None when it already looks everywhere."""
+def widened(choice: IndexType) -> IndexType | None:
+    """The same type with a wider search, to increase recall; None if the search cannot be widened further."""
     if choice.lists and choice.probes < choice.lists:
         return replace(choice, probes=min(choice.lists, choice.probes * 2))
     if choice.effort and choice.effort < 1024:

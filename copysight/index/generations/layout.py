@@ -1,4 +1,4 @@
-"""Where things are in an index directory (docs/reference/index-format.md)."""
+"""Paths of the files in an index directory (docs/reference/index-format.md)."""
 
 import os
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ DIGITS = 6
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths below the directory of an index."""
+    """The paths below the directory ``root`` of an index."""
 
     root: Path
 
     @property
     def catalog(self) -> Path:
-        """The source of truth."""
+        """The catalog, which is the source of truth."""
         return self.root / "catalog.sqlite"
 
     @property
@@ -27,22 +27,22 @@ class Layout:
 
     @property
     def bundles(self) -> Path:
-        """Copies of the model bundles, one directory each, named by id."""
+        """Copies of the model bundles, one directory per bundle, named by its id."""
         return self.root / "bundles"
 
     @property
     def generations(self) -> Path:
-        """What FAISS searches, one immutable directory each."""
+        """The generations, one immutable directory each."""
         return self.root / "generations"
 
     @property
     def staging(self) -> Path:
-        """Work under way of a build."""
+        """The staged work of running builds."""
         return self.root / "staging"
 
     @property
     def current(self) -> Path:
-        """The pointer to the live generation."""
+        """The file that holds the name of the live generation."""
         return self.root / CURRENT
 
     @cached_property
@@ -51,11 +51,11 @@ class Layout:
 
     @property
     def publisher(self) -> Path:
-        """The lock that publishers exclude each other by."""
+        """The lock file of publishers."""
         return self.root / "publisher.lock"
 
     def live(self) -> str | None:
-        """Name of the live generation, as the pointer says it; None before the first. 5 us: every request asks."""
+        """Name of the live generation, or None before the first one. Every request calls this; it takes 5 us."""
         try:
             pointer = os.open(self._current, os.O_RDONLY)
         except FileNotFoundError:
@@ -66,12 +66,12 @@ class Layout:
             os.close(pointer)
 
     def names(self) -> list[str]:
-        """Names of the generations that are there, oldest first."""
+        """Names of the existing generations, oldest first."""
         if not self.generations.is_dir():
             return []
         return sorted(path.name for path in self.generations.iterdir() if path.name.isdigit())
 
     def next_name(self) -> str:
-        """Name for the next generation, above all that are there and above the live one."""
+        """Name of the next generation: one above all existing generations and the live one."""
         taken = [int(name) for name in (*self.names(), self.live() or "") if name.isdigit()]
         return f"{max(taken, default=0) + 1:0{DIGITS}d}"

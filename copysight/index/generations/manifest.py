@@ -1,4 +1,4 @@
-"""What a generation says about itself: ``manifest.json``."""
+"""The manifest of a generation, ``manifest.json``: its contents, parameters and checksums."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from copysight.errors import IndexCorrupt
-from copysight.index.generations.index_type import Choice
+from copysight.index.generations.index_type import IndexType
 from copysight.system import durable
 
 FORMAT = 1
@@ -17,9 +17,9 @@ FILE = "manifest.json"
 
 @dataclass(frozen=True)
 class Manifest:
-    """``sequence`` is the catalog's that the generation covers; ``recall`` is recall@10 of a sample, as measured.
+    """The generation covers the catalog up to ``sequence``. ``recall`` is the measured recall@10 of a sample.
 
-    ``built_at`` is in seconds since the epoch; ``files`` holds the sha256 of every other file.
+    ``built_at`` is in seconds since the epoch. ``files`` maps the name of every other file to its sha256.
     """
 
     bundle: str
@@ -27,7 +27,7 @@ class Manifest:
     sequence: int
     count: int
     dimension: int
-    choice: Choice
+    choice: IndexType
     recall: float
     clusters: int
     collections: tuple[str, ...]
@@ -36,7 +36,7 @@ class Manifest:
 
 
 def write(directory: Path, manifest: Manifest) -> None:
-    """Write ``manifest.json`` into a generation that is being made."""
+    """Write ``manifest.json`` into the directory of a new generation."""
     body = {"format": FORMAT, **asdict(manifest)}
     text = json.dumps({**body, "checksum": _checksum(body)}, indent=1)
     (directory / FILE).write_text(text + "\n")
@@ -49,27 +49,25 @@ def read(directory: Path) -> Manifest:
         return _parse(data)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise IndexCorrupt(
-            f"{directory / FILE} is missing or damaged ({error}); rebuild by `copysight index rebuild`",
+            f"{directory / FILE} is missing or damaged ({error}); run `copysight index rebuild`",
             generation=directory.name,
         ) from error
 
 
-def verify(directory: Path, manifest: Manifest, rest: float = 0.0) -> None:
-    """Compare every file with its checksum; ``rest`` as in `durable.sha256`. Raises ``IndexCorrupt``."""
+def verify(directory: Path, manifest: Manifest, pause: float = 0.0) -> None:
+    """Compare every file with its checksum; ``pause`` as in `durable.sha256`. Raises ``IndexCorrupt``."""
     for name, expected in manifest.files.items():
         file = directory / name
         try:
-            found = durable.sha256(file, rest)
-        except OSError as error:  # not there, or on a part of the disk that cannot be read any more
+            found = durable.sha256(file, pause)
+        except OSError as error:  # the file is missing, or the disk has a read error
             raise _damaged(file, f"cannot be read ({error.strerror})") from error
         if found != expected:
             raise _damaged(file, "differs from its checksum")
 
 
 def _damaged(file: Path, how: str) -> IndexCorrupt:
-    return IndexCorrupt(
-        f"{file} {how}; rebuild by `copysight index rebuild`", generation=file.parent.name, file=file.name
-    )
+    return IndexCorrupt(f"{file} {how}; run `copysight index rebuild`", generation=file.parent.name, file=file.name)
 
 
 def _checksum(body: Mapping[str, Any]) -> str:
@@ -80,9 +78,9 @@ def _parse(data: dict[str, Any]) -> Manifest:
     if data.pop("checksum") != _checksum(data):
         raise ValueError("differs from its checksum")
     if data.pop("format") != FORMAT:
-        raise ValueError(f"of another format than {FORMAT}")
-    data["choice"] = Choice(**data["choice"])
+        raise ValueError(f"the format is not {FORMAT}")
+    data["choice"] = IndexType(**data["choice"])
     data["collections"] = tuple(data["collections"])
     if any("/" in name or name.startswith(".") for name in data["files"]):
-        raise ValueError("a file name with a path in it")
+        raise ValueError("a file name contains a path")
     return Manifest(**data)

@@ -1,4 +1,4 @@
-"""Publishers exclude each other; the lock goes with its process, however that ends."""
+"""The lock that allows one publisher at a time. The system releases it when the process ends, even by a kill."""
 
 import fcntl
 import os
@@ -11,14 +11,14 @@ from copysight.index.generations.layout import Layout
 
 @contextmanager
 def publishing(layout: Layout, wait: bool = False) -> Iterator[None]:
-    """Be the only publisher of an index. If there is another: ``wait`` for it, or raise ``PublisherBusy`` at once."""
+    """Hold the publisher's lock of an index. If it is taken, ``wait`` for it, or raise ``PublisherBusy`` at once."""
     handle = os.open(layout.publisher, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError as error:
         os.close(handle)
         raise PublisherBusy(
-            f"another process publishes, restores or backs up {layout.root}; wait until it is done"
+            f"another process is publishing, restoring or backing up {layout.root}; wait until it has finished"
         ) from error
     try:
         yield

@@ -1,28 +1,28 @@
-"""Items that lack a vector of the model that is to go live, and how they come to it while others are being added."""
+"""Compute the missing vectors of a model before it becomes live, while other items are being added."""
 
 from copysight.catalog import Catalog, VectorSupply
 
-CHUNK = 256  # items between two durable steps
-FEW = 32  # that may be left for the moment of the swap, while writers wait
+CHUNK = 256  # items per durable step
+FEW_LEFT = 32  # items that may be left for the swap, during which writers wait
 ROUNDS = 8
 
 
-def work_off(catalog: Catalog, model: str, supply: VectorSupply) -> None:
-    """Ask ``supply`` for what is missing, again and again, until hardly anything comes that it can give.
+def fill(catalog: Catalog, model: str, supply: VectorSupply) -> None:
+    """Store vectors from ``supply`` for items that have none, in up to 8 passes, until at most 32 are new in a pass.
 
-    Each chunk is durable before the next is asked for, so a killed run goes on where it stopped. What is added faster
-    than it is worked off is left for ``Catalog.go_live``, which makes writers wait for it.
+    Each chunk is durable before the next begins, so a killed run can be continued. Items that are added during the last
+    pass are left for ``Models.go_live``, which makes writers wait for it.
     """
     for _ in range(ROUNDS):
-        if _once(catalog, model, supply) <= FEW:
+        if _pass(catalog, model, supply) <= FEW_LEFT:
             return
 
 
-def _once(catalog: Catalog, model: str, supply: VectorSupply) -> int:
-    """One pass over all items; returns how many vectors it brought."""
+def _pass(catalog: Catalog, model: str, supply: VectorSupply) -> int:
+    """Make one pass over all items without a vector. Returns the number of stored vectors."""
     after = made = 0
-    while lacking := catalog.missing(model, CHUNK, after):
-        if given := supply(lacking):
-            catalog.add_vectors(model, given)
-        after, made = lacking[-1].id, made + len(given)
+    while missing := catalog.missing(model, CHUNK, after):
+        if vectors := supply(missing):
+            catalog.add_vectors(model, vectors)
+        after, made = missing[-1].id, made + len(vectors)
     return made

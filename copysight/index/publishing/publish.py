@@ -1,4 +1,4 @@
-"""Publishing: a new generation from the catalog alone, through the gate, and live by one atomic swap."""
+"""Publish: build a new generation from the catalog, check it, and make it live with one atomic swap."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -10,19 +10,18 @@ from copysight.index.generations import manifest
 from copysight.index.generations.clusters import Clusters
 from copysight.index.generations.clusters import load as load_clusters
 from copysight.index.generations.generation import Generation, open_generation
-from copysight.index.generations.index_type import Choice
+from copysight.index.generations.index_type import IndexType
 from copysight.index.generations.publisher_lock import publishing
 from copysight.index.index import Index
-from copysight.index.publishing import missing_vectors, rollback, writer
-from copysight.index.publishing import publish_checks as gates
+from copysight.index.publishing import missing_vectors, publish_checks, rollback, writer
 from copysight.index.publishing.publish_checks import Gate
-from copysight.index.publishing.writer import Contents
+from copysight.index.publishing.writer import CalibrationInput
 from copysight.model import bundle as bundles
 from copysight.system import durable
 
-USUAL = Gate()
+DEFAULT_GATE = Gate()
 Progress = Callable[[str, int, int], None]
-Calibrate = Callable[[Contents], Mapping[str, Any] | None]
+Calibrate = Callable[[CalibrationInput], Mapping[str, Any] | None]
 
 
 def publish(
@@ -30,10 +29,10 @@ def publish(
     *,
     model: str | None = None,
     variant: str | None = None,
-    choice: Choice | None = None,
+    choice: IndexType | None = None,
     clusters: int | None = None,
     calibrate: Calibrate | None = None,
-    gate: Gate = USUAL,
+    gate: Gate = DEFAULT_GATE,
     keep: int = 3,
     allow_missing: bool = False,
     supply: VectorSupply | None = None,
@@ -44,47 +43,48 @@ def publish(
 ) -> Generation:
     """Build a generation of all items with vectors of ``model`` (the live bundle's id), and make it live.
 
-    ``choice`` overrides the table of FAISS types, ``clusters`` the number K; ``calibrate`` is handed
-    ids and vectors and gives what becomes ``calibration.json``; ``progress`` is told (stage, done, total). The ``keep``
-    latest generations stay. Adds, deletes and searches go on meanwhile.
+    ``choice`` overrides the default FAISS index type, ``clusters`` the default number of clusters K. ``calibrate``
+    takes the ids and vectors and returns the contents of ``calibration.json``. ``progress`` is called with (stage,
+    done, total). The ``keep`` latest generations are kept. Adds, deletes and searches are possible at the same time.
 
-    Another model than the live one needs vectors of all items: ``supply`` makes those that are missing, also of what is
-    added until the swap; ``allow_missing`` leaves out what it cannot. ``wait`` queues behind another publisher.
+    If ``model`` is not the live one, all items need vectors of it. ``supply`` computes missing vectors, including those
+    of items that are added until the swap; ``allow_missing`` leaves out items that it cannot embed. ``wait``: wait for
+    another publisher instead of raising ``PublisherBusy``.
 
-    Raises ``PublisherBusy``; ``NotWritable``; ``GateFailed`` (the live generation stays); ``BundleMismatch`` when items
-    lack a vector of ``model``, unless ``allow_missing``.
+    Raises ``PublisherBusy``; ``NotWritable``; ``GateFailed`` (the live generation stays live); ``BundleMismatch`` if
+    items have no vector of ``model``, unless ``allow_missing``.
     """
-    report = progress or _silent
+    report = progress or _no_progress
     with durable.writable(index.directory), publishing(index.layout, wait):
         rollback.clean(index)
         model = model or index.catalog.model()
-        wanted = writer.Wanted(
+        options = writer.GenerationOptions(
             model=model,
             variant=variant or index.catalog.variant(),
             dimension=bundles.load(index.layout.bundles / model, verify=False).dimension,
             choice=choice,
             clusters=clusters,
-            before=_clusters_before(index, model),
+            previous_clusters=_previous_clusters(index, model),
             gate=gate,
             seed=seed,
             built_at=clock(),
         )
         path = index.layout.generations / index.layout.next_name()
         with durable.new_directory(path) as directory:
-            made = writer.write(directory, index.catalog, wanted, calibrate or _nothing, report)
+            made = writer.write(directory, index.catalog, options, calibrate or _no_calibration, report)
             report("gate", 0, 1)
-            gates.check(open_generation(directory), gate, made.count, seed)
+            publish_checks.check(open_generation(directory), gate, made.count, seed)
         if supply is not None:
-            missing_vectors.work_off(index.catalog, model, supply)
+            missing_vectors.fill(index.catalog, model, supply)
         rollback.go_live(index, path, allow_missing, supply)
         rollback.prune_locked(index, keep)
         report("publish", 1, 1)
-    index.reload(verified=path.name)  # by the gate
+    index.reload(verified=path.name)  # the checks have verified the checksums
     return open_generation(path, verify=False)
 
 
-def _clusters_before(index: Index, model: str) -> Clusters | None:
-    """Those of the latest generation of the model that can be read: their ids are to be kept."""
+def _previous_clusters(index: Index, model: str) -> Clusters | None:
+    """The clusters of the latest readable generation of the model; their ids are kept."""
     for name in reversed(index.layout.names()):
         directory = index.layout.generations / name
         try:
@@ -97,9 +97,9 @@ def _clusters_before(index: Index, model: str) -> Clusters | None:
     return None
 
 
-def _nothing(_contents: Contents) -> None:
+def _no_calibration(_contents: CalibrationInput) -> None:
     return None
 
 
-def _silent(_stage: str, _done: int, _total: int) -> None:
+def _no_progress(_stage: str, _done: int, _total: int) -> None:
     return None

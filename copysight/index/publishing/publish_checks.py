@@ -1,4 +1,4 @@
-"""The gate that a new generation passes before it may become live."""
+"""Check a new generation before it becomes live: recall, self-retrieval, count and order of its rows."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,15 @@ from copysight.index.live.search import Parameters
 from copysight.index.live.tombstones import Tombstones
 
 RECALL_AT = 10
-TIE = 1e-6  # a result that scores like the last true neighbour is as good as that
+TIE_TOLERANCE = 1e-6  # a result whose score equals that of the last true neighbour counts as correct
 
 
 @dataclass(frozen=True)
 class Gate:
-    """``recall`` is the least recall@10 against exact search, measured over ``sample`` vectors of the generation.
+    """The requirements for a new generation.
 
-    ``self_queries`` is the least share of stored vectors that find themselves (or an equal).
+    ``recall`` is the minimum recall@10 against exact search, measured with ``sample`` queries. ``self_queries`` is the
+    minimum share of stored vectors that find themselves, or an equal vector, as the first result.
     """
 
     recall: float = 0.95
@@ -28,7 +29,7 @@ class Gate:
 
 
 def measure(generation: Generation, sample: int, seed: int) -> float:
-    """Recall@10 against exact search, of queries halfway between stored vectors and noise-free copies of them."""
+    """Recall@10 against exact search. The queries are stored vectors with noise, at a cosine of about 0.9."""
     queries = _queries(generation, sample, seed)
     if generation.faiss is None or not len(queries):
         return 1.0
@@ -40,23 +41,26 @@ def measure(generation: Generation, sample: int, seed: int) -> float:
 
 
 def check(generation: Generation, gate: Gate, count: int, seed: int) -> None:
-    """Raises ``GateFailed``. The files' checksums have been compared when ``generation`` was opened."""
+    """Raise ``GateFailed`` if the generation fails a check. Opening ``generation`` has verified the checksums."""
     if len(generation) != count:
-        raise GateFailed(f"the new generation holds {len(generation)} vectors, the catalog gave {count}")
+        raise GateFailed(f"the new generation has {len(generation)} vectors, but the catalog has {count}")
     if np.any(np.diff(generation.ids) <= 0):
-        raise GateFailed("the new generation's ids do not ascend")
+        raise GateFailed("the ids of the new generation are not in ascending order")
     if generation.manifest.recall < gate.recall:
         raise GateFailed(
-            f"recall@{RECALL_AT} is {generation.manifest.recall:.3f}, needed is {gate.recall}; "
-            "choose another index type, or lower the gate",
+            f"recall@{RECALL_AT} of the new generation is {generation.manifest.recall:.3f}, needed is {gate.recall}; "
+            "choose another index type, or lower `Gate.recall`",
             recall=generation.manifest.recall,
         )
-    found = _self_found(generation, gate.sample, seed)
+    found = _self_recall(generation, gate.sample, seed)
     if found < gate.self_queries:
-        raise GateFailed(f"{found:.3f} of the stored vectors find themselves, needed is {gate.self_queries}")
+        raise GateFailed(
+            f"a share of {found:.3f} of the stored vectors find themselves, needed is {gate.self_queries}; "
+            "choose another index type, or lower `Gate.self_queries`"
+        )
 
 
-def _self_found(generation: Generation, sample: int, seed: int) -> float:
+def _self_recall(generation: Generation, sample: int, seed: int) -> float:
     rows = _rows(generation, sample, seed)
     if not len(rows):
         return 1.0
@@ -65,7 +69,7 @@ def _self_found(generation: Generation, sample: int, seed: int) -> float:
     found = search.in_generation(generation, tombstones, queries, 1, None, Parameters())
     best = [exact_search.score(q, generation.vectors[c]).max(initial=-1) for q, c in zip(queries, found, strict=True)]
     own = [exact_search.score(query, query[None])[0] for query in queries]
-    return float(np.mean(np.asarray(best) >= np.asarray(own) - TIE))
+    return float(np.mean(np.asarray(best) >= np.asarray(own) - TIE_TOLERANCE))
 
 
 def _hits(
@@ -76,11 +80,11 @@ def _hits(
     k: int,
 ) -> int:
     border = np.sort(exact_search.score(query, generation.vectors[truth]))[-k]
-    return min(k, int(np.count_nonzero(exact_search.score(query, generation.vectors[found]) >= border - TIE)))
+    return min(k, int(np.count_nonzero(exact_search.score(query, generation.vectors[found]) >= border - TIE_TOLERANCE)))
 
 
 def _queries(generation: Generation, sample: int, seed: int) -> npt.NDArray[np.float32]:
-    # Stored vectors turned to a cosine of about 0.9: like an edited copy, and unlike a vector that finds itself.
+    # Stored vectors plus noise, at a cosine of about 0.9, resemble edited copies better than the stored vectors do.
     chosen = generation.vectors[_rows(generation, sample, seed)]
     noise = np.random.default_rng(seed + 1).normal(size=chosen.shape).astype(np.float32)
     noise /= np.maximum(np.linalg.norm(noise, axis=1, keepdims=True), 1e-12)

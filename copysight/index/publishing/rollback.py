@@ -1,4 +1,4 @@
-"""Generations over time: making one live, going back to an earlier one, letting old ones go."""
+"""Make a generation live, roll back to an earlier one, list generations, and prune old ones."""
 
 import shutil
 from collections.abc import Callable, Iterable
@@ -18,24 +18,29 @@ from copysight.index.upkeep import orphan_files
 from copysight.system import durable
 
 
-def rollback(index: Index, to: str | None = None, supplier: Callable[[Manifest], VectorSupply] | None = None) -> Generation:
+def rollback(
+    index: Index, to: str | None = None, supplier: Callable[[Manifest], VectorSupply] | None = None
+) -> Generation:
     """Make an earlier generation live again: ``to``, or the one before the live one.
 
-    What was added or deleted since stays added or deleted. If the generation is of another model, ``supplier`` gives
-    what makes its vectors for the items that came since. Raises ``PublisherBusy``, ``NoGeneration``, ``IndexCorrupt``
-    (the generation is damaged), or ``BundleMismatch`` when items lack a vector of its model.
+    Items that were added or deleted since then stay added or deleted. If the generation belongs to another model,
+    ``supplier`` returns a function that computes the vectors of newer items with that model. Raises ``PublisherBusy``,
+    ``NoGeneration``, ``IndexCorrupt`` (the generation is damaged), or ``BundleMismatch`` if items have no vector of its
+    model.
     """
     with publishing(index.layout):
         live = index.layout.live()
-        there = [name for name in index.layout.names() if name != live]
-        name = to if to is not None else max((name for name in there if name < (live or "")), default=None)
-        if name is None or name not in there:
-            raise NoGeneration(f"there is no generation {to or 'before the live one'}; there are {there or 'none'}")
+        others = [name for name in index.layout.names() if name != live]
+        name = to if to is not None else max((name for name in others if name < (live or "")), default=None)
+        if name is None or name not in others:
+            raise NoGeneration(
+                f"there is no generation {to or 'before the live one'}; available are: {', '.join(others) or 'none'}"
+            )
         generation = open_generation(index.layout.generations / name)
         made, supply = generation.manifest, None
         if supplier is not None and made.bundle != index.catalog.model():
             supply = supplier(made)
-            missing_vectors.work_off(index.catalog, made.bundle, supply)
+            missing_vectors.fill(index.catalog, made.bundle, supply)
         go_live(index, generation.path, supply=supply)
     index.reload()
     return generation
@@ -43,7 +48,7 @@ def rollback(index: Index, to: str | None = None, supplier: Callable[[Manifest],
 
 @dataclass(frozen=True)
 class Kept:
-    """A generation that is kept on disk; times in seconds since the epoch."""
+    """A generation on disk. ``built_at`` is in seconds since the epoch."""
 
     name: str
     count: int
@@ -53,22 +58,25 @@ class Kept:
 
 
 def generations(index: Index) -> list[Kept]:
-    """The generations that can be live, oldest first; one whose manifest cannot be read is left out."""
-    found = ((name, _described(index.layout, name)) for name in index.layout.names())
+    """The generations that can become live, oldest first. Generations with an unreadable manifest are left out."""
+    found = ((name, _manifest_of(index.layout, name)) for name in index.layout.names())
     return [
         Kept(name, made.count, made.choice.kind, made.recall, made.built_at) for name, made in found if made is not None
     ]
 
 
 def prune(index: Index, keep: int = 3) -> list[str]:
-    """Remove all but the live and the ``keep`` latest generations; returns their names. Raises ``PublisherBusy``."""
+    """Remove all generations except the live one and the ``keep`` latest. Returns the names of the removed ones.
+
+    Raises ``PublisherBusy``.
+    """
     with publishing(index.layout):
         clean(index)
         return prune_locked(index, keep)
 
 
 def go_live(index: Index, path: Path, allow_missing: bool = False, supply: VectorSupply | None = None) -> None:
-    """Swap the pointer to a generation that stands whole on disk; the publisher's lock must be held."""
+    """Swap the pointer to a complete generation on disk. The caller must hold the publisher's lock."""
     made = manifest.read(path)
 
     def swap() -> bool:
@@ -79,54 +87,54 @@ def go_live(index: Index, path: Path, allow_missing: bool = False, supply: Vecto
 
 
 def prune_locked(index: Index, keep: int) -> list[str]:
-    """`prune`, for a publisher that holds the lock."""
+    """Like `prune`, for a caller that holds the publisher's lock."""
     names = index.layout.names()
     kept = {*names[-max(1, keep) :], index.layout.live()}
-    gone = [name for name in names if name not in kept]
-    for name in gone:
-        _let_go(index.layout.generations / name)
-    _forget(index, sorted(set(names) - set(gone)))
-    return gone
+    old = [name for name in names if name not in kept]
+    for name in old:
+        _remove_atomically(index.layout.generations / name)
+    _discard_unneeded(index, sorted(set(names) - set(old)))
+    return old
 
 
 def clean(index: Index) -> None:
-    """Remove what killed publishers and writers have left half done; the publisher's lock must be held."""
+    """Remove incomplete files of killed publishers and writers. The caller must hold the publisher's lock."""
     layout = index.layout
-    _remove(layout.generations.glob(".*"))
-    _remove(layout.bundles.glob(".*"))
-    _remove(layout.root.glob(f".{CURRENT}.*.tmp"))
+    _delete_paths(layout.generations.glob(".*"))
+    _delete_paths(layout.bundles.glob(".*"))
+    _delete_paths(layout.root.glob(f".{CURRENT}.*.tmp"))
     with index.blobs.sweep():
-        _remove(layout.blobs.glob("??/.*.tmp"))
+        _delete_paths(layout.blobs.glob("??/.*.tmp"))
     index.sweep()
     orphan_files.sweep(index)
 
 
-def _forget(index: Index, names: Iterable[str]) -> None:
-    made = [described for name in names if (described := _described(index.layout, name)) is not None]
+def _discard_unneeded(index: Index, names: Iterable[str]) -> None:
+    made = [described for name in names if (described := _manifest_of(index.layout, name)) is not None]
     needed = {described.bundle for described in made}
     index.catalog.models.discard(horizon=min((described.sequence for described in made), default=0), keep=needed)
     needed |= {index.catalog.model(), index.catalog.models.coming() or ""}
     for path in index.layout.bundles.glob("[!.]*"):
         if path.name not in needed:
-            _let_go(path)
+            _remove_atomically(path)
 
 
-def _let_go(directory: Path) -> None:
-    # Renamed first, so that a killed removal leaves nothing that looks whole.
-    tombstones = directory.with_name(f".{directory.name}.gone")
-    directory.rename(tombstones)
+def _remove_atomically(directory: Path) -> None:
+    # Rename the directory first, so that a killed removal leaves nothing that looks complete.
+    removed = directory.with_name(f".{directory.name}.gone")
+    directory.rename(removed)
     durable.sync_directory(directory.parent)
-    shutil.rmtree(tombstones)
+    shutil.rmtree(removed)
 
 
-def _described(layout: Layout, name: str) -> Manifest | None:
+def _manifest_of(layout: Layout, name: str) -> Manifest | None:
     try:
         return manifest.read(layout.generations / name)
-    except IndexCorrupt:  # cannot serve, so needs nothing kept
+    except IndexCorrupt:  # a damaged generation cannot become live, so nothing must be kept for it
         return None
 
 
-def _remove(paths: Iterable[Path]) -> None:
+def _delete_paths(paths: Iterable[Path]) -> None:
     for path in paths:
         if path.is_dir():
             shutil.rmtree(path)

@@ -1,4 +1,4 @@
-"""Writing a generation's files into a directory that is being made."""
+"""Write the files of a new generation: vectors, FAISS index, clusters, calibration and manifest."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,30 +13,30 @@ from copysight.catalog import Catalog, Vectors
 from copysight.index.generations import clusters as clustering
 from copysight.index.generations import faiss_index, manifest
 from copysight.index.generations import generation as files
-from copysight.index.generations import index_type as choices
+from copysight.index.generations import index_type as index_types
 from copysight.index.generations.clusters import Clusters
-from copysight.index.generations.generation import Generation, mapped
-from copysight.index.generations.index_type import Choice
+from copysight.index.generations.generation import Generation, map_vectors
+from copysight.index.generations.index_type import IndexType
 from copysight.index.generations.manifest import Manifest
-from copysight.index.publishing import publish_checks as gates
+from copysight.index.publishing import publish_checks
 from copysight.index.publishing.publish_checks import Gate
 from copysight.system import durable
 
-SPARE_RECALL = 0.01  # the search is widened until recall is so far above the gate's least
+RECALL_MARGIN = 0.01  # the search is widened until recall exceeds the gate's minimum by this much
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the generation shall be; ``choice`` and ``clusters`` None: as the tables say."""
+class GenerationOptions:
+    """Parameters of a new generation. None for ``choice`` or ``clusters`` means the default."""
 
     model: str
     variant: str
     dimension: int
-    choice: Choice | None
+    choice: IndexType | None
     clusters: int | None
-    before: Clusters | None
+    previous_clusters: Clusters | None
     gate: Gate
     seed: int
     built_at: float
@@ -44,7 +44,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Exported:
-    """What came from the catalog: ``ids (N,)``, names of collections, and the sequence that all of it is of."""
+    """The rows read from the catalog at ``sequence``: ``ids (N,)``, and ``codes (N,)`` into ``collections``."""
 
     ids: npt.NDArray[np.int64]
     codes: npt.NDArray[np.int32]
@@ -53,8 +53,8 @@ class Exported:
 
 
 @dataclass(frozen=True)
-class Contents:
-    """What a calibration is made from: ids ``(N,)`` and vectors ``(N,D)``, row by row, of a model in one precision."""
+class CalibrationInput:
+    """The input of a calibration: ``ids (N,)`` and ``vectors (N,D)``, row by row, of one model and variant."""
 
     model: str
     variant: str
@@ -65,32 +65,32 @@ class Contents:
 def write(
     directory: Path,
     catalog: Catalog,
-    wanted: Wanted,
-    calibrate: Callable[[Contents], Mapping[str, Any] | None],
+    options: GenerationOptions,
+    calibrate: Callable[[CalibrationInput], Mapping[str, Any] | None],
     report: Callable[[str, int, int], None],
 ) -> Manifest:
-    """Write vectors, FAISS index, clusters, calibration and manifest, in this order."""
-    exported = _export(directory, catalog, wanted.model, report)
-    vectors = mapped(directory / files.VECTORS, len(exported.ids), wanted.dimension)
+    """Write vectors, FAISS index, clusters, calibration and manifest, in this order. Returns the manifest."""
+    exported = _export(directory, catalog, options.model, report)
+    vectors = map_vectors(directory / files.VECTORS, len(exported.ids), options.dimension)
     report("index", 0, 1)
-    choice = wanted.choice or choices.choose(len(vectors), wanted.dimension)
-    faiss = faiss_index.build(choice, vectors, wanted.seed)
+    choice = options.choice or index_types.choose(len(vectors), options.dimension)
+    faiss = faiss_index.build(choice, vectors, options.seed)
     if faiss is not None:
         faiss_index.write(faiss, str(directory / files.FAISS))
     report("clusters", 0, 1)
-    count = wanted.clusters or clustering.usual_count(len(vectors))
-    made = clustering.make(vectors, count, wanted.seed, wanted.before)
+    count = options.clusters or clustering.default_count(len(vectors))
+    made = clustering.make(vectors, count, options.seed, options.previous_clusters)
     clustering.save(directory, made)
     report("calibration", 0, 1)
-    calibration = calibrate(Contents(wanted.model, wanted.variant, exported.ids, vectors))
+    calibration = calibrate(CalibrationInput(options.model, options.variant, exported.ids, vectors))
     if calibration is not None:
         (directory / files.CALIBRATION).write_text(json.dumps(calibration, indent=1) + "\n")
     report("recall", 0, 1)
-    draft = _describe(directory, wanted, exported, choice, len(made.ids))
+    draft = _describe(directory, options, exported, choice, len(made.ids))
     trial = Generation(
         directory.name, directory, draft, exported.ids, vectors, exported.codes, faiss, made, calibration
     )
-    described = _tuned(trial, wanted)
+    described = _tune_search(trial, options)
     manifest.write(directory, described)
     return described
 
@@ -116,29 +116,31 @@ def _export(directory: Path, catalog: Catalog, model: str, report: Callable[[str
     return exported
 
 
-def _describe(directory: Path, wanted: Wanted, exported: Exported, choice: Choice, clusters: int) -> Manifest:
+def _describe(
+    directory: Path, options: GenerationOptions, exported: Exported, choice: IndexType, clusters: int
+) -> Manifest:
     return Manifest(
-        bundle=wanted.model,
-        variant=wanted.variant,
+        bundle=options.model,
+        variant=options.variant,
         sequence=exported.sequence,
         count=len(exported.ids),
-        dimension=wanted.dimension,
+        dimension=options.dimension,
         choice=choice,
         recall=0.0,
         clusters=clusters,
         collections=exported.collections,
-        built_at=wanted.built_at,
+        built_at=options.built_at,
         files={path.name: durable.sha256(path) for path in sorted(directory.iterdir())},
     )
 
 
-def _tuned(trial: Generation, wanted: Wanted) -> Manifest:
-    """The manifest with its measured recall; unless the user chose, the search is widened until that suffices."""
+def _tune_search(trial: Generation, options: GenerationOptions) -> Manifest:
+    """The manifest with the measured recall. Unless ``choice`` is given, widen the search until recall suffices."""
     described = trial.manifest
     while True:
-        recall = gates.measure(replace(trial, manifest=described), wanted.gate.sample, wanted.seed)
+        recall = publish_checks.measure(replace(trial, manifest=described), options.gate.sample, options.seed)
         described = replace(described, recall=recall)
-        wider = choices.widened(described.choice) if wanted.choice is None else None
-        if recall >= min(1.0, wanted.gate.recall + SPARE_RECALL) or wider is None:
+        wider = index_types.widened(described.choice) if options.choice is None else None
+        if recall >= min(1.0, options.gate.recall + RECALL_MARGIN) or wider is None:
             return described
         described = replace(described, choice=wider)

@@ -1,4 +1,4 @@
-"""An exchange as a directory: ``vectors.npy`` (N,D) float32; ``items.jsonl``, a line an item; ``about.json``."""
+"""Export to and import from a directory with ``vectors.npy`` (N,D) float32, ``items.jsonl`` and ``about.json``."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from copysight.errors import InvalidArgument
-from copysight.index.transfer.record import Part
+from copysight.index.transfer.record import Chunk
 from copysight.system import durable
 
 VECTORS = "vectors.npy"
@@ -18,16 +18,16 @@ ITEMS = "items.jsonl"
 ABOUT = "about.json"
 
 
-def write(target: Path, parts: Iterator[Part], about: Mapping[str, Any], dimension: int) -> int:
-    """Write the new directory ``target``; returns how many items."""
+def write(target: Path, chunks: Iterator[Chunk], about: Mapping[str, Any], dimension: int) -> int:
+    """Write the new directory ``target``. Returns the number of items."""
     count = 0
     with durable.new_directory(target) as directory:
         with (directory / VECTORS).open("wb") as vectors, (directory / ITEMS).open("w") as lines:
             _header(vectors, 0, dimension)
-            for part in parts:
-                vectors.write(part.vectors.astype("<f4").tobytes())
-                lines.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in part.records)
-                count += len(part.records)
+            for chunk in chunks:
+                vectors.write(chunk.vectors.astype("<f4").tobytes())
+                lines.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in chunk.records)
+                count += len(chunk.records)
             vectors.seek(0)
             _header(vectors, count, dimension)
         (directory / ABOUT).write_text(json.dumps({**about, "count": count}, indent=1) + "\n")
@@ -35,30 +35,34 @@ def write(target: Path, parts: Iterator[Part], about: Mapping[str, Any], dimensi
 
 
 def about(source: Path) -> Mapping[str, Any]:
-    """What ``about.json`` says; empty without one. Raises ``InvalidArgument``."""
+    """The contents of ``about.json``; empty if there is none. Raises ``InvalidArgument``."""
     try:
         data = json.loads((source / ABOUT).read_bytes()) if (source / ABOUT).exists() else {}
     except ValueError as error:
-        raise InvalidArgument(f"{source / ABOUT} is no JSON ({error}); export again") from error
+        raise InvalidArgument(f"{source / ABOUT} is not valid JSON ({error}); export again") from error
     return data if isinstance(data, dict) else {}
 
 
-def read(source: Path, size: int) -> Iterator[Part]:
+def read(source: Path, size: int) -> Iterator[Chunk]:
     """The items, ``size`` at a time. Raises ``InvalidArgument``."""
     vectors = _vectors(source)
     try:
         lines = (source / ITEMS).open()
     except OSError as error:
-        raise InvalidArgument(f"{source / ITEMS} cannot be read ({error}); needed is a line an item") from error
+        raise InvalidArgument(
+            f"{source / ITEMS} cannot be read ({error}); needed is a file with one item per line"
+        ) from error
     with lines:
         for start in range(0, len(vectors), size):
             rows = vectors[start : start + size]
             found = list(islice(lines, len(rows)))
             if len(found) < len(rows):
-                raise InvalidArgument(f"{ITEMS} has fewer lines than {VECTORS} has rows; every vector needs its item")
-            yield Part([_parsed(line, start + i) for i, line in enumerate(found)], rows)
+                raise InvalidArgument(f"{ITEMS} has fewer lines than {VECTORS} has rows; every vector needs one item")
+            yield Chunk([_parsed(line, start + i) for i, line in enumerate(found)], rows)
         if next(lines, None) is not None:
-            raise InvalidArgument(f"{source / ITEMS} has more lines than {VECTORS} has rows ({len(vectors)})")
+            raise InvalidArgument(
+                f"{source / ITEMS} has more lines than {VECTORS} has rows ({len(vectors)}); every item needs one vector"
+            )
 
 
 def _vectors(source: Path) -> npt.NDArray[np.floating]:
@@ -67,7 +71,7 @@ def _vectors(source: Path) -> npt.NDArray[np.floating]:
     except (OSError, ValueError) as error:
         raise InvalidArgument(f"{source / VECTORS} cannot be read ({error}); needed is a (N,D) float array") from error
     if vectors.ndim != 2:
-        raise InvalidArgument(f"{source / VECTORS} is of shape {vectors.shape}; needed is (N,D)")
+        raise InvalidArgument(f"{source / VECTORS} has the shape {vectors.shape}; needed is (N,D)")
     return vectors
 
 
@@ -75,13 +79,15 @@ def _parsed(line: str, row: int) -> Mapping[str, Any]:
     try:
         found = json.loads(line)
     except ValueError as error:
-        raise InvalidArgument(f"line {row + 1} of {ITEMS} is no JSON ({error}); needed is an object") from error
+        raise InvalidArgument(
+            f"line {row + 1} of {ITEMS} is not valid JSON ({error}); needed is a JSON object"
+        ) from error
     if not isinstance(found, dict):
-        raise InvalidArgument(f"line {row + 1} of {ITEMS} is {line.strip()[:80]!r}; needed is an object with a key")
+        raise InvalidArgument(f'line {row + 1} of {ITEMS} is {line.strip()[:80]!r}; needed is an object with a "key"')
     return found
 
 
 def _header(file: IO[bytes], count: int, dimension: int) -> None:
-    # NumPy pads the header for a growing first axis, so it can be written again when the count is known.
+    # NumPy pads the header so that the first axis can grow. So it can be overwritten when the count is known.
     described = {"shape": (count, dimension), "fortran_order": False, "descr": "<f4"}
     np.lib.format.write_array_header_1_0(file, described)

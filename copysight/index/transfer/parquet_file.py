@@ -1,4 +1,4 @@
-"""An exchange as one Parquet file: columns by `NAMES`, ``metadata`` as JSON text, ``vector`` as a list of floats."""
+"""Export to and import from one Parquet file: columns `FIELDS`, ``metadata`` as JSON text, ``vector`` as floats."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,41 +12,41 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from copysight.errors import InvalidArgument
-from copysight.index.transfer.record import NAMES, Part
+from copysight.index.transfer.record import FIELDS, Chunk
 from copysight.system import durable
 
 ABOUT = b"copysight"
 VECTOR = "vector"
 
 
-def write(target: Path, parts: Iterator[Part], about: Mapping[str, Any], dimension: int) -> int:
-    """Write the file ``target``; returns how many items."""
+def write(target: Path, chunks: Iterator[Chunk], about: Mapping[str, Any], dimension: int) -> int:
+    """Write the file ``target``. Returns the number of items."""
     schema = _schema(dimension).with_metadata({ABOUT: json.dumps(dict(about)).encode()})
     count = 0
     with durable.new_file(target) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as file:
-        for part in parts:
-            file.write_batch(_batch(part, schema, dimension))
-            count += len(part.records)
+        for chunk in chunks:
+            file.write_batch(_batch(chunk, schema, dimension))
+            count += len(chunk.records)
     return count
 
 
 def about(source: Path) -> Mapping[str, Any]:
-    """What the file's own metadata say; empty for a file made by others. Raises ``InvalidArgument``."""
+    """The description in the file's metadata; empty for files from other programs. Raises ``InvalidArgument``."""
     with _opened(source) as file:
         found = json.loads((file.schema_arrow.metadata or {}).get(ABOUT, b"{}"))
     return found if isinstance(found, dict) else {}
 
 
-def read(source: Path, size: int) -> Iterator[Part]:
-    """The items, ``size`` at a time; other columns are passed over. Raises ``InvalidArgument``."""
+def read(source: Path, size: int) -> Iterator[Chunk]:
+    """Yield the items, ``size`` at a time. Other columns are ignored. Raises ``InvalidArgument``."""
     with _opened(source) as file:
         there = file.schema_arrow.names
         if missing := {"key", VECTOR} - set(there):
-            raise InvalidArgument(f"{source} has the columns {there}; needed are {sorted(missing)}, too")
-        columns = [name for name in (*NAMES, VECTOR) if name in there]
+            raise InvalidArgument(f"{source} has the columns {there}; add the columns {sorted(missing)}")
+        columns = [name for name in (*FIELDS, VECTOR) if name in there]
         try:
             for batch in file.iter_batches(size, columns=columns):
-                yield Part(batch.drop_columns([VECTOR]).to_pylist(), _vectors(batch.column(VECTOR), source))
+                yield Chunk(batch.drop_columns([VECTOR]).to_pylist(), _vectors(batch.column(VECTOR), source))
         except (pa.ArrowException, OSError) as error:
             raise InvalidArgument(f"{source} cannot be read ({error}); write it again") from error
 
@@ -55,33 +55,33 @@ def _opened(source: Path) -> Any:
     try:
         return pq.ParquetFile(source)
     except (pa.ArrowException, OSError) as error:
-        raise InvalidArgument(f"{source} is no Parquet file ({error}); write it again") from error
+        raise InvalidArgument(f"{source} is not a valid Parquet file ({error}); write it again") from error
 
 
 def _schema(dimension: int) -> Any:
     texts, sides = {"key", "collection", "sha256", "metadata", "source"}, {"width", "height"}
     kinds = {**dict.fromkeys(texts, pa.string()), **dict.fromkeys(sides, pa.int32())}
-    return pa.schema([*((name, kinds[name]) for name in NAMES), (VECTOR, pa.list_(pa.float32(), dimension))])
+    return pa.schema([*((name, kinds[name]) for name in FIELDS), (VECTOR, pa.list_(pa.float32(), dimension))])
 
 
-def _batch(part: Part, schema: Any, dimension: int) -> Any:
-    records = [{**found, "metadata": json.dumps(found["metadata"], ensure_ascii=False)} for found in part.records]
-    columns = [pa.array([found[name] for found in records], schema.field(name).type) for name in NAMES]
-    flat = pa.array(np.asarray(part.vectors, np.float32).ravel())
+def _batch(chunk: Chunk, schema: Any, dimension: int) -> Any:
+    records = [{**found, "metadata": json.dumps(found["metadata"], ensure_ascii=False)} for found in chunk.records]
+    columns = [pa.array([found[name] for found in records], schema.field(name).type) for name in FIELDS]
+    flat = pa.array(np.asarray(chunk.vectors, np.float32).ravel())
     return pa.record_batch([*columns, pa.FixedSizeListArray.from_arrays(flat, dimension)], schema=schema)
 
 
 def _vectors(column: Any, source: Path) -> npt.NDArray[np.floating]:
-    """Lists of floats of one length, as ``(n,D)``."""
+    """A column of equally long lists of floats as an array ``(n,D)``."""
     kind = column.type
     listed = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     if not listed or not pa.types.is_floating(kind.value_type):
-        raise InvalidArgument(f"the column {VECTOR!r} of {source} is of type {kind}; needed are lists of floats")
+        raise InvalidArgument(f"the column {VECTOR!r} of {source} has the type {kind}; needed are lists of floats")
     lengths = pc.unique(pc.list_value_length(column)).to_pylist()
     flat = column.flatten()
     if column.null_count or flat.null_count or len(lengths) > 1:
         raise InvalidArgument(
-            f"the column {VECTOR!r} of {source} has lists of {lengths} numbers, or some that are null; needed is one "
-            "length, and a number everywhere"
+            f"the column {VECTOR!r} of {source} has lists of {lengths} numbers, or null values; all lists must have "
+            "the same length, and no value may be null"
         )
     return np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(len(column), -1)

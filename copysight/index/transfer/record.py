@@ -1,4 +1,4 @@
-"""Items outside of an index: what files of an exchange hold, whatever their format."""
+"""The records of export files, independent of the file format."""
 
 import hashlib
 import json
@@ -13,40 +13,41 @@ import numpy.typing as npt
 from copysight.catalog import Item, NewItem
 from copysight.errors import InvalidArgument
 
-NAMES = ("key", "collection", "sha256", "width", "height", "metadata", "source")
-"""What is written of an item beside its vector; only the key is needed to read one."""
+FIELDS = ("key", "collection", "sha256", "width", "height", "metadata", "source")
+"""The fields of an item that are exported beside its vector. Only the key is required for import."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """Some items in a row: a record by `NAMES` for each, and ``vectors (n,D)``."""
+class Chunk:
+    """Consecutive items: one record with `FIELDS` for each, and ``vectors (n,D)``."""
 
     records: list[Mapping[str, Any]]
     vectors: npt.NDArray[np.floating]
 
 
 class Format(Protocol):
-    """A module that reads and writes one kind of files."""
+    """A module that reads and writes one file format."""
 
-    def write(self, target: Path, parts: Iterator[Part], about: Mapping[str, Any], dimension: int) -> int:
-        """Write ``target``, whole or not at all; returns how many items."""
+    def write(self, target: Path, chunks: Iterator[Chunk], about: Mapping[str, Any], dimension: int) -> int:
+        """Write ``target`` atomically. Returns the number of items."""
 
     def about(self, source: Path) -> Mapping[str, Any]:
-        """What the file says of its bundle; empty for files made by others. Raises ``InvalidArgument``."""
+        """The description of the bundle; empty for files from other programs. Raises ``InvalidArgument``."""
 
-    def read(self, source: Path, size: int) -> Iterator[Part]:
-        """The items, ``size`` at a time. Raises ``InvalidArgument``."""
+    def read(self, source: Path, size: int) -> Iterator[Chunk]:
+        """Yield the items, ``size`` at a time. Raises ``InvalidArgument``."""
 
 
 def record(item: Item) -> Mapping[str, Any]:
-    """What is written of an item."""
-    return {name: getattr(item, name) for name in NAMES}
+    """The exported fields of an item."""
+    return {name: getattr(item, name) for name in FIELDS}
 
 
 def new_item(found: Mapping[str, Any], vector: npt.NDArray[np.float32], row: int) -> NewItem:
-    """An item to be added; its vector is L2-normalised, its sha256 that of the vector where none is known.
+    """An item to add, from a record and its vector, which is L2-normalised.
 
-    ``row`` is for the message of ``InvalidArgument``, which is raised for a record that is none.
+    A record without ``sha256`` gets the sha256 of its vector. Raises ``InvalidArgument``, with ``row`` in the message,
+    for an invalid record.
     """
     try:
         norm = np.linalg.norm(vector)
@@ -61,18 +62,18 @@ def new_item(found: Mapping[str, Any], vector: npt.NDArray[np.float32], row: int
             source=found.get("source"),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidArgument(f"row {row + 1} is no item ({error!r}); needed is at least a key as text") from error
+        raise InvalidArgument(f"row {row + 1} is not an item ({error!r}); it needs at least a key, as text") from error
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a text")
     return value
 
 
 def _metadata(given: object) -> dict[str, Any]:
-    """A JSON object, also as text, which is how formats with typed columns hold it."""
+    """The metadata of a record: an object, or a JSON text in formats with typed columns."""
     found = json.loads(given) if isinstance(given, str) else given or {}
     if not isinstance(found, dict):
-        raise TypeError(f"the metadata {found!r} are no object")
+        raise TypeError(f"the metadata {found!r} are not an object")
     return found

@@ -1,7 +1,7 @@
-"""Export and import: keys, vectors and metadata as plain files, so that nobody is locked in.
+"""Export and import keys, vectors and metadata as plain files.
 
-A path that ends in ``.parquet`` is one Parquet file, any other a directory of NumPy and JSON lines. Files made by
-others need only vectors and keys.
+A path that ends in ``.parquet`` is one Parquet file. Any other path is a directory with a NumPy array and JSON lines.
+Files from other programs need only vectors and keys.
 """
 
 from collections import Counter
@@ -17,16 +17,16 @@ from copysight.errors import BundleMismatch, InvalidArgument
 from copysight.index.index import Index
 from copysight.index.transfer import numpy_files
 from copysight.index.transfer import record as records
-from copysight.index.transfer.record import Format, Part
+from copysight.index.transfer.record import Chunk, Format
 from copysight.system import durable
 
-WRITTEN = 4096  # items read from the catalog at a time, and the row group of a Parquet file
-CHUNK = 1000  # items of a durable transaction
+EXPORT_CHUNK = 4096  # items per read from the catalog, and per row group of a Parquet file
+IMPORT_CHUNK = 1000  # items per durable transaction
 
 
 @dataclass(frozen=True)
 class Imported:
-    """How many items were created, unchanged (same key and bytes), replaced, or left because the key is taken."""
+    """Number of items that were created, unchanged (same key and bytes), replaced, or skipped (other bytes)."""
 
     created: int
     unchanged: int
@@ -35,9 +35,9 @@ class Imported:
 
 
 def export_items(index: Index, target: Path, collection: str | None = None) -> int:
-    """Write all items, or those of a collection, to the new ``target``; returns how many.
+    """Write all items, or those of a collection, to the new ``target``. Returns their number.
 
-    Raises ``InvalidArgument`` if it exists, ``NotWritable``.
+    Raises ``InvalidArgument`` if ``target`` exists, and ``NotWritable``.
     """
     if target.exists():
         raise InvalidArgument(f"{target} exists; choose another path for the export")
@@ -45,27 +45,27 @@ def export_items(index: Index, target: Path, collection: str | None = None) -> i
     bundle = snapshot.bundle
     about = {"bundle": bundle.id, "variant": snapshot.variant, "name": bundle.name}
     with durable.writable(target):
-        return _format(target).write(target, _parts(index, bundle.id, collection), about, bundle.dimension)
+        return _format(target).write(target, _chunks(index, bundle.id, collection), about, bundle.dimension)
 
 
 def import_items(index: Index, source: Path, replace: bool = False) -> Imported:
-    """Add the items of an export, durably, 1000 a transaction; what is there already is left as it is.
+    """Add the items of an export in durable transactions of 1000. Skip items with a known key and the same bytes.
 
-    Vectors are L2-normalised; an item without ``sha256`` gets that of its vector. Raises ``InvalidArgument`` for files
-    that cannot be read, and ``BundleMismatch`` when they name another bundle than the index's.
+    Vectors are L2-normalised. An item without ``sha256`` gets the sha256 of its vector. Raises ``InvalidArgument`` for
+    unreadable files, and ``BundleMismatch`` if the export belongs to another bundle.
     """
     files, bundle = _format(source), index.bundle
     made_by = files.about(source).get("bundle", bundle.id)
     if made_by != bundle.id:
         raise BundleMismatch(
-            f"{source} holds vectors of the bundle {str(made_by)[:12]}…, the index is of {bundle.id[:12]}…; "
-            "import into an index of that bundle, or index the pictures themselves"
+            f"{source} holds vectors of the bundle {str(made_by)[:12]}…, the index needs {bundle.id[:12]}…; "
+            "import into an index of that bundle, or build the index from the pictures"
         )
     outcomes: Counter[str] = Counter()
     row = 0
-    for part in files.read(source, CHUNK):
-        vectors = _checked(part.vectors, bundle.dimension, source)
-        added = index.catalog.add(_items(part, vectors, row), model=bundle.id, replace=replace)
+    for chunk in files.read(source, IMPORT_CHUNK):
+        vectors = _check_vectors(chunk.vectors, bundle.dimension, source)
+        added = index.catalog.add(_items(chunk, vectors, row), model=bundle.id, replace=replace)
         outcomes.update(one.status if isinstance(one, Added) else "conflicts" for one in added)
         row += len(added)
     return Imported(outcomes["created"], outcomes["unchanged"], outcomes["replaced"], outcomes["conflicts"])
@@ -75,33 +75,33 @@ def _format(path: Path) -> Format:
     if path.suffix != ".parquet":
         return numpy_files
     try:
-        from copysight.index.transfer import parquet_file  # noqa: PLC0415 - pyarrow is large, and needed by few
+        from copysight.index.transfer import parquet_file  # noqa: PLC0415 - pyarrow is large, and few users need it
     except ImportError as error:
         raise InvalidArgument(
-            f"{path.name} needs pyarrow ({error}); install copysight[parquet], or name a directory for NumPy files"
+            f"{path.name} needs pyarrow ({error}); install copysight[parquet], or use a directory for NumPy files"
         ) from error
     return parquet_file
 
 
-def _parts(index: Index, model: str, collection: str | None) -> Iterator[Part]:
-    for part in index.catalog.stream(model, WRITTEN):
-        if isinstance(part, Vectors):
-            # An item that was deleted since the stream began is left out.
-            items = index.catalog.get_many(part.ids.tolist())
-            wanted = [id_ in items and collection in {None, items[id_].collection} for id_ in part.ids.tolist()]
+def _chunks(index: Index, model: str, collection: str | None) -> Iterator[Chunk]:
+    for chunk in index.catalog.stream(model, EXPORT_CHUNK):
+        if isinstance(chunk, Vectors):
+            # Leave out items that were deleted after the stream began.
+            items = index.catalog.get_many(chunk.ids.tolist())
+            wanted = [id_ in items and collection in {None, items[id_].collection} for id_ in chunk.ids.tolist()]
             kept = np.flatnonzero(wanted)
-            yield Part([records.record(items[int(part.ids[i])]) for i in kept], part.vectors[kept])
+            yield Chunk([records.record(items[int(chunk.ids[i])]) for i in kept], chunk.vectors[kept])
 
 
-def _items(part: Part, vectors: npt.NDArray[np.float32], first: int) -> list[NewItem]:
-    pairs = enumerate(zip(part.records, vectors, strict=True), first)
+def _items(chunk: Chunk, vectors: npt.NDArray[np.float32], first: int) -> list[NewItem]:
+    pairs = enumerate(zip(chunk.records, vectors, strict=True), first)
     return [records.new_item(record, vector, row) for row, (record, vector) in pairs]
 
 
-def _checked(vectors: npt.NDArray[np.floating], dimension: int, source: Path) -> npt.NDArray[np.float32]:
+def _check_vectors(vectors: npt.NDArray[np.floating], dimension: int, source: Path) -> npt.NDArray[np.float32]:
     if vectors.shape[1] != dimension or vectors.dtype.kind != "f":
         raise InvalidArgument(
-            f"{source} holds vectors of {vectors.shape[1]} {vectors.dtype} numbers; needed are {dimension} floats, "
-            "the bundle's dimension"
+            f"{source} holds vectors of {vectors.shape[1]} numbers of type {vectors.dtype}; needed are {dimension} "
+            "floats, the dimension of the bundle"
         )
     return np.ascontiguousarray(vectors, np.float32)

@@ -1,4 +1,4 @@
-"""Online backup of an index, and its restoration. A backup is itself a whole index."""
+"""Back up an index while it is in use, and restore it. A backup is itself a complete index."""
 
 import shutil
 import stat
@@ -15,13 +15,13 @@ from copysight.system import durable
 
 
 def backup(index: Index, target: Path) -> None:
-    """Write a copy of the index as of now to ``target``, which must not exist; whole or not at all.
+    """Write a consistent copy of the index to ``target``, which must not exist. The copy appears atomically.
 
-    Adds, deletes and searches go on meanwhile. Raises ``InvalidArgument``, ``PublisherBusy``.
+    Adds, deletes and searches are possible at the same time. Raises ``InvalidArgument``, ``PublisherBusy``.
     """
     if target.exists():
         raise InvalidArgument(f"{target} exists; choose another directory for the backup")
-    # Held until the end: no generation is pruned, and no blob swept, that the copied catalog names.
+    # The locks are held until the end, so that nothing is pruned or swept that the copied catalog refers to.
     with (
         durable.writable(target),
         publishing(index.layout),
@@ -38,19 +38,19 @@ def backup(index: Index, target: Path) -> None:
 
 
 def restore(source: Path, directory: Path) -> None:
-    """Make the index ``directory``, which must be absent or empty, from a backup; the copy is checked before it counts.
+    """Create the index ``directory`` from a backup. ``directory`` must be absent or empty; it appears after all checks.
 
-    Nothing is written to ``source``, which may lie on a read-only mount. Raises ``IndexNotFound``, ``IndexCorrupt`` or
+    Nothing is written to ``source``, which may be on a read-only mount. Raises ``IndexNotFound``, ``IndexCorrupt`` or
     ``InvalidArgument``.
     """
     if directory.exists() and any(directory.iterdir()):
-        raise InvalidArgument(f"{directory} is not empty; restore into a new directory")
+        raise InvalidArgument(f"{directory} is not empty; restore to a new directory")
     if not Layout(source).catalog.is_file():
-        raise IndexNotFound(f"there is no index at {source}; name the directory of a backup")
+        raise IndexNotFound(f"there is no index at {source}; give the directory of a backup")
     if directory.exists():
         directory.rmdir()
     with durable.writable(directory), durable.new_directory(directory) as copy:
-        # The log goes along, for a backup that somebody has opened and written to; its locks do not.
+        # Copy SQLite's log too, in case the backup was opened and written to, but not its lock files.
         shutil.copytree(source, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", "*.lock", "*-shm"))
         for path in (copy, *copy.rglob("*")):
             path.chmod(path.stat().st_mode | stat.S_IRUSR | stat.S_IWUSR)

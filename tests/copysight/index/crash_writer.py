@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from copysight.catalog import Catalog, Item, NewItem, schema
 from copysight.index import Gate, Index, backup, publish, rollback
-from copysight.index.generations.index_type import of_kind
+from copysight.index.generations.index_type import default_index_type
 from copysight.model import bundle as bundles
 from tests.faults.killer import Killer
 
@@ -54,7 +54,7 @@ def delete(index: Index, command: dict[str, Any]) -> None:
 
 
 def build(index: Index, command: dict[str, Any]) -> None:
-    choice = of_kind("sq8", index.catalog.count())
+    choice = default_index_type("sq8", index.catalog.count())
     publish(index, choice=choice, gate=Gate(recall=0), keep=2)
     say({"ack": "all"})
 

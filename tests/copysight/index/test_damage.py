@@ -6,7 +6,7 @@ import pytest
 from copysight.errors import IndexCorrupt
 from copysight.index import Index, publish, rollback
 from copysight.index.generations.generation import open_generation
-from copysight.index.generations.index_type import of_kind
+from copysight.index.generations.index_type import default_index_type
 
 FILES = ["manifest.json", "vectors.f32", "vectors.faiss", "ids.i64", "collections.i32", "clusters.npz"]
 
@@ -37,7 +37,7 @@ def two_generations(index: Index, add: Callable) -> None:
     add(index, *range(60))
     publish(index)
     add(index, *range(60, 80))
-    publish(index, choice=of_kind("sq8", 80))
+    publish(index, choice=default_index_type("sq8", 80))
     add(index, 80)
     index.delete([1, 61])
 

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 from copysight.catalog import Added, NewItem
 from copysight.errors import KeyConflict, NoGeneration
 from copysight.index import Gate, Index, Snapshot, prune, publish, rollback
-from copysight.index.generations.index_type import of_kind
+from copysight.index.generations.index_type import default_index_type
 from copysight.model.bundle import Bundle
 
 D = 8
@@ -119,7 +119,7 @@ def machine(bundle: Bundle, nearest: Callable) -> type[RuleBasedStateMachine]:  
 
         def publish(self, data: st.DataObject) -> None:
             kind = data.draw(st.sampled_from(["flat", "sq8", "ivf_sq8", "hnsw"]))
-            choice = replace(of_kind(kind, len(self.known)), candidates=100)
+            choice = replace(default_index_type(kind, len(self.known)), candidates=100)
             publish(self.index, choice=choice, gate=GATE, keep=data.draw(st.integers(1, 3)))
 
         def rollback(self, data: st.DataObject) -> None:

@@ -16,7 +16,7 @@ import resource, sys
 from pathlib import Path
 from copysight.errors import NotWritable
 from copysight.index import Index, backup, publish
-from copysight.index.choice import of_kind
+from copysight.index.generations.index_type import default_index_type
 from tests.copysight.index.crash_writer import items
 
 def limit(size):
@@ -40,7 +40,7 @@ with Index.open(Path(sys.argv[1])) as index:
     refused("blob", lambda: index.blobs.put_original(bytes(9000)))
     refused("delete", lambda: index.delete([1]))
     for kind in ("flat", "hnsw"):
-        refused("publish", lambda: publish(index, choice=of_kind(kind, 60)))
+        refused("publish", lambda: publish(index, choice=default_index_type(kind, 60)))
     refused("backup", lambda: backup(index, index.directory.parent / "saved"))
     assert index.snapshot().search(items(7, 1)[0].vector[None], 1)[0][0].similarity == 1.0
     limit(resource.RLIM_INFINITY)

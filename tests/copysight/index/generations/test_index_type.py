@@ -4,7 +4,7 @@ import pytest
 
 from copysight.errors import InvalidArgument
 from copysight.index.generations import faiss_index
-from copysight.index.generations.index_type import choose, of_kind, widened
+from copysight.index.generations.index_type import choose, default_index_type, widened
 
 
 @pytest.mark.parametrize(
@@ -30,14 +30,14 @@ def test_fewer_dimensions_stay_flat_longer() -> None:
 @pytest.mark.parametrize("kind", ["ivf_sq8", "ivf_rabitq"])
 @pytest.mark.parametrize("count", [0, 1, 39, 40, 1000, 10**6, 10**8])
 def test_lists_can_be_trained_and_probes_do_not_exceed_them(kind: str, count: int) -> None:
-    choice = of_kind(kind, count)
+    choice = default_index_type(kind, count)
     assert 1 <= choice.probes <= choice.lists
     assert choice.lists * 40 <= max(count, 40)
 
 
 @pytest.mark.parametrize("kind", ["sq8", "ivf_sq8", "ivf_rabitq", "hnsw"])
 def test_widening_ends(kind: str) -> None:
-    choice, steps = of_kind(kind, 10**6), 0
+    choice, steps = default_index_type(kind, 10**6), 0
     while choice is not None:
         choice, steps = widened(choice), steps + 1
     assert 1 < steps < 20
@@ -45,7 +45,7 @@ def test_widening_ends(kind: str) -> None:
 
 def test_an_unknown_type_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="flat, sq8"):
-        of_kind("annoy", 10)
+        default_index_type("annoy", 10)
 
 
 @pytest.mark.parametrize("kind", ["ivf_sq8", "ivf_rabitq"])
@@ -53,9 +53,9 @@ def test_lists_are_trained_alike_by_another_index_as_on_a_gpu(kind: str, monkeyp
     """The wheel for CPUs stands in for the one for GPUs: the same k-means, in an index of its own."""
     vectors = np.random.default_rng(0).normal(size=(2000, 16)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    plain = faiss.serialize_index(faiss_index.build(of_kind(kind, 2000), vectors))
+    plain = faiss.serialize_index(faiss_index.build(default_index_type(kind, 2000), vectors))
     asked = []
     monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
     monkeypatch.setattr(faiss, "index_cpu_to_all_gpus", lambda index: asked.append(index) or index, raising=False)
-    assert np.array_equal(faiss.serialize_index(faiss_index.build(of_kind(kind, 2000), vectors)), plain)
-    assert [index.ntotal for index in asked] == [of_kind(kind, 2000).lists]
+    assert np.array_equal(faiss.serialize_index(faiss_index.build(default_index_type(kind, 2000), vectors)), plain)
+    assert [index.ntotal for index in asked] == [default_index_type(kind, 2000).lists]

@@ -7,9 +7,9 @@ import pytest
 
 from copysight.errors import BundleMismatch, GateFailed, NoGeneration, PublisherBusy
 from copysight.index import Gate, Index, prune, publish, rollback
-from copysight.index.generations.index_type import Choice, of_kind
+from copysight.index.generations.index_type import IndexType, default_index_type
 from copysight.index.generations.publisher_lock import publishing
-from copysight.index.publishing.writer import Contents
+from copysight.index.publishing.writer import CalibrationInput
 from copysight.model.bundle import Bundle
 from copysight.scoring.calibration import Calibration
 
@@ -43,7 +43,7 @@ def test_publishers_exclude_each_other(index: Index) -> None:
 def test_a_failed_gate_leaves_the_live_generation_alone(index: Index, add: Callable, unit: Callable) -> None:
     add(index, *range(1000))
     publish(index)
-    narrow = Choice("ivf_sq8", lists=100, probes=1, candidates=10)
+    narrow = IndexType("ivf_sq8", lists=100, probes=1, candidates=10)
     with pytest.raises(GateFailed, match="recall@10"):
         publish(index, choice=narrow, gate=Gate(recall=0.99))
     assert index.layout.live() == "000001"
@@ -60,14 +60,14 @@ def test_a_search_that_the_table_chose_is_widened_until_recall_suffices(
     monkeypatch.setattr(choices, "FLAT_UP_TO", 0)
     made = publish(index).manifest
     assert made.choice.kind == "ivf_sq8"
-    assert made.choice.probes > of_kind("ivf_sq8", 2000).probes
+    assert made.choice.probes > default_index_type("ivf_sq8", 2000).probes
     assert made.recall >= 0.95
 
 
 def test_an_error_while_building_leaves_nothing(index: Index, add: Callable) -> None:
     add(index, *range(5))
 
-    def failing(made: Contents) -> None:
+    def failing(made: CalibrationInput) -> None:
         raise RuntimeError("no calibration today")
 
     with pytest.raises(RuntimeError):
@@ -153,7 +153,7 @@ def test_adding_goes_on_while_a_generation_is_built(index: Index, add: Callable,
     publish(index)
     meanwhile: list[int] = []
 
-    def add_and_delete(made: Contents) -> None:
+    def add_and_delete(made: CalibrationInput) -> None:
         thread = threading.Thread(target=lambda: meanwhile.extend(item.id for item in add(index, 100, 101)))
         thread.start()
         thread.join()
