@@ -80,8 +80,8 @@ def _swav(path: Path, state: dict[str, Tensor]) -> Released:
     backbone, size = _identify_backbone(path, body)
     # DeepCluster-v2 has several numbered sets of prototypes; SwAV has one set.
     several = any(name.startswith("prototypes.prototypes") for name in state)
-    theirs, ours = ("prototypes.prototypes", "prototypes.") if several else ("prototypes.", "prototypes.0.")
-    head_state = {name.replace(theirs, ours): value for name, value in state.items() if name.startswith(SWAV_PARTS)}
+    released, own = ("prototypes.prototypes", "prototypes.") if several else ("prototypes.", "prototypes.0.")
+    head_state = {name.replace(released, own): value for name, value in state.items() if name.startswith(SWAV_PARTS)}
     try:
         head = heads.rebuild(head_state)
     except (RuntimeError, KeyError, IndexError) as error:
@@ -109,14 +109,14 @@ def _identify_backbone(path: Path, state: Mapping[str, Tensor]) -> tuple[str, in
 
 def _load_strictly(path: Path, backbone: str, size: int, state: Mapping[str, Tensor]) -> nn.Module:
     body = backbones.build(backbone, size)
-    wanted = body.state_dict()
-    missing = sorted(name for name in wanted if name not in state and not name.endswith(COUNTER))
-    extra = sorted(name for name in state if name not in wanted and not name.startswith("fc."))
-    shaped = [name for name in wanted if name in state and state[name].shape != wanted[name].shape]
-    if missing or extra or shaped:
+    expected = body.state_dict()
+    missing = sorted(name for name in expected if name not in state and not name.endswith(COUNTER))
+    extra = sorted(name for name in state if name not in expected and not name.startswith("fc."))
+    reshaped = [name for name in expected if name in state and state[name].shape != expected[name].shape]
+    if missing or extra or reshaped:
         raise CheckpointMismatch(
             f"the weights in {path} do not match {backbone}: missing {missing[:3]} ({len(missing)}), unknown "
-            f"{extra[:3]} ({len(extra)}), of another shape {shaped[:3]} ({len(shaped)}); download the file again"
+            f"{extra[:3]} ({len(extra)}), of another shape {reshaped[:3]} ({len(reshaped)}); download the file again"
         )
-    body.load_state_dict({**wanted, **{name: value for name, value in state.items() if name in wanted}})
+    body.load_state_dict({**expected, **{name: value for name, value in state.items() if name in expected}})
     return body

@@ -1,4 +1,4 @@
-"""The command ``amend``: replace what is around a bundle's embedding."""
+"""The command ``amend``: replace attention, calibrations, name or card of a bundle."""
 
 from pathlib import Path
 

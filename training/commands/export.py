@@ -50,8 +50,10 @@ from training.export.fitting import Fitting
     help="Unlabelled pictures like those to be searched. They add a background for score normalisation and a "
     "calibration of probabilities.",
 )
-@click.option("--whiten", type=int, default=0, help="Whiten the embedding to this many dimensions. Needs --pictures.")
-@click.option("--int8", is_flag=True, help="Add the network of the embedding in int8. Needs --pictures.")
+@click.option(
+    "--whiten", type=int, default=0, help="Whiten the embedding to this many dimensions. It needs --pictures."
+)
+@click.option("--int8", is_flag=True, help="Add the network of the embedding in int8. It needs --pictures.")
 @click.option(
     "--half", is_flag=True, help="Store the weights in half precision. Files have half the size; the speed is the same."
 )

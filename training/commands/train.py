@@ -83,7 +83,7 @@ FILES = (
     grouped(
         "--tensorboard",
         is_flag=True,
-        help="Also write events for TensorBoard. Needs the package tensorboard.",
+        help="Also write events for TensorBoard. It needs the package tensorboard.",
         group="Machine",
     ),
 )

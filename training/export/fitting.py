@@ -82,13 +82,16 @@ def background(embedder: Embedder, pictures: Sequence[Picture]) -> npt.NDArray[n
 def calibration(
     embedder: Embedder, background: Float, pictures: Sequence[Picture], sample: PictureSample
 ) -> dict[str, Any]:
-    """The bundle's own calibrations and curves: edited copies of all the ``pictures`` are asked for among them."""
+    """Fit calibrations and curves of a bundle: search for edited copies of all ``pictures`` among them.
+
+    ``background`` (M, D): embeddings of the background pictures.
+    """
     vectors, rng = embedder.embed_parallel(pictures), sample.generator(1)
-    seen = self_calibration.run_queries(
+    answers = self_calibration.run_queries(
         pictures, np.arange(len(pictures)), vectors, background, embedder.embed_parallel, rng
     )
-    found = self_calibration.fit_calibrations(seen, self_calibration.fit_curves(seen), source="bundle")
-    return {effort: one.to_json() for effort, one in found.items()}
+    calibrations = self_calibration.fit_calibrations(answers, self_calibration.fit_curves(answers), source="bundle")
+    return {effort: one.to_json() for effort, one in calibrations.items()}
 
 
 def agreement(one: Embedder, other: Embedder, pictures: Sequence[Picture]) -> float:

@@ -1,4 +1,4 @@
-"""The copy method: descriptors that are equal for edits of one picture and far apart otherwise (SSCD)."""
+"""The copy method: descriptors that are similar for edits of one picture and different otherwise (SSCD)."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy

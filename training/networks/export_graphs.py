@@ -1,4 +1,4 @@
-"""Modules that are exported to ONNX: pictures to the named outputs of a bundle."""
+"""Networks for the ONNX export: pictures to the named outputs of a bundle."""
 
 import torch
 import torch.nn.functional as F

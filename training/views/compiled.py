@@ -1,4 +1,4 @@
-"""Augment one crop on a CPU, compiled with numba: the same operations as ``colour`` does on batches.
+"""Augment one crop on a CPU, compiled with numba: the operations that ``colour`` applies to batches.
 
 Torch passes over memory once per call, 39 times for hue alone. Here a block of pixels goes through several operations
 while it is in the L1 cache. Contrast needs the mean of the whole picture, so there are two runs: before and after it.

@@ -114,7 +114,7 @@ def test_chains_of_edits_work_at_any_size(size, drawn):
 
 
 def test_an_unknown_edit_or_a_missing_second_picture_is_an_error(drawn):
-    with pytest.raises(InvalidArgument, match="known are"):
+    with pytest.raises(InvalidArgument, match="use one of"):
         apply("burn", drawn(0), np.random.default_rng(0))
-    with pytest.raises(InvalidArgument, match="other picture: False"):
+    with pytest.raises(InvalidArgument, match="other picture given: False"):
         apply("pasted", drawn(0), np.random.default_rng(0))

@@ -82,7 +82,7 @@ def test_a_training_runs_to_the_end_and_saves_a_checkpoint(name: str, new_run: N
     assert saved.training["epochs"] == 2
     kinds = [json.loads(line)["kind"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert kinds.count("step") == 2
-    run.method.exported().load_state_dict(saved.backbone_state)
+    run.method.exported_backbone().load_state_dict(saved.backbone_state)
     assert not list(tmp_path.glob(".*tmp"))
 
 
