@@ -1,7 +1,7 @@
 """DeepCluster-v2: k-means on a memory of embeddings gives the labels of the next epoch (Caron et al. 2020, app. D).
 
 ``refill`` is not in the paper: k-means on a new pass over the unaugmented pictures, as in the first DeepCluster. Early
-in a training, embeddings of strong crops that were stored at different steps of an epoch have hardly anything in common.
+in a training, embeddings of strong crops that were stored at different steps of an epoch have little in common.
 """
 
 from collections.abc import Mapping, Sequence
