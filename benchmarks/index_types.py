@@ -23,7 +23,7 @@ import numpy.typing as npt
 from benchmarks.mixture import Floats, Mixture, mixture
 from copysight.index.generations import clusters, faiss_index
 from copysight.index.generations.generation import Generation
-from copysight.index.generations.index_type import Choice, of_kind
+from copysight.index.generations.index_type import IndexType, default_index_type
 from copysight.index.generations.manifest import Manifest
 from copysight.index.live import exact_search, search
 from copysight.index.live.search import Parameters
@@ -61,7 +61,7 @@ def exact_rows(data: Mixture) -> Iterator[tuple[Floats, npt.NDArray[np.int64]]]:
 
 def compare(kind: str, data: Mixture, truth: list[Floats]) -> None:
     """Build one index type and print one line per operating point."""
-    choice = of_kind(kind, len(data.vectors))
+    choice = default_index_type(kind, len(data.vectors))
     started = time.process_time()
     index = faiss_index.build(choice, data.vectors)
     built = time.process_time() - started
@@ -107,7 +107,7 @@ def recall_of(found: Floats, best: Floats) -> float:
     return min(K, int(np.count_nonzero(found >= np.sort(best)[-K] - 1e-6))) / K
 
 
-def in_memory_generation(vectors: Floats, choice: Choice, index: Any) -> Generation:
+def in_memory_generation(vectors: Floats, choice: IndexType, index: Any) -> Generation:
     """Return a generation that is not on disk."""
     count, dimension = vectors.shape
     manifest = Manifest("", "", 0, count, dimension, choice, 0.0, 0, (), 0.0, {})
@@ -117,7 +117,7 @@ def in_memory_generation(vectors: Floats, choice: Choice, index: Any) -> Generat
     )
 
 
-def format_choice(choice: Choice) -> str:
+def format_choice(choice: IndexType) -> str:
     parts = [f"{name} {getattr(choice, name)}" for name in ("lists", "probes", "effort") if getattr(choice, name)]
     return ", ".join([choice.kind, *parts])
 
@@ -127,7 +127,7 @@ def size(index: Any, data: Mixture) -> float:
     return (data.vectors.nbytes if index is None else len(faiss.serialize_index(index))) / 1e6
 
 
-def operating_points(choice: Choice) -> list[Choice]:
+def operating_points(choice: IndexType) -> list[IndexType]:
     """Return the operating points to compare."""
     if choice.lists:
         return [replace(choice, probes=p) for p in (4, 8, 16, 32, 64, 128) if p <= choice.lists]
