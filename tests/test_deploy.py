@@ -1,4 +1,4 @@
-"""What is written for engines and monitors, held to the code: image, compose files, alerts, manifest."""
+"""Check the files for deployment against the code: Dockerfile, compose files, alerts, Kubernetes manifest."""
 
 import re
 from pathlib import Path
@@ -15,26 +15,26 @@ SUFFIXES = ("_bucket", "_count", "_sum", "_total")
 
 
 def plain(name):
-    """A metric's name without what its kind appends."""
+    """Return the name of a metric without the suffix of its type."""
     return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_alerts_ask_for_metrics_that_are_exported(rule):
+def test_alerts_use_exported_metrics_only(rule):
     exported = {family.name for family in Metrics().registry.collect()}
-    asked = {plain(name) for name in re.findall(r"copysight_\w+", rule["expr"])}
-    assert asked <= exported
-    assert asked or rule["expr"].startswith("up{")
+    used = {plain(name) for name in re.findall(r"copysight_\w+", rule["expr"])}
+    assert used <= exported
+    assert used or rule["expr"].startswith("up{")
 
 
-def test_every_alert_is_in_the_handbook_and_tested():
+def test_every_alert_is_documented():
     pages = [(ROOT / name).read_text() for name in ("docs/guides/operations/alerts.md", "deploy/alerts.yml")]
     names = [rule["alert"] for rule in RULES]
     assert re.findall(r"^## (Copysight\w+)", pages[0], re.MULTILINE) == names
     assert len(set(names)) == len(names)
 
 
-def test_the_dockerfile_is_for_every_engine():
+def test_the_dockerfile_uses_plain_syntax_and_locked_packages():
     text = (ROOT / "Dockerfile").read_text()
     assert not re.search(
         r"^# *syntax|--mount|--network|--security|--link|--parents|--chmod|--exclude|<<", text, re.MULTILINE
@@ -55,7 +55,7 @@ def services(name):
     return yaml.safe_load((ROOT / name).read_text())["services"]
 
 
-def test_compose_publishes_on_loopback_and_confines():
+def test_compose_publishes_on_loopback_only_and_restricts_containers():
     found = services("docker-compose.yml")
     for one in found.values():
         assert all(port.startswith("127.0.0.1:") for port in one.get("ports", []))
@@ -69,12 +69,12 @@ def test_compose_publishes_on_loopback_and_confines():
 @pytest.mark.parametrize(
     "name", ["docker-compose.yml", *sorted(f"deploy/{f.name}" for f in (ROOT / "deploy").glob("compose.*.yml"))]
 )
-def test_compose_sets_what_is_a_setting(name):
+def test_compose_files_only_use_known_settings(name):
     given = {key for one in services(name).values() for key in one.get("environment") or {}}
     assert given <= {f"COPYSIGHT_{field.upper()}" for field in Settings.model_fields}
 
 
-def test_manifest_sets_what_is_a_setting():
+def test_the_kubernetes_manifest_only_uses_known_settings():
     documents = list(yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text()))
     assert {one["kind"] for one in documents} >= {"Deployment", "Service", "PersistentVolumeClaim", "CronJob"}
     for one in documents:

@@ -1,4 +1,4 @@
-"""All the way, by the commands that a user types: train, export, index, serve, ask."""
+"""The whole way with the commands of a user: train, export, build an index, serve, search."""
 
 import json
 
@@ -27,7 +27,7 @@ def run(*arguments):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_from_pictures_to_answers(method, tmp_path, drawn, jpeg):
+def test_train_export_index_and_search(method, tmp_path, drawn, jpeg):
     photographs = tmp_path / "photographs"
     photographs.mkdir()
     for seed in range(12):
@@ -60,7 +60,7 @@ def test_from_pictures_to_answers(method, tmp_path, drawn, jpeg):
 
 
 def test_a_released_file_becomes_a_bundle(tmp_path):
-    """The layout of DINO's backbone files, with random weights."""
+    """A file in the layout of DINO's backbone files, with random weights."""
     import torch
 
     from training.networks import backbones
@@ -71,7 +71,7 @@ def test_a_released_file_becomes_a_bundle(tmp_path):
     assert exported["cosine"] >= 0.99999
 
 
-def test_a_file_that_is_no_checkpoint(tmp_path):
+def test_a_file_that_is_not_a_checkpoint_is_rejected(tmp_path):
     (tmp_path / "x.pth").write_bytes(b"hello")
     result = CliRunner().invoke(main, ["export", str(tmp_path / "x.pth"), "--out", str(tmp_path / "bundle")])
     assert result.exit_code == 1

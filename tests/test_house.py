@@ -1,4 +1,4 @@
-"""The rules of the house, held by reading the code: imports, homes of heavy libraries, names, sizes."""
+"""Check the rules of the code base by reading the source: imports, heavy libraries, file names, sizes, lock files."""
 
 import ast
 import re
@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-DOORS = ("training", "index_builder", "service", "evaluation")
-ROOMS = ("copysight", *DOORS, "cli", "benchmarks")
-ACROSS = {("evaluation", "training.networks.backbones")}
-"""The one import between doors: (who, what)."""
+APPLICATIONS = ("training", "index_builder", "service", "evaluation")
+PACKAGES = ("copysight", *APPLICATIONS, "cli", "benchmarks")
+EXCEPTIONS = {("evaluation", "training.networks.backbones")}
+"""Allowed imports between applications: (importer, imported)."""
 
 HOMES = {
     "torch": ("training", "evaluation", "benchmarks"),
@@ -46,35 +46,35 @@ HOMES = {
 }
 """Library -> the only places that may import it (files or folders, without ``.py``).
 
-A pickle runs what it was made to run: one home reads a benchmark's by an unpickler that knows arrays alone, the other
-only catches the error of a reader of weights.
+Loading a pickle can run any code. ``evaluation/retrieval`` reads the pickle of a benchmark with an unpickler that only
+accepts arrays; ``training/checkpoints/checkpoint`` only catches an error class.
 """
 
-DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "shared", "base", "core"}
-WIDEST = 14
-"""Modules of a folder, ``__init__`` aside: beyond this it holds more than one kind of thing.
+VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "shared", "base", "core"}
+MAX_MODULES = 14
+"""Largest number of modules in a folder, without ``__init__``. A folder with more holds several kinds of things.
 
-Benchmarks lie side by side: each is a program of its own, started by its name.
+``benchmarks`` is an exception: each module is a program that is started by its name.
 """
-LONGEST = 400
-"""Lines of a file: mostly 40 to 220, rarely over 300; beyond this it holds more than one noun."""
+MAX_LINES = 400
+"""Largest number of lines in a file. Most have 40 to 220 lines, few over 300. A longer file holds several topics."""
 
 
 def modules() -> list[Path]:
-    return sorted(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))
+    return sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 
 
 def imports(file: Path) -> Iterator[str]:
-    """Full dotted names of everything a file imports, also inside functions."""
+    """Yield the full dotted name of every import in a file, including imports inside functions."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}: imports are absolute here"
+            assert node.level == 0, f"{file}: use absolute imports"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def place(file: Path) -> str:
+def module_path(file: Path) -> str:
     return file.relative_to(ROOT).with_suffix("").as_posix()
 
 
@@ -82,46 +82,46 @@ def within(name: str, package: str) -> bool:
     return name == package or name.startswith(package + ".")
 
 
-def test_there_is_something_to_read():
+def test_the_reader_finds_modules_and_imports():
     assert len(modules()) > 60
     assert {"torch.nn.functional"} & {name for file in modules() for name in imports(file)}
 
 
-@pytest.mark.parametrize("file", modules(), ids=place)
-def test_imports_stay_in_their_room(file):
-    room = file.relative_to(ROOT).parts[0]
+@pytest.mark.parametrize("file", modules(), ids=module_path)
+def test_applications_import_the_core_but_not_each_other(file):
+    package = file.relative_to(ROOT).parts[0]
     for name in imports(file):
-        other = name.split(".")[0]
-        if other == room or other not in ROOMS:
+        imported_package = name.split(".")[0]
+        if imported_package == package or imported_package not in PACKAGES:
             continue
         allowed = (
-            other == "copysight"
-            or room == "benchmarks"
-            or any(room == who and within(name, what) for who, what in ACROSS)
+            imported_package == "copysight"
+            or package == "benchmarks"
+            or any(package == importer and within(name, imported) for importer, imported in EXCEPTIONS)
         )
-        assert allowed, f"{place(file)} imports {name}: rooms import copysight, never each other"
-        assert room != "copysight", f"{place(file)} imports {name}: the core imports no door"
+        assert allowed, f"{module_path(file)} imports {name}: applications import copysight, never each other"
+        assert package != "copysight", f"{module_path(file)} imports {name}: copysight imports no application"
 
 
-@pytest.mark.parametrize("file", modules(), ids=place)
-def test_heavy_libraries_have_one_home(file):
+@pytest.mark.parametrize("file", modules(), ids=module_path)
+def test_heavy_libraries_are_imported_in_their_places_only(file):
     for name in imports(file):
         library = name.split(".")[0]
         if library in HOMES:
             homes = HOMES[library]
-            assert any(place(file) == home or place(file).startswith(home + "/") for home in homes), (
-                f"{place(file)} imports {library}, whose home is {', '.join(homes) or 'nowhere'}"
+            assert any(module_path(file) == home or module_path(file).startswith(home + "/") for home in homes), (
+                f"{module_path(file)} imports {library}, which only {', '.join(homes) or 'no module'} may import"
             )
 
 
-@pytest.mark.parametrize("file", modules(), ids=place)
-def test_nothing_is_read_that_may_hold_a_program(file):
+@pytest.mark.parametrize("file", modules(), ids=module_path)
+def test_no_file_is_loaded_that_may_run_code(file):
     calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
     for call in calls:
         given = {word.arg: ast.unparse(word.value) for word in call.keywords}
-        assert given.get("allow_pickle", "False") == "False", f"{place(file)}: {ast.unparse(call)}"
+        assert given.get("allow_pickle", "False") == "False", f"{module_path(file)}: {ast.unparse(call)}"
         if ast.unparse(call.func) == "torch.load":
-            assert given.get("weights_only") == "True", f"{place(file)}: {ast.unparse(call)}"
+            assert given.get("weights_only") == "True", f"{module_path(file)}: {ast.unparse(call)}"
 
 
 def test_methods_import_neither_each_other_nor_the_loop():
@@ -132,26 +132,27 @@ def test_methods_import_neither_each_other_nor_the_loop():
             if within(name, "training.run")
             or (within(name, "training.methods") and not within(name, "training.methods.method"))
         ]
-        assert not bad, f"{place(file)} imports {bad}"
+        assert not bad, f"{module_path(file)} imports {bad}"
 
 
-@pytest.mark.parametrize("file", modules(), ids=place)
-def test_files_are_nouns_and_not_too_long(file):
-    assert not set(file.relative_to(ROOT).with_suffix("").parts) & DRAWERS, f"{place(file)} is a drawer, not a noun"
+@pytest.mark.parametrize("file", modules(), ids=module_path)
+def test_files_have_clear_names_and_are_not_too_long(file):
+    vague = set(file.relative_to(ROOT).with_suffix("").parts) & VAGUE_NAMES
+    assert not vague, f"{module_path(file)} has a vague name; name it after what it holds"
     lines = file.read_text().count("\n")
-    assert lines <= LONGEST, f"{place(file)} has {lines} lines, over {LONGEST}"
+    assert lines <= MAX_LINES, f"{module_path(file)} has {lines} lines, more than {MAX_LINES}; split it"
 
 
-@pytest.mark.parametrize("file", [file for file in modules() if file.name == "__init__.py"], ids=place)
-def test_nothing_happens_in_init_files(file):
+@pytest.mark.parametrize("file", [file for file in modules() if file.name == "__init__.py"], ids=module_path)
+def test_init_files_only_export(file):
     for node in ast.parse(file.read_text()).body:
         exports = isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["__all__"]
         words = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        assert exports or words or isinstance(node, ast.ImportFrom), f"{place(file)}: only re-exports"
+        assert exports or words or isinstance(node, ast.ImportFrom), f"{module_path(file)} may only re-export names"
 
 
-def unit(name: str, folder: Path) -> str | None:
-    """The shelf or module directly in ``folder`` that holds the dotted ``name``; ``None`` if it is elsewhere."""
+def child_of(name: str, folder: Path) -> str | None:
+    """Return the shelf or module directly in ``folder`` that holds the dotted ``name``; None if it is elsewhere."""
     parts, words = folder.relative_to(ROOT).parts, tuple(name.split("."))
     if words[: len(parts)] != parts or len(words) <= len(parts):
         return None
@@ -163,25 +164,27 @@ def folders() -> list[Path]:
     return sorted({file.parent for file in modules() if file.parent != ROOT / "benchmarks"})
 
 
-@pytest.mark.parametrize("folder", folders(), ids=place)
+@pytest.mark.parametrize("folder", folders(), ids=module_path)
 def test_imports_between_shelves_run_one_way(folder):
-    """No circle among the shelves and modules of a folder: each can be read with what lies below it alone."""
+    """The imports among the shelves and modules of a folder form no circle."""
     below: dict[str, set[str]] = {}
     for file in folder.rglob("*.py"):
         if file != folder / "__init__.py":
             own = file.relative_to(folder).parts[0].removesuffix(".py")
-            needs = {unit(name, folder) for name in imports(file)} - {None, own}
+            needs = {child_of(name, folder) for name in imports(file)} - {None, own}
             below.setdefault(own, set()).update(name for name in needs if name)
     while free := [name for name, needs in below.items() if not needs & below.keys()]:
         for name in free:
             del below[name]
-    assert not below, f"{place(folder)}: imports run in a circle among {', '.join(sorted(below))}"
+    assert not below, f"{module_path(folder)}: the imports form a circle among {', '.join(sorted(below))}"
 
 
-@pytest.mark.parametrize("folder", folders(), ids=place)
+@pytest.mark.parametrize("folder", folders(), ids=module_path)
 def test_no_shelf_is_crowded(folder):
     held = [file for file in folder.glob("*.py") if file.name != "__init__.py"]
-    assert len(held) <= WIDEST, f"{place(folder)} holds {len(held)} modules, over {WIDEST}: cut it into shelves"
+    assert len(held) <= MAX_MODULES, (
+        f"{module_path(folder)} holds {len(held)} modules, more than {MAX_MODULES}: split it into shelves"
+    )
 
 
 def tracked() -> list[Path]:
@@ -189,7 +192,7 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in names.splitlines() if (ROOT / name).is_file()]
 
 
-def test_no_path_of_a_machine_and_no_address_of_an_index():
+def test_files_contain_no_machine_paths_and_no_package_index_urls():
     paths = re.compile(r"(?<![\w.])/(?:home|root|work|Users|opt/pypi|opt/wheels)/[\w.-]")
     addresses = re.compile(r"--(?:extra-)?index-url|--find-links|--trusted-host")
     for file in tracked():
@@ -203,7 +206,7 @@ def test_no_path_of_a_machine_and_no_address_of_an_index():
 
 
 @pytest.mark.parametrize("name", ["cpu", "gpu", "dev", "example"])
-def test_locks_hold_exact_versions_with_hashes(name):
+def test_lock_files_have_exact_versions_with_hashes(name):
     text = (ROOT / "requirements" / f"{name}.txt").read_text()
     entries = re.split(r"\n(?=[a-z0-9])", re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE).strip())
     assert entries[0]
@@ -212,14 +215,14 @@ def test_locks_hold_exact_versions_with_hashes(name):
         assert "--hash=sha256:" in entry, entry.splitlines()[0]
 
 
-def test_the_serving_lock_holds_nothing_heavy():
+def test_serving_lock_files_have_no_heavy_libraries():
     for name in ("cpu", "gpu"):
         text = (ROOT / "requirements" / f"{name}.txt").read_text()
         for heavy in ("torch", "timm", "numba", "scikit-image", "scikit-learn", "matplotlib", "pytest"):
-            assert not re.search(rf"^{heavy}==", text, re.MULTILINE), f"requirements/{name}.txt holds {heavy}"
+            assert not re.search(rf"^{heavy}==", text, re.MULTILINE), f"requirements/{name}.txt contains {heavy}"
 
 
-def test_dev_holds_what_serving_holds():
+def test_the_dev_lock_file_has_the_pins_of_the_serving_lock_file():
     def pins(name: str) -> set[str]:
         return set(re.findall(r"^[a-z0-9-]+==\S+", (ROOT / "requirements" / f"{name}.txt").read_text(), re.MULTILINE))
 

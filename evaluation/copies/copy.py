@@ -103,7 +103,7 @@ class Result:
     "--copydays",
     "folder",
     type=EXISTING,
-    help="Folder or tar file in the Copydays layout, instead of --references, --queries and --ground-truth.",
+    help="Folder or tar file in the Copydays layout. It replaces the three options above.",
 )
 @click.option("--distractors", type=EXISTING, help="With --copydays: pictures to add to the originals.")
 @click.option(
@@ -129,7 +129,8 @@ class Result:
 @click.option(
     "--effort",
     type=click.Choice(EFFORTS),
-    help="Number of query views. The default is normal for a bundle with a background, otherwise low.",
+    help="Search depth: how many views of each query to search with. The default is normal for a bundle with a "
+    "background, otherwise low.",
 )
 @click.option(
     "--share",
@@ -212,7 +213,8 @@ def measure(benchmark: Benchmark, extractor: Extractor, effort: Effort) -> Resul
         background_vectors = embed_pictures(extractor, benchmark.background, "background", MAX_BACKGROUND).vectors
     if background_vectors is None:
         return Result(raw)
-    scores = best_per_query(normalise(similarities, queries.vectors, background_vectors), queries.owners, len(queries.ids))
+    normalised = normalise(similarities, queries.vectors, background_vectors)
+    scores = best_per_query(normalised, queries.owners, len(queries.ids))
     normalized = isc.measure(scores, queries.ids, database.ids, benchmark.truth)
     # Self-calibration uses the query views of the service, so other views cannot be calibrated.
     if len(database.ids) < self_calibration.MIN_PICTURES or extractor.views is not query_views.views_of:

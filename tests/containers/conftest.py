@@ -1,6 +1,7 @@
-"""The whole system in a real container engine; opt-in, since it needs one and takes minutes.
+"""Fixtures for tests in a real container engine. They are opt-in, because they need an engine and take minutes.
 
-``COPYSIGHT_CONTAINERS=1 pytest tests/containers``; ``COPYSIGHT_CONTAINERS_NETWORK=host`` builds on the host's network.
+Run ``COPYSIGHT_CONTAINERS=1 pytest tests/containers``. ``COPYSIGHT_CONTAINERS_NETWORK=host`` builds on the network of
+the host.
 """
 
 import json
@@ -24,7 +25,7 @@ LEFT_OUT = pytest.StashKey[list[str]]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without the switch these tests are taken out of the run, and the run says which."""
+    """Deselect these tests unless ``COPYSIGHT_CONTAINERS`` is 1. The summary lists them."""
     mine = [item for item in items if HERE in item.path.parents]
     if mine and os.environ.get(SWITCH) != "1":
         config.stash[LEFT_OUT] = [item.name for item in mine]
@@ -35,11 +36,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     names = config.stash.get(LEFT_OUT, [])
     if names:
-        terminalreporter.write_line(f"not run, they need a container engine and {SWITCH}=1: {', '.join(names)}")
+        terminalreporter.write_line(f"not run (they need a container engine and {SWITCH}=1): {', '.join(names)}")
 
 
 def run(*command: str, cwd: Path | None = None, timeout: float = 600, **variables: str) -> str:
-    """Output of a command that must succeed."""
+    """Run a command that must succeed; return its output."""
     done = subprocess.run(
         command, cwd=cwd, env=os.environ | variables, capture_output=True, text=True, timeout=timeout, check=False
     )
@@ -54,7 +55,7 @@ def free_port() -> int:
 
 
 def until(seconds: float, reached: Callable[[], object]) -> float:
-    """Seconds until something holds; connections that fail meanwhile count as not yet."""
+    """Wait until ``reached`` returns true; return the seconds. A failed connection means: not yet."""
     began = time.monotonic()
     while time.monotonic() - began < seconds:
         try:
@@ -68,7 +69,7 @@ def until(seconds: float, reached: Callable[[], object]) -> float:
 
 @dataclass(frozen=True)
 class System:
-    """A clean clone and the containers that were made of it. ``seconds_to_ready``: of the first `up`."""
+    """A clean clone and its containers. ``seconds_to_ready``: time of the first `up` until the service is ready."""
 
     clone: Path
     files: tuple[str, ...]
@@ -81,7 +82,7 @@ class System:
         return compose(self.clone, self.files, self.project, self.port, *words, **options)
 
     def inside(self, script: str) -> str:
-        """Output of a shell script inside the service's container."""
+        """Run a shell script inside the container of the service; return its output."""
         return run("docker", "exec", self.container, "sh", "-c", script)
 
     @property
@@ -95,9 +96,9 @@ class System:
         return until(seconds, lambda: self.http.get("/readyz").status_code == 200)
 
     def kill(self) -> None:
-        """SIGKILL to the container's first process from outside, as the kernel does it when memory is short.
+        """Send SIGKILL to the first process of the container from outside, as the kernel does when memory is short.
 
-        Not by `docker kill`, which counts as a wish to stop: the restart policy would leave the container down.
+        `docker kill` does not work here: the engine treats it as a stop, and the restart policy does not restart.
         """
         process = str(self.inspected()["State"]["Pid"])
         words = ["--rm", "--pid=host", "--user=0", "--entrypoint=sh", IMAGE, "-c", f"kill -9 {process}"]
@@ -115,7 +116,7 @@ def compose(clone: Path, files: tuple[str, ...], project: str, port: int, *words
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Clone, build, up; and down in the end, with the volume."""
+    """Clone, build and start the system; at the end stop it and remove the volume."""
     place = tmp_path_factory.mktemp("containers")
     clone, project, port = place / "clone", f"copysight-test-{os.getpid()}", free_port()
     run("git", "clone", "--quiet", str(ROOT), str(clone))

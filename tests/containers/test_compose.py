@@ -1,4 +1,4 @@
-"""`docker compose up` from a clean clone: small, quick, confined, and nothing acknowledged is ever lost."""
+"""`docker compose up` from a clean clone: image size, start-up, restrictions, durability, shutdown."""
 
 import itertools
 import json
@@ -24,13 +24,13 @@ OVERRIDES = sorted((ROOT / "deploy").glob("compose.*.yml"))
 
 
 @pytest.mark.parametrize("override", OVERRIDES, ids=lambda file: file.name)
-def test_overrides_fit(system, override):
+def test_compose_accepts_each_override(system, override):
     files = ("docker-compose.yml", f"deploy/{override.name}")
-    told = yaml.safe_load(compose(system.clone, files, system.project, system.port, "config"))
-    assert {"service", "builder"} <= set(told["services"])
+    config = yaml.safe_load(compose(system.clone, files, system.project, system.port, "config"))
+    assert {"service", "builder"} <= set(config["services"])
 
 
-def test_image_is_small_and_holds_no_tools(system, capsys):
+def test_image_is_small_and_contains_no_tools(system, capsys):
     size = json.loads(run("docker", "image", "inspect", IMAGE))[0]["Size"] / MEGABYTE
     with capsys.disabled():
         print(f"\nserving image: {size:.0f} MB; up to ready: {system.seconds_to_ready:.1f} s")
@@ -39,13 +39,13 @@ def test_image_is_small_and_holds_no_tools(system, capsys):
     assert system.inside("python3 -c 'import importlib.util as u; print(u.find_spec(\"torch\"))'").strip() == "None"
 
 
-def test_up_is_ready_in_time_and_answers_from_the_example(system):
+def test_the_service_starts_in_time_with_the_example_index(system):
     assert system.seconds_to_ready <= 15
     assert system.http.get("/index").json()["count"] == 19
     until(30, lambda: system.inspected()["State"]["Health"]["Status"] == "healthy")
 
 
-def test_confined(system):
+def test_the_container_has_no_privileges(system):
     facts = dict(line.split(":\t") for line in system.inside("cat /proc/1/status").splitlines())
     assert set(facts["Uid"].split()) == {"10001"}
     assert set(facts["Gid"].split()) == {"10001"}
@@ -59,15 +59,15 @@ def test_confined(system):
     assert {one["HostIp"] for found in ports.values() for one in found} == {"127.0.0.1"}
 
 
-def test_limits_are_honoured(system):
+def test_cpu_and_memory_limits_are_set(system):
     found = system.inspected()["HostConfig"]
     assert (found["NanoCpus"], found["Memory"]) == (2 * 10**9, 2 * 2**30)
     threads = system.inside("python3 -c 'from service.runtime.settings import Settings; print(Settings().cores)'")
     assert int(threads) == min(2, len(os.sched_getaffinity(0)))
 
 
-def test_same_answers_as_make_serve(system):
-    """The other start of the README, in the same clone."""
+def test_container_and_make_serve_give_the_same_answers(system):
+    """`make serve` is the other way to start in the README. It runs in the same clone."""
     port = free_port()
     server = subprocess.Popen(["make", "serve", f"PORT={port}"], cwd=system.clone, start_new_session=True)
     try:
@@ -83,14 +83,14 @@ def test_same_answers_as_make_serve(system):
 
 
 def search(http, data, k=1):
-    """Key, verdict and similarity to five digits of each match."""
+    """Return the key, the verdict and the similarity (five digits) of each match."""
     answer = http.post("/search", params={"k": k}, files={"file": data}).raise_for_status().json()
     return [(one["key"], one["verdict"], round(one["similarity"], 5)) for one in answer["items"][0]["matches"]]
 
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory, drawn, jpeg):
-    """Drawn pictures that the container's user may read."""
+    """Drawn pictures that the user of the container may read."""
     folder = tmp_path_factory.mktemp("images")
     folder.chmod(0o755)
     for seed in range(24):
@@ -98,12 +98,12 @@ def pictures(tmp_path_factory, drawn, jpeg):
     return folder
 
 
-def test_builder_publishes_and_the_running_service_follows(system, pictures):
+def test_the_running_service_loads_what_the_builder_publishes(system, pictures):
     before = system.inspected()["State"]["StartedAt"]
     mounted = ["-v", f"{pictures}:/images:ro"]
     words = ["index", "build", "/images", "--index", "/data/index", "--json"]
-    told = json.loads(system.compose("run", "--rm", *mounted, "builder", *words).splitlines()[-1])
-    assert (told["created"], told["unreadable"]) == (24, 0)
+    result = json.loads(system.compose("run", "--rm", *mounted, "builder", *words).splitlines()[-1])
+    assert (result["created"], result["unreadable"]) == (24, 0)
     until(30, lambda: system.http.get("/index").json()["generation"] == "000002")
     assert system.http.get("/index").json()["count"] == 19 + 24
     for picture in pictures.iterdir():
@@ -133,13 +133,13 @@ def test_sigkill_during_adds_loses_nothing_acknowledged(system, drawn, jpeg):
         system.ready(60)
         assert system.inspected()["RestartCount"] == round_ + 1
         check(system, acknowledged, drawn, jpeg)
-    told = system.inside("copysight index verify --index /data/index --json || true")
-    # The blob of an add that was never acknowledged may be left over; it is adopted when the picture comes again.
-    assert [fault for fault in json.loads(told)["faults"] if "belongs to no item" not in fault] == []
+    result = system.inside("copysight index verify --index /data/index --json || true")
+    # An add that was not acknowledged may leave its blob. The blob is used when the picture is added again.
+    assert [fault for fault in json.loads(result)["faults"] if "belongs to no item" not in fault] == []
 
 
 def add_until(stop, system, numbers, acknowledged, drawn, jpeg):
-    """Add one drawn picture after another until told to stop, and note every 201; a lost connection is no answer."""
+    """Add drawn pictures until ``stop`` is set, and record every 201. Lost connections are retried."""
     with httpx.Client(base_url=system.http.base_url, timeout=60) as http:
         while not stop.is_set():
             seed = next(numbers)
@@ -153,7 +153,7 @@ def add_until(stop, system, numbers, acknowledged, drawn, jpeg):
 
 
 def check(system, acknowledged, drawn, jpeg):
-    """Every acknowledged picture is there as it was acknowledged, and a search for it finds it."""
+    """Check that every acknowledged picture is stored unchanged and that a search finds it."""
     for key, item in acknowledged.items():
         found = system.http.get(f"/images/{item['id']}").raise_for_status().json()
         assert (found["key"], found["sha256"]) == (key, item["sha256"])
@@ -161,7 +161,7 @@ def check(system, acknowledged, drawn, jpeg):
         assert search(system.http, jpeg(drawn(int(key.split("/")[1]))))[0] == (key, "exact", 1.0)
 
 
-def test_stops_when_asked_and_finishes_what_it_accepted(system, drawn, jpeg):
+def test_sigterm_finishes_accepted_requests(system, drawn, jpeg):
     container, many = system.container, [("file", jpeg(drawn(seed, (2400, 1800)))) for seed in range(64)]
     with ThreadPoolExecutor(1) as pool:
         accepted = pool.submit(system.http.post, "/embed", files=many)
@@ -171,13 +171,13 @@ def test_stops_when_asked_and_finishes_what_it_accepted(system, drawn, jpeg):
         began = time.monotonic()
         run("docker", "kill", "--signal=TERM", container)
         assert len(accepted.result().raise_for_status().json()["items"]) == 64
-    # 143: ended by SIGTERM, after the shutdown that the log tells of; SIGKILL would be 137.
+    # 143: ended by SIGTERM after a regular shutdown (see the log). SIGKILL would be 137.
     assert run("docker", "wait", container).strip() == "143"
     assert time.monotonic() - began < 45
     assert "Application shutdown complete" in run("sh", "-c", f"docker logs {container} 2>&1")
 
 
 def decoded(system):
-    """Pictures decoded since the start."""
+    """Return the number of pictures decoded since the start."""
     lines = system.http.get("/metrics").text.splitlines()
     return next(float(line.split()[-1]) for line in lines if line.startswith(DECODED))

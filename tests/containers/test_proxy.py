@@ -1,4 +1,4 @@
-"""The override for an address that others reach: TLS, keys with scopes, and their rotation."""
+"""The compose override for a public address: TLS, API keys with scopes, key rotation."""
 
 import os
 import ssl
@@ -27,7 +27,7 @@ def up(system: System, port: int, *words: str) -> None:
 
 @pytest.fixture(scope="module")
 def secrets(system) -> Path:
-    """Keys, and a certificate for localhost."""
+    """API keys and a certificate for localhost."""
     place = system.clone / "deploy" / "secrets"
     place.mkdir()
     give_keys(place, **{READ: "read", WRITE: "write"})
@@ -41,7 +41,7 @@ def secrets(system) -> Path:
 
 @pytest.fixture(scope="module")
 def outside(system, secrets) -> Iterator[httpx.Client]:
-    """A caller of the public address. The proxy is Debian's nginx, which needs no image registry."""
+    """A client of the public address. The proxy is nginx from Debian, which needs no image registry."""
     text = "FROM debian:bookworm-slim\nRUN apt-get update && apt-get install -y --no-install-recommends nginx-light\n"
     network = os.environ.get("COPYSIGHT_CONTAINERS_NETWORK", "default")
     build = ["docker", "build", "--network", network, "-t", PROXY, "-"]
@@ -60,7 +60,7 @@ def ask(http, key, method="GET", path="/index", **more):
     return http.request(method, path, headers={"authorization": f"Bearer {key}"} if key else {}, **more)
 
 
-def test_nobody_without_a_key(outside):
+def test_requests_without_a_valid_key_are_rejected(outside):
     for key in ("", "wrong", READ[:-1], READ + "1"):
         answer = ask(outside, key)
         assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
@@ -68,7 +68,7 @@ def test_nobody_without_a_key(outside):
     assert ask(outside, WRITE, path="/metrics").status_code == 404
 
 
-def test_scopes(outside, drawn, jpeg):
+def test_a_read_key_cannot_write(outside, drawn, jpeg):
     picture = {"file": jpeg(drawn(77))}
     assert ask(outside, READ).json()["count"] > 0
     assert ask(outside, READ, "POST", "/search", files=picture).status_code == 200
@@ -84,7 +84,7 @@ def test_scopes(outside, drawn, jpeg):
     assert ask(outside, WRITE, "DELETE", f"/images/{added.json()['id']}").status_code == 204
 
 
-def test_rotation(system, outside, secrets):
+def test_keys_can_be_rotated(system, outside, secrets):
     assert ask(outside, NEXT).status_code == 401
     give_keys(secrets, **{READ: "read", WRITE: "write", NEXT: "read"})
     up(system, outside.base_url.port, "--force-recreate", "--no-deps", "proxy")

@@ -1,7 +1,7 @@
-"""What is public, read from the code: HTTP calls and fields, commands and options, metrics, settings, client names.
+"""Read the public interface from the code: HTTP calls, commands, metrics, settings, exported names, error codes.
 
-``python -m tests.public.surface`` writes the snapshots that ``test_public`` compares with. Run it when something is
-added; an entry that disappears from the diff is a break for somebody.
+``python -m tests.public.surface`` writes the snapshots that ``test_public`` compares with. Run it after an addition.
+An entry that disappears in the diff breaks the code of users.
 """
 
 import inspect
@@ -15,7 +15,7 @@ SNAPSHOTS = Path(__file__).parent
 
 
 def commands() -> dict[str, list[str]]:
-    """Each command by its full name, with its options (both forms of a flag) and arguments."""
+    """Return the options (both forms of a flag) and arguments of each command, by its full name."""
     from cli.main import main
 
     found: dict[str, list[str]] = {}
@@ -36,7 +36,7 @@ def commands() -> dict[str, list[str]]:
 
 
 def calls(openapi: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
-    """Each HTTP call with its parameters, the fields of its bodies, and the statuses and fields of its answers."""
+    """Return the parameters, body fields, statuses and response fields of each HTTP call."""
     schemas = openapi.get("components", {}).get("schemas", {})
     found = {}
     for path, methods in openapi["paths"].items():
@@ -53,7 +53,7 @@ def calls(openapi: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
 
 
 def _fields(part: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
-    """``content type: dotted field`` of everything a body or an answer may hold."""
+    """Return ``content type: dotted field`` for all fields of a body or response."""
     names = set()
     for kind, content in part.get("content", {}).items():
         names.add(kind)
@@ -79,7 +79,7 @@ def _properties(schema: dict[str, Any], schemas: dict[str, Any], prefix: str, de
 
 
 def _of_example(example: Any, prefix: str) -> set[str]:
-    """Dotted names of the fields of an example; answers are described by one."""
+    """Return the dotted names of the fields of an example. Responses are documented by examples."""
     if isinstance(example, list):
         return {name for inner in example for name in _of_example(inner, prefix)}
     if not isinstance(example, dict):
@@ -90,7 +90,7 @@ def _of_example(example: Any, prefix: str) -> set[str]:
 
 
 def metrics() -> dict[str, list[str]]:
-    """Each metric of ours with its labels."""
+    """Return the labels of each metric of Copysight."""
     registry = _class("service.runtime.metrics", "service.metrics", "Metrics")().registry
     return {
         family.name: sorted(registry._names_to_collectors[family.name]._labelnames)
@@ -100,13 +100,13 @@ def metrics() -> dict[str, list[str]]:
 
 
 def settings() -> list[str]:
-    """Names of the environment variables."""
+    """Return the names of the environment variables."""
     settings_class = _class("service.runtime.settings", "service.settings", "Settings")
     return sorted(f"COPYSIGHT_{name.upper()}" for name in settings_class.model_fields)
 
 
 def names() -> dict[str, list[str]]:
-    """What ``import copysight.client`` and ``import copysight.index`` give, and the methods of the clients."""
+    """Return the names exported by ``copysight.client`` and ``copysight.index``, and the methods of the clients."""
     import copysight.client
     import copysight.index
 
@@ -122,7 +122,7 @@ def names() -> dict[str, list[str]]:
 
 
 def problems() -> list[str]:
-    """The stable ``code`` of every error."""
+    """Return the stable ``code`` of every error."""
     from copysight import errors
 
     def below(kind: type) -> set[type]:
@@ -138,7 +138,7 @@ def write(openapi: dict[str, Any]) -> None:
 
 
 def everything(openapi: dict[str, Any]) -> dict[str, Any]:
-    """All surfaces by the name of their snapshot."""
+    """Return all parts of the interface by the name of their snapshot."""
     return {
         "calls": calls(openapi),
         "commands": commands(),
@@ -159,7 +159,7 @@ def _class(now: str, before: str, name: str) -> Any:
 
 
 def main() -> None:
-    """Write the snapshots from a server on an empty index."""
+    """Start a server on an empty index and write the snapshots."""
     import tempfile
 
     from tests.service.conftest import serving

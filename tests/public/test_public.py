@@ -1,4 +1,4 @@
-"""What was public before still answers: calls, fields, commands, options, metrics, settings, names and codes."""
+"""Compare the public interface with its snapshot: HTTP calls, commands, metrics, settings, names, error codes."""
 
 import json
 
@@ -20,7 +20,7 @@ def now(openapi):
 
 
 def missing(before, after, place):
-    """What ``before`` has and ``after`` has not; lists are sets of names."""
+    """List what is in ``before`` but not in ``after``. Lists are compared as sets of names."""
     if isinstance(before, dict):
         return [one for name in before for one in missing(before[name], after.get(name), f"{place} · {name}")]
     if after is None:
@@ -29,14 +29,14 @@ def missing(before, after, place):
 
 
 @pytest.mark.parametrize("name", ["calls", "commands", "metrics", "names", "problems", "settings"])
-def test_nothing_public_is_gone(now, name):
+def test_nothing_public_was_removed(now, name):
     before = json.loads((surface.SNAPSHOTS / f"{name}.json").read_text())
     assert before
     assert not missing(before, now[name], name)
 
 
 @pytest.mark.parametrize("name", ["calls", "commands", "metrics", "names", "problems", "settings"])
-def test_the_snapshot_holds_what_is_new(now, name):
-    """So that the next change is compared with all of today: ``python -m tests.public.surface`` writes it anew."""
+def test_the_snapshot_is_complete(now, name):
+    """If something public was added, run ``python -m tests.public.surface`` to write the snapshots again."""
     before = json.loads((surface.SNAPSHOTS / f"{name}.json").read_text())
     assert not missing(now[name], before, name)
