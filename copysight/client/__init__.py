@@ -1,4 +1,4 @@
-"""A client of the service: ``Client`` and, with the same methods to be awaited, ``AsyncClient``."""
+"""The Python client of the service: ``Client``, and ``AsyncClient`` with the same methods for asyncio."""
 
 from copysight.client.answers import (
     Added,

@@ -1,4 +1,4 @@
-"""What the server answers, typed. Fields that a newer server adds are left aside."""
+"""Typed responses of the server. Unknown fields of a newer server are ignored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Fault:
-    """Why one picture of several could not be used."""
+    """The error of one picture in a request with several pictures."""
 
     code: str
     detail: str
@@ -23,10 +23,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class Match:
-    """An item of the collection that a picture was found to be like.
+    """An item of the collection that matches a query picture.
 
-    ``where``: None for the whole picture; else its ``region`` (left, top, right, bottom in shares of the sides; may be
-    None) and the ``turn`` in degrees to the left with which it was found.
+    ``where`` is None if the whole query matches. Else it has the matching ``region`` of the query (left, top, right,
+    bottom as shares of the sides; may be None) and ``turn``, the counter-clockwise rotation of the query in degrees.
     """
 
     id: int
@@ -42,7 +42,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Found:
-    """Matches of each picture, in order; a ``Fault`` for one that cannot be used."""
+    """The matches of each picture, in order; a ``Fault`` for a picture that cannot be used."""
 
     model: str
     generation: str | None
@@ -52,7 +52,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Embeddings:
-    """A vector (D,) of each picture, float32 and L2-normalised; a ``Fault`` for one that cannot be used."""
+    """The embedding (D,) of each picture, float32 and L2-normalised; a ``Fault`` for one that cannot be used."""
 
     model: str
     generation: str | None
@@ -60,7 +60,7 @@ class Embeddings:
     items: Sequence[Float | Fault]
 
     def array(self) -> Float:
-        """All vectors (N, D). Raises ``Refused`` if a picture could not be used."""
+        """All embeddings (N, D). Raises ``Refused`` if a picture could not be used."""
         for place, one in enumerate(self.items):
             if isinstance(one, Fault):
                 raise Refused(200, one.code, f"picture {place}: {one.detail}")
@@ -69,7 +69,7 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Whether one of two pictures is a copy of the other; ``where`` as in a match, with ``picture``, 1 or 2."""
+    """Whether one of two pictures is a copy of the other. ``where`` is as in ``Match``, plus ``picture``: 1 or 2."""
 
     model: str
     similarity: float
@@ -81,7 +81,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Prototype:
-    """One of the bundle's prototypes, and how probable it is."""
+    """A prototype of the bundle and its probability."""
 
     index: int
     probability: float
@@ -89,7 +89,7 @@ class Prototype:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster of the collection; ``similarity`` is that of the picture to its centre."""
+    """A cluster of the collection. ``similarity`` is the cosine of the picture to the cluster's centroid."""
 
     id: int
     size: int
@@ -99,7 +99,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Membership:
-    """Where a picture belongs; None for what the bundle or the collection does not have."""
+    """The prototypes and the cluster of a picture. None if the bundle has no prototypes, or the index no clusters."""
 
     prototypes: Sequence[Prototype] | None
     cluster: Cluster | None
@@ -107,7 +107,7 @@ class Membership:
 
 @dataclass(frozen=True)
 class Group:
-    """A cluster as a whole: the mean cosine of its members to the centre, and the ids of those nearest to it."""
+    """A cluster with its ``tightness``, the mean cosine of its members to the centroid, and the ids nearest to it."""
 
     id: int
     size: int
@@ -118,7 +118,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Members:
-    """A cluster and some of its items, those nearest to its centre first."""
+    """A cluster and some of its items, those nearest to the centroid first."""
 
     id: int
     size: int
@@ -128,7 +128,7 @@ class Members:
 
 @dataclass(frozen=True)
 class Maps:
-    """Attention (H, rows, columns) over the part ``box`` (left, top, right, bottom) of the picture."""
+    """Attention maps (H, rows, columns) over the part ``box`` (left, top, right, bottom) of the picture."""
 
     maps: Float
     box: Sequence[float]
@@ -151,7 +151,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Added:
-    """What became of an addition: ``created``, ``unchanged`` or ``replaced``."""
+    """The outcome of an addition; ``status`` is ``created``, ``unchanged`` or ``replaced``."""
 
     status: str
     item: Item
@@ -159,7 +159,7 @@ class Added:
 
 @dataclass(frozen=True)
 class Page:
-    """Some items; ``next`` is where the following page starts, None on the last one."""
+    """A page of items. ``next`` is the ``after`` of the next page; None on the last page."""
 
     items: Sequence[Item]
     next: int | None
@@ -167,7 +167,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Index:
-    """How the collection stands; ``everything`` is all that the server tells of it."""
+    """The state of the index. ``everything`` holds all fields of the response."""
 
     generation: str | None
     model: str
@@ -191,7 +191,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Ready:
-    """``ready``, or ``stale``: an older generation answers, for the reason in ``detail``."""
+    """``status`` is ``ready`` or ``stale``. Stale: an older generation is in use, for the reason in ``detail``."""
 
     status: str
     detail: str | None
@@ -201,71 +201,73 @@ class Ready:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who the server takes us for."""
+    """The name and scope of the API key that the server saw."""
 
     name: str | None
     scope: str
 
 
-def of(kind: type[T], given: Mapping[str, Any], **more: Any) -> T:
-    """``kind`` from a JSON object: its fields by name."""
+def from_json(kind: type[T], given: Mapping[str, Any], **more: Any) -> T:
+    """Create a ``kind`` from the fields of a JSON object; other fields are ignored."""
     return kind(**{field.name: given[field.name] for field in fields(kind) if field.name in given} | more)  # type: ignore[arg-type]
 
 
 def fault(item: Mapping[str, Any]) -> Fault | None:
-    """The error of an item, if it has one."""
-    return of(Fault, item["error"]) if "error" in item else None
+    """The error of an item, or None."""
+    return from_json(Fault, item["error"]) if "error" in item else None
 
 
 def found(given: Mapping[str, Any]) -> Found:
-    """Of ``POST /search``."""
-    return of(
-        Found, given, items=[fault(item) or [of(Match, one) for one in item["matches"]] for item in given["items"]]
+    """Parse the response of ``POST /search``."""
+    return from_json(
+        Found,
+        given,
+        items=[fault(item) or [from_json(Match, one) for one in item["matches"]] for item in given["items"]],
     )
 
 
 def embeddings(given: Mapping[str, Any]) -> Embeddings:
-    """Of ``POST /embed``."""
-    return of(
+    """Parse the response of ``POST /embed``."""
+    return from_json(
         Embeddings, given, items=[fault(one) or np.asarray(one["embedding"], np.float32) for one in given["items"]]
     )
 
 
 def memberships(given: Mapping[str, Any]) -> list[Membership | Fault]:
-    """Of ``POST /clusters``."""
+    """Parse the response of ``POST /clusters``."""
     return [fault(item) or _membership(item) for item in given["items"]]
 
 
 def maps(given: Mapping[str, Any]) -> list[Maps | Fault]:
-    """Of ``POST /attention``."""
+    """Parse the response of ``POST /attention``."""
     return [fault(item) or _maps(item) for item in given["items"]]
 
 
 def page(given: Mapping[str, Any]) -> Page:
-    """Of ``GET /images``."""
-    return Page([of(Item, item) for item in given["items"]], given["next"])
+    """Parse the response of ``GET /images``."""
+    return Page([from_json(Item, item) for item in given["items"]], given["next"])
 
 
 def added(given: Mapping[str, Any]) -> Added | Fault:
-    """Of one line of ``POST /images``."""
-    return fault(given) or Added(given["status"], of(Item, given["item"]))
+    """Parse one line of the response of ``POST /images``."""
+    return fault(given) or Added(given["status"], from_json(Item, given["item"]))
 
 
 def members(given: Mapping[str, Any]) -> Members:
-    """Of ``GET /clusters/{number}``."""
-    return of(Members, given, items=[of(Item, one) for one in given["members"]])
+    """Parse the response of ``GET /clusters/{number}``."""
+    return from_json(Members, given, items=[from_json(Item, one) for one in given["members"]])
 
 
 def index(given: Mapping[str, Any]) -> Index:
-    """Of ``GET /index``."""
-    return of(Index, given, everything=given)
+    """Parse the response of ``GET /index``."""
+    return from_json(Index, given, everything=given)
 
 
 def _membership(item: Mapping[str, Any]) -> Membership:
     likely, cluster = item["prototypes"], item["cluster"]
     return Membership(
-        None if likely is None else [of(Prototype, one) for one in likely],
-        None if cluster is None else of(Cluster, cluster),
+        None if likely is None else [from_json(Prototype, one) for one in likely],
+        None if cluster is None else from_json(Cluster, cluster),
     )
 
 

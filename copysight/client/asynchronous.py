@@ -1,4 +1,4 @@
-"""The client for code that awaits."""
+"""The asynchronous client."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -28,21 +28,25 @@ from copysight.client.answers import (
 from copysight.client.calls import Call, New, Options
 from copysight.client.pictures import Source
 from copysight.client.retries import Retries
-from copysight.client.sending import Attempts, Parcels, Pause
+from copysight.client.sending import Outcomes, Pause, UploadBatches
 
 P = ParamSpec("P")
 T = TypeVar("T")
-ANY, PATIENT = Options(), Retries()
+DEFAULT_OPTIONS, DEFAULT_RETRIES = Options(), Retries()
 
 
 class AsyncClient:
-    """As ``Client``; pictures are read and encoded in threads, so the event loop is never blocked."""
+    """Like ``Client``, for asyncio. Pictures are read and encoded in threads, so the event loop is never blocked."""
 
     def __init__(
-        self, url: str, key: str | None = None, retries: Retries = PATIENT, timeout: httpx.Timeout = sending.TIMEOUT
+        self,
+        url: str,
+        key: str | None = None,
+        retries: Retries = DEFAULT_RETRIES,
+        timeout: httpx.Timeout = sending.TIMEOUT,
     ) -> None:
         self._http = httpx.AsyncClient(base_url=url, headers=sending.headers(key), timeout=timeout)
-        self._attempts = Attempts(url, retries)
+        self._outcomes = Outcomes(url, retries)
 
     async def __aenter__(self) -> Self:
         return self
@@ -55,63 +59,63 @@ class AsyncClient:
         await self._http.aclose()
 
     async def embed(self, pictures: Sequence[Source]) -> Embeddings:
-        """A vector of each picture."""
+        """Compute the embedding of each picture."""
         return await self._do(calls.embed, pictures)
 
-    async def search(self, pictures: Sequence[Source], options: Options = ANY) -> Found:
-        """What each picture is a copy of, or like."""
+    async def search(self, pictures: Sequence[Source], options: Options = DEFAULT_OPTIONS) -> Found:
+        """Search the collection for copies of each picture."""
         return await self._do(calls.search, pictures, options)
 
-    async def search_ids(self, ids: Sequence[int], options: Options = ANY) -> Found:
-        """The same for items of the collection."""
+    async def search_ids(self, ids: Sequence[int], options: Options = DEFAULT_OPTIONS) -> Found:
+        """Search for copies of items of the collection, given by id."""
         return await self._do(calls.search_ids, ids, options)
 
-    async def search_vectors(self, vectors: Float, options: Options = ANY) -> Found:
-        """The same for vectors (N, D), as ``embed`` gives them."""
+    async def search_vectors(self, vectors: Float, options: Options = DEFAULT_OPTIONS) -> Found:
+        """Search for vectors (N, D), as returned by ``embed``."""
         return await self._do(calls.search_vectors, vectors, options)
 
     async def compare(self, one: Source, other: Source, effort: str | None = None) -> Comparison:
-        """Whether one of two pictures is a copy of the other."""
+        """Decide whether one of two pictures is a copy of the other."""
         return await self._do(calls.compare, one, other, effort)
 
     async def assign(self, pictures: Sequence[Source]) -> list[Membership | Fault]:
-        """Prototypes and cluster of each picture."""
+        """Get the prototypes and the cluster of each picture."""
         return await self._do(calls.assign, pictures)
 
     async def clusters(self) -> list[Group]:
-        """All clusters, the largest first."""
+        """List all clusters, the largest first."""
         return await self._do(calls.clusters)
 
     async def cluster(self, number: int, limit: int = 100, offset: int = 0) -> Members:
-        """A cluster and its members."""
+        """Get a cluster and its members."""
         return await self._do(calls.cluster, number, limit, offset)
 
     async def name_cluster(self, number: int, name: str | None) -> Members:
-        """Name a cluster, or take its name away."""
+        """Name a cluster, or remove its name with None."""
         return await self._do(calls.name_cluster, number, name)
 
     async def attention(
         self, pictures: Sequence[Source], head: int | None = None, threshold: float | None = None
     ) -> list[Maps | Fault]:
-        """What each head looks at; with ``threshold``, masks that hold this share of its mass."""
+        """Get the attention maps of each picture; with ``threshold``, also masks that contain this share of it."""
         return await self._do(calls.attention, pictures, head, threshold)
 
     async def attention_png(self, picture: Source, head: int | None = None, threshold: float | None = None) -> bytes:
-        """The same as a drawing, a PNG."""
+        """Get the attention maps of a picture as a PNG drawing."""
         return await self._do(calls.attention_png, picture, head, threshold)
 
     async def add(self, new: New, replace: bool = False) -> Added:
-        """Add one picture; it is durable when this returns."""
+        """Add one picture. It is stored durably when this returns."""
         return await self._do(calls.add, new, replace)
 
     async def page(
         self, collection: str | None = None, key: str | None = None, after: int = 0, limit: int = 100
     ) -> Page:
-        """Some items, in the order of their ids."""
+        """Get one page of items, ordered by id."""
         return await self._do(calls.page, collection, key, after, limit)
 
     async def item(self, number: int) -> Item:
-        """One item."""
+        """Get an item."""
         return await self._do(calls.item, number)
 
     async def set_metadata(self, number: int, metadata: Mapping[str, Any]) -> Item:
@@ -123,54 +127,54 @@ class AsyncClient:
         return await self._do(calls.delete, number)
 
     async def thumbnail(self, number: int) -> bytes:
-        """A small JPEG of an item."""
+        """Get the thumbnail of an item, a JPEG."""
         return await self._do(calls.thumbnail, number)
 
     async def index(self) -> Index:
-        """How the collection stands."""
+        """Get the state of the index."""
         return await self._do(calls.index)
 
     async def rebuild(self, bundle: str | None = None, allow_missing: bool = False) -> Job:
-        """Start to build a new generation, by another ``bundle`` say, or hear of the job that does."""
+        """Start a rebuild, optionally with another ``bundle``. If one is running, return its job."""
         return await self._do(calls.rebuild, bundle, allow_missing)
 
     async def reload(self) -> Index:
-        """Wait until the live generation is loaded."""
+        """Load the live generation, and wait until it is loaded."""
         return await self._do(calls.reload)
 
     async def rollback(self, to: str | None = None) -> Index:
-        """Make the generation before, or one by name, live again."""
+        """Make the previous generation, or the one named ``to``, live again."""
         return await self._do(calls.rollback, to)
 
     async def jobs(self) -> list[Job]:
-        """The latest jobs."""
+        """List the latest jobs."""
         return await self._do(calls.jobs)
 
     async def job(self, number: int) -> Job:
-        """A job and its progress."""
+        """Get a job and its progress."""
         return await self._do(calls.job, number)
 
     async def ready(self) -> Ready:
-        """Whether searches are answered; ``Refused`` with the reason ``not_ready`` when they are not."""
+        """Check that the server can answer searches. Raises ``Refused`` with the reason ``not_ready`` if it cannot."""
         return await self._do(calls.ready)
 
     async def whoami(self) -> Caller:
-        """Name and scope of our key."""
+        """Get the name and the scope of the API key."""
         return await self._do(calls.whoami)
 
     async def add_many(self, new: Iterable[New], replace: bool = False) -> AsyncIterator[Added | Fault]:
-        """Add any number of pictures; what became of each, in order, a ``Fault`` for one that cannot be added."""
-        parcels = Parcels()
+        """Add any number of pictures. Yields one outcome per picture, in order; a ``Fault`` if it cannot be added."""
+        batches = UploadBatches()
         for one in new:
-            for lines in await asyncio.to_thread(parcels.put, one):
+            for lines in await asyncio.to_thread(batches.add, one):
                 for added in await self._do(calls.add_lines, lines, replace):
                     yield added
-        for lines in parcels.rest():
+        for lines in batches.flush():
             for added in await self._do(calls.add_lines, lines, replace):
                 yield added
 
     async def items(self, collection: str | None = None) -> AsyncIterator[Item]:
-        """All items, in the order of their ids."""
+        """Yield all items, ordered by id."""
         after: int | None = 0
         while after is not None:
             page = await self.page(collection, after=after)
@@ -189,5 +193,5 @@ class AsyncClient:
         try:
             response = await self._http.request(**sending.request(call))
         except httpx.TransportError as error:
-            return self._attempts.failed(call, number, error)
-        return self._attempts.after(call, number, response)
+            return self._outcomes.of_failure(call, number, error)
+        return self._outcomes.of_response(call, number, response)

@@ -1,4 +1,4 @@
-"""Every call of the API as data: what is sent, and how the answer is read. Nothing here touches the network."""
+"""Every API call as data: the request, and the function that parses the response. No network access here."""
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ Method = Literal["GET", "POST", "PATCH", "DELETE"]
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One request; ``again``: whether it may be sent again when it is not known whether it arrived."""
+    """One request. ``retry_safe``: it may be sent again if it is unknown whether the first one arrived."""
 
     method: Method
     path: str
@@ -46,13 +46,13 @@ class Call(Generic[T]):
     params: Mapping[str, Any] = field(default_factory=dict)
     files: Sequence[tuple[str, bytes]] = ()
     content: bytes | None = None
-    kind: str = "application/json"
-    again: bool = True
+    content_type: str = "application/json"
+    retry_safe: bool = True
 
 
 @dataclass(frozen=True)
 class New:
-    """A picture to be added; without a ``key`` it goes by its sha256."""
+    """A picture to add. Without a ``key``, its sha256 becomes the key."""
 
     picture: Source
     key: str | None = None
@@ -71,7 +71,7 @@ class Options:
     effort: str | None = None
 
     def given(self) -> dict[str, Any]:
-        """Those that say anything."""
+        """The options that are set, by name."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
@@ -82,7 +82,7 @@ def embed(pictures: Sequence[Source]) -> Call[Embeddings]:
 
 def clusters() -> Call[list[Group]]:
     """``GET /clusters``."""
-    return Call("GET", "/clusters", _json(lambda given: [answers.of(Group, one) for one in given["clusters"]]))
+    return Call("GET", "/clusters", _json(lambda given: [answers.from_json(Group, one) for one in given["clusters"]]))
 
 
 def cluster(number: int, limit: int = 100, offset: int = 0) -> Call[Members]:
@@ -96,7 +96,7 @@ def name_cluster(number: int, name: str | None) -> Call[Members]:
 
 
 def search(pictures: Sequence[Source], options: Options) -> Call[Found]:
-    """``POST /search`` by pictures."""
+    """``POST /search`` with pictures."""
     params = options.given()
     if options.filter is not None:
         params["filter"] = orjson.dumps(options.filter).decode()
@@ -104,12 +104,12 @@ def search(pictures: Sequence[Source], options: Options) -> Call[Found]:
 
 
 def search_ids(ids: Sequence[int], options: Options) -> Call[Found]:
-    """``POST /search`` by items."""
+    """``POST /search`` with item ids."""
     return Call("POST", "/search", _json(answers.found), content=orjson.dumps({"ids": list(ids)} | options.given()))
 
 
 def search_vectors(vectors: npt.NDArray[np.float32], options: Options) -> Call[Found]:
-    """``POST /search`` by vectors (N, D)."""
+    """``POST /search`` with vectors (N, D)."""
     body = {"vectors": np.ascontiguousarray(vectors, np.float32)} | options.given()
     content = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
     return Call("POST", "/search", _json(answers.found), content=content)
@@ -129,12 +129,12 @@ def assign(pictures: Sequence[Source]) -> Call[list[Membership | Fault]]:
 def attention(
     pictures: Sequence[Source], head: int | None = None, threshold: float | None = None
 ) -> Call[list[Maps | Fault]]:
-    """``POST /attention`` as numbers."""
+    """``POST /attention``, with the maps as numbers."""
     return Call("POST", "/attention", _json(answers.maps), _known(head=head, threshold=threshold), _files(pictures))
 
 
 def attention_png(picture: Source, head: int | None = None, threshold: float | None = None) -> Call[bytes]:
-    """``POST /attention`` as a drawing."""
+    """``POST /attention``, with the maps as a PNG drawing."""
     params = _known(head=head, threshold=threshold, format="png")
     return Call("POST", "/attention", _content, params, _files([picture]))
 
@@ -146,12 +146,14 @@ def add(new: New, replace: bool = False) -> Call[Added]:
 
 
 def add_lines(lines: bytes, replace: bool = False) -> Call[list[Added | Fault]]:
-    """``POST /images`` with many, as ``line`` writes them."""
-    return Call("POST", "/images", _lines, _flag("replace", replace), content=lines, kind="application/x-ndjson")
+    """``POST /images`` with many pictures, as lines made by ``line``."""
+    return Call(
+        "POST", "/images", _lines, _flag("replace", replace), content=lines, content_type="application/x-ndjson"
+    )
 
 
 def line(new: New) -> bytes:
-    """One picture as a line of JSON."""
+    """A picture to add, as one line of JSON."""
     about = _known(key=new.key, collection=new.collection, metadata=dict(new.metadata))
     return orjson.dumps(about | {"image": base64.b64encode(encoded(new.picture)).decode()}) + b"\n"
 
@@ -174,7 +176,7 @@ def set_metadata(number: int, metadata: Mapping[str, Any]) -> Call[Item]:
 
 def delete(number: int) -> Call[None]:
     """``DELETE /images/{number}``."""
-    return Call("DELETE", f"/images/{number}", _nothing, again=False)
+    return Call("DELETE", f"/images/{number}", _nothing, retry_safe=False)
 
 
 def thumbnail(number: int) -> Call[bytes]:
@@ -200,12 +202,12 @@ def reload() -> Call[Index]:
 
 def rollback(to: str | None = None) -> Call[Index]:
     """``POST /index/rollback``."""
-    return Call("POST", "/index/rollback", _json(answers.index), content=orjson.dumps({"to": to}), again=False)
+    return Call("POST", "/index/rollback", _json(answers.index), content=orjson.dumps({"to": to}), retry_safe=False)
 
 
 def jobs() -> Call[list[Job]]:
     """``GET /jobs``."""
-    return Call("GET", "/jobs", _json(lambda given: [answers.of(Job, one) for one in given["jobs"]]))
+    return Call("GET", "/jobs", _json(lambda given: [answers.from_json(Job, one) for one in given["jobs"]]))
 
 
 def job(number: int) -> Call[Job]:
@@ -240,25 +242,25 @@ def _json(read: Callable[[Mapping[str, Any]], T]) -> Callable[[httpx.Response], 
 
 
 def _one(kind: type[T]) -> Callable[[httpx.Response], T]:
-    return _json(partial(answers.of, kind))
+    return _json(partial(answers.from_json, kind))
 
 
 def _content(response: httpx.Response) -> bytes:
     return response.content
 
 
-def _nothing(response: httpx.Response) -> None:  # noqa: ARG001 - the form of a reader
+def _nothing(response: httpx.Response) -> None:  # noqa: ARG001 - the signature of all parsers
     return None
 
 
 def _added(response: httpx.Response) -> Added:
     given = orjson.loads(response.content)
-    return Added(given["status"], answers.of(Item, given))
+    return Added(given["status"], answers.from_json(Item, given))
 
 
 def _lines(response: httpx.Response) -> list[Added | Fault]:
     given = [orjson.loads(one) for one in response.content.splitlines()]
     for one in given:
-        if "line" not in one:  # the server gave up on the request, not on a picture
+        if "line" not in one:  # an error of the whole request, not of one picture
             raise Refused(response.status_code, one["error"]["code"], one["error"]["detail"])
     return [answers.added(one) for one in given]

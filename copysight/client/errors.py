@@ -1,9 +1,9 @@
-"""What a call of the client can raise.
+"""The errors that the client raises.
 
 CopysightError
 └── ClientError
-    ├── ServerUnreachable    no answer came, or none that could be read
-    └── Refused              the server answered with an error; ``code`` and ``status`` are the server's
+    ├── ServerUnreachable    there was no response, or no valid one
+    └── Refused              the server returned an error; ``status`` and ``reason`` are the server's
 """
 
 from typing import ClassVar
@@ -12,19 +12,19 @@ from copysight.errors import CopysightError
 
 
 class ClientError(CopysightError):
-    """A call to a server that gave no result."""
+    """A call to the server failed."""
 
     code: ClassVar[str] = "client_error"
 
 
 class ServerUnreachable(ClientError):
-    """No answer came, or none that could be read."""
+    """There was no response, or no valid one."""
 
     code: ClassVar[str] = "server_unreachable"
 
 
 class Refused(ClientError):
-    """The server answered with an error: its HTTP ``status``, its stable ``reason``, its words."""
+    """The server returned an error: HTTP ``status``, error code as ``reason``, message as ``detail``."""
 
     code: ClassVar[str] = "refused"
 

@@ -1,4 +1,4 @@
-"""A picture as a caller has it, to the bytes that are sent."""
+"""Convert a picture in any accepted form to the bytes that are sent."""
 
 from io import BytesIO
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 Source = str | Path | bytes | Image.Image
-"""A path, the bytes of a file, or a PIL picture, which travels as PNG and so loses nothing."""
+"""A path, the bytes of a file, or a PIL image, which is sent as PNG, without loss."""
 
 
 def encoded(source: Source) -> bytes:

@@ -1,20 +1,20 @@
-"""When a call is worth another attempt, and how long to wait before it."""
+"""Decide whether a call is retried, and after which pause."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-LATER = {429, 503}
-"""Answers that mean: not now."""
+RETRY_STATUSES = {429, 503}
+"""HTTP statuses that are retried."""
 
 
 @dataclass(frozen=True)
 class Retries:
-    """At most ``attempts`` of a call; pauses double from ``first`` seconds, halved at most by chance.
+    """At most ``attempts`` attempts per call. The pause doubles from ``first`` seconds up to ``longest``.
 
-    A server that names its own time by ``Retry-After`` gets it, unless it is ``longest`` seconds or more: then the
-    call fails at once instead of standing still.
+    Each pause is multiplied by a random factor between 0.5 and 1. A longer pause in the
+    header ``Retry-After`` is used instead. If it asks for ``longest`` seconds or more, the call fails at once.
     """
 
     attempts: int = 5
@@ -24,19 +24,19 @@ class Retries:
     def pause(self, attempt: int, after: str | None, chance: Callable[[], float], now: datetime) -> float | None:
         """Seconds to wait after attempt number ``attempt`` (from 1), or None to give up.
 
-        ``after`` is the header ``Retry-After``; ``chance`` gives numbers of [0, 1).
+        ``after`` is the header ``Retry-After``; ``chance`` returns random numbers in [0, 1).
         """
         if attempt >= self.attempts:
             return None
-        own = min(self.first * 2.0 ** (attempt - 1), self.longest) * (0.5 + chance() / 2)
-        named = seconds(after, now)
-        if named is None:
-            return own
-        return None if named >= self.longest else max(named, own)
+        backoff = min(self.first * 2.0 ** (attempt - 1), self.longest) * (0.5 + chance() / 2)
+        requested = seconds(after, now)
+        if requested is None:
+            return backoff
+        return None if requested >= self.longest else max(requested, backoff)
 
 
 def seconds(after: str | None, now: datetime) -> float | None:
-    """What ``Retry-After`` says, in seconds from ``now``: a number, or a date (RFC 9110, 10.2.3)."""
+    """The header ``Retry-After``, a number or a date (RFC 9110, 10.2.3), as seconds from ``now``; None if invalid."""
     if after is None:
         return None
     if after.strip().isdecimal():

@@ -1,4 +1,4 @@
-"""What both clients share: how a call becomes a request, and what an answer, or none, means."""
+"""Code shared by both clients: build requests, interpret responses and errors, and batch uploads."""
 
 import random
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ import orjson
 
 from copysight.client.calls import Call, New, line
 from copysight.client.errors import Refused, ServerUnreachable
-from copysight.client.retries import LATER, Retries
+from copysight.client.retries import RETRY_STATUSES, Retries
 
 T = TypeVar("T")
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
-FEW, MUCH = 64, 32 * 2**20
-"""Most pictures, and about the most bytes, of one request of many additions."""
+MAX_PICTURES, MAX_BYTES = 64, 32 * 2**20
+"""Maximum number of pictures, and approximate maximum number of bytes, of one request that adds many pictures."""
 
 
 @dataclass(frozen=True)
@@ -26,29 +26,29 @@ class Pause:
 
 
 @dataclass(frozen=True)
-class Attempts:
-    """The way from an answer to a result, a pause or an error."""
+class Outcomes:
+    """Turn a response, or a failure to get one, into a result, a pause or an error."""
 
     url: str
     retries: Retries
 
-    def after(self, call: Call[T], number: int, response: httpx.Response) -> T | Pause:
-        """What an answer to attempt ``number`` means. Raises ``Refused``, ``ServerUnreachable``."""
+    def of_response(self, call: Call[T], number: int, response: httpx.Response) -> T | Pause:
+        """The outcome of attempt ``number`` with a response. Raises ``Refused``, ``ServerUnreachable``."""
         if response.is_success:
             return self._read(call, response)
-        if response.status_code in LATER:
+        if response.status_code in RETRY_STATUSES:
             pause = self._pause(number, response.headers.get("retry-after"))
             if pause is not None:
                 return pause
-        raise _refusal(response)
+        raise _error_of(response)
 
-    def failed(self, call: Call[T], number: int, error: httpx.TransportError) -> Pause:
-        """What no answer to attempt ``number`` means. Raises ``ServerUnreachable``."""
+    def of_failure(self, call: Call[T], number: int, error: httpx.TransportError) -> Pause:
+        """The outcome of attempt ``number`` without a response. Raises ``ServerUnreachable``."""
         unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-        pause = self._pause(number, None) if unsent or call.again else None
+        pause = self._pause(number, None) if unsent or call.retry_safe else None
         if pause is None:
             raise ServerUnreachable(
-                f"no answer from {self.url} ({type(error).__name__}: {error}); is `copysight serve` running there?"
+                f"no response from {self.url} ({type(error).__name__}: {error}); start `copysight serve` there"
             ) from error
         return pause
 
@@ -61,18 +61,19 @@ class Attempts:
             return call.read(response)
         except (ValueError, KeyError, TypeError) as error:
             raise ServerUnreachable(
-                f"{self.url} answered something that is no answer of Copysight ({type(error).__name__}: {error})"
+                f"{self.url} sent a response that is not from Copysight ({type(error).__name__}: {error}); "
+                "check the URL"
             ) from error
 
 
 def request(call: Call[Any]) -> dict[str, Any]:
     """Arguments of httpx's ``request``."""
-    about: dict[str, Any] = {"method": call.method, "url": call.path, "params": dict(call.params)}
+    arguments: dict[str, Any] = {"method": call.method, "url": call.path, "params": dict(call.params)}
     if call.files:
-        return about | {"files": list(call.files)}
+        return arguments | {"files": list(call.files)}
     if call.content is not None:
-        return about | {"content": call.content, "headers": {"content-type": call.kind}}
-    return about
+        return arguments | {"content": call.content, "headers": {"content-type": call.content_type}}
+    return arguments
 
 
 def headers(key: str | None) -> dict[str, str]:
@@ -80,33 +81,33 @@ def headers(key: str | None) -> dict[str, str]:
     return {"user-agent": "copysight"} | ({} if key is None else {"authorization": f"Bearer {key}"})
 
 
-class Parcels:
-    """Additions, collected into bodies of lines."""
+class UploadBatches:
+    """Collect additions into NDJSON bodies of limited size."""
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
         self._bytes = 0
 
-    def put(self, new: New) -> list[bytes]:
-        """Add one; returns the body that is full, if one is."""
+    def add(self, new: New) -> list[bytes]:
+        """Add one picture. Returns a body if one is full, else an empty list."""
         text = line(new)
-        full = self._lines and (len(self._lines) == FEW or self._bytes + len(text) > MUCH)
-        ready = self.rest() if full else []
+        full = self._lines and (len(self._lines) == MAX_PICTURES or self._bytes + len(text) > MAX_BYTES)
+        ready = self.flush() if full else []
         self._lines.append(text)
         self._bytes += len(text)
         return ready
 
-    def rest(self) -> list[bytes]:
-        """What is left, if anything is."""
-        left = [b"".join(self._lines)] if self._lines else []
+    def flush(self) -> list[bytes]:
+        """Return the last body, or an empty list if there are no more pictures."""
+        body = [b"".join(self._lines)] if self._lines else []
         self._lines, self._bytes = [], 0
-        return left
+        return body
 
 
-def _refusal(response: httpx.Response) -> Refused:
-    """The server's error, or that of a proxy before it."""
+def _error_of(response: httpx.Response) -> Refused:
+    """The error in a response of the server, or of a proxy in front of it."""
     try:
         given = orjson.loads(response.content)
         return Refused(response.status_code, str(given["code"]), str(given["detail"]))
     except (ValueError, KeyError, TypeError):
-        return Refused(response.status_code, "http_error", response.reason_phrase or "an answer without words")
+        return Refused(response.status_code, "http_error", response.reason_phrase or "the response has no message")

@@ -1,4 +1,4 @@
-"""Both clients against a real server, and against one that is busy, broken or strange."""
+"""Both clients work with a real server, and handle one that is busy, broken or not Copysight."""
 
 import asyncio
 import inspect
@@ -29,7 +29,7 @@ def client(shared) -> Iterator[Client]:
         yield made
 
 
-def test_a_picture_in_any_form(client, pictures):
+def test_pictures_can_be_paths_bytes_or_pil_images(client, pictures):
     path = pictures / "0.jpg"
     with Image.open(path) as opened:
         forms = [path, str(path), path.read_bytes(), opened.convert("RGB")]
@@ -49,7 +49,7 @@ def test_search_by_picture_item_and_vector(client, pictures):
     assert client.search([pictures / "3.jpg"], Options(collection="nobody")).items == [[]]
 
 
-def test_a_bad_picture_among_good_ones(client, pictures):
+def test_a_bad_picture_is_a_fault_among_good_ones(client, pictures):
     answer = client.embed([pictures / "0.jpg", b"no picture"])
     assert isinstance(answer.items[1], Fault)
     assert answer.items[1].code == "unsupported_format"
@@ -57,7 +57,7 @@ def test_a_bad_picture_among_good_ones(client, pictures):
         answer.array()
 
 
-def test_the_other_answers(client, pictures, drawn):
+def test_the_other_calls_return_typed_results(client, pictures, drawn):
     assert client.compare(pictures / "1.jpg", pictures / "1.jpg").verdict == "exact"
     [member] = client.assign([pictures / "1.jpg"])
     assert member.cluster.size > 0
@@ -77,7 +77,7 @@ def test_the_other_answers(client, pictures, drawn):
     assert [item.id for item in client.items()] == list(range(1, PICTURES + 1))
 
 
-def test_writing(index, drawn):
+def test_items_can_be_added_changed_and_deleted(index, drawn):
     with serving(index) as server, Client(server.url) as client:
         made = client.add(New(drawn(60), key="a/b", metadata={"n": 1}))
         assert (made.status, client.item(made.item.id)) == ("created", made.item)
@@ -103,7 +103,7 @@ def test_writing(index, drawn):
             client.item(made.item.id)
 
 
-def test_awaited(shared, pictures):
+def test_the_async_client_searches_concurrently(shared, pictures):
     async def all_at_once():
         async with AsyncClient(shared.url) as client:
             found = await asyncio.gather(*(client.search([pictures / f"{n}.jpg"], Options(k=1)) for n in range(6)))
@@ -114,7 +114,7 @@ def test_awaited(shared, pictures):
     assert len(ids) == PICTURES
 
 
-def test_awaited_additions(index, drawn):
+def test_the_async_client_adds_pictures(index, drawn):
     async def add(url: str, key: str):
         async with AsyncClient(url, key) as client:
             results = [one async for one in client.add_many(New(drawn(seed), key=str(seed)) for seed in range(80, 84))]
@@ -129,8 +129,8 @@ def test_awaited_additions(index, drawn):
     assert (caller.name, caller.scope) == ("desk", "write")
 
 
-def test_every_endpoint_has_its_call(shared):
-    """Those that a program asks; `/healthz` and `/metrics` are for machines, and OpenAI's shape for OpenAI's client."""
+def test_every_endpoint_has_a_call(shared):
+    """Except `/healthz` and `/metrics`, which are for monitoring, and the OpenAI format, which has its own client."""
     paths = shared.http.get("/openapi.json").json()["paths"]
     endpoints = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     source = inspect.getsource(calls)
@@ -139,7 +139,7 @@ def test_every_endpoint_has_its_call(shared):
     assert made <= endpoints
 
 
-def test_both_have_the_same_methods():
+def test_both_clients_have_the_same_methods():
     def public(kind) -> dict[str, list[str]]:
         named = inspect.getmembers(kind, inspect.isfunction)
         return {name: list(inspect.signature(one).parameters) for name, one in named if not name.startswith("_")}
@@ -150,73 +150,77 @@ def test_both_have_the_same_methods():
 
 @contextmanager
 def scripted(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    """A server of sockets that gives these answers in turn, and the first lines of what it was asked."""
-    left, heard = list(answers), []
+    """A socket server that sends these responses in turn. Yields its URL and the request lines that it received."""
+    responses, requests = list(answers), []
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            heard.append(self.rfile.readline())
+            requests.append(self.rfile.readline())
             while self.rfile.readline().strip():
                 pass
-            self.wfile.write(left.pop(0))
+            self.wfile.write(responses.pop(0))
 
     with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}", heard
+            yield f"http://127.0.0.1:{server.server_address[1]}", requests
         finally:
             server.shutdown()
             thread.join()
 
 
-def says(status: str, body: str, *headers: str) -> bytes:
+def response(status: str, body: str, *headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status}", f"content-length: {len(body)}", "connection: close", *headers, "", body]
     return "\r\n".join(lines).encode()
 
 
-ME = says("200 OK", '{"name": "x", "scope": "read", "more": 1}')
-BUSY = says("503 Busy", '{"code": "overloaded", "detail": "later"}', "retry-after: 0")
-STRANGE = says("200 OK", "<html>")
+ME = response("200 OK", '{"name": "x", "scope": "read", "more": 1}')
+BUSY = response("503 Busy", '{"code": "overloaded", "detail": "later"}', "retry-after: 0")
+STRANGE = response("200 OK", "<html>")
 
 
-def test_a_busy_server_is_asked_again():
-    with scripted(BUSY, b"", ME) as (url, heard), Client(url, retries=QUICK) as client:
+def test_a_call_to_a_busy_server_is_retried():
+    with scripted(BUSY, b"", ME) as (url, requests), Client(url, retries=QUICK) as client:
         assert client.whoami().name == "x"
-        assert len(heard) == 3
+        assert len(requests) == 3
 
 
-def test_patience_ends():
-    with scripted(BUSY, BUSY, BUSY) as (url, heard), Client(url, retries=QUICK) as client:
+def test_the_number_of_attempts_is_limited():
+    with scripted(BUSY, BUSY, BUSY) as (url, requests), Client(url, retries=QUICK) as client:
         with pytest.raises(Refused, match="later"):
             client.whoami()
-        assert len(heard) == 3
+        assert len(requests) == 3
 
 
-def test_a_server_that_wants_too_long_a_pause_is_not_waited_for():
-    with scripted(BUSY.replace(b"retry-after: 0", b"retry-after: 999")) as (url, heard), Client(url) as client:
+def test_a_call_fails_at_once_if_the_server_asks_for_a_too_long_pause():
+    with scripted(BUSY.replace(b"retry-after: 0", b"retry-after: 999")) as (url, requests), Client(url) as client:
         with pytest.raises(Refused):
             client.whoami()
-        assert len(heard) == 1
+        assert len(requests) == 1
 
 
 @pytest.mark.parametrize("call", [lambda client: client.delete(1), lambda client: client.rollback()])
-def test_what_may_have_happened_is_not_done_twice(call):
-    with scripted(b"", ME) as (url, heard), Client(url, retries=QUICK) as client:
+def test_a_call_that_is_not_safe_to_repeat_is_not_retried(call):
+    with scripted(b"", ME) as (url, requests), Client(url, retries=QUICK) as client:
         with pytest.raises(ServerUnreachable):
             call(client)
-        assert len(heard) == 1
+        assert len(requests) == 1
 
 
-def test_an_answer_that_is_none():
-    with scripted(STRANGE) as (url, _), Client(url) as client, pytest.raises(ServerUnreachable, match="no answer of"):
+def test_a_response_that_is_not_from_copysight_is_an_error():
+    with (
+        scripted(STRANGE) as (url, _),
+        Client(url) as client,
+        pytest.raises(ServerUnreachable, match="not from Copysight"),
+    ):
         client.whoami()
-    bad = says("502 Bad Gateway", "<html>")
+    bad = response("502 Bad Gateway", "<html>")
     with scripted(bad) as (url, _), Client(url) as client, pytest.raises(Refused, match="Bad Gateway"):
         client.whoami()
 
 
-def test_nobody_is_there():
+def test_a_missing_server_is_an_error():
     with (
         Client("http://127.0.0.1:1", retries=QUICK) as client,
         pytest.raises(ServerUnreachable, match="copysight serve"),
@@ -224,7 +228,7 @@ def test_nobody_is_there():
         client.whoami()
 
 
-def test_pauses():
+def test_pauses_double_and_follow_the_retry_after_header():
     now = datetime(2026, 1, 1, tzinfo=UTC)
     retries = Retries(attempts=5, first=1.0, longest=30.0)
     assert [retries.pause(n, None, lambda: 1.0, now) for n in range(1, 6)] == [1.0, 2.0, 4.0, 8.0, None]
