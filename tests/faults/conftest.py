@@ -1,4 +1,4 @@
-"""An index of drawn pictures, what it must hold, and a launcher of commands on it."""
+"""Fixtures: an index of drawn pictures, a ledger of its expected contents, and a launcher of commands."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory, launcher: Launcher, draw: C
 
 @pytest.fixture
 def index(origin: Path, tmp_path: Path) -> Path:
-    """A copy of it, of this test's own."""
+    """A copy of `origin` for one test."""
     shutil.copytree(origin, tmp_path / "index")
     return tmp_path / "index"
 
@@ -59,5 +59,5 @@ def ledger(tiny_bundle: Bundle, draw: Callable) -> Ledger:
 
 @pytest.fixture(params=[2, pytest.param(32, marks=pytest.mark.long)])
 def kills(request: pytest.FixtureRequest) -> int:
-    """How many kills must hit an operation while it is under way."""
+    """Number of kills that must hit a running operation."""
     return int(request.param)

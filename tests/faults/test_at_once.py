@@ -1,4 +1,4 @@
-"""What an answer says is so when it arrives: through one server, through two, and beside the builder's commands."""
+"""A write is visible as soon as it is acknowledged: in two servers, and beside the commands of the builder."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ ROUNDS = 8
 
 @pytest.fixture
 def servers(launcher: Launcher, index: Path, tmp_path: Path) -> Iterator[tuple[Server, Server]]:
-    """Two servers of one index."""
+    """Two servers for the same index."""
     second = Launcher(tmp_path / "second.txt")
     both = Server(launcher, index), Server(second, index)
     yield both
@@ -23,13 +23,15 @@ def servers(launcher: Launcher, index: Path, tmp_path: Path) -> Iterator[tuple[S
 
 
 def found(server: Server, ledger: Ledger, seed: int) -> str:
-    """The key of what a server finds nearest to a picture."""
+    """The key of the best match of a picture."""
     body = {"vectors": [ledger.picture(seed).vector.tolist()]}
     [item] = server.http.post("/search?k=1", json=body).json()["items"]
     return str(item["matches"][0]["key"])
 
 
-def test_two_servers(servers: tuple[Server, Server], ledger: Ledger, draw: Callable[[int], bytes]) -> None:
+def test_a_second_server_sees_adds_and_deletes_at_once(
+    servers: tuple[Server, Server], ledger: Ledger, draw: Callable[[int], bytes]
+) -> None:
     for seed in range(700, 700 + ROUNDS):
         one, other = servers if seed % 2 else servers[::-1]
         added = one.http.post(f"/images?key={seed}", files={"file": draw(seed)})
@@ -39,7 +41,7 @@ def test_two_servers(servers: tuple[Server, Server], ledger: Ledger, draw: Calla
         assert str(seed) not in [found(server, ledger, seed) for server in servers]
 
 
-def test_a_server_beside_the_builder(
+def test_a_server_sees_the_changes_of_the_builder_at_once(
     index: Path, ledger: Ledger, draw: Callable[[int], bytes], tmp_path: Path, launcher: Launcher
 ) -> None:
     folder = tmp_path / "more"

@@ -1,4 +1,4 @@
-"""The builder's commands killed inside everything that they do to an index; beside them nothing is ever lost."""
+"""A command of the builder that is killed at any step loses no acknowledged write."""
 
 import logging
 import shutil
@@ -17,24 +17,24 @@ from tests.faults.process import Launcher, Run, moment
 log = logging.getLogger(__name__)
 TRIES = 3
 BULK = 12
-CHUNK = 4  # pictures a transaction
+CHUNK = 4  # pictures per transaction
 
 Command = list[object]
 
 
 @dataclass
 class Campaign:
-    """Runs a command on one index again and again, and kills it between two functions."""
+    """Run a command on one index again and again, and kill it between two functions."""
 
     launcher: Launcher
     index: Path
     ledger: Ledger
     kills: int
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
-    look: Callable[[Run], None] = lambda run: None  # at what a run left, before anything else opens it
+    look: Callable[[Run], None] = lambda run: None  # called after each run, before anything else opens the index
 
     def __call__(self, first: str, last: str | None, prepare: Callable[[], Command]) -> Iterator[Run]:
-        """Give every run, killed or not, for further checks; the first is not killed, and counts the steps."""
+        """Yield every run, killed or not, for further checks. The first run is not killed; it counts the steps."""
         whole = self._run(prepare(), {})
         assert whole.done, whole.error
         begin, end = whole.marks[first], whole.marks[last] if last is not None else whole.steps
@@ -73,7 +73,7 @@ def campaign(launcher: Launcher, index: Path, ledger: Ledger, kills: int) -> Cam
 
 @pytest.fixture
 def fill(ledger: Ledger, tmp_path: Path) -> Callable[[], Path]:
-    """Make a folder of new pictures, each time others, and enter in the ledger what adding them shall do."""
+    """Make a folder of new pictures, different ones each time, and enter them in the ledger as pending."""
     seeds, room = count(2000), tmp_path / "pictures"
 
     def filling() -> Path:
@@ -83,13 +83,13 @@ def fill(ledger: Ledger, tmp_path: Path) -> Callable[[], Path]:
         for name in names:
             (room / name).write_bytes(ledger.draw(int(Path(name).stem)))
         pictures = {name: ledger.picture(int(Path(name).stem)) for name in names}
-        ledger.wavering = [{name: pictures[name] for name in names[i : i + CHUNK]} for i in range(0, BULK, CHUNK)]
+        ledger.pending = [{name: pictures[name] for name in names[i : i + CHUNK]} for i in range(0, BULK, CHUNK)]
         return room
 
     return filling
 
 
-def test_bulk_add(campaign: Campaign, fill: Callable[[], Path]) -> None:
+def test_a_killed_add_loses_nothing_and_can_be_continued(campaign: Campaign, fill: Callable[[], Path]) -> None:
     orders: list[Command] = []
 
     def prepare() -> Command:
@@ -97,10 +97,10 @@ def test_bulk_add(campaign: Campaign, fill: Callable[[], Path]) -> None:
         return orders[-1]
 
     for run in campaign("staging.Staging.__init__", None, prepare):
-        if run.killed:  # the next one finishes what is left
+        if run.killed:  # the next run adds the rest
             held = set(campaign.ledger.held)
             names = sorted(path.name for path in Path(str(orders[-1][1])).iterdir())
-            campaign.ledger.wavering = [
+            campaign.ledger.pending = [
                 {name: campaign.ledger.picture(int(Path(name).stem))} for name in names if name not in held
             ]
             assert campaign.launcher.run("index", *orders[-1], "--index", campaign.index).done
@@ -108,13 +108,13 @@ def test_bulk_add(campaign: Campaign, fill: Callable[[], Path]) -> None:
             campaign.ledger.compare(campaign.index)
 
 
-def test_remove(campaign: Campaign, fill: Callable[[], Path]) -> None:
+def test_a_killed_remove_is_done_or_not_done(campaign: Campaign, fill: Callable[[], Path]) -> None:
     def prepare() -> Command:
         done = campaign.launcher.run("index", "add", fill(), "--index", campaign.index, "--threads", 1).done
         assert done
-        names = [name for group in campaign.ledger.wavering for name in group]
+        names = [name for group in campaign.ledger.pending for name in group]
         campaign.ledger.acknowledged()
-        campaign.ledger.wavering = [dict.fromkeys(names)]
+        campaign.ledger.pending = [dict.fromkeys(names)]
         return ["remove", *(word for name in names for word in ("--key", name))]
 
     for run in campaign("index.Index.delete", None, prepare):
@@ -122,16 +122,20 @@ def test_remove(campaign: Campaign, fill: Callable[[], Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "last"), [("publish.publish", "gate.check"), ("gate.check", None)], ids=["rebuild", "publish"]
+    ("first", "last"),
+    [("publish.publish", "publish_checks.check"), ("publish_checks.check", None)],
+    ids=["rebuild", "publish"],
 )
-def test_rebuild_and_publish(campaign: Campaign, first: str, last: str | None) -> None:
+def test_a_killed_rebuild_leaves_the_old_or_the_new_generation(
+    campaign: Campaign, first: str, last: str | None
+) -> None:
     before = campaign.live()
     for run in campaign(first, last, lambda: ["rebuild"]):
         assert campaign.live() > before if run.done else campaign.live() >= before
         before = campaign.live()
 
 
-def test_rollback(campaign: Campaign) -> None:
+def test_a_killed_rollback_leaves_the_old_or_the_new_generation(campaign: Campaign) -> None:
     before: list[str] = []
 
     def prepare() -> Command:
@@ -139,11 +143,11 @@ def test_rollback(campaign: Campaign) -> None:
         before[:] = [campaign.live(), next(name for name in names if name != campaign.live())]
         return ["rollback", "--to", before[1]]
 
-    for run in campaign("history.rollback", None, prepare):
+    for run in campaign("rollback.rollback", None, prepare):
         assert campaign.live() == before[1] if run.done else campaign.live() in before
 
 
-def test_backup(campaign: Campaign, tmp_path: Path) -> None:
+def test_a_killed_backup_is_complete_or_absent(campaign: Campaign, tmp_path: Path) -> None:
     saved = tmp_path / "saved"
 
     def prepare() -> Command:
@@ -156,8 +160,8 @@ def test_backup(campaign: Campaign, tmp_path: Path) -> None:
             campaign.ledger.compare(saved)
 
 
-def test_migrate(campaign: Campaign) -> None:
-    """The tables of the version before, or those of today; and today's program reads both."""
+def test_a_killed_migration_leaves_the_old_or_the_new_tables(campaign: Campaign) -> None:
+    """The current program can read both."""
     catalog = campaign.index / "catalog.sqlite"
     today, found = outline(catalog), []
 

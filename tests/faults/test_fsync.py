@@ -1,4 +1,4 @@
-"""An fsync precedes every acknowledgement and every swap of a pointer: of the library, the server and the builder."""
+"""The library, the server and the builder fsync before every acknowledgement and every swap of the pointer."""
 
 import socket
 import subprocess
@@ -84,7 +84,7 @@ def tracer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
-    """An index whose bundle embeds nothing, with ten items in a generation."""
+    """An index with ten items in a generation, whose bundle has no model graph."""
     bundle = written_bundle(tmp_path / "bundle", "bare")
     with Index.create(tmp_path / "bare", bundle.path) as index:
         index.catalog.add(items(0, 10), model=bundle.id)
@@ -112,7 +112,7 @@ def swaps(events: list[tracing.Event]) -> int:
     return sum(event.what == "rename" and event.target.endswith("/CURRENT") for event in events)
 
 
-def test_the_library(bare: Path, tracer: Path) -> None:
+def test_the_library_syncs_before_it_acknowledges(bare: Path, tracer: Path) -> None:
     known = tracing.files_below(bare)
     events = traced(SCRIPT, bare, tracer, "none")
     assert words(events) == SAID
@@ -127,14 +127,14 @@ def test_the_library(bare: Path, tracer: Path) -> None:
         ("files", ["the pointer was swapped", "vectors.f32 of 000002 was not synced", "'added' was said"]),
     ],
 )
-def test_a_missing_fsync_is_noticed(bare: Path, tracer: Path, sabotage: str, expected: list[str]) -> None:
+def test_a_missing_fsync_is_detected(bare: Path, tracer: Path, sabotage: str, expected: list[str]) -> None:
     known = tracing.files_below(bare)
     found = " | ".join(tracing.faults(traced(SCRIPT, bare, tracer, sabotage), bare, known))
     for part in expected:
         assert part in found
 
 
-def test_the_server(index: Path, tracer: Path, draw: Callable[[int], bytes]) -> None:
+def test_the_server_syncs_before_it_acknowledges(index: Path, tracer: Path, draw: Callable[[int], bytes]) -> None:
     known, log = tracing.files_below(index), index.with_suffix(".trace")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -179,7 +179,7 @@ def _written(http: httpx.Client, draw: Callable[[int], bytes]) -> list[int]:
 
 
 def _rebuilt(http: httpx.Client, index: Path) -> None:
-    """Rebuild, and ask nothing until it is done: the worker writes beside what the server would say."""
+    """Rebuild, and send no requests until it is done, because the worker's writes would mix with the responses."""
     before = (index / "CURRENT").read_text()
     assert http.post("/index/rebuild").status_code == 202
     deadline = time.monotonic() + REBUILT
@@ -189,7 +189,9 @@ def _rebuilt(http: httpx.Client, index: Path) -> None:
             time.sleep(0.05)
 
 
-def test_the_builder(index: Path, tracer: Path, draw: Callable[[int], bytes], tmp_path: Path) -> None:
+def test_the_builder_syncs_before_it_acknowledges(
+    index: Path, tracer: Path, draw: Callable[[int], bytes], tmp_path: Path
+) -> None:
     folder, known = tmp_path / "more", tracing.files_below(index)
     folder.mkdir()
     for seed in range(80, 88):

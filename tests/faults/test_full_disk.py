@@ -1,7 +1,7 @@
-"""A disk that fills up under a server and a builder: clear errors, searches go on, nothing acknowledged is lost.
+"""A full disk gives clear errors in server and builder; searches still work, and no acknowledged write is lost.
 
-The disk is a tmpfs of a few megabytes in a mount namespace of the launcher's own, reached through its /proc entry.
-Where such a namespace is forbidden, `tests/copysight/index/test_storage.py` stands for it with a limit on file sizes.
+The disk is a tmpfs of a few megabytes in a mount namespace of the launcher, reached through its /proc entry. Where such
+a namespace is forbidden, only `tests/copysight/index/test_storage.py` tests this, with a limit on file sizes.
 """
 
 import shutil
@@ -16,11 +16,11 @@ from tests.faults.ledger import Ledger
 from tests.faults.process import Launcher, Server
 
 SIZE = "24m"
-SPACES = [0, 30_000, 200_000]  # bytes left: nothing works, a write fails half-way, adds work and a publication fails
+SPACES = [0, 30_000, 200_000]  # free bytes: nothing works; a write fails half-way; adds work and a publication fails
 
 
 class Disk:
-    """A small file system that only the launcher's commands see under its own name."""
+    """A small file system that only the launcher's commands see at its mount point."""
 
     def __init__(self, room: Path) -> None:
         self.room = room / "disk"
@@ -32,13 +32,13 @@ class Disk:
             pytest.skip(f"no mount namespace here: {found.stderr.strip()}")
 
     def enter(self, launcher: Launcher) -> None:
-        """Reach it from outside."""
-        launcher.tell(run=["--version"])  # answers when it is mounted
-        launcher.rest()
+        """Find the path by which this process reaches the disk."""
+        launcher.send(run=["--version"])  # ends only after the disk is mounted
+        launcher.wait()
         self.outside = Path(f"/proc/{launcher.process.pid}/root{self.room}")
 
     def fill(self, leave: int) -> None:
-        """Leave so many bytes free."""
+        """Fill the disk and leave ``leave`` bytes free."""
         with (self.outside / "filler").open("wb", buffering=0) as file:
             with pytest.raises(OSError, match="No space left"):
                 file.writelines(repeat(bytes(4096)))
@@ -64,12 +64,12 @@ def inside(disk: Disk, tmp_path: Path, origin: Path) -> Iterator[Launcher]:
 
 @pytest.fixture
 def compare(disk: Disk, inside: Launcher, ledger: Ledger, tmp_path: Path) -> Callable[[], None]:
-    """Compare a backup, made to another disk, with the ledger."""
+    """Compare a backup on another disk with the ledger."""
 
     def comparing() -> None:
         saved = tmp_path / "saved"
         shutil.rmtree(saved, ignore_errors=True)
-        # Root of its own namespace is the test's user outside, so the backup can be read here.
+        # The root user of the namespace is the test's user outside it, so this process can read the backup.
         assert inside.run("index", "backup", saved, "--index", disk.room / "index").done, inside.output.read_text()
         ledger.compare(saved)
 
@@ -77,7 +77,7 @@ def compare(disk: Disk, inside: Launcher, ledger: Ledger, tmp_path: Path) -> Cal
 
 
 @pytest.mark.parametrize("left", SPACES)
-def test_a_server(
+def test_a_server_survives_a_full_disk(
     disk: Disk, inside: Launcher, ledger: Ledger, draw: Callable[[int], bytes], compare: Callable[[], None], left: int
 ) -> None:
     server = Server(inside, disk.room / "index")
@@ -102,7 +102,7 @@ def test_a_server(
 
 
 @pytest.mark.parametrize("left", SPACES)
-def test_a_builder(
+def test_a_builder_survives_a_full_disk(
     disk: Disk, inside: Launcher, ledger: Ledger, compare: Callable[[], None], tmp_path: Path, left: int
 ) -> None:
     folder = tmp_path / "more"

@@ -1,4 +1,4 @@
-"""A server killed inside every kind of write that it makes, again and again on one index."""
+"""A server that is killed at any step of a write loses no acknowledged write."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from tests.faults.ledger import Ledger
 from tests.faults.process import Launcher, Server, moment
 
 log = logging.getLogger(__name__)
-TRIES = 3  # for a kill that shall hit: one by the clock may come too late
+TRIES = 3  # per kill, because a kill after a time may come too late
 
 Act = Callable[[], httpx.Response | None]
 Prepare = Callable[[Server], Act]
@@ -24,7 +24,7 @@ Prepare = Callable[[Server], Act]
 
 @dataclass
 class Campaign:
-    """Kills a server inside an operation, compares, starts it again; all on one index."""
+    """Kill a server inside an operation, compare the index with the ledger, and start the server again."""
 
     launcher: Launcher
     index: Path
@@ -34,7 +34,7 @@ class Campaign:
     phases: list[str] = field(default_factory=list)
 
     def __call__(self, function: str, prepare: Prepare) -> None:
-        """Let a server act, die within ``function``, and do so until as many kills as wanted have hit."""
+        """Kill a server inside ``function`` until ``kills`` kills have hit."""
         counted = self._measured(prepare)
         for number in count():
             if len(self.phases) == self.kills:
@@ -72,7 +72,7 @@ class Campaign:
         self.ledger.compare(self.index)
 
     def _served(self) -> Server:
-        """A server that has answered, and answered rightly."""
+        """A running server whose answers have been checked."""
         server = Server(self.launcher, self.index)
         listed = server.http.get("/images?limit=1000").json()["items"]
         body = {"vectors": self.ledger.queries().tolist()}
@@ -92,37 +92,37 @@ def seeds() -> Iterator[int]:
     return count(1000)
 
 
-def test_add(campaign: Campaign, ledger: Ledger, seeds: Iterator[int]) -> None:
+def test_a_killed_add_is_done_or_not_done(campaign: Campaign, ledger: Ledger, seeds: Iterator[int]) -> None:
     def prepare(server: Server) -> Act:
         seed = next(seeds)
         picture = ledger.picture(seed)
-        ledger.wavering = [{f"new {seed}": picture}]
+        ledger.pending = [{f"new {seed}": picture}]
         return partial(server.request, "POST", f"/images?key=new {seed}", files={"file": picture.data})
 
     campaign("blobs.Blobs.hold", prepare)
 
 
-def test_replace(campaign: Campaign, ledger: Ledger, seeds: Iterator[int]) -> None:
+def test_a_killed_replacement_is_done_or_not_done(campaign: Campaign, ledger: Ledger, seeds: Iterator[int]) -> None:
     def prepare(server: Server) -> Act:
         picture = ledger.picture(next(seeds))
-        ledger.wavering = [{"5.jpg": picture}]
+        ledger.pending = [{"5.jpg": picture}]
         return partial(server.request, "POST", "/images?key=5.jpg&replace=true", files={"file": picture.data})
 
     campaign("blobs.Blobs.hold", prepare)
 
 
-def test_delete(campaign: Campaign, ledger: Ledger, seeds: Iterator[int]) -> None:
+def test_a_killed_delete_is_done_or_not_done(campaign: Campaign, ledger: Ledger, seeds: Iterator[int]) -> None:
     def prepare(server: Server) -> Act:
         seed = next(seeds)
         picture = ledger.held[f"new {seed}"] = ledger.picture(seed)
         added = server.http.post(f"/images?key=new {seed}", files={"file": picture.data})
-        ledger.wavering = [{f"new {seed}": None}]
+        ledger.pending = [{f"new {seed}": None}]
         return partial(server.request, "DELETE", f"/images/{added.json()['id']}")
 
     campaign("index.Index.delete", prepare)
 
 
-def test_rollback(campaign: Campaign) -> None:
+def test_a_killed_rollback_leaves_the_old_or_the_new_generation(campaign: Campaign) -> None:
     def prepare(server: Server) -> Act:
         live = (campaign.index / "CURRENT").read_text().strip()
         names = sorted(path.name for path in (campaign.index / "generations").iterdir())
@@ -136,4 +136,4 @@ def test_rollback(campaign: Campaign) -> None:
 
         return act
 
-    campaign("history.rollback", prepare)
+    campaign("rollback.rollback", prepare)

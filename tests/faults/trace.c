@@ -1,5 +1,5 @@
-// Preloaded into a process: writes down, in order, which files it writes, syncs and renames, which directories it makes,
-// and what it says on its standard output or in answer to an HTTP request (see tracing.py).
+// Preloaded into a process: records, in order, the files that it writes, syncs and renames, the directories that it
+// creates, and its output to stdout and its HTTP responses (see tracing.py).
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -1,7 +1,8 @@
-"""Which writes of a process were durable when it acknowledged them, and when it swapped the pointer.
+"""Find writes of a process that were not durable when it acknowledged them, or when it swapped the pointer.
 
-The process runs with `trace.c` preloaded, which sees the calls of every library, SQLite's too, without a debugger's
-rights; only what libc's own streams write (FAISS) passes it by, so a generation's files are also looked at themselves.
+The process runs with `trace.c` preloaded, which records the calls of all libraries, including SQLite, without the
+rights of a debugger. It misses writes through libc's streams (FAISS), so the files of a generation are also checked
+directly.
 """
 
 import os
@@ -9,14 +10,14 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-# SQLite makes its file and shared memory again from its log; a lock file holds nothing.
-PASSING = (".sqlite", "-shm", ".lock")
-LOG = "-wal"  # matters to acknowledgements; a swap of the pointer happens inside a transaction
+# SQLite restores its file and shared memory from its log, and a lock file has no content.
+IGNORED = (".sqlite", "-shm", ".lock")
+LOG = "-wal"  # must be durable at an acknowledgement; a swap of the pointer happens inside a transaction
 
 
 @dataclass(frozen=True)
 class Event:
-    """A call: of ``what`` kind, on which path, and the file's size and time of change then."""
+    """A recorded call: its kind, its path, and the size and modification time of the file at that moment."""
 
     what: str
     path: str
@@ -27,7 +28,7 @@ class Event:
 
 @dataclass(frozen=True, order=True)
 class Dirty:
-    """A file or directory whose state would not survive a power cut, because of what was done to ``cause``."""
+    """A file or directory that would not survive a power cut, because of a change of ``cause``."""
 
     path: str
     cause: str
@@ -42,23 +43,23 @@ def build(room: Path) -> Path:
 
 
 def environment(tracer: Path, log: Path) -> dict[str, str]:
-    """For a process that is to be traced into ``log``."""
+    """Environment variables for a process that is traced into ``log``."""
     return {**os.environ, "LD_PRELOAD": str(tracer), "COPYSIGHT_TEST_TRACE": str(log)}
 
 
 def read(log: Path) -> list[Event]:
-    """What happened, in order."""
+    """The recorded events, in order."""
     lines = [line.split("\t") for line in log.read_text().splitlines()]
     return [Event(what, path, target, int(size), int(time)) for what, path, target, size, time in lines]
 
 
 def files_below(directory: Path) -> set[str]:
-    """Files that are there before the process starts, whose directory entries are durable already."""
+    """Existing files, whose directory entries are already durable."""
     return {str(path) for path in directory.rglob("*")}
 
 
 def faults(events: list[Event], directory: Path, known: set[str]) -> list[str]:
-    """Every acknowledgement, and every swap of the pointer, before which something below was not durable."""
+    """Faults: acknowledgements and swaps of the pointer before which something in ``directory`` was not durable."""
     found: list[str] = []
     dirty: set[Dirty] = set()
     known = set(known)
@@ -66,8 +67,8 @@ def faults(events: list[Event], directory: Path, known: set[str]) -> list[str]:
         if event.what == "said":
             found += [f"{event.path!r} was said before {one.path} was synced" for one in sorted(dirty)]
         if event.what == "rename" and event.target == str(directory / "CURRENT"):
-            matters = [one for one in sorted(dirty) if not one.cause.endswith(LOG) and one.cause != event.path]
-            found += [f"the pointer was swapped before {one.path} was synced" for one in matters]
+            unsynced = [one for one in sorted(dirty) if not one.cause.endswith(LOG) and one.cause != event.path]
+            found += [f"the pointer was swapped before {one.path} was synced" for one in unsynced]
             found += _generation_faults(events[:i], directory)
         if event.what == "sync":
             dirty = {one for one in dirty if one.path != event.path}
@@ -79,9 +80,9 @@ def faults(events: list[Event], directory: Path, known: set[str]) -> list[str]:
 
 
 def _after(event: Event, directory: Path, dirty: set[Dirty], known: set[str]) -> set[Dirty]:
-    """What is not durable after a write, a rename, or a new directory: contents of files, entries of directories."""
+    """What is not durable after a write, a rename or a new directory: file contents and directory entries."""
     path = event.target or event.path
-    if not path.startswith(f"{directory}/") or path.endswith(PASSING):
+    if not path.startswith(f"{directory}/") or path.endswith(IGNORED):
         return dirty
     if event.what == "rename":
         dirty = {Dirty(path, path) if one.path == event.path else one for one in dirty}
@@ -94,7 +95,7 @@ def _after(event: Event, directory: Path, dirty: set[Dirty], known: set[str]) ->
 
 
 def _generation_faults(events: list[Event], directory: Path) -> list[str]:
-    """Files of the newest generation, however they were written, must be now as they were at their last sync."""
+    """Faults of the newest generation: its files must have the state that they had at their last sync."""
     generations = directory / "generations"
     made = [event for event in events if event.what == "rename" and Path(event.target).parent == generations]
     made = [event for event in made if Path(event.target).name.isdigit()]

@@ -1,4 +1,4 @@
-"""A small index, and brute force to compare it with."""
+"""Fixtures: a small index, and a brute-force search to compare it with."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ def index(tmp_path: Path, graphless: Bundle) -> Iterator[Index]:
 
 @pytest.fixture
 def add(item: Callable[..., NewItem]) -> Callable[..., list[Item]]:
-    """Add items of the given seeds under the key of their seed."""
+    """Add one item per seed, with the seed as its key."""
 
     def adding(index: Index, *seeds: int, **more: Any) -> list[Item]:
         new = [item(f"{seed}", seed, **more) for seed in seeds]
@@ -35,7 +35,7 @@ def cosine(vector: np.ndarray, query: np.ndarray) -> float:
 
 
 def brute_force(vectors: dict[int, np.ndarray], query: np.ndarray, k: int) -> list[tuple[int, float]]:
-    """The k best of ``vectors`` by id: by falling similarity, equal ones by rising id."""
+    """The k best (id, similarity) of ``vectors`` by id, ordered by falling similarity, then by rising id."""
     unit = query.astype(np.float64) / np.linalg.norm(query.astype(np.float64))
     wide = unit.astype(np.float32).astype(np.float64)  # a query is float32
     wide /= np.linalg.norm(wide)

@@ -1,7 +1,7 @@
-"""A process that writes to an index and kills itself with SIGKILL at a chosen step; it speaks JSON lines.
+"""A process that writes to an index and kills itself with SIGKILL at a chosen step. It is controlled by JSON lines.
 
-Each command runs in a fork, so that the libraries are loaded only once; the parent opens no index and runs no FAISS.
-What a step is, `tests.faults.killer` says.
+Each command runs in a fork, so that the libraries are loaded only once. The parent opens no index and runs no FAISS.
+`tests.faults.killer` defines a step.
 """
 
 import json
@@ -36,60 +36,60 @@ def items(first: int, count: int) -> list[NewItem]:
 def add(index: Index, command: dict[str, Any]) -> None:
     for new in items(command["first"], 2):
         with index.blobs.hold():
-            # The file carries the digest that the test gave the item, not that of its bytes.
+            # The file has the sha256 that the test gave the item, not that of its bytes.
             index.blobs._put(index.blobs._path(new.sha256), b"picture")
             index.catalog.add([new], model=index.bundle.id)
-        say({"ack": int(new.key)})
+        send({"ack": int(new.key)})
 
 
 def bulk(index: Index, command: dict[str, Any]) -> None:
     index.catalog.add(items(command["first"], 60), model=index.bundle.id)
-    say({"ack": "all"})
+    send({"ack": "all"})
 
 
 def delete(index: Index, command: dict[str, Any]) -> None:
     for ids in command["batches"]:
         index.delete(ids)
-        say({"ack": ids})
+        send({"ack": ids})
 
 
 def build(index: Index, command: dict[str, Any]) -> None:
     choice = default_index_type("sq8", index.catalog.count())
     publish(index, choice=choice, gate=Gate(recall=0), keep=2)
-    say({"ack": "all"})
+    send({"ack": "all"})
 
 
 def back(index: Index, command: dict[str, Any]) -> None:
     rollback(index)
-    say({"ack": "all"})
+    send({"ack": "all"})
 
 
 def save(index: Index, command: dict[str, Any]) -> None:
     backup(index, Path(command["target"]))
-    say({"ack": "all"})
+    send({"ack": "all"})
 
 
 def switch(index: Index, command: dict[str, Any]) -> None:
-    """Go over to another bundle of 8 numbers, while somebody adds at the last moment."""
+    """Change to another bundle of dimension 8, while an item is added just before the swap."""
     second = bundles.load(command["bundle"])
     index.catalog.models.prepare(second.id, "fp32")
     index.install(second.path)
 
-    def supply(lacking: Sequence[Item]) -> dict[str, np.ndarray]:
-        return {item.sha256: vector(int(item.key), 8) for item in lacking}
+    def supply(missing: Sequence[Item]) -> dict[str, np.ndarray]:
+        return {item.sha256: vector(int(item.key), 8) for item in missing}
 
     def one_more(*given: Any) -> None:
         index.catalog.add(items(1000, 1), model=index.catalog.model())
         go_live(*given)
 
     go_live = index.catalog.models.go_live
-    index.catalog.models.go_live = one_more  # type: ignore[method-assign] - after the last look at what is missing
+    index.catalog.models.go_live = one_more  # type: ignore[method-assign] - after the last pass over missing vectors
     publish(index, model=second.id, supply=supply, keep=2)
-    say({"ack": "all"})
+    send({"ack": "all"})
 
 
 def migrate(directory: Path) -> None:
-    """A later program opens the catalog: its step makes a column, fills it, and makes an index."""
+    """Open the catalog with a later version, whose migration adds a column, fills it, and creates an index."""
 
     def step(connection: sa.Connection) -> None:
         connection.execute(sa.text("ALTER TABLE items ADD COLUMN note TEXT"))
@@ -102,7 +102,7 @@ def migrate(directory: Path) -> None:
     schema.MIGRATIONS[schema.VERSION] = step
     schema.VERSION += 1
     Catalog.open(directory / "catalog.sqlite").close()
-    say({"ack": "all"})
+    send({"ack": "all"})
 
 
 OPERATIONS: dict[str, Callable[[Index, dict[str, Any]], None]] = {
@@ -116,21 +116,21 @@ OPERATIONS: dict[str, Callable[[Index, dict[str, Any]], None]] = {
 }
 
 
-def say(answer: dict[str, Any]) -> None:
+def send(answer: dict[str, Any]) -> None:
     os.write(1, (json.dumps(answer) + "\n").encode())
 
 
 def run(command: dict[str, Any]) -> None:
     directory = Path(command["directory"])
     index = Index.open(directory) if command["operation"] != "migrate" else None
-    killer = Killer(say)
+    killer = Killer(send)
     killer.arm(command.get("at", 0), command.get("after"))
     if index is None:
         migrate(directory)
     else:
         OPERATIONS[command["operation"]](index, command)
     sys.setprofile(None)
-    say(killer.report())
+    send(killer.report())
 
 
 def main() -> None:
@@ -139,11 +139,11 @@ def main() -> None:
         if child == 0:
             try:
                 run(json.loads(line))
-            except BaseException as error:  # noqa: BLE001 - told to the test, which fails by it
-                say({"error": repr(error)})
+            except BaseException as error:  # noqa: BLE001 - reported to the test, which then fails
+                send({"error": repr(error)})
             os._exit(0)
         _, status = os.waitpid(child, 0)
-        say({"killed": os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL})
+        send({"killed": os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL})
 
 
 if __name__ == "__main__":

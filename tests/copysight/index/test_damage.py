@@ -1,3 +1,5 @@
+"""A damaged generation is detected; an older one or the catalog is used instead, and a rebuild repairs the index."""
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,13 +24,13 @@ def flip(file: Path) -> None:
 
 
 def digit(file: Path) -> None:
-    """The least visible damage: still JSON, still numbers."""
+    """The least visible damage: the file is still valid JSON, or a valid array."""
     data = file.read_bytes()
     file.write_bytes(data.replace(b'"sequence": 2', b'"sequence": 1') if b'"sequence": 2' in data else data + b" ")
 
 
 def unreadable(file: Path) -> None:
-    """A file whose first block the system answers for by EIO, as a dying disk does."""
+    """Make a read of the first block fail with EIO, as on a failing disk."""
     file.unlink()
     file.symlink_to("/proc/self/mem")
 
@@ -53,7 +55,7 @@ def check_answers(index: Index, unit: Callable) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", [truncate, flip, digit, unreadable, Path.unlink])
-def test_a_damaged_generation_is_refused_the_previous_serves_and_a_rebuild_repairs(
+def test_a_damaged_generation_is_replaced_by_the_previous_one_until_a_rebuild(
     index: Index, add: Callable, unit: Callable, name: str, damage: Callable
 ) -> None:
     two_generations(index, add)
@@ -69,7 +71,7 @@ def test_a_damaged_generation_is_refused_the_previous_serves_and_a_rebuild_repai
         check_answers(again, unit)
 
 
-def test_when_all_generations_are_damaged_the_catalog_alone_answers(
+def test_if_all_generations_are_damaged_searches_use_the_catalog_alone(
     index: Index, add: Callable, unit: Callable
 ) -> None:
     two_generations(index, add)
@@ -83,7 +85,9 @@ def test_when_all_generations_are_damaged_the_catalog_alone_answers(
 
 
 @pytest.mark.parametrize("pointer", ["000009\n", "", "garbage", "../../etc"])
-def test_a_pointer_to_nothing(index: Index, add: Callable, unit: Callable, pointer: str) -> None:
+def test_a_pointer_to_a_missing_generation_is_ignored(
+    index: Index, add: Callable, unit: Callable, pointer: str
+) -> None:
     two_generations(index, add)
     index.layout.current.write_text(pointer)
     with Index.open(index.directory) as again:
@@ -104,7 +108,7 @@ def test_a_reader_keeps_its_generation_when_the_new_one_is_damaged(index: Index,
     check_answers(index, unit)
 
 
-def test_rollback_to_a_damaged_generation_is_refused(index: Index, add: Callable, unit: Callable) -> None:
+def test_rollback_to_a_damaged_generation_fails(index: Index, add: Callable, unit: Callable) -> None:
     two_generations(index, add)
     flip(index.layout.generations / "000001" / "ids.i64")
     with pytest.raises(IndexCorrupt):
@@ -113,7 +117,7 @@ def test_rollback_to_a_damaged_generation_is_refused(index: Index, add: Callable
     check_answers(index, unit)
 
 
-def test_rollback_away_from_a_damaged_generation(index: Index, add: Callable, unit: Callable) -> None:
+def test_rollback_from_a_damaged_generation_works(index: Index, add: Callable, unit: Callable) -> None:
     two_generations(index, add)
     flip(index.layout.generations / "000002" / "ids.i64")
     assert rollback(index).name == "000001"

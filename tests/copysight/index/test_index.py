@@ -1,3 +1,5 @@
+"""An index sees the writes of other processes, loads new generations, and stays correct beside writers."""
+
 import subprocess
 import sys
 import threading
@@ -34,7 +36,7 @@ def run_writer(index: Index, gone: int, then: str) -> int:
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def test_creating_opening_and_what_is_refused(tmp_path: Path, graphless: Bundle) -> None:
+def test_an_index_is_created_once_and_can_be_opened(tmp_path: Path, graphless: Bundle) -> None:
     directory = tmp_path / "a" / "index"
     with pytest.raises(IndexNotFound):
         Index.open(directory)
@@ -44,7 +46,7 @@ def test_creating_opening_and_what_is_refused(tmp_path: Path, graphless: Bundle)
         assert again.bundle.path == directory / "bundles" / graphless.id
         assert again.blobs.policy == "discard"
         assert again.status().generation is None
-    with pytest.raises(InvalidArgument, match="holds an index already"):
+    with pytest.raises(InvalidArgument, match="already holds an index"):
         Index.create(directory, graphless.path)
 
 
@@ -80,7 +82,9 @@ def test_a_new_generation_is_loaded_in_the_background(index: Index, add: Callabl
     assert index.snapshot().delta.count == 0
 
 
-def test_forgotten_tombstones_make_an_idle_reader_start_anew(index: Index, add: Callable, unit: Callable) -> None:
+def test_an_idle_reader_reloads_when_its_tombstones_have_been_removed(
+    index: Index, add: Callable, unit: Callable
+) -> None:
     ids = [item.id for item in add(index, *range(6))]
     publish(index)
     reader = Index.open(index.directory)
@@ -105,8 +109,8 @@ def test_deleting_the_last_item_removes_its_files(index: Index, add: Callable, d
     assert index.catalog.orphans() == []
 
 
-def test_searches_beside_writers_are_right_at_every_moment(index: Index, item: Callable, unit: Callable) -> None:
-    """Readers find what is always there and never what is gone, while a writer adds, deletes and publishes."""
+def test_searches_are_correct_while_a_writer_changes_the_index(index: Index, item: Callable, unit: Callable) -> None:
+    """Readers always find the fixed items and never a deleted one, while a writer adds, deletes and publishes."""
     model = index.bundle.id
     index.catalog.add([item(f"fixed{i}", i) for i in range(50)], model=model)
     publish(index)
@@ -144,7 +148,7 @@ def test_searches_beside_writers_are_right_at_every_moment(index: Index, item: C
     assert index.status().count == 50 + 24
 
 
-def test_the_status_tells_what_a_rebuild_would_fold_in(index: Index, add: Callable) -> None:
+def test_the_status_counts_the_changes_since_the_last_rebuild(index: Index, add: Callable) -> None:
     items = add(index, *range(30))
     publish(index, clock=lambda: 123.0)
     add(index, 30, 31)

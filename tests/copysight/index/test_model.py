@@ -1,4 +1,4 @@
-"""Catalog and index against a plain dictionary and brute force, in whatever order things happen."""
+"""Catalog and index agree with a plain dictionary and brute force, for random sequences of operations."""
 
 import tempfile
 from collections.abc import Callable
@@ -38,7 +38,7 @@ queries = st.one_of(
 
 @dataclass(frozen=True)
 class Known:
-    """What the model remembers of an item."""
+    """The expected state of an item."""
 
     place: tuple[str, str]
     seed: int
@@ -47,7 +47,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Kept:
-    """A snapshot, the items that it holds, and the ids that each filter kept when it was first used with it."""
+    """A snapshot, its items, and the ids that matched each filter when the snapshot first used that filter."""
 
     snapshot: Snapshot
     known: dict[int, Known]
@@ -58,7 +58,7 @@ def machine(bundle: Bundle, nearest: Callable) -> type[RuleBasedStateMachine]:  
     class Machine(RuleBasedStateMachine):
         @initialize()
         def make(self) -> None:
-            memory = Path("/dev/shm")  # where an fsync costs nothing: durability is not what is tested here
+            memory = Path("/dev/shm")  # fsync is fast there; this test is not about durability
             self.room = tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
             self.index = Index.create(Path(self.room.name) / "index", bundle.path)
             self.index.catalog.fields.declare("n")
@@ -68,7 +68,7 @@ def machine(bundle: Bundle, nearest: Callable) -> type[RuleBasedStateMachine]:  
             self.keeper = Index.open(self.index.directory)
             self.kept: list[Kept] = []
 
-        # Two rules do most of what changes things, so that an example seldom goes without either.
+        # Two rules make most of the changes, so that most examples contain both.
         @rule(
             new=st.lists(st.tuples(places, seeds, st.integers(0, 3)), max_size=6),
             replace_=st.booleans(),
@@ -137,7 +137,7 @@ def machine(bundle: Bundle, nearest: Callable) -> type[RuleBasedStateMachine]:  
             self.reader = Index.open(self.index.directory)
 
         def keep(self, data: st.DataObject) -> None:
-            snapshot = self.keeper.snapshot()  # of an index of its own, so that no other rule has asked it by a filter
+            snapshot = self.keeper.snapshot()  # from a separate index, so that no other rule has filtered it
             if not any(one.snapshot is snapshot for one in self.kept):
                 self.kept = [*self.kept[-2:], Kept(snapshot, dict(self.known))]
 

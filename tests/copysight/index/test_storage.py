@@ -1,4 +1,4 @@
-"""A full disk and a read-only directory: a clear error, nothing lost, and all goes on when there is space again."""
+"""A full disk or a read-only directory gives a clear error and loses nothing; writes work again with free space."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ import pytest
 from copysight.index import Index, publish, verify
 from copysight.model.bundle import Bundle
 
-# No file may grow beyond a limit: the kernel then fails writes as on a full disk, half-way through them.
+# A limit on file sizes makes the kernel fail writes half-way through them, as on a full disk.
 FULL = """
 import resource, sys
 from pathlib import Path
@@ -88,8 +88,8 @@ def test_a_full_disk_loses_nothing(index: Index, add: Callable) -> None:
         assert not (again.directory.parent / "saved").exists()
 
 
-def test_a_read_only_directory_is_named(tmp_path_factory: pytest.TempPathFactory, graphless: Bundle) -> None:
-    # Below a directory that others may enter: root is no obstacle to itself, so the writer becomes nobody.
+def test_the_error_names_a_read_only_directory(tmp_path_factory: pytest.TempPathFactory, graphless: Bundle) -> None:
+    # Root may write everywhere, so the writer runs as "nobody", in a directory that other users may enter.
     room = tmp_path_factory.mktemp("readonly")
     directory = room / "index"
     Index.create(directory, graphless.path).close()

@@ -1,11 +1,11 @@
-"""A snapshot at hand is given only as long as it is the index as it is now, whoever changed it."""
+"""`Index.unchanged` returns the last snapshot only while no process has changed the index."""
 
 from collections.abc import Callable
 
 from copysight.index import Index, publish
 
 
-def test_what_another_handle_writes_is_noticed(index: Index, add: Callable) -> None:
+def test_a_write_through_another_handle_is_detected(index: Index, add: Callable) -> None:
     assert index.unchanged() is index.snapshot()
     with Index.open(index.directory) as other:
         add(other, 1, 2)
@@ -15,7 +15,7 @@ def test_what_another_handle_writes_is_noticed(index: Index, add: Callable) -> N
     assert index.unchanged() is found
 
 
-def test_a_new_generation_is_noticed(index: Index, add: Callable) -> None:
+def test_a_new_generation_is_detected(index: Index, add: Callable) -> None:
     add(index, 1, 2)
     before = index.snapshot()
     with Index.open(index.directory) as other:

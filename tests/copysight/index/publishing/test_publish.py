@@ -1,3 +1,5 @@
+"""Publishing, rollback and pruning of generations, also while items are added, and with another bundle."""
+
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +34,7 @@ def test_a_generation_covers_the_catalog(index: Index, add: Callable) -> None:
     assert list(dict.fromkeys(stages)) == ["vectors", "index", "clusters", "calibration", "recall", "gate", "publish"]
 
 
-def test_publishers_exclude_each_other(index: Index) -> None:
+def test_only_one_publisher_can_run_at_a_time(index: Index) -> None:
     with publishing(index.layout):
         for attempt in (publish, rollback, prune):
             with pytest.raises(PublisherBusy):
@@ -40,7 +42,7 @@ def test_publishers_exclude_each_other(index: Index) -> None:
     publish(index)
 
 
-def test_a_failed_gate_leaves_the_live_generation_alone(index: Index, add: Callable, unit: Callable) -> None:
+def test_a_failed_check_keeps_the_live_generation(index: Index, add: Callable, unit: Callable) -> None:
     add(index, *range(1000))
     publish(index)
     narrow = IndexType("ivf_sq8", lists=100, probes=1, candidates=10)
@@ -51,7 +53,7 @@ def test_a_failed_gate_leaves_the_live_generation_alone(index: Index, add: Calla
     assert index.snapshot().search(unit(3)[None], 1)[0][0].similarity == 1.0
 
 
-def test_a_search_that_the_table_chose_is_widened_until_recall_suffices(
+def test_a_default_search_is_widened_until_recall_suffices(
     index: Index, add: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from copysight.index.generations import index_type as choices
@@ -64,7 +66,7 @@ def test_a_search_that_the_table_chose_is_widened_until_recall_suffices(
     assert made.recall >= 0.95
 
 
-def test_an_error_while_building_leaves_nothing(index: Index, add: Callable) -> None:
+def test_an_error_during_a_build_leaves_no_files(index: Index, add: Callable) -> None:
     add(index, *range(5))
 
     def failing(made: CalibrationInput) -> None:
@@ -76,7 +78,7 @@ def test_an_error_while_building_leaves_nothing(index: Index, add: Callable) -> 
     assert publish(index).name == "000001"
 
 
-def test_rollback_keeps_what_was_added_and_deleted_since(index: Index, add: Callable) -> None:
+def test_rollback_keeps_later_additions_and_deletions(index: Index, add: Callable) -> None:
     first = add(index, *range(10))
     publish(index)
     second = add(index, *range(10, 20))
@@ -92,7 +94,7 @@ def test_rollback_keeps_what_was_added_and_deleted_since(index: Index, add: Call
     assert publish(index).name == "000003"
 
 
-def test_rollback_without_an_earlier_generation(index: Index) -> None:
+def test_rollback_fails_without_an_earlier_generation(index: Index) -> None:
     with pytest.raises(NoGeneration):
         rollback(index)
     publish(index)
@@ -100,7 +102,7 @@ def test_rollback_without_an_earlier_generation(index: Index) -> None:
         rollback(index)
 
 
-def test_old_generations_are_pruned_and_their_tombstones_forgotten(index: Index, add: Callable) -> None:
+def test_old_generations_and_their_tombstones_are_removed(index: Index, add: Callable) -> None:
     items = add(index, *range(8))
     for item in items[:5]:
         publish(index, keep=2)
@@ -114,7 +116,7 @@ def test_old_generations_are_pruned_and_their_tombstones_forgotten(index: Index,
     assert index.status().count == 3
 
 
-def test_publishing_cleans_up_after_the_killed(index: Index, add: Callable) -> None:
+def test_publishing_removes_incomplete_files_of_killed_processes(index: Index, add: Callable) -> None:
     (index.layout.generations / ".000001.dead.tmp").mkdir(parents=True)
     (index.directory / ".CURRENT.dead.tmp").write_text("000009")
     (index.layout.blobs / "ab").mkdir()
@@ -124,7 +126,7 @@ def test_publishing_cleans_up_after_the_killed(index: Index, add: Callable) -> N
     assert not list(index.directory.rglob(".*.tmp"))
 
 
-def test_cluster_ids_stay_over_rebuilds(index: Index, item: Callable, unit: Callable) -> None:
+def test_cluster_ids_are_stable_over_rebuilds(index: Index, item: Callable, unit: Callable) -> None:
     rng = np.random.default_rng(0)
 
     def near(centre: int, count: int) -> list[np.ndarray]:
@@ -148,7 +150,7 @@ def test_cluster_ids_stay_over_rebuilds(index: Index, item: Callable, unit: Call
     assert (after[0], after[2], after[3]) == (before[0], before[2], 3)
 
 
-def test_adding_goes_on_while_a_generation_is_built(index: Index, add: Callable, unit: Callable) -> None:
+def test_items_can_be_added_while_a_generation_is_built(index: Index, add: Callable, unit: Callable) -> None:
     add(index, *range(50))
     publish(index)
     meanwhile: list[int] = []
@@ -172,10 +174,10 @@ class TestAnotherBundle:
         return make_bundle(tmp_path / "second", "second", 8)
 
     def embed(self, index: Index, bundle: Bundle, unit: Callable) -> None:
-        lacking = index.catalog.missing(bundle.id)
-        index.catalog.add_vectors(bundle.id, {item.sha256: unit(int(item.key), 8) for item in lacking})
+        missing = index.catalog.missing(bundle.id)
+        index.catalog.add_vectors(bundle.id, {item.sha256: unit(int(item.key), 8) for item in missing})
 
-    def test_is_refused_until_every_item_has_its_vector(
+    def test_cannot_go_live_until_every_item_has_a_vector(
         self, index: Index, add: Callable, second: Bundle, unit: Callable
     ) -> None:
         add(index, *range(5))
@@ -205,7 +207,7 @@ class TestAnotherBundle:
         assert old.search(unit(2)[None], 1)[0][0].similarity == 1.0
         reader.close()
 
-    def test_rollback_to_the_old_one_needs_vectors_for_what_came_since(
+    def test_rollback_to_the_old_one_needs_vectors_of_newer_items(
         self, index: Index, add: Callable, second: Bundle, unit: Callable, item: Callable
     ) -> None:
         add(index, *range(5))
@@ -223,7 +225,7 @@ class TestAnotherBundle:
         assert index.bundle.id == first.id
         assert index.snapshot().search(unit(9)[None], 1)[0][0].similarity == 1.0
 
-    def test_bundles_that_nobody_needs_are_removed_and_one_that_is_coming_is_kept(
+    def test_unused_bundles_are_removed_and_a_prepared_one_is_kept(
         self, index: Index, add: Callable, second: Bundle, unit: Callable, make_bundle: Callable, tmp_path: Path
     ) -> None:
         add(index, *range(5))
@@ -237,12 +239,12 @@ class TestAnotherBundle:
         assert {path.name for path in index.layout.bundles.iterdir()} == {first.id, second.id}
         self.embed(index, second, unit)
         publish(index, model=second.id, keep=2)
-        assert {path.name for path in index.layout.bundles.iterdir()} == {first.id, second.id}  # to go back to
+        assert {path.name for path in index.layout.bundles.iterdir()} == {first.id, second.id}  # for a rollback
         prune(index, keep=1)
         assert {path.name for path in index.layout.bundles.iterdir()} == {second.id}
         assert index.catalog.missing_count(first.id) == 5
 
-    def test_left_out_items_appear_when_their_vector_comes(
+    def test_left_out_items_appear_when_their_vector_is_added(
         self, index: Index, add: Callable, second: Bundle, unit: Callable, sha: Callable
     ) -> None:
         add(index, 1, 2)
@@ -253,7 +255,7 @@ class TestAnotherBundle:
         index.catalog.add_vectors(second.id, {sha(2): unit(2, 8)})
         assert index.snapshot().search(unit(2, 8)[None], 1)[0][0].similarity == 1.0
 
-    def test_a_publisher_that_died_between_swap_and_commit_is_completed(
+    def test_a_publisher_that_was_killed_between_swap_and_commit_is_completed(
         self, index: Index, add: Callable, second: Bundle, unit: Callable
     ) -> None:
         add(index, 1, 2)
@@ -262,6 +264,6 @@ class TestAnotherBundle:
         index.install(second.path)
         self.embed(index, second, unit)
         publish(index, model=second.id)
-        index.catalog.models.go_live(first, "fp32", lambda: True)  # what the catalog says if the commit did not come
+        index.catalog.models.go_live(first, "fp32", lambda: True)  # the state of the catalog if the commit is missing
         with Index.open(index.directory) as again:
             assert again.bundle.id == second.id == again.catalog.model()

@@ -1,3 +1,5 @@
+"""Exported items can be imported again, and unsuitable files are rejected."""
+
 import json
 import sys
 from collections.abc import Callable
@@ -25,7 +27,7 @@ def exported(request: pytest.FixtureRequest, index: Index, item: Callable, tmp_p
     return tmp_path / str(request.param)
 
 
-def test_what_is_exported_comes_back(index: Index, exported: Path, tmp_path: Path, unit: Callable) -> None:
+def test_an_import_restores_an_export(index: Index, exported: Path, tmp_path: Path, unit: Callable) -> None:
     with Index.create(tmp_path / "again", index.bundle.path) as again:
         assert import_items(again, exported) == Imported(1499, 0, 0, 0)
         for old in index.catalog.page(limit=2000):
@@ -39,7 +41,7 @@ def test_what_is_exported_comes_back(index: Index, exported: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("exported", ["out"], indirect=True)
-def test_the_files_are_plain(exported: Path) -> None:
+def test_exported_files_are_numpy_and_json_lines(exported: Path) -> None:
     vectors = np.load(exported / "vectors.npy")
     lines = [json.loads(line) for line in (exported / "items.jsonl").read_text().splitlines()]
     assert (vectors.shape, vectors.dtype) == ((1499, 16), np.float32)
@@ -48,7 +50,7 @@ def test_the_files_are_plain(exported: Path) -> None:
 
 
 @pytest.mark.parametrize("exported", ["out.parquet"], indirect=True)
-def test_a_parquet_file_reads_like_any_other(exported: Path, unit: Callable) -> None:
+def test_other_programs_can_read_an_exported_parquet_file(exported: Path, unit: Callable) -> None:
     table = pq.read_table(exported)
     assert table.schema.names == ["key", "collection", "sha256", "width", "height", "metadata", "source", "vector"]
     first = table.slice(0, 1).to_pylist()[0]
@@ -56,7 +58,7 @@ def test_a_parquet_file_reads_like_any_other(exported: Path, unit: Callable) -> 
     assert np.array_equal(np.float32(first["vector"]), unit(0))
 
 
-def test_one_format_gives_what_the_other_gave(index: Index, tmp_path: Path, item: Callable) -> None:
+def test_both_formats_hold_the_same_data(index: Index, tmp_path: Path, item: Callable) -> None:
     index.catalog.add([item(f"{i}", i, metadata={"tags": ["a", i]}) for i in range(20)], model=index.bundle.id)
     before = [(item, index.snapshot().vector(item.id).tobytes()) for item in index.catalog.page()]
     for number, names in enumerate([("a", "b.parquet"), ("c.parquet", "d")]):
@@ -83,7 +85,7 @@ def foreign(file: Path, **columns: object) -> Path:
     return file
 
 
-def test_parquet_of_others_may_hold_other_types(index: Index, tmp_path: Path, unit: Callable) -> None:
+def test_parquet_files_from_other_programs_may_have_other_types(index: Index, tmp_path: Path, unit: Callable) -> None:
     lists = [pa.list_(pa.float64()), pa.large_list(pa.float32()), pa.list_(pa.float16(), 16)]
     for number, kind in enumerate(lists):
         vectors = pa.array([(3 * unit(number)).astype(np.float16 if number == 2 else np.float32).tolist()], kind)
@@ -101,55 +103,57 @@ ONES = [[1.0] * 16]
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"key": ["a"]}, r"has the columns \['key'\]; needed are \['vector'\]"),
-        ({"vector": ONES}, r"needed are \['key'\]"),
-        ({"key": ["a"], "vector": [[1.0] * 8]}, "vectors of 8 float64 numbers; needed are 16"),
+        ({"key": ["a"]}, r"has the columns \['key'\]; add the columns \['vector'\]"),
+        ({"vector": ONES}, r"add the columns \['key'\]"),
+        ({"key": ["a"], "vector": [[1.0] * 8]}, "vectors of 8 numbers of type float64; needed are 16"),
         ({"key": ["a", "b"], "vector": [[1.0] * 16, [1.0] * 15]}, r"lists of \[16, 15\] numbers"),
         ({"key": ["a", "b"], "vector": [[1.0] * 16, None]}, "null"),
         ({"key": ["a"], "vector": [[1.0] * 15 + [None]]}, "null"),
-        ({"key": ["a"], "vector": ["text"]}, "of type string; needed are lists of floats"),
+        ({"key": ["a"], "vector": ["text"]}, "has the type string; needed are lists of floats"),
         ({"key": ["a"], "vector": [[1] * 16]}, "lists of floats"),
-        ({"key": [None], "vector": ONES}, "row 1 is no item .*None is no text"),
-        ({"key": [7], "vector": ONES}, "7 is no text"),
-        ({"key": ["a"], "vector": ONES, "metadata": ["[1]"]}, "no object"),
-        ({"key": ["a"], "vector": ONES, "metadata": ["{"]}, "row 1 is no item"),
-        ({"key": ["a"], "vector": [[0.0] * 16]}, "length 0"),
+        ({"key": [None], "vector": ONES}, "row 1 is not an item .*None is not a text"),
+        ({"key": [7], "vector": ONES}, "7 is not a text"),
+        ({"key": ["a"], "vector": ONES, "metadata": ["[1]"]}, "not an object"),
+        ({"key": ["a"], "vector": ONES, "metadata": ["{"]}, "row 1 is not an item"),
+        ({"key": ["a"], "vector": [[0.0] * 16]}, "norms from 0"),
     ],
 )
-def test_parquet_that_does_not_fit_is_refused(index: Index, tmp_path: Path, columns: dict, message: str) -> None:
+def test_unsuitable_parquet_files_are_rejected(index: Index, tmp_path: Path, columns: dict, message: str) -> None:
     with pytest.raises(InvalidArgument, match=message):
         import_items(index, foreign(tmp_path / "x.parquet", **columns))
     assert index.catalog.count() == 0
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 and no more", None])
-def test_what_is_no_parquet_is_refused(index: Index, item: Callable, tmp_path: Path, damage: bytes | None) -> None:
+def test_files_that_are_not_parquet_are_rejected(
+    index: Index, item: Callable, tmp_path: Path, damage: bytes | None
+) -> None:
     index.catalog.add([item(f"{i}", i) for i in range(50)], model=index.bundle.id)
     file = tmp_path / "x.parquet"
     export_items(index, file)
     whole = file.read_bytes()
     file.write_bytes(damage if damage is not None else whole[:4] + b"\xff" * 600 + whole[604:])
-    with pytest.raises(InvalidArgument, match=r"x\.parquet (is no Parquet file|cannot be read)"):
+    with pytest.raises(InvalidArgument, match=r"x\.parquet (is not a valid Parquet file|cannot be read)"):
         import_items(index, file)
 
 
-def test_without_pyarrow_the_message_says_what_to_do(
+def test_the_error_without_pyarrow_says_what_to_install(
     index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, "copysight.index.transfer.parquet_file", raising=False)
     monkeypatch.delattr("copysight.index.transfer.parquet_file", raising=False)
-    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as Python notes a module that is not there
-    with pytest.raises(InvalidArgument, match=r"install copysight\[parquet\], or name a directory"):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # Python's mark for a module that cannot be imported
+    with pytest.raises(InvalidArgument, match=r"install copysight\[parquet\], or use a directory"):
         export_items(index, tmp_path / "x.parquet")
 
 
-def test_one_collection(index: Index, exported: Path, tmp_path: Path) -> None:
+def test_one_collection_can_be_exported(index: Index, exported: Path, tmp_path: Path) -> None:
     assert export_items(index, tmp_path / "x", "x") == 749
     with pytest.raises(InvalidArgument):
         export_items(index, tmp_path / "x")
 
 
-def test_keys_and_vectors_of_others_suffice(index: Index, tmp_path: Path, unit: Callable) -> None:
+def test_files_with_only_keys_and_vectors_can_be_imported(index: Index, tmp_path: Path, unit: Callable) -> None:
     np.save(tmp_path / "vectors.npy", np.stack([unit(1), unit(2)]).astype(np.float64) * 3)
     (tmp_path / "items.jsonl").write_text('{"key": "a"}\n{"key": "b", "metadata": null}\n')
     assert import_items(index, tmp_path) == Imported(2, 0, 0, 0)
@@ -175,14 +179,14 @@ def test_keys_and_vectors_of_others_suffice(index: Index, tmp_path: Path, unit: 
         (np.array([{}] * 2), '{"key": "a"}\n'),
     ],
 )
-def test_what_cannot_be_read_is_refused(index: Index, tmp_path: Path, vectors: np.ndarray, lines: str) -> None:
+def test_unreadable_files_are_rejected(index: Index, tmp_path: Path, vectors: np.ndarray, lines: str) -> None:
     np.save(tmp_path / "vectors.npy", vectors, allow_pickle=True)
     (tmp_path / "items.jsonl").write_text(lines)
     with pytest.raises(InvalidArgument):
         import_items(index, tmp_path)
 
 
-def test_vectors_of_another_bundle_are_refused(exported: Path, tmp_path: Path, make_bundle: Callable) -> None:
+def test_vectors_of_another_bundle_are_rejected(exported: Path, tmp_path: Path, make_bundle: Callable) -> None:
     other: Bundle = make_bundle(tmp_path / "other", "other")
     with Index.create(tmp_path / "again", other.path) as again, pytest.raises(BundleMismatch):
         import_items(again, exported)

@@ -1,3 +1,5 @@
+"""Backup, restore and verify: a backup is a consistent index, and `verify` finds every kind of fault."""
+
 import shutil
 import subprocess
 import sys
@@ -21,7 +23,7 @@ def fill(index: Index, item: Callable, drawn: Callable) -> list[int]:
         return [added.item.id for added in index.catalog.add(new, model=index.bundle.id)]
 
 
-def test_a_backup_is_an_index_of_that_moment(
+def test_a_backup_holds_the_state_of_its_moment(
     index: Index, item: Callable, unit: Callable, drawn: Callable, tmp_path: Path
 ) -> None:
     ids = fill(index, item, drawn)
@@ -40,7 +42,7 @@ def test_a_backup_is_an_index_of_that_moment(
         publish(again)
 
 
-def test_an_index_without_a_generation_can_be_saved(index: Index, add: Callable, tmp_path: Path) -> None:
+def test_an_index_without_a_generation_can_be_backed_up(index: Index, add: Callable, tmp_path: Path) -> None:
     add(index, 1, 2)
     backup(index, tmp_path / "saved")
     (tmp_path / "empty").mkdir()
@@ -49,7 +51,7 @@ def test_an_index_without_a_generation_can_be_saved(index: Index, add: Callable,
         assert again.status().count == 2
 
 
-def test_writing_goes_on_during_a_backup(
+def test_items_can_be_added_and_deleted_during_a_backup(
     index: Index, add: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(index, *range(5))
@@ -69,7 +71,9 @@ def test_writing_goes_on_during_a_backup(
     assert index.catalog.count() == 6
 
 
-def test_what_is_refused(index: Index, add: Callable, tmp_path: Path) -> None:
+def test_existing_targets_missing_sources_and_damaged_backups_are_rejected(
+    index: Index, add: Callable, tmp_path: Path
+) -> None:
     add(index, *range(5))
     publish(index)
     with pytest.raises(InvalidArgument):
@@ -98,21 +102,21 @@ def test_verify_names_every_kind_of_fault(index: Index, item: Callable, unit: Ca
         connection.exec_driver_sql("DELETE FROM vectors WHERE id = 2")
     faults = " | ".join(verify(index))
     for expected in (
-        "differs from its name",
+        "does not have this sha256",
         "differs from the catalog",
         "item 2 ('1') has no vector in the catalog",
     ):
         assert expected in faults
     index.layout.current.write_text("000007")
-    assert any("'000007' is not there" in fault for fault in verify(index))
+    assert any("'000007' does not exist" in fault for fault in verify(index))
 
 
-def test_files_that_belong_to_no_item_are_remarked_on_and_removed(
+def test_orphan_files_are_remarked_on_and_removed(
     index: Index, item: Callable, drawn: Callable, tmp_path: Path
 ) -> None:
     ids = fill(index, item, drawn)
-    stray = index.blobs.put_original(b"put before its writer was killed")
-    index.blobs.put_thumbnail(stray, drawn(9))
+    orphan = index.blobs.put_original(b"put before its writer was killed")
+    index.blobs.put_thumbnail(orphan, drawn(9))
     assert verify(index) == []
     assert [line.split(" belong")[0] for line in remarks(index)] == ["the files of 1 pictures"]
     backup(index, tmp_path / "saved")
@@ -120,14 +124,14 @@ def test_files_that_belong_to_no_item_are_remarked_on_and_removed(
         assert remarks(saved) == []
     prune(index)
     assert remarks(index) == []
-    assert index.blobs.files(stray) == []
+    assert index.blobs.files(orphan) == []
     assert all(index.blobs.original(index.catalog.get(id_).sha256) for id_ in ids)
 
 
-def test_nothing_is_swept_that_is_just_being_added(
+def test_the_files_of_a_picture_that_is_being_added_are_not_removed(
     index: Index, item: Callable, drawn: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its files are there, and its item comes between the first look and the lock."""
+    """The files exist, and the item is added after the first search for orphans and before the lock."""
     sha256 = index.blobs.put_original(b"slow")
     names = index.catalog.sha256s
     late = iter([lambda: index.catalog.add([item("slow", 1, sha256=sha256)], model=index.bundle.id)])
@@ -143,7 +147,7 @@ def test_nothing_is_swept_that_is_just_being_added(
     assert index.blobs.original(sha256) == b"slow"
 
 
-def test_items_left_out_on_purpose_are_no_fault(
+def test_items_left_out_by_allow_missing_are_not_a_fault(
     index: Index, item: Callable, sha: Callable, unit: Callable, make_bundle: Callable, tmp_path: Path
 ) -> None:
     second = make_bundle(tmp_path / "second", "second", 8)
@@ -153,15 +157,13 @@ def test_items_left_out_on_purpose_are_no_fault(
     publish(index, model=second.id, allow_missing=True)
     assert verify(index) == []
     assert "1 items have no vector of the live bundle, so no search finds them ('2')" in remarks(index)[0]
-    publish(index)  # goes on leaving them out
+    publish(index)  # still leaves them out
     rollback(index)
     backup(index, tmp_path / "saved")
     restore(tmp_path / "saved", tmp_path / "again")
 
 
-def test_a_backup_that_was_written_to_and_not_closed_is_restored_with_its_log(
-    index: Index, add: Callable, tmp_path: Path
-) -> None:
+def test_a_backup_that_is_in_use_is_restored_with_its_log(index: Index, add: Callable, tmp_path: Path) -> None:
     add(index, 1, 2)
     backup(index, tmp_path / "saved")
     with Index.open(tmp_path / "saved") as saved:
@@ -184,10 +186,10 @@ done
 
 
 @pytest.mark.parametrize("opened", [False, True])
-def test_a_backup_on_a_read_only_mount(
+def test_a_backup_on_a_read_only_mount_can_be_used_and_restored(
     index: Index, add: Callable, unit: Callable, tmp_path: Path, opened: bool
 ) -> None:
-    """``opened``: it was looked at where it could be written, which leaves another mark in SQLite's header."""
+    """``opened``: the backup was opened while it was writable, which changes a field in SQLite's header."""
     if shutil.which("unshare") is None or subprocess.run([*UNSHARED, "true"], check=False).returncode:
         pytest.skip("no mount namespace here")
     add(index, *range(5))
