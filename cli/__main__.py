@@ -1,4 +1,4 @@
-"""``python -m cli``, the form that torchrun needs."""
+"""Run the ``copysight`` command as ``python -m cli``, the form that torchrun needs."""
 
 from cli.main import main
 

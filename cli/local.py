@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from copysight.errors import CopysightError, NoPictures
 from copysight.model.bundle import Bundle
 from copysight.pictures.decode import decode
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+from copysight.pictures.exact import digest
+from copysight.pictures.scan import SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,11 @@ def files(paths: Sequence[Path]) -> list[Path]:
 
 
 def equal_pixels(one: LocalPicture, other: LocalPicture) -> bool:
-    """Whether two files have the same bytes or the same pixels, which is the meaning of the verdict ``exact``."""
+    """Whether two files have the same bytes, or the same pixels, alpha and frames: the meaning of ``exact``."""
     if one.sha256 == other.sha256:
         return True
-    first, second = full_size(one.path), full_size(other.path)
-    return first.size == second.size and bool(np.array_equal(np.asarray(first), np.asarray(second)))
+    first, second = (digest(picture.path.read_bytes()) for picture in (one, other))
+    return first is not None and first == second
 
 
 def full_size(path: Path) -> Image.Image:

@@ -286,8 +286,8 @@ def prune_command(directory: Path, keep: int, as_json: bool) -> None:
     Leftover files are those of commands that were killed. The live generation is never removed.
     """
     with Index.open(directory) as opened:
-        gone = prune(opened, keep)
-    click.echo(json.dumps({"removed": gone}) if as_json else f"removed {', '.join(gone) or 'no generation'}")
+        removed = prune(opened, keep)
+    click.echo(json.dumps({"removed": removed}) if as_json else f"removed {', '.join(removed) or 'no generation'}")
 
 
 @index.command("backup")

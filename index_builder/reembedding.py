@@ -113,7 +113,7 @@ def _embed(
             made = sum(item.sha256 in vectors for item in items)
             done += made
             step(made)
-            on_progress("embed", done, max(done, total))  # pictures that are added meanwhile can exceed the first total
+            on_progress("embed", done, max(done, total))  # items can be added during the run
             return vectors
 
         missing_vectors.fill(index.catalog, bundle.id, counted)
@@ -149,8 +149,8 @@ def _items_without_original(index: Index, bundle: Bundle) -> list[NotEmbeddable]
 
 
 def _failed_items(index: Index, bundle: Bundle, originals: Originals) -> list[NotEmbeddable]:
-    lacking = _items_without_vector(index, bundle)
-    return [_not_embeddable(item, originals.failed[item.id]) for item in lacking if item.id in originals.failed]
+    items = _items_without_vector(index, bundle)
+    return [_not_embeddable(item, originals.failed[item.id]) for item in items if item.id in originals.failed]
 
 
 def _items_without_vector(index: Index, bundle: Bundle) -> Iterator[Item]:

@@ -54,20 +54,20 @@ def _rounds(new: Sequence[NewItem]) -> list[list[int]]:
 def _add_distinct(
     connection: sa.Connection, new: Sequence[NewItem], model: int, sequence: int, replace: bool
 ) -> list[Added | KeyConflict]:
-    there = existing(connection, {(item.collection, item.key) for item in new})
-    outcomes = [_decide(item, there, replace) for item in new]
-    accepted = [addition for addition in outcomes if isinstance(addition, Addition)]
+    existing_items = existing(connection, {(item.collection, item.key) for item in new})
+    outcomes = [_decide(item, existing_items, replace) for item in new]
+    accepted = [outcome for outcome in outcomes if isinstance(outcome, Addition)]
     put_vectors(connection, _vectors_by_sha256(accepted), model, sequence)
     _insert(connection, [s.new for s in accepted if s.status == "created"], sequence)
     _replace(connection, [s for s in accepted if s.status == "replaced"], sequence)
-    there |= existing(connection, {(s.new.collection, s.new.key) for s in accepted if s.status != "unchanged"})
-    changed = [(there[s.new.collection, s.new.key], s.status) for s in accepted if s.status != "unchanged"]
+    existing_items |= existing(connection, {(s.new.collection, s.new.key) for s in accepted if s.status != "unchanged"})
+    changed = [(existing_items[s.new.collection, s.new.key], s.status) for s in accepted if s.status != "unchanged"]
     put_values(connection, [item for item, _ in changed])
     return [
-        Added(there[addition.new.collection, addition.new.key], addition.status)
-        if isinstance(addition, Addition)
-        else addition
-        for addition in outcomes
+        Added(existing_items[outcome.new.collection, outcome.new.key], outcome.status)
+        if isinstance(outcome, Addition)
+        else outcome
+        for outcome in outcomes
     ]
 
 
@@ -95,11 +95,11 @@ def put_vectors(
     connection: sa.Connection, given: Mapping[str, npt.NDArray[np.float32] | None], model: int, sequence: int
 ) -> None:
     """Store the vectors that are not stored yet. Raises ``InvalidArgument`` if one is neither given nor stored."""
-    there: set[str] = set()
+    stored: set[str] = set()
     for part in chunks(list(given)):
         query = sa.select(vectors.c.sha256).where(vectors.c.model == model, vectors.c.sha256.in_(part))
-        there |= set(connection.execute(query).scalars())
-    if missing := [sha256 for sha256 in given if sha256 not in there]:
+        stored |= set(connection.execute(query).scalars())
+    if missing := [sha256 for sha256 in given if sha256 not in stored]:
         matrix = _matrix(missing, given)
         _check_dimension(connection, model, matrix.shape[1])
         rows = [
@@ -137,8 +137,8 @@ def chunks(sequence: Sequence[T]) -> Iterator[Sequence[T]]:
     return (sequence[start : start + CHUNK] for start in range(0, len(sequence), CHUNK))
 
 
-def _decide(new: NewItem, there: Mapping[ItemKey, Item], replace: bool) -> Addition | KeyConflict:
-    old = there.get((new.collection, new.key))
+def _decide(new: NewItem, existing_items: Mapping[ItemKey, Item], replace: bool) -> Addition | KeyConflict:
+    old = existing_items.get((new.collection, new.key))
     if old is None:
         return Addition(new, None, "created")
     if old.sha256 == new.sha256:
@@ -171,12 +171,12 @@ def _insert(connection: sa.Connection, new: Sequence[NewItem], sequence: int) ->
 
 
 def _replace(connection: sa.Connection, accepted: Sequence[Addition], sequence: int) -> None:
-    gone: set[str] = set()
+    old_sha256s: set[str] = set()
     for addition in accepted:
         here = items.c.id == addition.id
-        gone.add(connection.execute(sa.select(items.c.sha256).where(here)).scalar_one())
+        old_sha256s.add(connection.execute(sa.select(items.c.sha256).where(here)).scalar_one())
         connection.execute(items.update().where(here).values(**_columns(addition.new, sequence)))
-    delete_unused_vectors(connection, gone)
+    delete_unused_vectors(connection, old_sha256s)
 
 
 def _columns(item: NewItem, sequence: int) -> dict[str, Any]:

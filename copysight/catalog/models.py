@@ -77,7 +77,7 @@ class Models:
                 connection.execute(state.update().values(model=model, variant=variant, coming_model=coming))
 
     def discard(self, horizon: int, keep: Iterable[str]) -> None:
-        """Delete tombstones up to ``horizon``, and vectors of models that are neither live, prepared nor in ``keep``."""
+        """Delete tombstones up to ``horizon``, and vectors of models neither live, prepared nor in ``keep``."""
         with self._database.write() as connection:
             row = connection.execute(sa.select(state)).one()
             names = {row.model, row.coming_model or row.model, *keep}
