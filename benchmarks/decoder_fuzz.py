@@ -1,13 +1,14 @@
 """Fuzz the decoding processes of the service with damaged files of every format.
 
-``python -m benchmarks.decoder_fuzz --inputs 200000`` prints a table with one row per format. It fails if an input
-crashes a process or exceeds its memory or time limit, or if fewer than half of the inputs of a format get past their
-header. The same seed makes the same inputs.
+``python -m benchmarks.decoder_fuzz --inputs 200000`` prints a table with one row per format; ``--formats TIFF,AVIF``
+takes only these. Each input is decoded and digested. It fails if an input crashes a process or exceeds its memory or
+time limit, or if fewer than half of the inputs of a format get past their header. The same seed makes the same inputs.
 
 The time limit is measured by the clock: an input that exceeds it is stopped and gets an error. The cause may be the
 input or a busy machine. A second try measures the CPU time of the same input and decides which.
 """
 
+import importlib
 import math
 import random
 import struct
@@ -28,17 +29,18 @@ from PIL import Image
 from benchmarks.load import cpu_seconds
 from copysight.errors import PictureError, UnsupportedFormat
 from copysight.pictures.decode import Limits
+from copysight.pictures.formats import readers
 from copysight.system import processors
 from service.http.problems import DecoderCrashed, DecoderOutOfMemory, DecoderTooSlow
 from service.intake.decoding import ProcessDecoder
 
 MEMORY = 512 * 2**20
 SECONDS = 10.0
-LIMITS = Limits(max_pixels=20_000_000)
+LIMITS = Limits(max_pixels=20_000_000, formats=tuple(filter(readers.installed, readers.READERS)))
 SECOND_TRY_SECONDS = 120.0
 """Time limit (by the clock) for the second try of an input that exceeded the first limit."""
 LOST = (DecoderCrashed, DecoderOutOfMemory)
-HEADER = {"JPEG": 160, "PNG": 33, "WEBP": 60, "GIF": 13, "BMP": 54}
+HEADER = {"JPEG": 160, "PNG": 33, "WEBP": 60, "GIF": 13, "BMP": 54, "TIFF": 8, "AVIF": 330, "HEIC": 420}
 """Bytes at the beginning that most mutations leave unchanged, so that the decoder reads what follows them."""
 EXTREMES = (b"\x00", b"\xff", b"\x7f\xff", b"\xff\xff", b"\x00\x00\x00\x00", b"\x7f\xff\xff\xff", b"\xff\xff\xff\xff")
 
@@ -67,10 +69,12 @@ class Tally:
 
 @click.command()
 @click.option("--inputs", default=10_000, show_default=True, help="Number of damaged files over all formats.")
+@click.option("--formats", default=",".join(LIMITS.formats), show_default=True, help="Formats, separated by commas.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the mutations.")
 @click.option("--workers", default=processors.available(), show_default=True, help="Number of decoding processes.")
-def main(inputs: int, seed: int, workers: int) -> None:
+def main(inputs: int, formats: str, seed: int, workers: int) -> None:
     """Print a table of outcomes per format. Exits with 1 if an input crashed a process or exceeded its limits."""
+    kinds = formats.split(",")
     processes = ProcessDecoder(workers, LIMITS, MEMORY, SECONDS)
     for _ in range(workers):
         processes.decode(files("PNG")[0])  # start the processes before time is measured
@@ -79,7 +83,7 @@ def main(inputs: int, seed: int, workers: int) -> None:
         "| slowest |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    tallies = {kind: fuzz(processes, kind, inputs // len(HEADER), seed, workers) for kind in HEADER}
+    tallies = {kind: fuzz(processes, kind, inputs // len(kinds), seed, workers) for kind in kinds}
     for kind, tally in tallies.items():
         print(_row(kind, tally))
     total = sum(tally.inputs for tally in tallies.values())
@@ -129,6 +133,7 @@ def attempt(processes: ProcessDecoder, data: bytes) -> Outcome:
 def _error(processes: ProcessDecoder, data: bytes) -> PictureError | None:
     try:
         processes.decode(data, 224)
+        processes.digest(data)
     except PictureError as found:
         return found
     return None
@@ -276,6 +281,27 @@ def files(kind: str) -> list[bytes]:
         ],
         "GIF": [(grey, {}), (colours, {"save_all": True, "append_images": [colours.rotate(90)]}), (clear, {})],
         "BMP": [(picture, {}) for picture in (colours, grey, colours.quantize(16), grey.convert("1"), clear)],
+        "TIFF": [
+            *((picture, {}) for picture in (colours, grey, clear, deep, colours.quantize(16))),
+            *((colours, {"compression": name}) for name in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")),
+            (grey.convert("1"), {"compression": "group4"}),
+            (colours.convert("CMYK"), {"compression": "tiff_lzw", "tiffinfo": {317: 2}}),
+            (colours, {"save_all": True, "append_images": [clear], "tiffinfo": {274: 6}}),
+        ],
+        "AVIF": [
+            (colours, {"quality": 80}),
+            (colours, {"quality": 100, "subsampling": "4:4:4"}),
+            (grey, {"quality": 60}),
+            (clear, {"quality": 60}),
+            (colours, {"save_all": True, "append_images": [colours.rotate(180)], "exif": _exif()}),
+        ],
+        "HEIC": [
+            (colours, {"quality": 80}),
+            (colours, {"quality": 90, "chroma": 444}),
+            (grey, {"quality": 60}),
+            (clear, {"quality": 60}),
+            (colours, {"save_all": True, "append_images": [colours.rotate(180)], "exif": _exif()}),
+        ],
     }
     return [_saved(picture, kind, options) for picture, options in sorts[kind]]
 
@@ -289,7 +315,9 @@ def _exif() -> bytes:
 
 def _saved(picture: Image.Image, kind: str, options: dict[str, object]) -> bytes:
     out = BytesIO()
-    picture.save(out, kind, **options)
+    if kind == readers.HEIC:
+        importlib.import_module("pillow_heif").register_heif_opener()
+    picture.save(out, "HEIF" if kind == readers.HEIC else kind, **options)
     return out.getvalue()
 
 

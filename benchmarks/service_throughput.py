@@ -131,11 +131,11 @@ def export_vit(path: Path, data: Sequence[bytes]) -> Bundle:
     """Export ViT-S/16 at 224 px with random weights in fp32 and int8. The cosine is the minimum over ``data``."""
     path.mkdir()
     plain = export([exportable.load(f"timm:{VIT}", size=224, random=True)], path / "plain")
-    whole, pictures_ = Embedder(plain), [decode(one).pixels for one in data]
+    whole, shown = Embedder(plain), [decode(one).pixels for one in data]
     quantize(plain.path / "graph0.onnx", path / "graph0.int8.onnx", [])
     bundle = _with_int8(plain, path / "trial", path / "graph0.int8.onnx", 1.0)
     short = Embedder(bundle, Runtime(variant="int8"))
-    cosine = float((whole.embed_parallel(pictures_) * short.embed_parallel(pictures_)).sum(axis=1).min())
+    cosine = float((whole.embed_parallel(shown) * short.embed_parallel(shown)).sum(axis=1).min())
     print(f"{VIT} with random weights: smallest cosine of int8 to fp32 {cosine:.5f}")
     return _with_int8(plain, path / "bundle", path / "graph0.int8.onnx", cosine)
 
@@ -244,13 +244,13 @@ def over_http(server: Running, data: Sequence[bytes], make_request: Callable[[by
 def peers(stack: ExitStack, bundle: Bundle) -> dict[str, Running]:
     """Start the servers of ``benchmarks.peers`` with the same network in fp32."""
     graph = str(bundle.path / bundle.graphs[bundle.embedding.graph].variants["fp32"].file)
-    asked = {
+    servers = {
         "FastAPI + torch": ("torch", VIT),
         "FastAPI + ONNX Runtime": ("onnx", graph),
         "LitServe": ("litserve", graph),
     }
     command = [sys.executable, "-m", "benchmarks.peers"]
-    return {name: stack.enter_context(run_server([*command, *arguments])) for name, arguments in asked.items()}
+    return {name: stack.enter_context(run_server([*command, *arguments])) for name, arguments in servers.items()}
 
 
 def measure(

@@ -30,7 +30,7 @@ class Curve:
     """The learning curve of one run: pictures seen and top-1 accuracy of each probe, by labelled set."""
 
     name: str
-    seen: Mapping[str, Sequence[int]]
+    pictures_seen: Mapping[str, Sequence[int]]
     top1: Mapping[str, Sequence[float]]
 
 
@@ -49,7 +49,7 @@ def main(runs: tuple[str, ...], plot: Path | None) -> None:
 
 def read(name: str, run: Path) -> Curve:
     """Read the probes of a run. In a warm-started run the pictures of the imitation phase come first and count, too."""
-    seen: dict[str, list[int]] = {key: [] for key in SETS}
+    pictures_seen: dict[str, list[int]] = {key: [] for key in SETS}
     top1: dict[str, list[float]] = {key: [] for key in SETS}
     before, last = 0, 0
     for text in (run / "log.jsonl").read_text().splitlines():
@@ -59,9 +59,9 @@ def read(name: str, run: Path) -> Curve:
         if line["pictures"] < last:
             before += last
         last = line["pictures"]
-        seen[line["set"]].append(before + last)
+        pictures_seen[line["set"]].append(before + last)
         top1[line["set"]].append(line["top1"])
-    return Curve(name, seen, top1)
+    return Curve(name, pictures_seen, top1)
 
 
 def table(curves: Sequence[Curve], plain: Mapping[str, Mapping[str, float]]) -> list[str]:
@@ -70,7 +70,9 @@ def table(curves: Sequence[Curve], plain: Mapping[str, Mapping[str, float]]) -> 
     lines += [f"| {name} | – | {_pair(plain[key][name] for key in SETS)} |" for name in plain[SETS[0]]]
     for curve in curves:
         lines.append(f"| {curve.name}, untrained | 0 | {_pair(curve.top1[key][0] for key in SETS)} |")
-        lines.append(f"| {curve.name} | {curve.seen[SETS[0]][-1]:,} | {_pair(curve.top1[key][-1] for key in SETS)} |")
+        lines.append(
+            f"| {curve.name} | {curve.pictures_seen[SETS[0]][-1]:,} | {_pair(curve.top1[key][-1] for key in SETS)} |"
+        )
     return lines
 
 
@@ -104,7 +106,7 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
     panels = figure.subplots(1, len(SETS))
     for panel, key in zip(panels, SETS, strict=True):
         for curve in curves:
-            panel.plot(curve.seen[key], curve.top1[key], marker="o", markersize=3, label=curve.name)
+            panel.plot(curve.pictures_seen[key], curve.top1[key], marker="o", markersize=3, label=curve.name)
         panel.set(title=key, xlabel="pictures seen", ylabel="k-NN top-1")
         panel.xaxis.set_major_formatter("{x:,.0f}")
         panel.locator_params(axis="x", nbins=5)

@@ -148,9 +148,9 @@ def _video(data: Path, frame_features: follow.FrameFeatures) -> Section:
     return Section("Video: object segmentation from the first mask", follow.HEADER, rows, stills)
 
 
-def _stills(film: Path) -> list[Image.Image]:
+def _stills(path: Path) -> list[Image.Image]:
     """Return a few frames of an animation, evenly spaced."""
-    with Image.open(film) as opened:
+    with Image.open(path) as opened:
         places = np.linspace(0, getattr(opened, "n_frames", 1) - 1, SHOWN).astype(int)
         stills = []
         for place in sorted(set(places.tolist())):

@@ -121,9 +121,11 @@ def _check(path: Path, folder: Folder) -> None:
                 f"{path}: {name} has {len(entries)} pictures, original has {count}; each original needs exactly one"
             )
     heads = {_name(entry)[: copydays.PREFIX] for entry in folder.originals}
-    lonely = [_name(entry) for entry in folder.blocks.get("strong", ()) if _name(entry)[: copydays.PREFIX] not in heads]
-    if lonely:
+    unmatched = [
+        _name(entry) for entry in folder.blocks.get("strong", ()) if _name(entry)[: copydays.PREFIX] not in heads
+    ]
+    if unmatched:
         raise InvalidArgument(
-            f"{path}: {len(lonely)} strong copies match no original ({lonely[0]}, for example); the first "
+            f"{path}: {len(unmatched)} strong copies match no original ({unmatched[0]}, for example); the first "
             f"{copydays.PREFIX} characters of the file names must be equal"
         )

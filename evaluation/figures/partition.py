@@ -1,4 +1,4 @@
-"""Agreement of two partitions of the same N items: NMI, adjusted Rand index, purity. Labels (N,) are any integers."""
+"""Agreement of two partitions of the same items: NMI, adjusted Rand index, purity. Labels (N,) are any integers."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,7 @@
-"""Precision, recall and average precision as in the released code of the papers. A larger score is more likely."""
+"""Precision, recall and average precision, as in the released code of the papers.
+
+A larger score means a more likely match.
+"""
 
 from dataclasses import dataclass
 

@@ -42,9 +42,9 @@ def load(path: Path) -> LabelledSet:
         if not labels:
             raise InvalidArgument(f"{path} has no pictures under {split}/<class>/; a labelled set needs {LAYOUT}")
     for one, other in (("train", "val"), ("val", "train")):
-        if lonely := sorted(found[one] - found[other]):
+        if unmatched := sorted(found[one] - found[other]):
             raise InvalidArgument(
-                f"{path}: {len(lonely)} classes of {one} are not in {other} ({_few(lonely)}); each class must be in "
+                f"{path}: {len(unmatched)} classes of {one} are not in {other} ({_few(unmatched)}); each class must be in "
                 "both"
             )
     classes = tuple(sorted(found["train"]))

@@ -59,7 +59,7 @@ def test_a_tie_is_a_miss():
 
 
 @pytest.fixture
-def bench(tmp_path, drawn, jpeg):
+def benchmark(tmp_path, drawn, jpeg):
     """Eight references; as queries four copies, cropped and recompressed, and four pictures without a copy."""
     for name in ("references", "queries", "background"):
         (tmp_path / name).mkdir()
@@ -76,62 +76,62 @@ def bench(tmp_path, drawn, jpeg):
     return tmp_path
 
 
-def run(bench, *more):
-    arguments = ["--references", bench / "references", "--queries", bench / "queries"]
-    arguments += ["--ground-truth", bench / "truth.csv", *more]
+def run(benchmark, *more):
+    arguments = ["--references", benchmark / "references", "--queries", benchmark / "queries"]
+    arguments += ["--ground-truth", benchmark / "truth.csv", *more]
     return CliRunner().invoke(copy, ["colours", *map(str, arguments)])
 
 
-def test_copies_are_found(bench):
-    report = json.loads(run(bench, "--background", bench / "background", "--json").stdout)
+def test_copies_are_found(benchmark):
+    report = json.loads(run(benchmark, "--background", benchmark / "background", "--json").stdout)
     for scores in ("raw", "normalized"):
         assert report[scores]["recall_at_1"] == {"light": 1.0}
         assert report[scores]["micro_ap"] > 0.9
-    assert "micro-AP" in run(bench).stdout
+    assert "micro-AP" in run(benchmark).stdout
 
 
-def test_ground_truth_that_does_not_fit_is_rejected(bench):
-    (bench / "truth.csv").write_text("a,b\n1,2\n")
-    assert "query_id" in str(run(bench).exception)
-    (bench / "truth.csv").write_text("query_id,reference_id,level\nq0,r0,light\n")
-    assert "no row for 7 of 8 queries" in str(run(bench).exception)
+def test_ground_truth_that_does_not_fit_is_rejected(benchmark):
+    (benchmark / "truth.csv").write_text("a,b\n1,2\n")
+    assert "query_id" in str(run(benchmark).exception)
+    (benchmark / "truth.csv").write_text("query_id,reference_id,level\nq0,r0,light\n")
+    assert "no row for 7 of 8 queries" in str(run(benchmark).exception)
     lines = "".join(f"{kind}{n},{'zz' if kind == 'q' else ''},light\n" for kind in "qn" for n in range(4))
-    (bench / "truth.csv").write_text("query_id,reference_id,level\n" + lines)
-    assert "not among the pictures" in str(run(bench).exception)
+    (benchmark / "truth.csv").write_text("query_id,reference_id,level\n" + lines)
+    assert "not among the pictures" in str(run(benchmark).exception)
 
 
-def test_calibration_error_is_reported(bench, drawn, jpeg):
+def test_calibration_error_is_reported(benchmark, drawn, jpeg):
     for seed in range(300, 410):
-        (bench / "references" / f"r{seed}.jpg").write_bytes(jpeg(drawn(seed)))
-    diagram = bench / "reliability.png"
-    options = ("--background", bench / "background", "--diagram", diagram)
-    found = json.loads(run(bench, *options, "--json").stdout)["calibration"]
+        (benchmark / "references" / f"r{seed}.jpg").write_bytes(jpeg(drawn(seed)))
+    diagram = benchmark / "reliability.png"
+    options = ("--background", benchmark / "background", "--diagram", diagram)
+    found = json.loads(run(benchmark, *options, "--json").stdout)["calibration"]
     assert sum(one["count"] for one in found["bins"]) == 8
     assert 0 <= found["expected_calibration_error"] <= 1
     assert found["fitted"]["share"] == 0.5
     assert diagram.stat().st_size > 0
-    assert "calibration: expected error" in run(bench, *options).stdout
+    assert "calibration: expected error" in run(benchmark, *options).stdout
 
 
-def test_baselines_are_listed_beside_the_source(bench):
-    found = run(bench, "--beside", "phash", "--beside", "pdq8", "--json")
+def test_baselines_are_listed_beside_the_source(benchmark):
+    found = run(benchmark, "--beside", "phash", "--beside", "pdq8", "--json")
     report = json.loads(found.stdout)
     assert set(report) == {"source", "variant", "effort", "raw", "beside"}
     assert report["beside"]["phash"]["raw"]["recall_at_1"] == {"light": 1.0}
-    table = run(bench, "--beside", "phash").stdout
+    table = run(benchmark, "--beside", "phash").stdout
     assert [line.split()[:2] for line in table.splitlines()[1:]] == [["colours", "raw"], ["phash", "raw"]]
 
 
-def test_pdq8_finds_rotated_copies_that_pdq_misses(bench):
-    for file in (bench / "queries").glob("q*.jpg"):
+def test_pdq8_finds_rotated_copies_that_pdq_misses(benchmark):
+    for file in (benchmark / "queries").glob("q*.jpg"):
         Image.open(file).transpose(Image.Transpose.ROTATE_90).save(file)
-    report = json.loads(run(bench, "--beside", "pdq", "--beside", "pdq8", "--json").stdout)["beside"]
+    report = json.loads(run(benchmark, "--beside", "pdq", "--beside", "pdq8", "--json").stdout)["beside"]
     assert report["pdq"]["raw"]["recall_at_1"]["light"] < 1
     assert report["pdq8"]["raw"]["recall_at_1"]["light"] == 1
 
 
-def test_whitening_keeps_the_requested_dimensions(bench):
-    options = ("--whitening", bench / "background", "--centred", "--dimensions")
-    wide, narrow = (json.loads(run(bench, *options, count, "--json").stdout)["raw"] for count in (6, 1))
+def test_whitening_keeps_the_requested_dimensions(benchmark):
+    options = ("--whitening", benchmark / "background", "--centred", "--dimensions")
+    wide, narrow = (json.loads(run(benchmark, *options, count, "--json").stdout)["raw"] for count in (6, 1))
     assert wide["recall_at_1"] == {"light": 1.0}
     assert narrow["micro_ap"] < wide["micro_ap"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-STRANGERS = 12
+DISTRACTORS = 12
 
 
 def picture(seed: int) -> Image.Image:
@@ -29,23 +29,23 @@ def copydays(tmp_path: Path) -> Path:
         original.crop((4, 3, 92, 69)).save(root / "crops/10" / name)
         original.convert("L").convert("RGB").save(root / "strong" / f"20{number}001.jpg")
         original.transpose(Image.Transpose.ROTATE_180).save(root / "strong" / f"20{number}002.jpg")
-    (tmp_path / "strangers").mkdir()
-    for number in range(STRANGERS):
-        picture(100 + number).save(tmp_path / "strangers" / f"{number}.jpg")
+    (tmp_path / "distractors").mkdir()
+    for number in range(DISTRACTORS):
+        picture(100 + number).save(tmp_path / "distractors" / f"{number}.jpg")
     return root
 
 
 def test_blocks_distractors_and_whitening(copysight, copydays):
-    strangers = copydays.parent / "strangers"
-    command = ("evaluate", "copy", "pixels", "--copydays", copydays, "--distractors", strangers, "--json")
+    distractors = copydays.parent / "distractors"
+    command = ("evaluate", "copy", "pixels", "--copydays", copydays, "--distractors", distractors, "--json")
     found = json.loads(copysight(*command).stdout)
     assert set(found["blocks"]) == {"original", "strong", "jpegqual/20", "crops/10"}
     assert found["blocks"]["original"] == found["blocks"]["jpegqual/20"] == found["blocks"]["crops/10"] == 1
     # Half of the strong copies are upside down. `pixels` finds only the other half.
     assert 0.5 < found["blocks"]["strong"] < 0.9
     assert 0.5 < found["overall"] < 1
-    white = json.loads(copysight(*command, "--whitening", strangers).stdout)
-    centred = json.loads(copysight(*command, "--whitening", strangers, "--centred").stdout)
+    white = json.loads(copysight(*command, "--whitening", distractors).stdout)
+    centred = json.loads(copysight(*command, "--whitening", distractors, "--centred").stdout)
     assert white["blocks"] != found["blocks"]
     assert white["overall"] != centred["overall"]
 

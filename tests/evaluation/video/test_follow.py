@@ -5,8 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
-from evaluation.video.follow import Quality, mean, score_masks
 from PIL import Image
+
+from evaluation.video.follow import Quality, mean, score_masks
 
 
 def test_each_object_is_scored_without_first_and_last_frame():
