@@ -44,8 +44,8 @@ def load(path: Path) -> LabelledSet:
     for one, other in (("train", "val"), ("val", "train")):
         if unmatched := sorted(found[one] - found[other]):
             raise InvalidArgument(
-                f"{path}: {len(unmatched)} classes of {one} are not in {other} ({_few(unmatched)}); each class must be in "
-                "both"
+                f"{path}: {len(unmatched)} classes of {one} are not in {other} ({_few(unmatched)}); each class must "
+                "be in both"
             )
     classes = tuple(sorted(found["train"]))
     return LabelledSet(path.stem, classes, *(_split(files, split, classes) for split in ("train", "val")))
