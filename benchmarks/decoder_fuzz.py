@@ -282,8 +282,11 @@ def files(kind: str) -> list[bytes]:
         "GIF": [(grey, {}), (colours, {"save_all": True, "append_images": [colours.rotate(90)]}), (clear, {})],
         "BMP": [(picture, {}) for picture in (colours, grey, colours.quantize(16), grey.convert("1"), clear)],
         "TIFF": [
-            *((picture, {}) for picture in (colours, grey, clear, deep, colours.quantize(16))),
-            *((colours, {"compression": name}) for name in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")),
+            *[(picture, {}) for picture in (colours, grey, clear, deep, colours.quantize(16))],
+            (colours, {"compression": "tiff_lzw"}),
+            (colours, {"compression": "tiff_adobe_deflate"}),
+            (colours, {"compression": "jpeg"}),
+            (colours, {"compression": "packbits"}),
             (grey.convert("1"), {"compression": "group4"}),
             (colours.convert("CMYK"), {"compression": "tiff_lzw", "tiffinfo": {317: 2}}),
             (colours, {"save_all": True, "append_images": [clear], "tiffinfo": {274: 6}}),
@@ -293,7 +296,8 @@ def files(kind: str) -> list[bytes]:
             (colours, {"quality": 100, "subsampling": "4:4:4"}),
             (grey, {"quality": 60}),
             (clear, {"quality": 60}),
-            (colours, {"save_all": True, "append_images": [colours.rotate(180)], "exif": _exif()}),
+            (colours, {"exif": _exif()}),
+            (colours, {"save_all": True, "append_images": [colours.rotate(180)]}),
         ],
         "HEIC": [
             (colours, {"quality": 80}),

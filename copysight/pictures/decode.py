@@ -1,11 +1,9 @@
 """Decode bytes to RGB pictures; check format, bytes and pixels first, because input may be hostile."""
 
-import struct
-import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
+from typing import TypeVar
 
-import numpy as np
 from PIL import Image, ImageFile
 
 from copysight.errors import (
@@ -16,6 +14,9 @@ from copysight.errors import (
     TooManyPixels,
     UnsupportedFormat,
 )
+from copysight.pictures import flatten, frames
+from copysight.pictures.formats import mending, readers, signatures
+from copysight.pictures.formats.readers import DECODER_ERRORS
 
 ORIENTATION_TAG = 0x0112
 TRANSPOSITIONS = {
@@ -27,34 +28,21 @@ TRANSPOSITIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-WHITE = (255, 255, 255, 255)
-
-# What Pillow's decoders raise on damaged files, found by fuzzing. Any other exception is a bug.
-DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    IndexError,
-    KeyError,
-    AttributeError,
-    OverflowError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
+SPOKEN_WITH_A_VOWEL = ("A", "E", "I", "O", "SVG", "HTML", "XML", "XPM", "XCF", "MP", "MNG", "FLV")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits for pictures. ``max_pixels`` applies to the size given in the header; ``min_side`` is in pixels."""
+    """Limits for pictures. ``max_pixels`` applies to the size given in the header; ``min_side`` is in pixels.
+
+    ``formats`` are keys of ``copysight.pictures.formats.readers.READERS``.
+    """
 
     max_bytes: int = 32 * 2**20
     max_pixels: int = 100_000_000
     min_side: int = 8
-    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 
 @dataclass(frozen=True)
@@ -67,32 +55,45 @@ class Picture:
     format: str
 
 
-def decode(data: bytes, limits: Limits = Limits(), at_least: int | None = None) -> Picture:
-    """Decode a picture: first frame, EXIF orientation applied, transparency over white, 16 bits reduced to 8.
+@dataclass(frozen=True)
+class Opened:
+    """A file whose header is read and whose size is within the limits; its pixels are not decoded yet."""
 
-    With ``at_least`` a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, the smallest whose shortest side has at least
-    that many pixels (a 12-megapixel photograph then takes a tenth of the time). Raises a ``PictureError``.
+    file: ImageFile.ImageFile
+    format: str
+    data: bytes
+
+
+def decode(data: bytes, limits: Limits = Limits(), at_least: int | None = None) -> Picture:
+    """Decode a picture: EXIF orientation applied, 16 bits reduced to 8, transparency over white.
+
+    A drawing that white would hide is laid on black or grey. Of an animation, the first frame that shows something; of
+    a file with pages, the first page. With ``at_least`` a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, the smallest
+    whose shortest side has at least that many pixels (a 12-megapixel photograph then takes a tenth of the time).
+    Raises a ``PictureError``.
+    """
+    return read(data, limits, lambda opened: _picture(opened, limits, at_least))
+
+
+def read(data: bytes, limits: Limits, work: Callable[[Opened], T]) -> T:
+    """Open a picture file and give it to ``work``, which decodes it. If that fails, mended versions of it are tried.
+
+    Raises a ``PictureError``: of what was tried, the first.
     """
     check_bytes(data, limits)
-    file = _open(data, limits)
-    width, height = _check_size(file, limits)
+    kind = _format(data, limits)
+    readers.prepare(limits.formats, limits.max_pixels)
     try:
-        orientation = _orientation(file)
-        if at_least is not None:
-            file.draft(file.mode, (at_least, at_least))
-        # One block: by default Pillow passes 64 KB at a time to a decoder, which is slow at the end of each block.
-        file.decodermaxblock = max(file.decodermaxblock, len(data))
-        file.load()
-        pixels = _rgb(file)
-    except DECODER_ERRORS as error:
-        raise CorruptPicture(
-            f"got a {file.format} file whose pixels cannot be read ({error}); send the whole, undamaged file"
-        ) from error
-    if orientation in TRANSPOSITIONS:
-        pixels = pixels.transpose(TRANSPOSITIONS[orientation])
-    if orientation >= 5:
-        width, height = height, width
-    return Picture(pixels, width, height, str(file.format))
+        return _read(kind, data, limits, work)
+    except CorruptPicture as error:
+        if isinstance(error.__cause__, MemoryError):
+            raise
+        for mended in mending.mended(kind, data, limits.max_pixels):
+            try:
+                return _read(kind, mended, limits, work)
+            except CorruptPicture:
+                continue
+        raise
 
 
 def check_bytes(data: bytes, limits: Limits) -> None:
@@ -105,26 +106,68 @@ def check_bytes(data: bytes, limits: Limits) -> None:
         )
 
 
-def _open(data: bytes, limits: Limits) -> ImageFile.ImageFile:
-    # Pillow's `open` uses a process-wide pixel limit. Here the limit is an argument, so the format's reader is called
-    # directly and the limit is checked in `_check_size`, before any pixel is decoded.
-    Image.init()
-    for name in limits.formats:
-        factory, accept = Image.OPEN[name]
-        if accept is None or accept(data[:16]) is True:
-            try:
-                return factory(BytesIO(data), "")
-            except DECODER_ERRORS as error:
-                raise CorruptPicture(
-                    f"got a {name} file whose header cannot be read ({error}); send the whole, undamaged file"
-                ) from error
+def load(opened: Opened) -> None:
+    """Decode the first frame of an opened file, in place. Raises one of ``DECODER_ERRORS``."""
+    file = opened.file
+    # One block: by default Pillow passes 64 KB at a time to a decoder, which is slow at the end of each block.
+    file.decodermaxblock = max(file.decodermaxblock, len(opened.data))
+    if opened.format == "TIFF":
+        file.info.pop("xmp", None)  # Pillow turns a TIFF while it loads it, and would follow XMP where EXIF is silent
+    file.load()
+
+
+def orientation(opened: Opened) -> int:
+    """The EXIF orientation of a loaded file, 1 to 8. A TIFF is turned by its reader.
+
+    XMP has another, which browsers do not follow.
+    """
+    if opened.format == "TIFF":
+        return 1
+    try:
+        exif = Image.Exif()
+        exif.load(opened.file.info.get("exif") or b"")
+        value = exif.get(ORIENTATION_TAG, 1)
+    except DECODER_ERRORS:  # damaged EXIF data does not make the picture unusable
+        return 1
+    return value if isinstance(value, int) and value in range(1, 9) else 1
+
+
+def turned(pixels: Image.Image, value: int) -> Image.Image:
+    """Pixels turned upright from an EXIF orientation."""
+    return pixels.transpose(TRANSPOSITIONS[value]) if value in TRANSPOSITIONS else pixels
+
+
+def _format(data: bytes, limits: Limits) -> str:
+    found = signatures.name(data)
+    if found in limits.formats:
+        return found
     allowed = ", ".join(limits.formats)
-    raise UnsupportedFormat(
-        f"got {len(data):,} bytes that are not a picture of an allowed format; send one of {allowed}"
-    )
+    if found is None:
+        raise UnsupportedFormat(
+            f"got {len(data):,} bytes that are not a picture of an allowed format; send one of {allowed}"
+        )
+    article = "an" if found.startswith(SPOKEN_WITH_A_VOWEL) else "a"
+    remedy = f"allow it with the setting `formats`, or send one of {allowed}" if found in readers.READERS else ""
+    raise UnsupportedFormat(f"got {article} {found} file, which is not read here; {remedy or f'send one of {allowed}'}")
 
 
-def _check_size(file: ImageFile.ImageFile, limits: Limits) -> tuple[int, int]:
+def _read(kind: str, data: bytes, limits: Limits, work: Callable[[Opened], T]) -> T:
+    try:
+        file = readers.open_file(kind, data)
+    except DECODER_ERRORS as error:
+        raise CorruptPicture(
+            f"got a {kind} file whose header cannot be read ({error}); send the whole, undamaged file"
+        ) from error
+    _check_size(file, limits)
+    try:
+        return work(Opened(file, kind, data))
+    except DECODER_ERRORS as error:
+        raise CorruptPicture(
+            f"got a {kind} file whose pixels cannot be read ({error}); send the whole, undamaged file"
+        ) from error
+
+
+def _check_size(file: ImageFile.ImageFile, limits: Limits) -> None:
     width, height = file.size
     if min(width, height) < limits.min_side:
         raise PictureTooSmall(
@@ -135,29 +178,19 @@ def _check_size(file: ImageFile.ImageFile, limits: Limits) -> tuple[int, int]:
             f"got a picture of {width} x {height} pixels; at most {limits.max_pixels:,} pixels are allowed; "
             "send a smaller one or raise the limit"
         )
-    return width, height
 
 
-def _orientation(file: ImageFile.ImageFile) -> int:
-    try:
-        value = file.getexif().get(ORIENTATION_TAG, 1)
-    except DECODER_ERRORS:  # damaged EXIF data does not make the picture unusable
-        return 1
-    return value if isinstance(value, int) else 1
-
-
-def _rgb(file: Image.Image) -> Image.Image:
-    if file.mode == "RGB" and "transparency" not in file.info:
-        return file.copy()
-    if file.mode.startswith("I") or file.mode == "F":
-        return _to_8_bits(file).convert("RGB")
-    if file.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in file.info:
-        layer = file.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, WHITE), layer).convert("RGB")
-    return file.convert("RGB")
-
-
-def _to_8_bits(file: Image.Image) -> Image.Image:
-    values = np.asarray(file).astype(np.float32)
-    full = 65535.0 if values.max(initial=0.0) > 255 else 255.0
-    return Image.fromarray((values.clip(0, full) * (255.0 / full)).round().astype(np.uint8))
+def _picture(opened: Opened, limits: Limits, at_least: int | None) -> Picture:
+    file = opened.file
+    size = file.size
+    if at_least is not None and opened.format == "JPEG":
+        file.draft(file.mode, (at_least, at_least))
+    load(opened)
+    animated = opened.format in frames.ANIMATIONS and frames.has_several(file)
+    pixels, turn = flatten.rgb(file, still=not animated), orientation(opened)
+    if animated:
+        pixels = frames.first_that_shows(file, pixels, limits.max_pixels)
+    if opened.format == "TIFF":
+        size = file.size
+    width, height = reversed(size) if turn >= 5 else size
+    return Picture(turned(pixels, turn), width, height, opened.format)

@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from copysight.errors import PictureError
+from copysight.pictures import exact
 from copysight.pictures.decode import Limits, decode
+from copysight.pictures.formats import readers
 
 LENGTHS = struct.Struct("<IQ")
 MAX_HEADER = 64 * 2**10
@@ -40,13 +40,13 @@ def main() -> None:
     """Decode until the service closes the socket. Arguments: limits as JSON, memory in bytes, seconds for a picture."""
     limits, memory, seconds = Limits(**json.loads(sys.argv[1])), int(sys.argv[2]), float(sys.argv[3])
     channel = socket.socket(fileno=0)
-    Image.init()
+    readers.load(limits.formats)
     _limit_resources(memory)
     send(channel, Message(READY))
     while (request := receive(channel, limits.max_bytes)) is not None:
         # The service kills a worker that takes too long. If the service is gone, this alarm ends the worker.
         signal.alarm(round(seconds) + SPARE_SECONDS)
-        answer = _decode(request, limits)
+        answer = _answer(request, limits)
         send(channel, answer)
         signal.alarm(0)
         if answer.head.get("code") == OUT_OF_MEMORY:
@@ -105,16 +105,22 @@ def _limit_resources(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-def _decode(request: Message, limits: Limits) -> Message:
+def _answer(request: Message, limits: Limits) -> Message:
     try:
-        picture = decode(request.body, limits, request.head["at_least"])
-        pixels = picture.pixels.tobytes()
+        if "digest" in request.head:
+            return Message({"digest": exact.digest(request.body, limits)})
+        return _decoded(request, limits)
     except PictureError as error:
         if isinstance(error.__cause__, MemoryError):
             return Message({"code": OUT_OF_MEMORY})
         return Message({"code": error.code, "message": error.message})
     except MemoryError:
         return Message({"code": OUT_OF_MEMORY})
+
+
+def _decoded(request: Message, limits: Limits) -> Message:
+    picture = decode(request.body, limits, request.head["at_least"])
+    pixels = picture.pixels.tobytes()
     size = {"columns": picture.pixels.width, "rows": picture.pixels.height}
     return Message(size | {"width": picture.width, "height": picture.height, "format": picture.format}, pixels)
 

@@ -13,6 +13,7 @@ from typing import Protocol
 from PIL import Image
 
 from copysight.errors import CorruptPicture, PictureError
+from copysight.pictures import exact
 from copysight.pictures.decode import Limits, Picture, check_bytes, decode
 from service.http.problems import DecoderCrashed, DecoderOutOfMemory, DecoderTooSlow
 from service.intake import decode_worker
@@ -20,6 +21,8 @@ from service.intake.decode_worker import Message
 from service.runtime.settings import Settings
 
 START_SECONDS = 60.0
+DIGITS = 64
+"""Length of a digest (SHA-256 in hexadecimal)."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """NumPy starts a thread for each processor by default; in a worker they would only take memory."""
 
@@ -29,6 +32,9 @@ class Decoder(Protocol):
 
     def decode(self, data: bytes, at_least: int | None = None) -> Picture:
         """Like ``copysight.pictures.decode.decode``. Raises ``PictureError``."""
+
+    def digest(self, data: bytes) -> str | None:
+        """Like ``copysight.pictures.exact.digest``. Raises ``PictureError``."""
 
     def close(self) -> None:
         """Release all resources."""
@@ -43,6 +49,10 @@ class ThreadDecoder:
     def decode(self, data: bytes, at_least: int | None = None) -> Picture:
         """Like ``copysight.pictures.decode.decode``."""
         return decode(data, self._limits, at_least)
+
+    def digest(self, data: bytes) -> str | None:
+        """Like ``copysight.pictures.exact.digest``."""
+        return exact.digest(data, self._limits)
 
     def close(self) -> None:
         """Nothing to release."""
@@ -70,10 +80,11 @@ class ProcessDecoder:
 
     def decode(self, data: bytes, at_least: int | None = None) -> Picture:
         """Like ``ThreadDecoder``. Also raises ``DecoderCrashed``, ``DecoderTooSlow`` and ``DecoderOutOfMemory``."""
-        check_bytes(data, self._limits)
-        with self._worker() as worker:
-            answer = worker.request(Message({"at_least": at_least}, data), self._seconds)
-        return _picture(answer, self._limits)
+        return _picture(self._answer(Message({"at_least": at_least}, data)), self._limits)
+
+    def digest(self, data: bytes) -> str | None:
+        """Like ``ThreadDecoder``. Raises the errors of `decode`."""
+        return _digest(self._answer(Message({"digest": True}, data)))
 
     def close(self) -> None:
         """Kill all workers."""
@@ -81,6 +92,11 @@ class ProcessDecoder:
             for worker in self._all:
                 worker.kill()
             self._all.clear()
+
+    def _answer(self, request: Message) -> Message:
+        check_bytes(request.body, self._limits)
+        with self._worker() as worker:
+            return worker.request(request, self._seconds)
 
     @contextmanager
     def _worker(self) -> Iterator["_Worker"]:
@@ -178,8 +194,7 @@ def _crashed() -> DecoderCrashed:
 def _picture(answer: Message, limits: Limits) -> Picture:
     """The picture of an answer. A hostile file may control the worker, so every field is checked."""
     head = answer.head
-    if "code" in head:
-        raise _ERRORS.get(str(head["code"]), CorruptPicture)(str(head.get("message", "")))
+    _raise_error(answer)
     sizes = [head.get(name) for name in ("columns", "rows", "width", "height")]
     if not all(isinstance(size, int) and 0 < size <= limits.max_pixels for size in sizes):
         raise _crashed()
@@ -187,6 +202,19 @@ def _picture(answer: Message, limits: Limits) -> Picture:
     if columns * rows * 3 != len(answer.body) or head.get("format") not in limits.formats:
         raise _crashed()
     return Picture(Image.frombytes("RGB", (columns, rows), answer.body), width, height, str(head["format"]))
+
+
+def _digest(answer: Message) -> str | None:
+    _raise_error(answer)
+    found = answer.head.get("digest")
+    if found is not None and not (isinstance(found, str) and len(found) == DIGITS):
+        raise _crashed()
+    return found
+
+
+def _raise_error(answer: Message) -> None:
+    if "code" in answer.head:
+        raise _ERRORS.get(str(answer.head["code"]), CorruptPicture)(str(answer.head.get("message", "")))
 
 
 _ERRORS = {kind.code: kind for kind in PictureError.__subclasses__()}

@@ -128,9 +128,9 @@ def _same_pixels(state: State, hit: Hit, found: Item, picture: PictureFeatures) 
 
 
 def same_pixels(one: bytes, other: bytes, state: State) -> bool:
-    """Whether two files decode to exactly the same pixels."""
+    """Whether two files show exactly the same: pixels, alpha and frames."""
     try:
-        first, second = (state.decoder.decode(data).pixels for data in (one, other))
+        first, second = (state.decoder.digest(data) for data in (one, other))
     except PictureError:
         return False
-    return np.array_equal(np.asarray(first), np.asarray(second))
+    return first is not None and first == second
