@@ -56,23 +56,27 @@ class Region:
 
 def regions(picture: Image.Image, limit: int = 4) -> list[Region]:
     """Find at most ``limit`` rectangles of an RGB picture that may be pictures, the best supported first."""
-    scale = SIDE / max(picture.size)
-    small = picture.resize([max(16, round(side * scale)) for side in picture.size], Image.Resampling.BOX)
-    pixels = np.asarray(small)
+    pixels = reduced(picture)
     height, width = pixels.shape[:2]
-    vertical, horizontal = _edges(pixels), _edges(pixels.transpose(1, 0, 2))
+    vertical, horizontal = edges_of(pixels), edges_of(pixels.transpose(1, 0, 2))
     boxes = _boxes(_lines(vertical, width), _lines(horizontal, height), width, height)
     support = _support(boxes, _cumulative(vertical), _cumulative(horizontal), width, height)
     found: list[tuple[Ints, float]] = []
     for row in np.argsort(-support, kind="stable"):
         if support[row] <= 0 or len(found) == limit:
             break
-        if all(_iou(boxes[row], other) < SAME_IOU for other, _ in found) and not _is_plain(pixels, boxes[row]):
+        if all(iou(boxes[row], other) < SAME_IOU for other, _ in found) and not is_plain(pixels, boxes[row]):
             found.append((boxes[row], float(support[row])))
     return [Region(*_relative(box, width, height), support) for box, support in found]
 
 
-def _edges(pixels: npt.NDArray[np.uint8]) -> Mask:
+def reduced(picture: Image.Image) -> npt.NDArray[np.uint8]:
+    """The pixels (rows, columns, 3) at the size at which edges are sought."""
+    scale = SIDE / max(picture.size)
+    return np.asarray(picture.resize([max(16, round(side * scale)) for side in picture.size], Image.Resampling.BOX))
+
+
+def edges_of(pixels: npt.NDArray[np.uint8]) -> Mask:
     """(rows, columns, 3) to (rows, columns - 1): whether there is an edge between a pixel and its right neighbour."""
     red, green, blue = np.abs(np.diff(pixels.astype(np.int16), axis=1)).transpose(2, 0, 1)
     steps = np.maximum(np.maximum(red, green), blue).astype(np.float32)
@@ -112,9 +116,14 @@ def _cumulative(edges: Mask) -> Floats:
 
     An edge also counts for the lines next to it, because resampling blurs an edge over three pixels.
     """
+    return np.pad(np.cumsum(widened(edges), axis=0, dtype=np.float32), ((1, 0), (0, 0)))
+
+
+def widened(edges: Mask) -> Mask:
+    """(rows, columns - 1) to (rows, columns + 1): whether an edge lies at the left side of pixel x, or next to it."""
     wide = np.pad(edges, ((0, 0), (1, 1)))
     wide[:, 1:-1] |= np.pad(edges, ((0, 0), (1, 0)))[:, :-1] | np.pad(edges, ((0, 0), (0, 1)))[:, 1:]
-    return np.pad(np.cumsum(wide, axis=0, dtype=np.float32), ((1, 0), (0, 0)))
+    return wide
 
 
 def _support(boxes: Ints, vertical: Floats, horizontal: Floats, width: int, height: int) -> Floats:
@@ -139,14 +148,14 @@ def _relative(box: Ints, width: int, height: int) -> tuple[float, float, float, 
     return left / width, top / height, right / width, bottom / height
 
 
-def _iou(one: Ints, other: Ints) -> float:
+def iou(one: Ints, other: Ints) -> float:
     """Intersection over union."""
     sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
     shared = float(np.prod(np.maximum(sides, 0)))
     return shared / float(np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]) - shared)
 
 
-def _is_plain(pixels: npt.NDArray[np.uint8], box: Ints) -> bool:
+def is_plain(pixels: npt.NDArray[np.uint8], box: Ints) -> bool:
     left, top, right, bottom = box
     r, g, b = (pixels[top:bottom, left:right] >> 5).astype(np.int64).transpose(2, 0, 1).reshape(3, -1)
     counts = np.bincount((r * 8 + g) * 8 + b, minlength=512)

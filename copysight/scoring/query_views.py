@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from copysight.errors import InvalidArgument
+from copysight.pictures.collage import cells
 from copysight.pictures.regions import Region, regions
 
 Floats = npt.NDArray[np.float32]
@@ -22,6 +23,8 @@ PENALTY = 0.06
 """Subtracted from the scores of every view but the whole picture: more views find more unrelated, similar pictures."""
 NORMAL_SUPPORT, NORMAL_REGIONS, HIGH_REGIONS = 0.7, 2, 4
 """Normal effort takes at most 2 regions, with a support of at least 0.7; high effort takes at most 4 regions."""
+NORMAL_CELLS = 9
+"""Normal effort takes the cells of a collage of at most 9 pictures instead of regions; high effort, up to 16 cells."""
 TYPICAL_VIEWS: dict[Effort, int] = {"low": 1, "normal": 2, "high": 8}
 """Typical number of views of a picture, for planning."""
 ROTATIONS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
@@ -55,12 +58,16 @@ class QueryView:
 def views_of(picture: Image.Image, effort: Effort = DEFAULT_EFFORT) -> list[QueryView]:
     """Make the views of an RGB picture, the whole picture first.
 
-    Low effort: 1 view. Normal: also the best regions, 1 to 3 views. High: more regions and rotations, 4 to 8 views.
+    Low effort: 1 view. Normal: also the best regions (1 to 3 views) or the cells of a collage (4 to 10 views). High:
+    more regions or cells, and rotations (4 to 20 views).
     """
     found = [QueryView(picture)]
     if effort == "low":
         return found
-    for rank, region in enumerate(regions(picture, HIGH_REGIONS)):
+    parts = cells(picture)
+    needed: Effort = "normal" if len(parts) <= NORMAL_CELLS else "high"
+    found += [QueryView(cell.crop(picture), needed, cell) for cell in parts]
+    for rank, region in enumerate(() if parts else regions(picture, HIGH_REGIONS)):
         found.append(QueryView(region.crop(picture), _min_effort(rank, region), region))
     found += [QueryView(picture.transpose(how), "high", turn=turn) for turn, how in ROTATIONS.items()]
     return [view for view in found if is_included(view, effort)]
