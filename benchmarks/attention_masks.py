@@ -25,7 +25,7 @@ from copysight.model import bundle as bundles
 from copysight.model.attention_maps import mass_masks
 from copysight.model.embedder import Embedder
 from copysight.pictures.preprocess import Preprocess, crop_box, to_batch
-from evaluation.figures.region import region
+from evaluation.metrics.region import region
 from evaluation.video import davis
 from training.export import exportable
 from training.export.export import Network

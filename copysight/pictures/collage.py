@@ -41,8 +41,10 @@ def cells(picture: Image.Image) -> list[Region]:
     plain = sum(is_plain(pixels, np.asarray(box)) for box in boxes)
     if support < MIN_SUPPORT or plain > MAX_PLAIN_CELLS * len(boxes):
         return []
-    sides = (width, height, width, height)
-    return [Region(*(place / side for place, side in zip(box, sides, strict=True)), support) for box in boxes]
+    return [
+        Region(left / width, top / height, right / width, bottom / height, support)
+        for left, top, right, bottom in boxes
+    ]
 
 
 def _divide(vertical: Mask, horizontal: Mask) -> Iterator[Box]:

@@ -20,8 +20,8 @@ from evaluation.copies import copydays_folder, isc
 from evaluation.copies.isc import Metrics, Truth
 from evaluation.features import backbone
 from evaluation.features.extract import Extractor, extract, load_extractor, map_pictures
-from evaluation.figures import reliability
-from evaluation.figures.reliability import Reliability
+from evaluation.metrics import reliability
+from evaluation.metrics.reliability import Reliability
 from evaluation.report import print_report
 
 Float = npt.NDArray[np.float32]

@@ -11,7 +11,7 @@ from copysight.errors import InvalidArgument
 from copysight.pictures.scan import Entry, scan
 from copysight.vectors.knn import exact
 from evaluation.features.extract import Extractor, extract
-from evaluation.figures import copydays, ranking
+from evaluation.metrics import copydays, ranking
 
 Float = npt.NDArray[np.float32]
 RETRIEVED = 20

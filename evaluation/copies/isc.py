@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from copysight.errors import InvalidArgument
-from evaluation.figures import ranking
+from evaluation.metrics import ranking
 
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

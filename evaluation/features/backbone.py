@@ -20,7 +20,7 @@ from copysight.pictures.preprocess import Preprocess, to_tensor
 from evaluation.features import frames
 from evaluation.features.extract import Extractor
 from evaluation.features.tokens import last_blocks, multi_scale
-from evaluation.figures import copydays
+from evaluation.metrics import copydays
 from training.networks import backbones
 
 Float = npt.NDArray[np.float32]

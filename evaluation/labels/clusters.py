@@ -17,10 +17,10 @@ from copysight.pictures.decode import decode
 from copysight.pictures.scan import Entry
 from copysight.vectors.clustering import Clustering, kmeans
 from evaluation.features.extract import Extractor, extract, load_extractor
-from evaluation.figures import partition
 from evaluation.labels import labelled
 from evaluation.labels.contact_sheet import page
 from evaluation.labels.labelled import LabelledSet
+from evaluation.metrics import partition
 from evaluation.report import print_report
 
 Float = npt.NDArray[np.float32]

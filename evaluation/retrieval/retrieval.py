@@ -16,10 +16,10 @@ from copysight.vectors.knn import exact
 from evaluation.features import backbone
 from evaluation.features.extract import Extractor, extract, load_extractor
 from evaluation.features.tokens import SCALES
-from evaluation.figures import retrieval_map
-from evaluation.figures.retrieval_map import Scores, Truth
 from evaluation.labels import labelled
 from evaluation.labels.labelled import LabelledSet
+from evaluation.metrics import retrieval_map
+from evaluation.metrics.retrieval_map import Scores, Truth
 from evaluation.report import print_report
 
 KAPPAS = (1, 5, 10)

@@ -20,7 +20,7 @@ from copysight.pictures.preprocess import to_tensor
 from copysight.system.progress import with_progress
 from evaluation.features import backbone
 from evaluation.features.frames import shrink_mask
-from evaluation.figures.region import boundary, region
+from evaluation.metrics.region import boundary, region
 from evaluation.report import print_report
 from evaluation.video import davis, propagation
 from evaluation.video.davis import Sequence

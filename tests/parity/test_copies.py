@@ -9,7 +9,7 @@ from copysight.pictures.preprocess import Preprocess, to_batch
 from copysight.scoring.judge import normalise
 from copysight.vectors.knn import exact
 from evaluation.features.tokens import last_blocks
-from evaluation.figures import copydays, ranking
+from evaluation.metrics import copydays, ranking
 from training.losses.infonce import copy_loss
 
 

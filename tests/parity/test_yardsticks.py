@@ -8,7 +8,7 @@ from copysight.model.attention_maps import enlarge, mass_masks
 from copysight.vectors.knn import accuracy, exact, vote
 from evaluation.features import frames
 from evaluation.features.tokens import last_blocks
-from evaluation.figures import retrieval_map
+from evaluation.metrics import retrieval_map
 from evaluation.video import propagation
 from evaluation.video.propagation import LabelledFrame, Propagation
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from copysight.errors import InvalidArgument
-from evaluation.figures import ranking
+from evaluation.metrics import ranking
 
 
 def slow_order(correct, scores):

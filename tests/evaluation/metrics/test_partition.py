@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from evaluation.figures.partition import adjusted_rand, nmi, purity
+from evaluation.metrics.partition import adjusted_rand, nmi, purity
 
 
 @pytest.mark.parametrize(("count", "a", "b"), [(2, 1, 2), (20, 3, 5), (300, 10, 10), (50, 50, 2)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.morphology import dilation, disk
 
-from evaluation.figures.region import boundary, outline, region
+from evaluation.metrics.region import boundary, outline, region
 
 
 def blob(seed, size=(60, 90)):

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from evaluation.figures.ranking import trapezoidal_ap
+from evaluation.metrics.ranking import trapezoidal_ap
 
 Float = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]

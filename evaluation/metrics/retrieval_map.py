@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.figures.ranking import trapezoidal_ap
+from evaluation.metrics.ranking import trapezoidal_ap
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.integer]

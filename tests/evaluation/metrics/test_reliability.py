@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluation.features import hashes
-from evaluation.figures.reliability import draw, reliability
+from evaluation.metrics.reliability import draw, reliability
 
 
 def test_calibration_error_and_diagram_of_a_known_case(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation.figures.retrieval_map import Truth, protocols, score
+from evaluation.metrics.retrieval_map import Truth, protocols, score
 
 
 def slow(ranking, wanted, junk, kappas):

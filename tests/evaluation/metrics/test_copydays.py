@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.figures import copydays
+from evaluation.metrics import copydays
 
 
 def test_strong_copies_match_originals_by_four_characters():
