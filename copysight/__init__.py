@@ -1,0 +1,1 @@
+from copysight.system import telemetry as telemetry
