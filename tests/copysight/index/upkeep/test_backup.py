@@ -11,7 +11,7 @@ import pytest
 from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument
 from copysight.index import Index, backup, prune, publish, remarks, restore, rollback, verify
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 UNSHARED = ["unshare", "--user", "--map-root-user", "--mount"]
 
 
