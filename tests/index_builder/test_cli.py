@@ -70,7 +70,7 @@ def test_verify_finds_a_damaged_original(index):
     (index / "blobs" / sha256[:2] / sha256).write_bytes(b"bit rot")
     result = run("verify", "--index", index)
     assert result.exit_code == 1
-    assert result.stdout == f"the original {sha256} differs from its name\n"
+    assert result.stdout == f"the content of the original {sha256} does not have this sha256\n"
 
 
 def test_a_backup_can_be_restored(index, tmp_path):
