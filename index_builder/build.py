@@ -10,10 +10,10 @@ from itertools import islice
 from copysight.errors import BundleMismatch, ItemNotFound, NoPictures
 from copysight.index import Index
 from copysight.model.embedder import Embedder, Runtime
-from copysight.pictures.scan import Entry, scan
+from copysight.pictures.scan import ORDINARY, Entry, scan
 from index_builder.open_index import open_or_create
 from index_builder.progress import Progress
-from index_builder.stages import commit, embedding, publishing
+from index_builder.stages import commit, embedding, former_keys, publishing
 from index_builder.stages.commit import Committed
 from index_builder.stages.embedding import EmbedContext
 from index_builder.stages.plan import Plan, Work
@@ -37,14 +37,15 @@ def build(plan: Plan, progress: Progress) -> Summary:
     be read and the index is empty.
     """
     began = time.monotonic()
-    found = scan(plan.source)
+    found = scan(plan.source, plan.reading)
     with open_or_create(plan.index, plan.bundle, plan.policy) as index:
         # The whole build uses this model, even if a re-embedding makes another one live in the meantime.
         snapshot = index.snapshot()
         embedder = Embedder(snapshot.bundle, Runtime(variant=snapshot.variant, provider=plan.provider))
         staging = Staging(index.staging, *identity(plan, embedder))
         with staging.lock(), _job(index, staging) as job:
-            work = Work(plan, found, index, embedder, staging, job, progress)
+            known = former_keys.with_known_keys(found, index.catalog, plan.collection)
+            work = Work(plan, known, index, embedder, staging, job, progress)
             counts = _embed(work)
             committed = _commit(work)
             _check_not_empty(work, committed)
@@ -59,20 +60,16 @@ def build(plan: Plan, progress: Progress) -> Summary:
 def identity(plan: Plan, embedder: Embedder) -> tuple[str, ...]:
     """What two builds must have in common so that the second can continue the first."""
     model = embedder.bundle.id, embedder.runtime.variant
-    return str(plan.source.resolve()), *model, plan.collection, str(plan.replace)
+    limits = () if plan.reading.limits == ORDINARY.limits else (str(plan.reading.limits),)
+    return str(plan.source.resolve()), *model, plan.collection, str(plan.replace), *limits
 
 
 @contextmanager
 def _job(index: Index, staging: Staging) -> Iterator[int]:
     """Record the state of the build in the table of jobs. A build that is continued keeps its job id."""
     number = _job_id(index, staging)
-    index.catalog.jobs.update(number, state="running")
-    try:
+    with index.catalog.jobs.running(number):
         yield number
-    except BaseException as error:
-        index.catalog.jobs.update(number, state="failed", message=str(error) or type(error).__name__)
-        raise
-    index.catalog.jobs.update(number, state="done")
 
 
 def _job_id(index: Index, staging: Staging) -> int:
@@ -112,8 +109,15 @@ def _records(work: Work, waiting: list[Entry]) -> Iterator[Record]:
     # Items that have no vector, because a change of bundle left them out, are embedded like new ones.
     left_out = {item.id for item in index.catalog.missing(work.embedder.bundle.id)}
     known = {key: item.sha256 for key, item in items.items() if item.id not in left_out}
-    keep, threads = index.blobs.policy == "keep", plan.threads or embedding.cores()
-    context = EmbedContext(work.embedder, known, plan.replace, keep, work.staging.put_blob, threads)
+    context = EmbedContext(
+        embedder=work.embedder,
+        known=known,
+        replace=plan.replace,
+        keep=index.blobs.policy == "keep",
+        put=work.staging.put_blob,
+        threads=plan.threads or embedding.cores(),
+        limits=plan.reading.limits,
+    )
     return embedding.embed_entries(waiting, context)
 
 
@@ -151,6 +155,7 @@ def _check_not_empty(work: Work, committed: Committed) -> None:
 
 def _summary(work: Work, counts: EmbedCounts, committed: Committed, seconds: float) -> Summary:
     status, snapshot = work.index.status(), work.index.snapshot()
+    unreadable = committed.unreadable
     return Summary(
         index=str(work.plan.index),
         pictures=len(work.found.entries),
@@ -161,9 +166,12 @@ def _summary(work: Work, counts: EmbedCounts, committed: Committed, seconds: flo
         replaced=committed.replaced,
         unchanged=committed.unchanged,
         conflicts=committed.conflicts,
-        unreadable=len(committed.failures) - committed.conflicts,
+        unreadable=len(unreadable),
         reasons=committed.reasons,
         failures=tuple(committed.failures[:MAX_LISTED]),
+        absent=_absent(work),
+        account=work.found.account.with_failures(unreadable),
+        collection=work.plan.collection,
         count=status.count,
         generation=status.generation,
         index_type=status.index_type,
@@ -171,3 +179,9 @@ def _summary(work: Work, counts: EmbedCounts, committed: Committed, seconds: flo
         clusters=len(snapshot.clusters()),
         seconds=round(seconds, 3),
     )
+
+
+def _absent(work: Work) -> int:
+    """Number of items of the collection that have no file in this source."""
+    catalog, collection = work.index.catalog, work.plan.collection
+    return catalog.count(collection) - len(catalog.find_many(collection, [entry.key for entry in work.found.entries]))

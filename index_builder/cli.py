@@ -1,6 +1,7 @@
 """The commands ``copysight index …``: build, maintain, back up and inspect an index."""
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,11 +14,13 @@ import click
 from copysight.errors import InvalidArgument
 from copysight.index import Generation, Index, backup, export_items, import_items, prune, remarks, restore, verify
 from copysight.index.generations.index_type import Kind
+from copysight.pictures.scan import scan_options
+from copysight.system import stopping
 from index_builder import rebuild_policy, reembedding
 from index_builder.build import build
 from index_builder.progress import Progress
 from index_builder.reembedding import ReembedOptions
-from index_builder.stages import publishing
+from index_builder.stages import former_keys, publishing
 from index_builder.stages.plan import Plan
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -27,6 +30,7 @@ PATH = click.Path(path_type=Path)
 @click.group()
 def index() -> None:
     """Build and maintain an index of pictures."""
+    click.get_current_context().with_resource(stopping.stoppable())
 
 
 def directory(command: F) -> F:
@@ -102,6 +106,7 @@ def pictures(command: F) -> F:
                 show_default=True,
                 help="Pictures per durable step. A build that is killed loses at most this many.",
             ),
+            scan_options,
             as_json,
         )
     ):
@@ -135,7 +140,10 @@ def add_command(images: Path, directory: Path, originals: str, as_json: bool, **
 
 def _build(plan: Plan, as_json: bool) -> None:
     summary = build(plan, Progress())
-    click.echo(summary.to_json() if as_json else "\n".join(summary.lines()))
+    # A terminal may be unable to show a name; the build is done all the same.
+    encoding = sys.stdout.encoding or "utf-8"
+    text = summary.to_json() if as_json else "\n".join(summary.lines())
+    click.echo(text.encode(encoding, "backslashreplace"))
 
 
 @index.command("remove")
@@ -152,7 +160,7 @@ def remove(directory: Path, ids: tuple[int, ...], keys: tuple[str, ...], collect
     if not ids and not keys:
         raise click.UsageError("give at least one --id or --key")
     with Index.open(directory) as opened:
-        found = opened.catalog.find_many(collection, keys)
+        found = former_keys.find(opened.catalog, collection, keys)
         there = opened.catalog.get_many(ids)
         missing = [key for key in keys if key not in found] + [str(number) for number in ids if number not in there]
         if missing:

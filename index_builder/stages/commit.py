@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from copysight.catalog import Added, NewItem
 from copysight.errors import KeyConflict
-from copysight.pictures.scan import Entry
+from copysight.pictures.scan import Entry, Failure
 from index_builder.stages.plan import Work
 from index_builder.stages.records import Embedded, Present, Record, Unreadable
 
@@ -26,6 +26,11 @@ class Committed:
         return self.reasons.get(KeyConflict.code, 0)
 
     @property
+    def unreadable(self) -> list[Failure]:
+        """The failures that are no conflicts."""
+        return [Failure(one.key, one.code, one.detail) for one in self.failures if one.code != KeyConflict.code]
+
+    @property
     def reasons(self) -> dict[str, int]:
         """Number of failures by error code."""
         return dict(sorted(Counter(failure.code for failure in self.failures).items()))
@@ -40,7 +45,9 @@ def commit(work: Work) -> Committed:
         for chunk in work.staging.chunks():
             records = [record for record in chunk if _is_current(record, entries)]
             failures += [record for record in records if isinstance(record, Unreadable)]
-            counts["unchanged"] += sum(isinstance(record, Present) for record in records)
+            present = [entries[record.key] for record in records if isinstance(record, Present)]
+            counts["unchanged"] += len(present)
+            _renew_sources(work, present)
             counts.update(_add(work, [record for record in records if isinstance(record, Embedded)], failures))
             step(len(records))
     return Committed(counts["created"], counts["replaced"], counts["unchanged"], tuple(failures))
@@ -68,6 +75,17 @@ def _add(work: Work, records: list[Embedded], failures: list[Unreadable]) -> Ite
         if isinstance(outcome, KeyConflict):
             failures.append(Unreadable(record.key, record.stamp, outcome.code, outcome.message))
     return [outcome.status for outcome in outcomes if isinstance(outcome, Added)]
+
+
+def _renew_sources(work: Work, present: Iterable[Entry]) -> None:
+    """Remember where the originals of known items are now, if the index reads them there."""
+    if work.index.blobs.policy != "reference":
+        return
+    sources = {entry.key: entry.source for entry in present}
+    known = work.index.catalog.find_many(work.plan.collection, sources)
+    moved = {item.id: source for key, item in known.items() if (source := sources[key]) not in {None, item.source}}
+    if moved:
+        work.index.catalog.set_sources({number: source for number, source in moved.items() if source is not None})
 
 
 def _item(record: Embedded, collection: str) -> NewItem:

@@ -11,8 +11,9 @@ from typing import TypeVar
 from copysight.blobs import THUMBNAIL_SUFFIX, encode_thumbnail
 from copysight.errors import KeyConflict, PictureError
 from copysight.model.embedder import Embedder, Inputs
-from copysight.pictures.decode import decode
+from copysight.pictures.decode import Limits, decode
 from copysight.pictures.scan import Entry
+from copysight.pictures.scan.entry import failure
 from copysight.system import processors
 from index_builder.stages.records import Embedded, Float, Present, Record, Unreadable
 
@@ -41,6 +42,7 @@ class EmbedContext:
 
     ``known`` maps the keys in the catalog to the sha256 of their pictures. ``replace``: replace the picture of a known
     key if its sha256 differs. ``keep``: store originals. ``put`` stores a blob by name and bytes; it is thread-safe.
+    ``limits``: those of a picture.
     """
 
     embedder: Embedder
@@ -49,6 +51,7 @@ class EmbedContext:
     keep: bool
     put: Callable[[str, bytes], None]
     threads: int
+    limits: Limits
 
 
 def cores() -> int:
@@ -77,11 +80,10 @@ def _prepare(entry: Entry, context: EmbedContext) -> Prepared | Unreadable | Pre
             return Unreadable(entry.key, entry.stamp, KeyConflict.code, "the key belongs to another picture")
         if entry.key in context.known and known == sha256:
             return Present(entry.key, entry.stamp)
-        picture = decode(data, at_least=context.embedder.bundle.at_least)
-    except PictureError as error:
-        return Unreadable(entry.key, entry.stamp, error.code, error.message)
-    except OSError as error:
-        return Unreadable(entry.key, entry.stamp, "unreadable_file", f"the file cannot be read: {error.strerror}")
+        picture = decode(data, context.limits, context.embedder.bundle.at_least)
+    except (PictureError, OSError) as error:
+        found = failure(entry.key, error)
+        return Unreadable(entry.key, entry.stamp, found.code, found.detail)
     context.put(sha256 + THUMBNAIL_SUFFIX, encode_thumbnail(picture.pixels))
     if context.keep:
         context.put(sha256, data)

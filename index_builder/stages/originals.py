@@ -8,11 +8,14 @@ from copysight.blobs import Blobs
 from copysight.catalog import Item
 from copysight.errors import PictureError
 from copysight.model.embedder import Embedder, Inputs
-from copysight.pictures.decode import decode
+from copysight.pictures.decode import Limits, decode
+from copysight.pictures.formats import readers
 from index_builder.stages import embedding
 from index_builder.stages.records import Float
 
 ORIGINAL_MISSING = "the original is missing"
+ACCEPTED = Limits(2**40, 2**40, 1, tuple(kind for kind in readers.READERS if readers.installed(kind)))
+"""Originals were within the limits when they were added, which may have been higher ones than the usual."""
 
 
 class Originals:
@@ -48,7 +51,7 @@ class Originals:
             if data is None:
                 continue
             try:
-                picture = decode(data, at_least=self._embedder.bundle.at_least)
+                picture = decode(data, ACCEPTED, self._embedder.bundle.at_least)
             except PictureError as error:
                 reason = error.message
                 break

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from copysight.index import Index
 from copysight.model.embedder import Embedder
-from copysight.pictures.scan import Scan
+from copysight.pictures.scan import ORDINARY, Scan, ScanOptions
 from index_builder.progress import Progress
 from index_builder.stages.staging import Staging
 
@@ -17,7 +17,8 @@ class Plan:
     ``bundle`` None: the bundle of the index, or the default bundle for a new index. ``clusters`` None: a number that
     depends on N. ``share``: expected share of queries that have a copy in the index; None: that of the live generation,
     or 0.5. ``publish`` False leaves the new items in the delta: they are searchable at once, and the next rebuild moves
-    them into a generation. ``chunk``: pictures per durable step, the most that a killed build loses.
+    them into a generation. ``chunk``: pictures per durable step, the most that a killed build loses. ``reading``: what
+    is left out of the source, and the limits of a picture.
     """
 
     source: Path
@@ -32,6 +33,7 @@ class Plan:
     threads: int = 0
     provider: str = "cpu"
     chunk: int = 256
+    reading: ScanOptions = ORDINARY
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from copysight.errors import IndexCorrupt, InvalidArgument
-from copysight.system import durable
+from copysight.system import durable, names
 
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -53,9 +53,10 @@ class Keys:
 
     def add(self, name: str, scope: Scope) -> str:
         """Create a key and return it. It cannot be shown again. Raises ``InvalidArgument`` for a bad name."""
-        if not 0 < len(name) <= 200 or not name.isprintable():
+        if not 0 < len(name) <= 200 or not names.is_allowed(name):
             raise InvalidArgument(
-                f"got a key name of {len(name)} characters; it must have 1 to 200 printable characters"
+                f"got the key name {name[:80]!r} of {len(name)} characters; it must have 1 to 200, without control "
+                "characters, line breaks and characters that change the direction of the text"
             )
         number = secrets.token_hex(4)
         key = f"{PREFIX}_{number}_{secrets.token_urlsafe(32)}"
@@ -84,7 +85,7 @@ class Keys:
 
     @contextmanager
     def _writing(self) -> Iterator[dict[str, Key]]:
-        handle = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        handle = durable.open_lock(self._lock, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             keys = _load(self._file) if self._file.exists() else {}

@@ -10,6 +10,7 @@ import orjson
 from copysight.catalog import Added, NewItem
 from copysight.errors import InvalidArgument, KeyConflict
 from copysight.index import Snapshot
+from copysight.system import names
 from service.http.problems import preview
 from service.intake.url_fetch import PictureSource
 from service.queries.inference import PictureFeatures
@@ -90,8 +91,11 @@ def _text(name: str, given: object) -> str | None:
 
 
 def _name(kind: str, name: str, longest: int) -> str:
-    if not 0 < len(name) <= longest or not name.isprintable():
-        raise InvalidArgument(f"got a {kind} of {len(name)} characters; it must have 1 to {longest} printable ones")
+    if not 0 < len(name) <= longest or not names.is_allowed(name):
+        raise InvalidArgument(
+            f"got the {kind} {name[:80]!r} of {len(name)} characters; it must have 1 to {longest}, without control "
+            "characters, line breaks and characters that change the direction of the text"
+        )
     return name
 
 
