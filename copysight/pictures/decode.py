@@ -146,9 +146,12 @@ def _format(data: bytes, limits: Limits) -> str:
         raise UnsupportedFormat(
             f"got {len(data):,} bytes that are not a picture of an allowed format; send one of {allowed}"
         )
-    article = "an" if found.startswith(SPOKEN_WITH_A_VOWEL) else "a"
-    remedy = f"allow it with the setting `formats`, or send one of {allowed}" if found in readers.READERS else ""
-    raise UnsupportedFormat(f"got {article} {found} file, which is not read here; {remedy or f'send one of {allowed}'}")
+    remedy = "allow it with the setting `formats`, or " if found in readers.READERS else ""
+    raise UnsupportedFormat(f"got {_a(found)} file, which is not read here; {remedy}send one of {allowed}")
+
+
+def _a(kind: str) -> str:
+    return f"{'an' if kind.startswith(SPOKEN_WITH_A_VOWEL) else 'a'} {kind}"
 
 
 def _read(kind: str, data: bytes, limits: Limits, work: Callable[[Opened], T]) -> T:
@@ -156,14 +159,14 @@ def _read(kind: str, data: bytes, limits: Limits, work: Callable[[Opened], T]) -
         file = readers.open_file(kind, data)
     except DECODER_ERRORS as error:
         raise CorruptPicture(
-            f"got a {kind} file whose header cannot be read ({error}); send the whole, undamaged file"
+            f"got {_a(kind)} file whose header cannot be read ({error}); send the whole, undamaged file"
         ) from error
     _check_size(file, limits)
     try:
         return work(Opened(file, kind, data))
     except DECODER_ERRORS as error:
         raise CorruptPicture(
-            f"got a {kind} file whose pixels cannot be read ({error}); send the whole, undamaged file"
+            f"got {_a(kind)} file whose pixels cannot be read ({error}); send the whole, undamaged file"
         ) from error
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 TRANSPARENT = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 GROUNDS = (255, 0, 128)
 """White, black and grey, in this order of preference."""
-KEEP_WHITE = 0.5
+KEEP_WHITE = 0.6
 """White is kept if it shows at least this share of the edges that the best ground shows."""
 EDGE = 96.0
 """Difference of neighbouring pixels, of 255, that counts as a full edge."""

@@ -11,8 +11,8 @@ NOISE = (b"\x35\xca\x5a\x96\x0f\xb7\x61\x48" * 4, b"\xe9\x1c\x73\xd4\x2b\x80\xa6
 """Two patterns that a decoder takes for picture data where the file's own ends too early."""
 RESTARTS = [bytes((0xFF, 0xD0 + number)) for number in range(8)]
 ENDINGS = (END, *(b"".join(noise + marker for marker in RESTARTS * 2) + noise + END for noise in NOISE))
-KEPT = {0xE0, 0xEE}
-"""Application segments that tell how colours are stored: JFIF (APP0) and Adobe (APP14)."""
+KEPT = {0xE0: 18, 0xEE: 16}
+"""Application segments that tell how colours are stored, JFIF (APP0) and Adobe (APP14), and their least bytes."""
 COMMENT, SCAN, FRAMES = 0xFE, 0xDA, {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 MAX_LOST = 0.01
@@ -34,7 +34,7 @@ def without_metadata(data: bytes) -> bytes:
     kept = [data[:2]]
     at = 2
     for start, marker, end in _segments(data):
-        metadata = marker == COMMENT or (0xE0 <= marker <= 0xEF and marker not in KEPT)
+        metadata = marker == COMMENT or (0xE0 <= marker <= 0xEF and end - start < KEPT.get(marker, len(data)))
         kept += [] if metadata else [data[start:end]]
         at = end
         if marker == SCAN:

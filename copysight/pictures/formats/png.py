@@ -53,8 +53,10 @@ def completed(data: bytes, max_pixels: int) -> bytes | None:
     if width * height > max_pixels:
         return None
     size = _unpacked_size(width, height, depth * CHANNELS[colour], bool(interlaced))
+    packed = b"".join(chunk.body for chunk in chunks if chunk.kind == b"IDAT")
     try:
-        lines = zlib.decompressobj().decompress(b"".join(one.body for one in chunks if one.kind == b"IDAT"), size)
+        # Without the two bytes of the zlib header: its checksum, at the end, may be wrong or missing.
+        lines = zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(packed[2:], size)
     except zlib.error:
         return None
     if not size or len(lines) < size:

@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 
 from PIL import AvifImagePlugin, Image, ImageFile
@@ -26,7 +26,7 @@ DECODER_ERRORS = (
     KeyError,
     AttributeError,
     RuntimeError,
-    OverflowError,
+    ArithmeticError,
     MemoryError,
     struct.error,
     zlib.error,
@@ -76,6 +76,17 @@ def load(formats: tuple[str, ...]) -> None:
     """Import the decoders that are imported when they are first used, before a process limits its memory."""
     if HEIC in formats:
         importlib.import_module(HEIF_PLUGIN)
+
+
+def check(names: Iterable[str]) -> tuple[str, ...]:
+    """Names of formats in capitals, without spaces. Raises ``ValueError`` for one that cannot be read here."""
+    found = tuple(name.strip().upper() for name in names)
+    for name in found:
+        if name not in READERS:
+            raise ValueError(f"got the format {name!r}; the formats are {', '.join(READERS)}")
+        if not installed(name):
+            raise ValueError(f"the decoder of {name} is not installed; install it with: pip install 'copysight[heic]'")
+    return found
 
 
 def installed(kind: str) -> bool:

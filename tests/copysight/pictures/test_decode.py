@@ -14,7 +14,7 @@ from copysight.pictures.decode import Limits, decode
 COLOURS = Image.fromarray(np.linspace(0, 255, 40 * 60 * 3).reshape(40, 60, 3).astype(np.uint8))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
 def test_every_format_is_decoded(kind, jpeg):
     picture = decode(jpeg(COLOURS, kind))
     assert (picture.format, picture.width, picture.height, picture.pixels.mode) == (kind, 60, 40, "RGB")
@@ -80,7 +80,7 @@ def test_empty_file():
         decode(b"")
 
 
-@pytest.mark.parametrize("data", [b"hello, I am no picture", b"%PDF-1.7", b"II*\x00" + b"\0" * 64, b"\0" * 40])
+@pytest.mark.parametrize("data", [b"hello, I am no picture", b"%PDF-1.7", b"\0" * 40])
 def test_file_that_is_not_a_picture(data):
     with pytest.raises(errors.UnsupportedFormat, match="JPEG, PNG"):
         decode(data)

@@ -10,9 +10,10 @@ from PIL import Image
 
 from copysight.errors import CorruptPicture, EmptyPicture, PictureError, UnsupportedFormat
 from copysight.pictures.decode import Limits, decode
+from copysight.pictures.exact import digest
 from tests.conftest import drawn_picture, encoded
 
-KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 LIMITS = Limits(max_bytes=2**20, max_pixels=1_000_000)
 SECONDS = 2.0
 
@@ -67,6 +68,7 @@ def fuzz(count: int, seed: int) -> float:
         try:
             picture = decode(data, LIMITS, at_least=16 if number % 2 else None)
             assert picture.pixels.mode == "RGB"
+            digest(data, LIMITS)
             header_read += 1
         except (UnsupportedFormat, EmptyPicture):
             pass

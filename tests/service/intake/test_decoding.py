@@ -13,6 +13,7 @@ from PIL import Image
 
 from copysight.errors import CorruptPicture, PictureError, TooManyBytes
 from copysight.pictures.decode import Limits, decode
+from copysight.pictures.exact import digest
 from service.http.problems import DecoderCrashed, DecoderOutOfMemory, DecoderTooSlow
 from service.intake import decode_worker, decoding
 from service.intake.decode_worker import Message
@@ -42,13 +43,14 @@ def large(jpeg):
     return jpeg(Image.new("L", (7000, 7000)), "PNG")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
 def test_processes_and_threads_decode_the_same_pixels(kind, two, drawn, jpeg):
     data = jpeg(drawn(1, (640, 480)), kind)
     for at_least in (None, 100):
         here, there = decode(data, LIMITS, at_least), two.decode(data, at_least)
         assert np.array_equal(np.asarray(here.pixels), np.asarray(there.pixels))
         assert (here.width, here.height, here.format) == (there.width, there.height, there.format)
+    assert digest(data, LIMITS) == two.digest(data)
 
 
 def test_processes_and_threads_raise_the_same_errors(two, drawn, jpeg):
