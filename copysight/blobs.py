@@ -3,7 +3,7 @@
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -11,12 +11,14 @@ from pathlib import Path
 from PIL import Image
 
 from copysight.errors import InvalidArgument
-from copysight.system import durable
+from copysight.system import durable, names
 
 THUMBNAIL_SIDE = 512  # pixels of the longer side
 THUMBNAIL_QUALITY = 82
 THUMBNAIL_SUFFIX = ".jpg"
 THUMBNAIL_TYPE = "image/jpeg"
+JPEG_ENDS = (b"\xff\xd8", b"\xff\xd9")
+"""The first and the last two bytes of a JPEG file."""
 LOCK = ".lock"
 
 
@@ -27,22 +29,28 @@ class Blobs:
     bytes do not change, ``discard`` stores nothing. Thumbnails are always stored.
     """
 
-    def __init__(self, directory: Path, policy: str = "keep") -> None:
+    def __init__(self, directory: Path, policy: str = "keep", check: Callable[[], None] = lambda: None) -> None:
+        """``check`` raises if the index was moved or replaced, so that nothing is written to another one."""
         self.directory = directory
         self.policy = policy
+        self._check = check
 
     def put_original(self, data: bytes) -> str:
         """Store an original if the policy is ``keep``. Return its sha256, 64 hexadecimal digits."""
         sha256 = hashlib.sha256(data).hexdigest()
         if self.policy == "keep":
-            self._put(self._path(sha256), data)
+            path = self._path(sha256)
+            if _size(path) == len(data):
+                durable.sync_directory(path.parent)  # another writer may not have synced it yet
+            else:
+                self._write(path, data)
         return sha256
 
     def put_thumbnail(self, sha256: str, picture: Image.Image) -> None:
         """Store the thumbnail of a picture, unless one is stored already."""
         path = self._path(sha256, THUMBNAIL_SUFFIX)
-        if not path.exists():
-            self._put(path, encode_thumbnail(picture))
+        if not self.has_thumbnail(sha256):
+            self._write(path, encode_thumbnail(picture))
 
     def move_in(self, files: Iterable[Path]) -> None:
         """Move files named ``<sha256>`` (originals) and ``<sha256>.jpg`` (thumbnails) into the store.
@@ -57,8 +65,14 @@ class Blobs:
         durable.sync_filesystem(self.directory)
 
     def has_thumbnail(self, sha256: str) -> bool:
-        """Whether a thumbnail is stored."""
-        return self._path(sha256, THUMBNAIL_SUFFIX).exists()
+        """Whether a thumbnail is stored: a whole JPEG file, as far as its first and last bytes say."""
+        try:
+            with self._path(sha256, THUMBNAIL_SUFFIX).open("rb", buffering=0) as file:
+                begin = file.read(2)
+                file.seek(-min(2, file.seek(0, os.SEEK_END)), os.SEEK_END)
+                return (begin, file.read(2)) == JPEG_ENDS
+        except OSError:
+            return False
 
     def thumbnail(self, sha256: str) -> bytes | None:
         """The bytes of the thumbnail (JPEG), or None."""
@@ -69,13 +83,13 @@ class Blobs:
         stored = _read(self._path(sha256))
         if stored is not None or source is None or self.policy != "reference":
             return stored
-        data = _read(Path(source))
+        data = _read(names.path_of(source))
         return data if data is not None and hashlib.sha256(data).hexdigest() == sha256 else None
 
     def has_original(self, sha256: str, source: str | None = None) -> bool:
-        """Whether there is a file that `original` would read. The bytes of ``source`` are not compared."""
-        at_source = source is not None and self.policy == "reference" and Path(source).is_file()
-        return self._path(sha256).exists() or at_source
+        """Whether there is a file that `original` would read, and that is not empty. No bytes are compared."""
+        at_source = source is not None and self.policy == "reference" and _size(names.path_of(source)) > 0
+        return _size(self._path(sha256)) > 0 or at_source
 
     def delete(self, sha256: str) -> None:
         """Remove the original and the thumbnail. A missing file is not an error."""
@@ -85,6 +99,7 @@ class Blobs:
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Prevent `sweep` in any process. Hold this from the first write until the catalog has the files."""
+        self._check()
         with self._lock(fcntl.LOCK_SH):
             yield
 
@@ -95,6 +110,7 @@ class Blobs:
         Waits until no process is inside `hold`. With ``wait=False`` it yields false instead of waiting; the caller then
         removes nothing.
         """
+        self._check()
         with self._lock(fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)) as locked:
             yield locked
 
@@ -109,10 +125,7 @@ class Blobs:
         }
         return sorted(found)
 
-    def _put(self, path: Path, data: bytes) -> None:
-        if path.exists():
-            durable.sync_directory(path.parent)  # another writer may not have synced it yet
-            return
+    def _write(self, path: Path, data: bytes) -> None:
         with durable.writable(self.directory):
             if not path.parent.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,8 +140,9 @@ class Blobs:
     @contextmanager
     def _lock(self, kind: int) -> Iterator[bool]:
         # Each holder opens its own descriptor, so that flock also works between threads of one process.
-        self.directory.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.directory / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        with durable.writable(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+        handle = durable.open_lock(self.directory / LOCK)
         try:
             yield _locked(handle, kind)
         finally:
@@ -153,7 +167,16 @@ def _locked(handle: int, kind: int) -> bool:
 
 
 def _read(path: Path) -> bytes | None:
+    """The contents of a file; None if there is none, or if it is empty, as after a power cut of another writer."""
     try:
-        return path.read_bytes()
-    except OSError:
+        return path.read_bytes() or None
+    except (OSError, ValueError):  # ValueError: a path that no file can have
         return None
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; -1 if there is none."""
+    try:
+        return path.stat().st_size if path.is_file() else -1
+    except (OSError, ValueError):
+        return -1

@@ -60,6 +60,7 @@ def _add_distinct(
     put_vectors(connection, _vectors_by_sha256(accepted), model, sequence)
     _insert(connection, [s.new for s in accepted if s.status == "created"], sequence)
     _replace(connection, [s for s in accepted if s.status == "replaced"], sequence)
+    _note_files(connection, [s.id for s in accepted if s.status == "unchanged" and s.new.files])
     existing_items |= existing(connection, {(s.new.collection, s.new.key) for s in accepted if s.status != "unchanged"})
     changed = [(existing_items[s.new.collection, s.new.key], s.status) for s in accepted if s.status != "unchanged"]
     put_values(connection, [item for item, _ in changed])
@@ -179,6 +180,12 @@ def _replace(connection: sa.Connection, accepted: Sequence[Addition], sequence: 
     delete_unused_vectors(connection, old_sha256s)
 
 
+def _note_files(connection: sa.Connection, ids: Sequence[int | None]) -> None:
+    """Items that were imported without files have them, now that their pictures were added."""
+    for part in chunks(ids):
+        connection.execute(items.update().where(items.c.id.in_(part), items.c.files.is_not(True)).values(files=True))
+
+
 def _columns(item: NewItem, sequence: int) -> dict[str, Any]:
     return {
         "sha256": item.sha256,
@@ -188,6 +195,7 @@ def _columns(item: NewItem, sequence: int) -> dict[str, Any]:
         "source": item.source,
         "changed": sequence,
         "placed": sequence,
+        "files": item.files,
     }
 
 

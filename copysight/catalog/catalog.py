@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from copysight.catalog import additions, fields, filters, limits, placed, schema, sequence
-from copysight.catalog.additions import chunks, item_of
+from copysight.catalog import additions, fields, filters, limits, placed, schema, sequence, storable
+from copysight.catalog.additions import CHUNK, chunks, item_of
 from copysight.catalog.database import Database
 from copysight.catalog.fields import Fields
 from copysight.catalog.jobs import Jobs
@@ -18,7 +18,7 @@ from copysight.catalog.models import Models, check_live
 from copysight.catalog.names import ClusterNames
 from copysight.catalog.records import Added, Changes, Item, NewItem, Vectors
 from copysight.catalog.schema import items, orphans, state, tombstones, vectors
-from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument, ItemNotFound, KeyConflict
+from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument, ItemNotFound, KeyConflict, NotWritable
 from copysight.system import durable
 
 POLICIES = ("keep", "reference", "discard")
@@ -66,8 +66,8 @@ class Catalog:
             with catalog._database.read() as connection:
                 version = connection.execute(sa.text("SELECT version FROM state WHERE id = 1")).scalar_one()
             if version != schema.VERSION:
-                with catalog._database.write() as connection:
-                    schema.migrate(connection, schema.MIGRATIONS, schema.VERSION)
+                catalog._migrate(version)
+            catalog._database.locate(catalog._state("identity"))
         except (sa.exc.OperationalError, sa.exc.NoResultFound) as error:
             catalog.close()
             raise IndexCorrupt(f"{path} is not a catalog ({error}); restore the index from a backup") from error
@@ -76,9 +76,27 @@ class Catalog:
             raise
         return catalog
 
+    @staticmethod
+    def renew_identity(path: Path) -> None:
+        """Give the closed copy of a catalog an identity of its own."""
+        database = Database(path)
+        try:
+            with database.write() as connection:
+                connection.execute(state.update().values(identity=schema.identity()))
+        finally:
+            database.close()
+
     def close(self) -> None:
         """Close all connections to the database."""
         self._database.close()
+
+    def fault(self) -> str | None:
+        """Why the file is not at its place any more, because it was moved or replaced; None if it is. Takes 4 us."""
+        return self._database.fault()
+
+    def check_place(self) -> None:
+        """Raise ``NotWritable`` if the catalog or its directory was moved or replaced while it was open."""
+        self._database.check_place()
 
     # Writing
 
@@ -115,6 +133,14 @@ class Catalog:
             additions.put_values(connection, [item])
             return item
 
+    def set_sources(self, sources: Mapping[int, str]) -> None:
+        """Replace the paths of original files, by item id."""
+        for source in sources.values():
+            storable.check_text(source, "source")
+        with self._database.write() as connection:
+            for number, source in sources.items():
+                connection.execute(items.update().where(items.c.id == number).values(source=source))
+
     def delete(self, ids: Iterable[int]) -> int:
         """Delete items with their metadata and unused vectors, and leave tombstones. Returns how many were deleted.
 
@@ -149,6 +175,18 @@ class Catalog:
         """The distinct sha256 of all pictures of items, ascending."""
         with self._database.read() as connection:
             return list(connection.execute(sa.select(items.c.sha256).distinct().order_by(items.c.sha256)).scalars())
+
+    def with_files(self, files: bool | None) -> Iterator[Item]:
+        """The items whose files were stored with them (True), were not (False), or may have been (None), by id."""
+        after = 0
+        while True:
+            query = sa.select(items).where(items.c.id > after, items.c.files.is_(files)).order_by(items.c.id)
+            with self._database.read() as connection:
+                found = [item_of(row) for row in connection.execute(query.limit(CHUNK))]
+            if not found:
+                return
+            yield from found
+            after = found[-1].id
 
     def by_sha256(self, sha256: str) -> list[Item]:
         """Items whose picture has this sha256, ordered by id."""
@@ -271,8 +309,18 @@ class Catalog:
         return self._database.faults() + [f"vector {row.id} has {row.size} bytes, not {row.expected}" for row in bad]
 
     def copy_to(self, path: Path) -> None:
-        """Write a consistent copy of the catalog to a new file, while others read and write."""
-        self._database.copy_to(path)
+        """Write a consistent copy with an identity of its own to a new file, while others read and write."""
+        self._database.copy_to(path, schema.identity())
+
+    def _migrate(self, version: int) -> None:
+        try:
+            with self._database.write() as connection:
+                schema.migrate(connection, schema.MIGRATIONS, schema.VERSION)
+        except NotWritable as error:
+            raise NotWritable(
+                f"{self.path} has version {version} and must be migrated to version {schema.VERSION}, but it cannot be "
+                "written; restore the index to a directory that can be (`copysight index restore`)"
+            ) from error
 
     def _state(self, column: str) -> Any:
         with self._database.read() as connection:
@@ -317,4 +365,4 @@ def _delete(connection: sa.Connection, ids: Sequence[int], now: int) -> int:
 
 def _item(row: Sequence[Any]) -> Item:
     number, collection, key, sha256, width, height, metadata, source, changed = row
-    return Item(number, collection, key, sha256, width, height, json.loads(metadata), source, changed)
+    return Item(number, collection, key, sha256, width, height, storable.loads(metadata), source, changed)

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from copysight.catalog import sequence
+from copysight.catalog import schema, sequence, storable
 from copysight.catalog.database import Database
 from copysight.catalog.schema import fields, items, values
 from copysight.errors import InvalidArgument
@@ -27,8 +27,7 @@ class Fields:
 
     def declare(self, name: str) -> None:
         """Make a field filterable, for existing items too. Declaring a field twice is allowed."""
-        if not name or len(name) > 255:
-            raise InvalidArgument(f"got the field name {name!r}; it must have 1 to 255 characters")
+        storable.check_text(name, "field name", 255)
         with self._database.write() as connection:
             if name in names(connection):
                 return
@@ -55,13 +54,23 @@ def rows(item: int, metadata: Mapping[str, Any], declared: Collection[str]) -> I
     for field in declared:
         content = metadata.get(field)
         for value in content if isinstance(content, list) else [content]:
-            empty: dict[str, Any] = {"item": item, "field": field, "text": None, "number": None, "flag": None}
-            if isinstance(value, bool):
-                yield empty | {"flag": value}
-            elif isinstance(value, int | float) and math.isfinite(value):
-                yield empty | {"number": float(value)}
-            elif isinstance(value, str):
-                yield empty | {"text": value}
+            if (columns := _columns(value)) is not None:
+                empty = {"item": item, "field": field, "text": None, "number": None, "residual": None, "flag": None}
+                yield empty | columns
+
+
+def _columns(value: object) -> dict[str, Any] | None:
+    """The columns of one value; None if no filter can find it. A catalog may hold values that are refused now."""
+    if isinstance(value, bool):
+        return {"flag": value}
+    if isinstance(value, int):
+        if not storable.LEAST <= value <= storable.MOST:
+            return None
+        exact = schema.rounded(value)
+        return {"number": exact.number, "residual": exact.residual or None}
+    if isinstance(value, float):
+        return {"number": value} if math.isfinite(value) else None
+    return {"text": value} if isinstance(value, str) and not storable.SURROGATES.search(value) else None
 
 
 def _insert_values(connection: sa.Connection, name: str) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from copysight.catalog.schema import items, values
+from copysight.catalog import storable
+from copysight.catalog.schema import items, rounded, values
 from copysight.errors import InvalidArgument
 
 Value = str | bool | int | float
@@ -19,7 +20,7 @@ MAX_VALUES = 1000
 MAX_CLAUSES = 32
 MAX_DEPTH = 4
 MAX_LENGTH = 4096
-MAX_EXACT_INTEGER = 2**53
+MAX_EXACT = 2**53
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,35 @@ def _tests(filter: Filter) -> list[In | Range]:  # noqa: A002
 
 def _test(test: In | Range) -> sa.ColumnElement[bool]:
     if isinstance(test, In):
-        columns = {_column(value).name for value in test.values}
-        return sa.or_(
-            sa.false(), *(values.c[name].in_([v for v in test.values if _column(v).name == name]) for name in columns)
-        )
+        short = [value for value in test.values if not _is_large(value)]
+        columns = {_column(value).name for value in short}
+        parts = [values.c[name].in_([v for v in short if _column(v).name == name]) for name in columns]
+        return sa.or_(sa.false(), *parts, *(_equal(value) for value in test.values if _is_large(value)))
     column = _column(test.low if test.low is not None else test.high)
-    ends = [column >= test.low] if test.low is not None else []
-    return sa.and_(*ends, column <= test.high) if test.high is not None else sa.and_(*ends)
+    ends = [_beyond(column, test.low, 1)] if test.low is not None else []
+    return sa.and_(*ends, _beyond(column, test.high, -1)) if test.high is not None else sa.and_(*ends)
+
+
+def _beyond(column: sa.Column[Any], end: Value, direction: int) -> sa.ColumnElement[bool]:
+    """``column >= end`` for the direction 1, ``column <= end`` for -1. Only numbers beyond 2^53 read the residual."""
+    if not _is_large(end):
+        return column >= end if direction > 0 else column <= end
+    exact = rounded(end)  # type: ignore[arg-type]
+    rest = exact.residual > _RESIDUAL if direction > 0 else exact.residual < _RESIDUAL
+    near = column >= exact.number if direction > 0 else column <= exact.number
+    return sa.and_(near, sa.not_(sa.and_(column == exact.number, rest)))
+
+
+def _equal(value: Value) -> sa.ColumnElement[bool]:
+    exact = rounded(value)  # type: ignore[arg-type]
+    return sa.and_(values.c.number == exact.number, _RESIDUAL.op("=")(exact.residual))
+
+
+def _is_large(value: Value) -> bool:
+    return not isinstance(value, str) and abs(value) >= MAX_EXACT
+
+
+_RESIDUAL = sa.func.coalesce(values.c.residual, 0)
 
 
 def _column(value: Value | None) -> sa.Column[Any]:
@@ -143,10 +166,15 @@ def _field(name: object, fields: Collection[str]) -> str:
 
 def _value(value: object) -> Value:
     if isinstance(value, str) and len(value) <= MAX_LENGTH:
+        storable.check(value, "a filter")
         return value
-    if isinstance(value, bool | float | int) and abs(value) <= MAX_EXACT_INTEGER:  # NaN and infinity compare false
+    if isinstance(value, int) and storable.LEAST <= value <= storable.MOST:
         return value
-    raise _wrong(value, f"a text of at most {MAX_LENGTH} characters, a finite number within 2^53, or true or false")
+    # A larger float may be an integer that a reader of JSON has rounded. NaN and infinity compare false.
+    if isinstance(value, float) and abs(value) <= MAX_EXACT:
+        return value
+    needed = "an integer of 64 bits, another number within 2^53, or true or false"
+    raise _wrong(value, f"a text of at most {MAX_LENGTH} characters, {needed}")
 
 
 def _wrong(got: object, needed: str) -> InvalidArgument:
@@ -154,5 +182,7 @@ def _wrong(got: object, needed: str) -> InvalidArgument:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    text = (
+        f"an integer of {value.bit_length()} bits" if type(value) is int and abs(value) > storable.MOST else repr(value)
+    )
     return text if len(text) <= 80 else text[:77] + "..."

@@ -1,15 +1,23 @@
 """Jobs: state and progress of long tasks, stored in the catalog so that other processes can read them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import get_args
 
 import sqlalchemy as sa
 
+from copysight.catalog import storable
 from copysight.catalog.database import Database
 from copysight.catalog.records import Job, State
 from copysight.catalog.schema import jobs
 from copysight.errors import InvalidArgument, ItemNotFound
+from copysight.system.held import Held
+
+LOCK = ".jobs.lock"
+INTERRUPTED = "stopped by Ctrl-C; run the same command again to go on"
+KILLED = "its process ended before the job was done (killed, or out of memory); run the same command again to go on"
 
 
 class Jobs:
@@ -18,6 +26,7 @@ class Jobs:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
+        self._held = Held(database.path.with_name(LOCK))
 
     def create(self, kind: str) -> Job:
         """Create a job in the state ``queued``."""
@@ -46,22 +55,52 @@ class Jobs:
         """Change the given fields. Raises ``ItemNotFound``, or ``InvalidArgument`` for an unknown state."""
         if state is not None and state not in get_args(State):
             raise InvalidArgument(f"got the job state {state!r}; it must be one of {', '.join(get_args(State))}")
-        given = {"state": state, "progress": progress, "total": total, "message": message}
+        text = None if message is None else storable.readable_text(message)  # may name a file that is not UTF-8
+        given = {"state": state, "progress": progress, "total": total, "message": text}
         changed = {name: value for name, value in given.items() if value is not None}
         with self._database.write() as connection:
             connection.execute(jobs.update().where(jobs.c.id == id).values(**changed, updated=self._clock()))
             return _get(connection, id)
 
+    @contextmanager
+    def running(self, id: int) -> Iterator[None]:  # noqa: A002
+        """Record a job as ``running`` during the block.
+
+        An error makes it ``failed``, a stop (a signal, Ctrl-C) ``cancelled``; its message says why. The end of the
+        block makes it ``done``. If the process is killed, `get` and `list` tell that the job has ``failed``.
+        """
+        with self._held.hold(id):
+            self.update(id, state="running")
+            try:
+                yield
+            except BaseException as error:
+                stopped = isinstance(error, KeyboardInterrupt)
+                reason = str(error) or (INTERRUPTED if stopped else type(error).__name__)
+                self.update(id, state="cancelled" if stopped else "failed", message=reason)
+                raise
+            self.update(id, state="done")
+
     def get(self, id: int) -> Job:  # noqa: A002
         """One job. Raises ``ItemNotFound``."""
         with self._database.read() as connection:
-            return _get(connection, id)
+            return self._now(_get(connection, id))
+
+    def ended_early(self, id: int) -> bool:  # noqa: A002
+        """Whether nobody has recorded the end of a job: it is waiting or running, or its process was killed."""
+        with self._database.read() as connection:
+            return _get(connection, id).state in {"queued", "running"}
 
     def list(self, limit: int = 50) -> list[Job]:
         """The latest jobs, newest first."""
         with self._database.read() as connection:
             found = connection.execute(sa.select(jobs).order_by(jobs.c.id.desc()).limit(limit))
-            return [Job(**row) for row in found.mappings()]
+            return [self._now(Job(**row)) for row in found.mappings()]
+
+    def _now(self, job: Job) -> Job:
+        """The job as it is now: nobody could record the end of one whose process was killed."""
+        if job.state != "running" or self._held.is_held(job.id):
+            return job
+        return replace(job, state="failed", message=KILLED)
 
 
 def _get(connection: sa.Connection, id_: int) -> Job:

@@ -2,9 +2,9 @@
 
 import sqlalchemy as sa
 
+from copysight.catalog import storable
 from copysight.catalog.database import Database
 from copysight.catalog.schema import cluster_names
-from copysight.errors import InvalidArgument
 
 
 class ClusterNames:
@@ -14,9 +14,9 @@ class ClusterNames:
         self._database = database
 
     def set(self, cluster: int, name: str | None) -> None:
-        """Name a cluster, or remove its name with None. Raises ``InvalidArgument`` for an empty or long name."""
-        if name is not None and not 0 < len(name) <= 255:
-            raise InvalidArgument(f"got a name of {len(name)} characters; it must have 1 to 255")
+        """Name a cluster, or remove its name with None. Raises ``InvalidArgument`` for a name that cannot be stored."""
+        if name is not None:
+            storable.check_text(name, "name", 255)
         with self._database.write() as connection:
             connection.execute(cluster_names.delete().where(cluster_names.c.cluster == cluster))
             if name is not None:

@@ -17,7 +17,8 @@ class NewItem:
 
     ``vector`` is ``(D,)`` float32, L2-normalised. It may be None if the catalog already holds the vector of this sha256
     for the model. ``sha256`` is the digest of the picture file, 64 hexadecimal digits. ``width`` and ``height`` are in
-    pixels of the upright original. ``source`` is the path that the file was read from.
+    pixels of the upright original. ``source`` is the path that the file was read from. ``files`` is true if the
+    thumbnail, and by the policy the original, are stored with the item; `verify` then looks for them.
     """
 
     key: str
@@ -28,6 +29,7 @@ class NewItem:
     collection: str = "default"
     metadata: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
+    files: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,22 @@
 """The tables of the catalog, and the migrations from older versions."""
 
+import json
+import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from copysight.errors import IndexCorrupt
 
-VERSION = 2
+VERSION = 3
 
 metadata = sa.MetaData()
 
 # One row: the version of the schema, the change sequence, the sequence up to which tombstones have been removed, the
 # live model, and the model that a re-embedding prepares (since version 2). The vectors of the latter are kept although
-# no generation uses them yet.
+# no generation uses them yet. `identity` (since version 3) is a random text, another one in every copy of the catalog.
 state = sa.Table(
     "state",
     metadata,
@@ -25,12 +29,14 @@ state = sa.Table(
     sa.Column("policy", sa.String(16), nullable=False),
     sa.Column("coming_model", sa.String(64)),
     sa.Column("coming_variant", sa.String(32)),
+    sa.Column("identity", sa.String(32)),
 )
 
 # SQLite has 64-bit row ids only for INTEGER PRIMARY KEY. AUTOINCREMENT guarantees that no id is reused.
 RowId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
-# `changed` is the sequence of the last change of any kind, `placed` that of the last change of the picture.
+# `changed` is the sequence of the last change of any kind, `placed` that of the last change of the picture. `files`
+# (since version 3) says whether the thumbnail, and by the policy the original, were stored; NULL: not known.
 items = sa.Table(
     "items",
     metadata,
@@ -44,6 +50,7 @@ items = sa.Table(
     sa.Column("source", sa.Text),
     sa.Column("changed", sa.BigInteger, nullable=False),
     sa.Column("placed", sa.BigInteger, nullable=False, index=True),
+    sa.Column("files", sa.Boolean),
     sa.UniqueConstraint("collection", "key"),
     sqlite_autoincrement=True,
 )
@@ -82,6 +89,7 @@ orphans = sa.Table("orphans", metadata, sa.Column("sha256", sa.String(64), prima
 fields = sa.Table("fields", metadata, sa.Column("name", sa.String(255), primary_key=True))
 
 # Values of filterable fields. Each value is one row, in the column of its type; a list in the metadata is several rows.
+# A number is exactly `number` + `residual` (since version 3; NULL: 0): integers beyond 2^53 are rounded in `number`.
 values = sa.Table(
     "field_values",
     metadata,
@@ -91,6 +99,7 @@ values = sa.Table(
     sa.Column("text", sa.Text),
     sa.Column("number", sa.Double),
     sa.Column("flag", sa.Boolean),
+    sa.Column("residual", sa.BigInteger),
     sa.Index("field_values_text", "field", "text", "item"),
     sa.Index("field_values_number", "field", "number", "item"),
     sa.Index("field_values_flag", "field", "flag", "item"),
@@ -118,22 +127,68 @@ jobs = sa.Table(
 )
 
 
+@dataclass(frozen=True)
+class Rounded:
+    """An integer as the nearest float64 and what that is short of it: ``int(number) + residual``."""
+
+    number: float
+    residual: int
+
+
+def rounded(value: float) -> Rounded:
+    """A number of at most 64 bits in the columns `number` and `residual`; equal numbers are equal in both."""
+    number = float(value)
+    return Rounded(number, int(value) - int(number) if isinstance(value, int) else 0)
+
+
 def _add_coming_model(connection: sa.Connection) -> None:
     connection.execute(sa.text("ALTER TABLE state ADD COLUMN coming_model VARCHAR(64)"))
     connection.execute(sa.text("ALTER TABLE state ADD COLUMN coming_variant VARCHAR(32)"))
 
 
+def _add_identity_files_and_residual(connection: sa.Connection) -> None:
+    connection.execute(sa.text("ALTER TABLE state ADD COLUMN identity VARCHAR(32)"))
+    connection.execute(sa.text("UPDATE state SET identity = lower(hex(randomblob(16)))"))
+    connection.execute(sa.text("ALTER TABLE items ADD COLUMN files BOOLEAN"))
+    connection.execute(sa.text("ALTER TABLE field_values ADD COLUMN residual BIGINT"))
+    found = connection.execute(
+        sa.text(
+            "SELECT DISTINCT v.item, v.field, i.metadata FROM field_values v JOIN items i ON i.id = v.item "
+            "WHERE abs(v.number) >= 9007199254740992"
+        )
+    ).all()
+    for item, field, text in found:
+        _split_large_numbers(connection, item, field, json.loads(text).get(field))
+
+
+def _split_large_numbers(connection: sa.Connection, item: int, field: str, content: Any) -> None:
+    row = {"item": item, "field": field}
+    large = "item = :item AND field = :field AND abs(number) >= 9007199254740992"
+    connection.execute(sa.text(f"DELETE FROM field_values WHERE {large}"), row)  # noqa: S608 - constant text
+    insert = "INSERT INTO field_values (item, field, number, residual) VALUES (:item, :field, :number, :residual)"
+    for value in content if isinstance(content, list) else [content]:
+        integer = type(value) is int and -(2**63) <= value < 2**64
+        if (integer or type(value) is float) and abs(value) >= 2**53:
+            residual = value - int(float(value)) if integer else None
+            connection.execute(sa.text(insert), row | {"number": float(value), "residual": residual})
+
+
 # Migration n changes a catalog of version n to version n + 1, inside the given transaction. It is written in plain SQL,
 # because it must not change when the tables above change again.
 Migration = Callable[[sa.Connection], None]
-MIGRATIONS: dict[int, Migration] = {1: _add_coming_model}
+MIGRATIONS: dict[int, Migration] = {1: _add_coming_model, 2: _add_identity_files_and_residual}
 
 
 def create(connection: sa.Connection, model: str, variant: str, policy: str) -> None:
     """Create the tables of an empty catalog."""
     metadata.create_all(connection)
     first = {"id": 1, "version": VERSION, "sequence": 0, "horizon": 0}
-    connection.execute(state.insert().values(**first, model=model, variant=variant, policy=policy))
+    connection.execute(state.insert().values(**first, model=model, variant=variant, policy=policy, identity=identity()))
+
+
+def identity() -> str:
+    """A new identity of a catalog."""
+    return secrets.token_hex(16)
 
 
 def migrate(connection: sa.Connection, steps: dict[int, Migration], target: int) -> int:

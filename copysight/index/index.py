@@ -11,7 +11,7 @@ from typing import Self
 
 from copysight.blobs import Blobs
 from copysight.catalog import Catalog
-from copysight.errors import BundleMismatch, IndexCorrupt, InvalidArgument
+from copysight.errors import BundleMismatch, IndexCorrupt, IndexNotFound, InvalidArgument
 from copysight.index.generations.generation import Generation, open_generation
 from copysight.index.generations.layout import Layout
 from copysight.index.generations.publisher_lock import publishing
@@ -63,7 +63,7 @@ class Index:
         self.layout = Layout(directory)
         self.directory = directory
         self.catalog = Catalog.open(self.layout.catalog)
-        self.blobs = Blobs(self.layout.blobs, self.catalog.policy())
+        self.blobs = Blobs(self.layout.blobs, self.catalog.policy(), self.check_place)
         self._lock = threading.Lock()
         self._load_lock = threading.Lock()
         self._fault: str | None = None
@@ -83,16 +83,25 @@ class Index:
         Vectors are computed with ``variant``, or with the default variant of the bundle. Raises ``InvalidArgument`` if
         the index exists.
         """
-        layout = Layout(directory)
-        if layout.catalog.exists():
+        if not _create(Layout(directory), bundle, policy, variant):
             raise InvalidArgument(f"{directory} already holds an index; open it, or choose another directory")
-        directory.mkdir(parents=True, exist_ok=True)
-        installed = _install(layout, bundles.load(bundle))
-        for path in (layout.blobs, layout.generations, layout.staging):
-            path.mkdir(exist_ok=True)
-        durable.sync_directory(directory)
-        # This is the last step, because a directory counts as an index as soon as it has a catalog.
-        Catalog.create(layout.catalog, installed.id, variant or installed.default_variant, policy).close()
+        return cls(directory)
+
+    @classmethod
+    def open_or_create(cls, directory: Path, bundle: str | Path = "default", policy: str = "keep") -> Self:
+        """Open an index; if there is none, create an empty one. Several processes may do this at the same time.
+
+        Raises ``InvalidArgument`` if the directory holds other files.
+        """
+        layout = Layout(directory)
+        if not layout.catalog.exists():
+            others = layout.others() if directory.is_dir() else []
+            # Another process may have created it since.
+            if others and not layout.catalog.exists():
+                raise InvalidArgument(
+                    f"{directory} holds other files ({others[0]!r}, …) and no index; give a new or empty directory"
+                )
+            _create(layout, bundle, policy, None)
         return cls(directory)
 
     @classmethod
@@ -116,6 +125,10 @@ class Index:
         with self._load_lock:
             self.catalog.close()
 
+    def check_place(self) -> None:
+        """Raise ``NotWritable`` if the index was moved or replaced while it was open. Takes 4 us."""
+        self.catalog.check_place()
+
     @property
     def bundle(self) -> Bundle:
         """The live bundle."""
@@ -136,6 +149,8 @@ class Index:
 
         A new generation is loaded in the background; until then, searches use the old one and a longer delta. The call
         waits for the new generation only if items were added that have no vector of the old one's model.
+
+        Raises ``IndexNotFound`` if the index was moved or replaced while it was open.
         """
         if (same := self.unchanged()) is not None:
             return same
@@ -148,10 +163,12 @@ class Index:
         return current if current.complete else self.reload()
 
     def unchanged(self) -> Snapshot | None:
-        """The last snapshot if nothing has changed since it was taken, else None. Takes two reads, 25 us.
+        """The last snapshot if nothing has changed since it was taken, else None. Takes two reads, 30 us.
 
         SQLite readers wait neither for writers nor for each other, so an event loop may call this without a thread.
+        Raises ``IndexNotFound`` like `snapshot`.
         """
+        self._check_is_there()
         current = self._snapshot
         same = (
             self.layout.live() in {_name(current), self._tried_generation}
@@ -164,6 +181,7 @@ class Index:
 
         ``verified`` is the name of a generation whose checksums the caller has just verified. They are not read again.
         """
+        self._check_is_there()
         with self._load_lock:
             loaded = self._fault is None and self.layout.live() == _name(self._snapshot)
             fresh = None if loaded else self._load(verified=verified)
@@ -176,6 +194,7 @@ class Index:
 
         Waits for a running publisher, because publishers remove unused bundles and incomplete copies.
         """
+        self.check_place()
         with publishing(self.layout, wait=True):
             return _install(self.layout, bundles.load(bundle))
 
@@ -220,6 +239,13 @@ class Index:
             bytes=sum(file.stat().st_size for file in files),
             coming=self.catalog.models.coming(),
         )
+
+    def _check_is_there(self) -> None:
+        if (fault := self.catalog.fault()) is not None:
+            raise IndexNotFound(
+                f"the index at {self.directory} was moved or replaced while it was open ({fault}); put the directory "
+                "back, or restart to open what is there"
+            )
 
     def _refresh(self) -> Snapshot:
         current = self._snapshot
@@ -315,6 +341,21 @@ class Index:
 
 def _name(snapshot: Snapshot) -> str | None:
     return snapshot.generation.name if snapshot.generation is not None else None
+
+
+def _create(layout: Layout, bundle: str | Path, policy: str, variant: str | None) -> bool:
+    """Create an index, unless another process has created it. Returns whether it was this one."""
+    layout.root.mkdir(parents=True, exist_ok=True)
+    with publishing(layout, wait=True):
+        if layout.catalog.exists():
+            return False
+        installed = _install(layout, bundles.load(bundle))
+        for path in (layout.blobs, layout.generations, layout.staging):
+            path.mkdir(exist_ok=True)
+        durable.sync_directory(layout.root)
+        # This is the last step, because a directory counts as an index as soon as it has a catalog.
+        Catalog.create(layout.catalog, installed.id, variant or installed.default_variant, policy).close()
+        return True
 
 
 def _install(layout: Layout, bundle: Bundle) -> Bundle:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 CURRENT = "CURRENT"
 DIGITS = 6
+SYSTEM = ("lost+found",)
+"""What the root of a new file system holds."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,15 @@ class Layout:
     @cached_property
     def _current(self) -> str:
         return str(self.current)
+
+    def others(self) -> list[str]:
+        """Names in the directory that neither an unfinished index nor the file system has put there, sorted.
+
+        The directories are those that a killed `Index.create` leaves.
+        """
+        ours = {self.blobs, self.bundles, self.generations, self.staging, self.publisher}
+        known = {path.name for path in ours} | set(SYSTEM)
+        return sorted(path.name for path in self.root.iterdir() if path.name not in known and path.name[0] != ".")
 
     @property
     def publisher(self) -> Path:

@@ -55,6 +55,7 @@ def publish(
     items have no vector of ``model``, unless ``allow_missing``.
     """
     report = progress or _no_progress
+    index.check_place()
     with durable.writable(index.directory), publishing(index.layout, wait):
         rollback.clean(index)
         model = model or index.catalog.model()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from copysight.catalog import VectorSupply
+from copysight.catalog import VectorSupply, storable
 from copysight.errors import IndexCorrupt, NoGeneration
 from copysight.index.generations import manifest
 from copysight.index.generations.generation import Generation, open_generation
@@ -28,7 +28,10 @@ def rollback(
     ``NoGeneration``, ``IndexCorrupt`` (the generation is damaged), or ``BundleMismatch`` if items have no vector of its
     model.
     """
-    with publishing(index.layout):
+    index.check_place()
+    if to is not None:
+        storable.check_text(to, "generation", 64)
+    with durable.writable(index.directory), publishing(index.layout):
         live = index.layout.live()
         others = [name for name in index.layout.names() if name != live]
         name = to if to is not None else max((name for name in others if name < (live or "")), default=None)
@@ -70,7 +73,8 @@ def prune(index: Index, keep: int = 3) -> list[str]:
 
     Raises ``PublisherBusy``.
     """
-    with publishing(index.layout):
+    index.check_place()
+    with durable.writable(index.directory), publishing(index.layout):
         clean(index)
         return prune_locked(index, keep)
 

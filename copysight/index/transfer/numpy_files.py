@@ -9,6 +9,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from copysight.catalog import storable
 from copysight.errors import InvalidArgument
 from copysight.index.transfer.record import Chunk
 from copysight.system import durable
@@ -22,11 +23,11 @@ def write(target: Path, chunks: Iterator[Chunk], about: Mapping[str, Any], dimen
     """Write the new directory ``target``. Returns the number of items."""
     count = 0
     with durable.new_directory(target) as directory:
-        with (directory / VECTORS).open("wb") as vectors, (directory / ITEMS).open("w") as lines:
+        with (directory / VECTORS).open("wb") as vectors, (directory / ITEMS).open("w", encoding="utf-8") as lines:
             _header(vectors, 0, dimension)
             for chunk in chunks:
                 vectors.write(chunk.vectors.astype("<f4").tobytes())
-                lines.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in chunk.records)
+                lines.writelines(storable.dumps(record) + "\n" for record in chunk.records)
                 count += len(chunk.records)
             vectors.seek(0)
             _header(vectors, count, dimension)
@@ -47,7 +48,7 @@ def read(source: Path, size: int) -> Iterator[Chunk]:
     """The items, ``size`` at a time. Raises ``InvalidArgument``."""
     vectors = _vectors(source)
     try:
-        lines = (source / ITEMS).open()
+        lines = (source / ITEMS).open("rb")
     except OSError as error:
         raise InvalidArgument(
             f"{source / ITEMS} cannot be read ({error}); needed is a file with one item per line"
@@ -75,15 +76,17 @@ def _vectors(source: Path) -> npt.NDArray[np.floating]:
     return vectors
 
 
-def _parsed(line: str, row: int) -> Mapping[str, Any]:
+def _parsed(line: bytes, row: int) -> Mapping[str, Any]:
     try:
         found = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidArgument(
             f"line {row + 1} of {ITEMS} is not valid JSON ({error}); needed is a JSON object"
         ) from error
     if not isinstance(found, dict):
-        raise InvalidArgument(f'line {row + 1} of {ITEMS} is {line.strip()[:80]!r}; needed is an object with a "key"')
+        raise InvalidArgument(
+            f'line {row + 1} of {ITEMS} is {line.decode().strip()[:80]!r}; needed is an object with a "key"'
+        )
     return found
 
 

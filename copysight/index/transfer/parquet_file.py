@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from copysight.catalog import storable
 from copysight.errors import InvalidArgument
 from copysight.index.transfer.record import FIELDS, Chunk
 from copysight.system import durable
@@ -65,7 +66,7 @@ def _schema(dimension: int) -> Any:
 
 
 def _batch(chunk: Chunk, schema: Any, dimension: int) -> Any:
-    records = [{**found, "metadata": json.dumps(found["metadata"], ensure_ascii=False)} for found in chunk.records]
+    records = [{**found, "metadata": storable.dumps(found["metadata"])} for found in chunk.records]
     columns = [pa.array([found[name] for found in records], schema.field(name).type) for name in FIELDS]
     flat = pa.array(np.asarray(chunk.vectors, np.float32).ravel())
     return pa.record_batch([*columns, pa.FixedSizeListArray.from_arrays(flat, dimension)], schema=schema)

@@ -61,7 +61,7 @@ def new_item(found: Mapping[str, Any], vector: npt.NDArray[np.float32], row: int
             metadata=_metadata(found.get("metadata")),
             source=found.get("source"),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InvalidArgument(f"row {row + 1} is not an item ({error!r}); it needs at least a key, as text") from error
 
 
@@ -73,7 +73,7 @@ def _text(value: object) -> str:
 
 def _metadata(given: object) -> dict[str, Any]:
     """The metadata of a record: an object, or a JSON text in formats with typed columns."""
-    found = json.loads(given) if isinstance(given, str) else given or {}
+    found = json.loads(given) if isinstance(given, str | bytes) else given or {}
     if not isinstance(found, dict):
         raise TypeError(f"the metadata {found!r} are not an object")
     return found

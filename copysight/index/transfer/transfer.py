@@ -39,7 +39,7 @@ def export_items(index: Index, target: Path, collection: str | None = None) -> i
 
     Raises ``InvalidArgument`` if ``target`` exists, and ``NotWritable``.
     """
-    if target.exists():
+    if target.exists() or target.is_symlink():
         raise InvalidArgument(f"{target} exists; choose another path for the export")
     snapshot = index.snapshot()
     bundle = snapshot.bundle

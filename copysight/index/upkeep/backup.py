@@ -7,26 +7,30 @@ from pathlib import Path
 from copysight.blobs import Blobs
 from copysight.catalog import Catalog
 from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument
-from copysight.index.generations.layout import Layout
+from copysight.index.generations.layout import SYSTEM, Layout
 from copysight.index.generations.publisher_lock import publishing
 from copysight.index.index import Index
-from copysight.index.upkeep.verify import verify
+from copysight.index.upkeep import item_files
+from copysight.index.upkeep.filling import filled, target_of
+from copysight.index.upkeep.verify import damage
 from copysight.system import durable
 
 
-def backup(index: Index, target: Path) -> None:
-    """Write a consistent copy of the index to ``target``, which must not exist. The copy appears atomically.
+def backup(index: Index, target: Path) -> list[str]:
+    """Write a consistent copy of the index to ``target``, a new or an empty directory. The copy appears atomically.
 
-    Adds, deletes and searches are possible at the same time. Raises ``InvalidArgument``, ``PublisherBusy``.
+    Adds, deletes and searches are possible at the same time. Returns which items of the copy lack their files, one
+    sentence for each kind, as `verify` does; the copy holds everything else. Raises ``InvalidArgument``,
+    ``PublisherBusy``.
     """
-    if target.exists():
-        raise InvalidArgument(f"{target} exists; choose another directory for the backup")
+    target = target_of(target)
+    index.check_place()
     # The locks are held until the end, so that nothing is pruned or swept that the copied catalog refers to.
     with (
         durable.writable(target),
         publishing(index.layout),
         index.blobs.hold(),
-        durable.new_directory(target) as directory,
+        filled(target) as directory,
     ):
         copy = Layout(directory)
         for path in (copy.generations, copy.blobs, copy.staging):
@@ -34,30 +38,38 @@ def backup(index: Index, target: Path) -> None:
         _copy_live(index.layout, copy)
         shutil.copytree(index.layout.bundles, copy.bundles, ignore=shutil.ignore_patterns(".*"))
         index.catalog.copy_to(copy.catalog)
-        _copy_blobs(index.blobs, copy)
+        return _copy_blobs(index.blobs, copy)
 
 
-def restore(source: Path, directory: Path) -> None:
-    """Create the index ``directory`` from a backup. ``directory`` must be absent or empty; it appears after all checks.
+def restore(source: Path, directory: Path, allow_missing: bool = False) -> list[str]:
+    """Create an index in ``directory``, which is new or empty, from a backup. It is an index after all checks.
 
-    Nothing is written to ``source``, which may be on a read-only mount. Raises ``IndexNotFound``, ``IndexCorrupt`` or
+    Nothing is written to ``source``, which may be on a read-only mount. Items whose files the backup lacks are refused,
+    unless ``allow_missing``; then they are returned, as by `backup`. Raises ``IndexNotFound``, ``IndexCorrupt`` or
     ``InvalidArgument``.
     """
-    if directory.exists() and any(directory.iterdir()):
-        raise InvalidArgument(f"{directory} is not empty; restore to a new directory")
+    target = target_of(directory)
     if not Layout(source).catalog.is_file():
         raise IndexNotFound(f"there is no index at {source}; give the directory of a backup")
-    if directory.exists():
-        directory.rmdir()
-    with durable.writable(directory), durable.new_directory(directory) as copy:
+    if target.is_relative_to(source.resolve()):
+        raise InvalidArgument(f"{directory} is inside the backup {source}; restore to a directory outside")
+    with durable.writable(directory), filled(target) as copy:
         # Copy SQLite's log too, in case the backup was opened and written to, but not its lock files.
-        shutil.copytree(source, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", "*.lock", "*-shm"))
+        unneeded = shutil.ignore_patterns(".*", "*.lock", "*-shm", *SYSTEM)
+        shutil.copytree(source, copy, dirs_exist_ok=True, ignore=unneeded)
         for path in (copy, *copy.rglob("*")):
             path.chmod(path.stat().st_mode | stat.S_IRUSR | stat.S_IWUSR)
         with Index.open(copy) as made:
-            faults = verify(made)
+            faults, missing = damage(made), item_files.faults(made.catalog, made.blobs)
         if faults:
             raise IndexCorrupt(f"the backup {source} is damaged: {faults[0]} ({len(faults)} faults); use another one")
+        if missing and not allow_missing:
+            raise IndexCorrupt(
+                f"the backup {source} is not complete: {'; '.join(missing)}; use another one, or restore it without "
+                "them (--allow-missing)"
+            )
+        Catalog.renew_identity(Layout(copy).catalog)
+    return missing
 
 
 def _copy_live(layout: Layout, copy: Layout) -> None:
@@ -67,7 +79,7 @@ def _copy_live(layout: Layout, copy: Layout) -> None:
         copy.current.write_text(f"{live}\n")
 
 
-def _copy_blobs(blobs: Blobs, copy: Layout) -> None:
+def _copy_blobs(blobs: Blobs, copy: Layout) -> list[str]:
     catalog = Catalog.open(copy.catalog)
     try:
         for sha256 in catalog.sha256s():
@@ -75,5 +87,6 @@ def _copy_blobs(blobs: Blobs, copy: Layout) -> None:
                 target = copy.blobs / file.relative_to(blobs.directory)
                 target.parent.mkdir(exist_ok=True)
                 shutil.copyfile(file, target)
+        return item_files.faults(catalog, Blobs(copy.blobs, blobs.policy))
     finally:
         catalog.close()

@@ -1,6 +1,5 @@
 """Verify an index: check the catalog, the checksums of all files, and the live generation against the catalog."""
 
-import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,7 +8,9 @@ from copysight.catalog import Vectors
 from copysight.errors import IndexCorrupt
 from copysight.index.generations.generation import Generation, open_generation
 from copysight.index.index import Index
+from copysight.index.upkeep import item_files
 from copysight.index.upkeep.orphan_files import find_orphans
+from copysight.system import durable
 
 MAX_NAMED = 3
 
@@ -17,13 +18,18 @@ MAX_NAMED = 3
 def verify(index: Index) -> list[str]:
     """The faults of an index, one sentence each; empty if there are none. Reads every file once, changes nothing.
 
-    Raises ``IndexCorrupt`` if the catalog cannot be read at all.
+    Items whose files are gone come last. Raises ``IndexCorrupt`` if the catalog cannot be read at all.
     """
+    return [*damage(index), *item_files.faults(index.catalog, index.blobs)]
+
+
+def damage(index: Index) -> list[str]:
+    """The faults of the files that are there, without those that are missing."""
     return [*index.catalog.faults(), *_generations(index), *_blobs(index)]
 
 
 def remarks(index: Index) -> list[str]:
-    """Remarks that are not faults: orphan files, and items that no search finds."""
+    """Remarks that are not faults: orphan files, items that no search finds, and files that need not be there."""
     found = []
     if orphans := find_orphans(index):
         found.append(
@@ -37,7 +43,7 @@ def remarks(index: Index) -> list[str]:
             f"{count:,} items have no vector of the live bundle, so no search finds them ({names}); a rebuild with "
             "--allow-missing left them out; add their pictures again, or remove the items"
         )
-    return found
+    return found + item_files.remarks(index.catalog, index.blobs)
 
 
 def _generations(index: Index) -> Iterator[str]:
@@ -74,6 +80,6 @@ def _compare_with_catalog(index: Index, generation: Generation) -> Iterator[str]
 
 def _blobs(index: Index) -> Iterator[str]:
     for sha256 in index.blobs.names():
-        data = index.blobs.original(sha256)
-        if data is not None and hashlib.sha256(data).hexdigest() != sha256:
-            yield f"the content of the original {sha256} does not have this sha256"
+        for path in index.blobs.files(sha256):
+            if not path.suffix and durable.sha256(path) != sha256:
+                yield f"the content of the original {sha256} does not have this sha256"
