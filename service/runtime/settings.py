@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from copysight.pictures.decode import Limits
+from copysight.pictures.formats import readers
 from copysight.system import processors
 
 
@@ -104,6 +105,13 @@ class Settings(BaseSettings):
     )
     max_bytes: int = Field(32 * 2**20, ge=1024, description="Maximum size of a picture file, in bytes.")
     max_pixels: int = Field(100_000_000, ge=64, description="Maximum number of pixels of a picture.")
+    formats: str = Field(
+        ",".join(Limits().formats),
+        description=(
+            "Formats of pictures that are read, separated by commas. `HEIC` can be added after "
+            "`pip install 'copysight[heic]'`."
+        ),
+    )
     max_items: int = Field(64, ge=1, description="Maximum number of pictures in a request.")
     max_k: int = Field(1000, ge=1, description="Maximum number of matches (`k`) that a search may request.")
 
@@ -119,6 +127,11 @@ class Settings(BaseSettings):
         ),
     )
 
+    @field_validator("formats")
+    @classmethod
+    def _can_be_read(cls, given: str) -> str:
+        return ",".join(readers.check(given.split(",")))
+
     @property
     def origins(self) -> tuple[str, ...]:
         """Origins of other sites whose pages may use the API."""
@@ -127,7 +140,7 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> Limits:
         """Limits of one picture."""
-        return Limits(max_bytes=self.max_bytes, max_pixels=self.max_pixels)
+        return Limits(max_bytes=self.max_bytes, max_pixels=self.max_pixels, formats=tuple(self.formats.split(",")))
 
     @property
     def cores(self) -> int:
