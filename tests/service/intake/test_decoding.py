@@ -133,7 +133,7 @@ def test_a_process_killed_while_idle_loses_no_picture(two, jpeg, drawn):
     "head",
     [
         {},
-        {"columns": 4, "rows": 4, "width": 4, "height": 4, "format": "TIFF"},
+        {"columns": 4, "rows": 4, "width": 4, "height": 4, "format": "HEIC"},
         {"columns": 4, "rows": 5, "width": 4, "height": 4, "format": "PNG"},
         {"columns": -4, "rows": -4, "width": 4, "height": 4, "format": "PNG"},
         {"columns": "4", "rows": 4, "width": 4, "height": 4, "format": "PNG"},
