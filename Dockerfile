@@ -58,7 +58,8 @@ WORKDIR /data
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 CMD ["python3", "-c", \
-    "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['COPYSIGHT_PORT'] + '/readyz', timeout=4)"]
+    "import os, urllib.request as r; p = os.environ['COPYSIGHT_PORT']; \
+r.urlopen('http://127.0.0.1:' + (p if p.isdigit() else '8000') + '/readyz', timeout=4)"]
 ENTRYPOINT ["copysight"]
 CMD ["serve"]
 

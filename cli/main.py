@@ -1,11 +1,13 @@
 """The ``copysight`` command. It imports each sub-command only when it is called, so `serve` never imports torch."""
 
+import errno
 import traceback
 
 import click
 
 from copysight.errors import CopysightError
 from copysight.system.lazy_commands import LazyGroup
+from copysight.system.stopping import Stopped
 
 COMMANDS = {
     "train": ("training.commands.train:train", "Train a backbone on your own pictures, without labels."),
@@ -35,6 +37,9 @@ class Main(LazyGroup):
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
+        except Stopped as stopped:
+            click.echo(f"copysight: {stopped}", err=True)
+            ctx.exit(stopped.status)
         except Exception as error:  # noqa: BLE001 - the outermost door
             if ctx.params["debug"]:
                 traceback.print_exc()
@@ -56,4 +61,6 @@ def main(debug: bool) -> None:
 def _error_line(error: Exception) -> str:
     if isinstance(error, CopysightError):
         return error.message
+    if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+        return f"{error}; raise the limit of open files, for example with `ulimit -n 4096`"
     return f"{type(error).__name__}: {error} (put --debug before the command to see the traceback)"

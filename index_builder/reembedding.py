@@ -14,6 +14,7 @@ from copysight.index.publishing import missing_vectors
 from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder, Runtime
+from copysight.system import durable
 from index_builder.progress import Progress
 from index_builder.stages import publishing
 from index_builder.stages.originals import ORIGINAL_MISSING, Originals
@@ -126,7 +127,7 @@ def _no_progress(_stage: str, _done: int, _total: int) -> None:
 @contextmanager
 def _only_one(index: Index) -> Iterator[None]:
     """Lock out other re-embeddings of this index. Adds, deletes, searches and rebuilds are still possible."""
-    handle = os.open(index.staging / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    handle = durable.open_lock(index.staging / LOCK)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -1,20 +1,24 @@
 """The command ``serve``: read the settings, open or create the index, start the HTTP server."""
 
 import logging
+import signal
+import socket
 from pathlib import Path
 from typing import Any
 
 import click
 import uvicorn
 from pydantic import ValidationError
+from starlette.types import ASGIApp
 
 from copysight.errors import BundleMismatch, IndexNotFound, InvalidArgument
 from copysight.index import Index
+from copysight.index.generations.layout import Layout
 from copysight.model import bundle as bundles
 from copysight.vectors.knn import limit_threads
 from service.app import create_app
 from service.routes import scopes
-from service.runtime import malloc, threads
+from service.runtime import listening, malloc, open_files, threads
 from service.runtime.access_log import JsonFormatter
 from service.runtime.settings import Settings
 
@@ -39,15 +43,29 @@ def serve(**given: str | None) -> None:
     Every option can also be set by an environment variable: COPYSIGHT_ and the option's name in capitals, for example
     COPYSIGHT_PORT. An option takes precedence over its variable.
     """
-    settings = read_settings({name: value for name, value in given.items() if value is not None})
     _log_json()
+    settings = read_settings({name: value for name, value in given.items() if value is not None})
+    open_files.raise_limit()
+    bound = listening.bind(settings.host, settings.port)
+    is_new = not Layout(settings.index).catalog.exists()
     malloc.limit_arenas()
     threads.shorten_switch_interval()
     # FAISS is called in the threads of the pools; its own threads inside them would only compete.
     limit_threads(1)
-    opened = open_or_create(settings)
+    try:
+        opened = open_or_create(settings)
+    except BaseException:
+        listening.close(bound)
+        raise
+    address = listening.url(bound, settings.host) + settings.root_path
     app = create_app(settings, opened)
-    click.echo(f"Copysight serves {settings.index} at http://{settings.host}:{settings.port} (API at /docs)", err=True)
+    click.echo(f"Copysight serves {settings.index} at {address} (API at /docs)", err=True)
+    if is_new:
+        click.echo(
+            f"WARNING: there was no index at {settings.index.resolve()}; a new, empty index was created there. If the "
+            "name is wrong, stop the server, remove this directory, and start with the right --index.",
+            err=True,
+        )
     keys = scopes.open_keys(settings)
     if keys is not None and not keys.all():
         click.echo(
@@ -55,15 +73,38 @@ def serve(**given: str | None) -> None:
             f"copysight keys add NAME --scope admin --index {settings.index}",
             err=True,
         )
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    listening.listen(bound, settings.host)
+    _run(app, bound)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with a look at the open files once a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._open_files = open_files.Watch()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second. True ends the server."""
+        if counter % 10 == 0:
+            self._open_files.check()
+        return await super().on_tick(counter)
+
+
+def _run(app: ASGIApp, bound: list[socket.socket]) -> None:
+    server = _Server(
+        uvicorn.Config(
+            app,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,  # `service.http.forwarded` reads them
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
     )
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` makes the process ignore it
+        signal.signal(signal.SIGHUP, server.handle_exit)  # a closed terminal ends the server like SIGTERM
+    server.run(sockets=bound)
 
 
 def read_settings(given: dict[str, str]) -> Settings:

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
+from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from service.collection import bulk
 from service.http import problems
 from service.http.allowed_methods import AllowedMethods
+from service.http.content_encoding import decoded
 from service.http.direct_routes import direct_routes
+from service.http.forwarded import Forwarded, route_path
 from service.http.headers import ResponseHeaders
 from service.http.problems import DeadlineExceeded
 from service.http.request_context import BodyBudget, RequestContext, RequestLimits
@@ -29,6 +32,7 @@ class Gateway:
         self._metrics = metrics
         self._direct_routes = direct_routes(routes)
         self._allowed = AllowedMethods([route for route in (*app.routes, *routes) if isinstance(route, Route)])
+        self._forwarded = Forwarded(settings, lambda scope: bool(self._allowed.routes_of(scope)))
         self._limits = RequestLimits(BodyBudget(settings.max_body, settings.max_bodies), settings.deadline)
         self._headers = ResponseHeaders(cross_origin=bool(settings.origins))
 
@@ -38,9 +42,10 @@ class Gateway:
             await self.app(scope, receive, send)
             return
         scope["app"] = self.app
-        began = time.monotonic()
+        scope, began = self._forwarded.apply(scope), time.monotonic()
         # An NDJSON body may have any length: its route limits each line and the wait for it.
-        context = RequestContext(receive, send, self._headers, None if bulk.is_bulk(scope) else self._limits)
+        limits = None if bulk.is_bulk(scope) else self._limits
+        context = RequestContext(decoded(scope, receive), send, self._headers, limits)
         try:
             await self._within_limits(scope, context)
         except Exception:
@@ -50,7 +55,7 @@ class Gateway:
                 raise
             # Answered here, not by the framework's error middleware, which would leave out the request id.
             _set_code(scope, problems.UNEXPECTED)
-            await problems.internal_error()(scope, context.receive, context.send)
+            await problems.internal_error(scope)(scope, context.receive, context.send)
         finally:
             context.close()
             self._record(scope, context, time.monotonic() - began)
@@ -72,12 +77,16 @@ class Gateway:
         )
         _set_code(scope, error.code)
         if not context.started:
-            answer = problems.problem(problems.status_of(error), error.code, error.message)
+            answer = problems.problem(scope, problems.status_of(error), error.code, error.message)
             await answer(scope, context.receive, context.send)
 
     async def _route(self, scope: Scope, context: RequestContext, method: str) -> None:
-        if (direct := self._direct_routes.get((method, scope["path"]))) is not None:
+        path = route_path(scope)
+        if (direct := self._direct_routes.get((method, path))) is not None:
             await direct(scope, context.receive, context.send)
+            return
+        if not path:  # the prefix itself; the page's links need the last slash
+            await RedirectResponse(f"{scope['root_path']}/")(scope, context.receive, context.send)
             return
         routes = self._allowed.routes_of(scope)
         allowed = {name for route in routes for name in route.methods or ()}
@@ -93,7 +102,7 @@ class Gateway:
             _set_code(scope, "method_not_allowed")
             names = ", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set())))
             detail = f"got {method[:40]} {scope['path'][:200]}; this path allows {names}; /docs lists all calls"
-            answer = problems.problem(405, "method_not_allowed", detail, {"Allow": names})
+            answer = problems.problem(scope, 405, "method_not_allowed", detail, {"Allow": names})
             await answer(scope, context.receive, context.send)
 
     def _record(self, scope: Scope, context: RequestContext, seconds: float) -> None:

@@ -58,6 +58,12 @@ def writable(path: Path) -> Iterator[None]:
         ) from error
 
 
+def open_lock(path: Path, mode: int = 0o644) -> int:
+    """Open a file for ``flock`` and return its descriptor; create it if it is missing. Raises ``NotWritable``."""
+    with writable(path):
+        return os.open(path, os.O_RDWR | os.O_CREAT, mode)
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path`` atomically: after a crash there is the old file or the whole new one."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")

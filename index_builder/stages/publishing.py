@@ -22,13 +22,9 @@ def publish_changes(index: Index, clusters: int | None, progress: Progress, shar
 def run_as_job(index: Index, job: int, work: Callable[[ProgressCallback], Generation]) -> Generation:
     """Run ``work`` and record its state and progress in the row ``job`` of the catalog's table of jobs."""
     jobs = index.catalog.jobs
-    jobs.update(job, state="running")
-    try:
+    with jobs.running(job):
         made = work(lambda stage, done, total: _record_progress(index, job, stage, done, total))
-    except BaseException as error:
-        jobs.update(job, state="failed", message=str(error) or type(error).__name__)
-        raise
-    jobs.update(job, state="done", message=made.name)
+        jobs.update(job, message=made.name)
     return made
 
 

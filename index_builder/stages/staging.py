@@ -36,13 +36,14 @@ class Staging:
         digest = hashlib.sha256("\0".join(identity).encode(errors="surrogateescape")).hexdigest()
         self.directory = root / digest[:16]
         self._blobs = self.directory / "blobs"
-        self._blobs.mkdir(parents=True, exist_ok=True)
+        with durable.writable(self.directory):
+            self._blobs.mkdir(parents=True, exist_ok=True)
         durable.sync_directory(root)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Lock out other processes that run the same build. Raises ``PublisherBusy``."""
-        handle = os.open(self.directory / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        handle = durable.open_lock(self.directory / ".lock")
         try:
             _lock(handle)
             yield

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
+from service.http.forwarded import route_path
+
 
 class AllowedMethods:
     """Routes grouped by path."""
@@ -23,5 +25,5 @@ class AllowedMethods:
 
     def routes_of(self, scope: Scope) -> list[Route]:
         """The routes of a request's path, for any method."""
-        plain = self._plain.get(scope["path"])
+        plain = self._plain.get(route_path(scope))
         return plain or [route for route in self._patterns if route.matches(scope)[0] is not Match.NONE]

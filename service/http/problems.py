@@ -1,5 +1,6 @@
 """Map errors to HTTP answers: the status table, and problem details as in RFC 9457."""
 
+import logging
 import reprlib
 from typing import Any, ClassVar, cast
 
@@ -8,10 +9,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from copysight import errors
 from copysight.errors import CopysightError, PictureError
+from service.http import openai_errors, system_errors
+from service.http.forwarded import route_path
 
+log = logging.getLogger("copysight.requests")
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -31,6 +36,12 @@ class BodyTooLarge(CopysightError):
     """The request body exceeds its limit."""
 
     code: ClassVar[str] = "body_too_large"
+
+
+class UnsupportedEncoding(CopysightError):
+    """The body has a ``Content-Encoding`` that the server does not decode."""
+
+    code: ClassVar[str] = "unsupported_encoding"
 
 
 class NotBase64(PictureError):
@@ -129,7 +140,9 @@ STATUS: dict[type[CopysightError], int] = {
     UrlRefused: 403,
     FetchFailed: 502,
     BodyTooLarge: 413,
+    UnsupportedEncoding: 415,
     Overloaded: 503,
+    system_errors.TooManyFiles: 503,
     NotReady: 503,
     DeadlineExceeded: 504,
     CopysightError: 500,
@@ -166,36 +179,48 @@ def preview(given: object) -> str:
     return (given if isinstance(given, str) else reprlib.repr(given))[:80]
 
 
-def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """Problem details as in RFC 9457, with our stable ``code``."""
-    body = {"type": f"urn:copysight:{code}", "title": code.replace("_", " "), "status": status, "code": code}
-    content = orjson.dumps(body | {"detail": detail})
-    return Response(content, status, headers, media_type=MEDIA_TYPE)
+def problem(
+    scope: Scope, status: int, code: str, detail: str, headers: dict[str, str] | None = None, param: str | None = None
+) -> Response:
+    """Problem details as in RFC 9457, with our stable ``code``.
+
+    The calls of OpenAI's API also have its ``error``. ``param``: the name of the field that is wrong.
+    """
+    body: dict[str, Any] = {"type": f"urn:copysight:{code}", "title": code.replace("_", " "), "status": status}
+    body |= {"code": code, "detail": detail}
+    if openai_errors.applies(route_path(scope)):
+        body["error"] = openai_errors.error(status, code, detail, param)
+    return Response(orjson.dumps(body), status, headers, media_type=MEDIA_TYPE)
 
 
 async def on_domain_error(request: Request, error: Exception) -> Response:
     """Answer a domain error by the table."""
     known = cast(CopysightError, error)
     request.state.code = known.code
-    status = status_of(known)
-    return problem(status, known.code, known.message, _headers(status, known))
+    status, param = status_of(known), known.data.get("param")
+    name = None if param is None else str(param)
+    return problem(request.scope, status, known.code, known.message, _headers(status, known), name)
 
 
 def _headers(status: int, error: CopysightError) -> dict[str, str] | None:
     """Headers of an error answer."""
     if status == 503:
         return {"Retry-After": str(error.data.get("after", 1))}
+    if isinstance(error, UnsupportedEncoding):
+        return {"Accept-Encoding": "gzip"}
     return {"WWW-Authenticate": "Bearer"} if status == 401 else None
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
     """Answer an error of the framework (unknown path, body that cannot be parsed) in the same form."""
     known = cast(HTTPException, error)
+    if isinstance(known.__cause__, CopysightError):  # raised while FastAPI read the body: too large, for example
+        return await on_domain_error(request, known.__cause__)
     code, detail = "bad_request", f"got a request that cannot be parsed: {known.detail}"
     if known.status_code == 404:
         code, detail = "not_found", f"got the unknown path {request.url.path[:200]}; /docs lists all calls"
     request.state.code = code
-    return problem(known.status_code, code, detail, dict(known.headers or {}))
+    return problem(request.scope, known.status_code, code, detail, dict(known.headers or {}))
 
 
 async def on_invalid(request: Request, error: Exception) -> Response:
@@ -203,13 +228,25 @@ async def on_invalid(request: Request, error: Exception) -> Response:
     found = cast(RequestValidationError, error).errors()
     request.state.code = errors.InvalidArgument.code
     hint = _content_type_hint(request) if any(one["loc"][0] == "body" for one in found) else ""
-    return problem(400, errors.InvalidArgument.code, "; ".join(map(_validation_detail, found)) + hint)
+    detail = "; ".join(map(_validation_detail, found)) + hint
+    param = ".".join(map(str, found[0]["loc"][1:])) or None
+    return problem(request.scope, 400, errors.InvalidArgument.code, detail, param=param)
+
+
+async def on_system_error(request: Request, error: Exception) -> Response:
+    """Answer an error of the operating system that the operator can mend. Raises any other again."""
+    known = system_errors.explained(cast(OSError, error))
+    if known is None:
+        raise error
+    log.error("%s", known.message, extra={"fields": {"cause": repr(error)[:200]}})
+    return await on_domain_error(request, known)
 
 
 HANDLERS: dict[Any, Any] = {
     CopysightError: on_domain_error,
     HTTPException: on_http_error,
     RequestValidationError: on_invalid,
+    OSError: on_system_error,
 }
 """Handler of each error class, for FastAPI and for the direct routes."""
 
@@ -222,10 +259,10 @@ async def error_response(request: Request, error: Exception) -> Response:
     raise error
 
 
-def internal_error() -> Response:
+def internal_error(scope: Scope) -> Response:
     """The answer to a defect of the service. It reveals no details."""
     detail = "an unexpected error occurred in the server; its log has the details under this request's X-Request-Id"
-    return problem(500, UNEXPECTED, detail)
+    return problem(scope, 500, UNEXPECTED, detail)
 
 
 def _validation_detail(one: dict[str, Any]) -> str:

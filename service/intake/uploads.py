@@ -1,6 +1,5 @@
 """Read pictures and fields from a request body: multipart, raw bytes, or base64 in JSON."""
 
-import base64
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -8,10 +7,12 @@ from typing import Any
 
 import orjson
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from copysight.errors import InvalidArgument, PictureError
-from service.http.problems import NotBase64
+from service.intake import base64_text
 from service.intake.url_fetch import PictureSource, Url, is_url
 from service.runtime.settings import Settings
 
@@ -109,9 +110,19 @@ async def _bytes(request: Request) -> bytes:
     return b"".join(parts)
 
 
+class _InMemory(MultiPartParser):
+    """Keep the files of a form in memory, which ``COPYSIGHT_MAX_BODIES`` limits. The temporary folder may be full."""
+
+    spool_max_size = 0  # the word of `SpooledTemporaryFile` for: never move to a file
+
+
 async def _multipart(request: Request, settings: Settings) -> Body:
     # One file more than allowed is accepted here, so that the error message can name the limit.
-    form = await request.form(max_files=settings.max_items + 1, max_fields=64, max_part_size=2**20)
+    limits = {"max_files": settings.max_items + 1, "max_fields": 64, "max_part_size": 2**20}
+    try:
+        form = await _InMemory(request.headers, request.stream(), **limits).parse()
+    except MultiPartException as error:
+        raise HTTPException(400, error.message) from error
     files: list[bytes] = []
     fields: dict[str, Any] = {}
     for name, part in form.multi_items():
@@ -148,13 +159,4 @@ def parse_picture(text: str) -> PictureSource:
 def _bytes_or_url(text: str) -> bytes | Url:
     if is_url(text):
         return Url(text)
-    if text.startswith("data:"):
-        head, _, text = text.partition(",")
-        if not head.endswith(";base64"):
-            raise NotBase64("got a data URI that is not base64; write data:image/jpeg;base64,…")
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError as error:  # binascii.Error, and the error of characters outside ASCII
-        raise NotBase64(
-            f"got a string that is not base64 ({error}); send the bytes of a picture file as base64"
-        ) from error
+    return base64_text.decoded(text)

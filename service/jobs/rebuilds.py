@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from copysight.catalog import Job
+from copysight.catalog import Job, storable
 from copysight.errors import BundleError, InvalidArgument, PublisherBusy
 from copysight.index import Index, Status
 from copysight.model import bundle as bundles
@@ -19,6 +20,9 @@ from service.runtime import threads
 log = logging.getLogger("copysight.schedule")
 CHECK_SECONDS = 60.0
 """Time between two checks whether a rebuild is due."""
+CLOCK_SKEW = 60.0
+"""Seconds by which the clocks of two machines that share an index may differ."""
+LONGEST_PATH = 4096
 RETRY_SECONDS = 3600.0
 """Time without scheduled rebuilds after a failed one: it would probably fail again."""
 
@@ -63,11 +67,7 @@ class Rebuilder:
         """The latest rebuild job. A job whose worker was killed is marked as failed first."""
         jobs = self.index.catalog.jobs
         with self._lock:
-            if (
-                self._worker is not None
-                and not self._is_running()
-                and jobs.get(self._job).state in {"queued", "running"}
-            ):
+            if self._worker is not None and not self._is_running() and jobs.ended_early(self._job):
                 reason = f"the worker process ended with exit status {self._worker.returncode} before the job was done"
                 jobs.update(self._job, state="failed", message=reason)
             return next((job for job in jobs.list(200) if job.kind == "rebuild"), None)
@@ -77,10 +77,11 @@ class Rebuilder:
 
 
 def _path(bundle: str) -> str:
+    storable.check_text(bundle, "bundle", LONGEST_PATH)
     try:
         return str(bundles.load(bundle, verify=False).path.resolve())
-    except BundleError as error:
-        raise InvalidArgument(f"got a bundle that cannot be loaded from the server's disk: {error.message}") from error
+    except (BundleError, OSError) as error:
+        raise InvalidArgument(f"got a bundle that cannot be loaded from the server's disk: {error}") from error
 
 
 def should_rebuild(status: Status, latest: Job | None, every: float, when_due: bool, now: float) -> bool:
@@ -89,12 +90,17 @@ def should_rebuild(status: Status, latest: Job | None, every: float, when_due: b
     ``every``: seconds between rebuilds of a changed index; 0 disables this schedule. ``when_due``: also rebuild when
     ``Status.rebuild_due`` says so. ``now``: seconds since the epoch.
     """
-    if latest is not None and latest.state == "failed" and now - latest.updated < RETRY_SECONDS:
+    if latest is not None and latest.state == "failed" and _elapsed(latest.updated, now) < RETRY_SECONDS:
         return False
     if when_due and status.rebuild_due():
         return True
     changed = status.delta + status.tombstones > 0 or status.fault is not None
-    return every > 0 and changed and (status.built_at is None or now - status.built_at >= every)
+    return every > 0 and changed and (status.built_at is None or _elapsed(status.built_at, now) >= every)
+
+
+def _elapsed(since: float, now: float) -> float:
+    """Seconds since a time that was written down. One in the future is of a clock that was wrong: long ago."""
+    return now - since if since <= now + CLOCK_SKEW else math.inf
 
 
 async def run_schedule(rebuilder: Rebuilder, pool: ThreadPoolExecutor, every: float, when_due: bool) -> None:

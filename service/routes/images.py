@@ -12,6 +12,7 @@ from copysight.model.embedder import Embedder
 from service.collection import adding, bulk, model_change
 from service.collection.adding import NewPicture
 from service.collection.bulk import BulkOptions
+from service.http import etags, forwarded
 from service.intake import uploads
 from service.queries import inference, search_answers
 from service.routes.scopes import READ, WRITE
@@ -83,7 +84,7 @@ async def add(
 
     added = await model_change.with_live_model(state, embed_and_add)
     response = await _item_response(state, added.item, 201 if added.status == "created" else 200, status=added.status)
-    response.headers["Location"] = f"/images/{added.item.id}"
+    response.headers["Location"] = forwarded.address(request, f"/images/{added.item.id}")
     return response
 
 
@@ -148,11 +149,11 @@ async def thumbnail(request: Request, number: Number) -> Response:
     state: State = request.app.state.copysight
     item = await threads.run(state.searchers, state.index.catalog.get, number)
     headers = {"ETag": f'"{item.sha256}"', "Cache-Control": THUMBNAIL_AGE}
-    if request.headers.get("if-none-match") == headers["ETag"]:
-        return Response(status_code=304, headers=headers)
     data = await threads.run(state.searchers, state.index.blobs.thumbnail, item.sha256)
     if data is None:
         raise ItemNotFound(f"item {number} has no thumbnail", id=number)
+    if etags.unchanged(request, headers["ETag"]):
+        return etags.not_modified(headers)
     return Response(data, headers=headers, media_type="image/jpeg")
 
 

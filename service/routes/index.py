@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Path, Request
 from starlette.responses import Response
 
 from copysight.index import generations, rollback
+from service.http import forwarded
 from service.queries import search_answers
 from service.routes.scopes import ADMIN, READ
 from service.runtime import threads
@@ -39,7 +40,7 @@ async def rebuild(
     """
     state: State = request.app.state.copysight
     job = await threads.run(state.searchers, state.rebuilder.start, bundle, allow_missing)
-    return search_answers.json(asdict(job), 202, {"Location": f"/jobs/{job.id}"})
+    return search_answers.json(asdict(job), 202, {"Location": forwarded.address(request, f"/jobs/{job.id}")})
 
 
 @router.post("/index/reload", dependencies=[ADMIN])

@@ -28,6 +28,7 @@ INDEX = INDEX | {
     "collections": {"default": 1200},
     "fields": ["album"],
 }
+OPENAI_MODEL = {"id": "copysight", "object": "model", "created": 1795508790, "owned_by": "copysight"}
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ EXAMPLES = {
         | {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [-0.0877, -0.0212, 0.1146]}]}
         | {"usage": {"prompt_tokens": 0, "total_tokens": 0}},
     ),
+    "GET /v1/models": Example("List models, in OpenAI's format", {"object": "list", "data": [OPENAI_MODEL]}),
+    "GET /v1/models/{model}": Example("Get a model, in OpenAI's format", OPENAI_MODEL),
 }
 
 

@@ -14,6 +14,8 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from service.http import etags
+
 router = APIRouter(include_in_schema=False)
 FOLDER = Path(__file__).parent.parent / "ui"
 POLICY = (
@@ -75,8 +77,8 @@ def _response(name: str, request: Request) -> Response:
     if found is None:
         raise HTTPException(404)
     headers = HEADERS | {"ETag": found.etag}
-    if request.headers.get("if-none-match") == found.etag:
-        return Response(status_code=304, headers=headers)
+    if etags.unchanged(request, found.etag):
+        return etags.not_modified(headers)
     if "gzip" in request.headers.get("accept-encoding", ""):
         return Response(found.packed, headers=headers | {"Content-Encoding": "gzip"}, media_type=found.media_type)
     return Response(found.plain, headers=headers, media_type=found.media_type)

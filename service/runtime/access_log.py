@@ -37,4 +37,5 @@ def log_request(when: float, fields: Mapping[str, Any]) -> None:
 
 
 def _timestamp(when: float) -> str:
-    return datetime.fromtimestamp(when).isoformat(" ", "milliseconds").replace(".", ",")
+    """RFC 3339, in local time with its offset: ``2026-11-28T04:54:49.441+01:00``."""
+    return datetime.fromtimestamp(when).astimezone().isoformat(timespec="milliseconds")

@@ -1,13 +1,15 @@
 """Settings of the service, read once at the start from the command line and from COPYSIGHT_* variables."""
 
+import ipaddress
 from pathlib import Path
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from copysight.pictures.decode import Limits
 from copysight.pictures.formats import readers
 from copysight.system import processors
+from service.runtime.service_links import Environment
 
 
 class Settings(BaseSettings):
@@ -24,7 +26,7 @@ class Settings(BaseSettings):
             "Bundle for a new index: a directory, or `default`. If given, an existing index must be of this bundle."
         ),
     )
-    host: str = Field("127.0.0.1", description="Address to listen on.")
+    host: str = Field("127.0.0.1", description="Address to listen on, such as `0.0.0.0`, `::1` or a name.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on. 0 picks a free port.")
     auth: str = Field(
         "",
@@ -37,6 +39,21 @@ class Settings(BaseSettings):
         description=(
             "Origins of other sites whose pages may use the API, separated by commas, such as "
             "`https://photos.example`. `*` allows all sites. Empty allows none."
+        ),
+    )
+    root_path: str = Field(
+        "",
+        pattern=r"^((/[A-Za-z0-9._~-]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?|/)?$",
+        description=(
+            "Path under which a proxy serves the service, such as `/copysight`. The proxy may remove it from the "
+            "requests, or leave it."
+        ),
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.1,::1",
+        description=(
+            "Addresses and networks of proxies, separated by commas, whose `X-Forwarded-Prefix` and "
+            "`X-Forwarded-Proto` are believed. `*` believes everybody, empty nobody."
         ),
     )
     provider: str = Field(
@@ -126,6 +143,37 @@ class Settings(BaseSettings):
             "Rebuild automatically when added and deleted items together exceed both 1,000 and a tenth of the index."
         ),
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - replaced by ours
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options of the command line first, then the environment."""
+        return init_settings, Environment(settings_cls)
+
+    @field_validator("host")
+    @classmethod
+    def _without_brackets(cls, host: str) -> str:
+        """An IPv6 address may be written as in a URL: ``[::1]``."""
+        return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+    @field_validator("root_path")
+    @classmethod
+    def _without_last_slash(cls, path: str) -> str:
+        return path.rstrip("/")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, given: str) -> str:
+        for part in given.split(","):
+            if part.strip() not in {"", "*"}:
+                ipaddress.ip_network(part.strip())
+        return given
 
     @field_validator("formats")
     @classmethod

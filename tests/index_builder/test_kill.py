@@ -41,7 +41,7 @@ def test_a_killed_build_resumes(tmp_path, drawn, jpeg, tiny_bundle):
     with Index.open(index) as opened:
         assert opened.snapshot().count == 0
         [interrupted] = opened.catalog.jobs.list()
-        assert interrupted.state == "running"
+        assert (interrupted.state, "killed" in interrupted.message) == ("failed", True)
     second = start(folder, index, tiny_bundle.path)
     out, errors = second.communicate(timeout=120)
     assert second.returncode == 0, errors

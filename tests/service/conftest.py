@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,9 @@ Start = Callable[..., "Server"]
 
 
 class Server:
-    """A running `copysight serve`, and a client for it."""
+    """A running `copysight serve`, and a client for it. ``before``: words in front of its command, as of `unshare`."""
 
-    def __init__(self, index: Path, **settings: object) -> None:
+    def __init__(self, index: Path, before: Sequence[str] = (), **settings: object) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -34,7 +34,7 @@ class Server:
         variables = {f"COPYSIGHT_{name.upper()}": str(value) for name, value in settings.items()}
         self.log = index.with_name(f"{index.name}-{self.port}.log")
         with self.log.open("wb") as log:
-            command = [sys.executable, "-m", "cli", "serve", "--index", str(index), "--port", str(self.port)]
+            command = [*before, sys.executable, "-m", "cli", "serve", "--index", str(index), "--port", str(self.port)]
             self.process = subprocess.Popen(command, env=os.environ | variables, stderr=log)
         self.http = httpx.Client(base_url=self.url, timeout=30)
         self._wait()

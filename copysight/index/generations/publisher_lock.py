@@ -7,12 +7,16 @@ from contextlib import contextmanager
 
 from copysight.errors import PublisherBusy
 from copysight.index.generations.layout import Layout
+from copysight.system import durable
 
 
 @contextmanager
 def publishing(layout: Layout, wait: bool = False) -> Iterator[None]:
-    """Hold the publisher's lock of an index. If it is taken, ``wait`` for it, or raise ``PublisherBusy`` at once."""
-    handle = os.open(layout.publisher, os.O_RDWR | os.O_CREAT, 0o644)
+    """Hold the publisher's lock of an index. If it is taken, ``wait`` for it, or raise ``PublisherBusy`` at once.
+
+    Raises ``NotWritable``.
+    """
+    handle = durable.open_lock(layout.publisher)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError as error:

@@ -59,4 +59,5 @@ def test_a_bad_request_is_refused(client, files, change, code):
 def test_the_error_names_the_bad_picture(client, files):
     with pytest.raises(openai.UnprocessableEntityError) as caught:
         client.embeddings.create(model="copysight", input=[uri(files[0]), uri(files[1][:500])])
-    assert caught.value.body["detail"].startswith("input[1]: ")
+    assert caught.value.body["message"].startswith("input[1]: ")
+    assert caught.value.param == "input[1]"
