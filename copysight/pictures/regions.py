@@ -149,13 +149,14 @@ def _relative(box: Ints, width: int, height: int) -> tuple[float, float, float, 
 
 
 def iou(one: Ints, other: Ints) -> float:
-    """Intersection over union."""
+    """Intersection over union of two rectangles (left, top, right, bottom)."""
     sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
     shared = float(np.prod(np.maximum(sides, 0)))
     return shared / float(np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]) - shared)
 
 
 def is_plain(pixels: npt.NDArray[np.uint8], box: Ints) -> bool:
+    """Whether two of 512 colours fill most of a rectangle (left, top, right, bottom)."""
     left, top, right, bottom = box
     r, g, b = (pixels[top:bottom, left:right] >> 5).astype(np.int64).transpose(2, 0, 1).reshape(3, -1)
     counts = np.bincount((r * 8 + g) * 8 + b, minlength=512)
