@@ -15,15 +15,15 @@ from copysight.model import bundle as bundles
 from copysight.model.attention_source import attention_source
 from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder
-from copysight.pictures.decode import decode
 from evaluation.copies import copydays_folder
 from evaluation.features import extract
 from evaluation.features.cache import cached
 from evaluation.features.extract import Extractor
 from evaluation.labels import clusters, contact_sheet, knn, labelled, linear
 from evaluation.labels.labelled import LabelledSet
-from evaluation.report import to_json
+from evaluation.report import print_accounts, to_json, with_accounts
 from evaluation.retrieval import retrieval
+from evaluation.sources import current, read, reading_sources
 from evaluation.video import davis as sequences
 from evaluation.video import follow
 from evaluation.video.follow import Animations
@@ -79,6 +79,7 @@ class Section:
 @click.option(
     "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="HTML file to write the report to."
 )
+@reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the tables as JSON.")
 def evaluate_all(
     source: str,
@@ -117,7 +118,9 @@ def evaluate_all(
     out.write_text(report(bundle, sections))
     tables = [{"title": one.title, "header": one.header, "rows": one.rows} for one in sections if one.header]
     answer = {"source": bundle.name, "out": str(out), "tables": tables}
-    click.echo(to_json(answer) if as_json else f"{out}: {len(sections)} sections on {bundle.name}")
+    click.echo(to_json(with_accounts(answer)) if as_json else f"{out}: {len(sections)} sections on {bundle.name}")
+    if not as_json:
+        print_accounts()
 
 
 def report(bundle: Bundle, sections: Sequence[Section]) -> str:
@@ -129,13 +132,13 @@ def report(bundle: Bundle, sections: Sequence[Section]) -> str:
 
 def attention(data: LabelledSet, embedder: Embedder) -> Section:
     """Return attention maps of a few pictures, evenly spaced over the validation split."""
-    places = np.linspace(0, len(data.val.entries) - 1, SHOWN).astype(int)
+    readable = [entry for entry in data.val.entries if entry not in current().failures]
     sheets = []
-    for place in places:
-        picture = decode(data.val.entries[place].read()).pixels
+    for place in np.linspace(0, len(readable) - 1, SHOWN).astype(int):
+        picture = read(readable[place])
         source = attention_source(embedder, picture)
         sheet = drawing.sheet(source.crop(picture), source.maps(picture), names=source.names)
-        sheets.append((data.val.entries[place].key, [sheet]))
+        sheets.append((readable[place].key, [sheet]))
     kind = "each head" if embedder.bundle.attention is not None else "the strongest prototypes"
     return Section(f"Attention maps of {kind}", sheets=sheets, side=sheet.height)
 

@@ -7,12 +7,30 @@ from typing import Any
 
 import click
 
+from evaluation.sources import current
+
 
 def print_report(
     report: Mapping[str, Any], header: Sequence[str], rows: Sequence[Sequence[object]], as_json: bool
 ) -> None:
-    """Print ``report`` as one line of JSON, or print ``rows`` below ``header`` as a table."""
-    click.echo(to_json(report) if as_json else table(header, rows))
+    """Print ``report`` as one line of JSON, or print ``rows`` below ``header`` as a table.
+
+    The accounts of the sources are the field ``scans``, or go to stderr.
+    """
+    click.echo(to_json(with_accounts(report)) if as_json else table(header, rows))
+    if not as_json:
+        print_accounts()
+
+
+def with_accounts(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The report and the accounts of the sources that the command has read."""
+    return {**report, "scans": [account.to_json() for account in current().accounts()]}
+
+
+def print_accounts() -> None:
+    """Print on stderr what became of the files of each source."""
+    for account in current().accounts():
+        click.echo(f"{account.source}: " + "\n".join(account.lines()), err=True)
 
 
 def to_json(report: object) -> str:

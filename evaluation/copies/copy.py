@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL.Image import Image as Picture
 
-from copysight.pictures.decode import decode
-from copysight.pictures.scan import Entry, scan
+from copysight.pictures.scan import Entry
 from copysight.scoring import query_views, self_calibration
 from copysight.scoring.calibration import Calibration
 from copysight.scoring.judge import normalise
@@ -23,6 +22,7 @@ from evaluation.features.extract import Extractor, extract, load_extractor, map_
 from evaluation.metrics import reliability
 from evaluation.metrics.reliability import Reliability
 from evaluation.report import print_report
+from evaluation.sources import read, reading_sources, scan
 
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -141,6 +141,7 @@ class Result:
 )
 @click.option("--beside", multiple=True, help="Another source to compare with, for example pdq. May be repeated.")
 @click.option("--diagram", type=click.Path(path_type=Path), help="File to draw the reliability diagram to.")
+@reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def copy(
     source: str,
@@ -286,7 +287,7 @@ def _calibration(
     rng = np.random.default_rng(0)
     entries = {PurePosixPath(entry.key).stem: entry for entry in scan(references).entries}
     rows = np.sort(rng.choice(len(database.ids), min(self_calibration.SAMPLE_SIZE, len(database.ids)), replace=False))
-    pictures = [decode(entries[database.ids[row]].read()).pixels for row in rows]
+    pictures = [read(entries[database.ids[row]]) for row in rows]
     embed = lambda copies: np.stack([extractor.embed(one) for one in copies])  # noqa: E731 - a named argument
     answers = self_calibration.run_queries(
         pictures, rows, database.vectors, background, embed, rng, self_calibration.HIGH_EFFORT_SAMPLE

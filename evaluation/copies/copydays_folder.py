@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from copysight.errors import InvalidArgument
-from copysight.pictures.scan import Entry, scan
+from copysight.pictures.scan import Entry
 from copysight.vectors.knn import exact
 from evaluation.features.extract import Extractor, extract
 from evaluation.metrics import copydays, ranking
+from evaluation.sources import scan
 
 Float = npt.NDArray[np.float32]
 RETRIEVED = 20

@@ -11,16 +11,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from copysight.errors import NoPictures, PictureError
+from copysight.errors import NoPictures
 from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder, Runtime
-from copysight.pictures.decode import decode
-from copysight.pictures.scan import Entry
+from copysight.pictures.scan import Entry, Failure
 from copysight.scoring import judge
 from copysight.scoring.curve import Curve
 from copysight.scoring.query_views import Effort, QueryView, views_of
 from copysight.system.progress import with_progress
 from evaluation.features import hashes
+from evaluation.sources import current
 
 Float = npt.NDArray[np.float32]
 T = TypeVar("T")
@@ -94,20 +94,23 @@ def map_pictures(
 
     A picture that cannot be read is reported on stderr and skipped. Raises ``NoPictures`` if none can be read.
     """
+    sources = current()
 
-    def one(entry: Entry) -> T | None:
-        try:
-            return function(decode(entry.read(), at_least=at_least).pixels)
-        except PictureError as error:
-            click.echo(f"skipped {entry.key}: {error.message}", err=True)
-            return None
+    def one(entry: Entry) -> T | Failure:
+        picture = entry.decode(sources.options.limits, at_least)
+        if not isinstance(picture, Failure):
+            return function(picture.pixels)
+        click.echo(f"skipped {picture.key}: {picture.detail}", err=True)
+        return picture
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         found = list(with_progress(pool.map(one, entries), len(entries), note))
-    made = [one for one in found if one is not None]
-    if not made:
+    failed = {entry: one for entry, one in zip(entries, found, strict=True) if isinstance(one, Failure)}
+    sources.failures |= failed
+    if len(failed) == len(entries):
         raise NoPictures(f"none of the {len(entries)} pictures of {note} can be read; see the lines above")
-    return made, np.array([one is not None for one in found])
+    made = [one for one in found if not isinstance(one, Failure)]
+    return made, np.array([not isinstance(one, Failure) for one in found])
 
 
 def pixels(picture: Image.Image) -> Float:

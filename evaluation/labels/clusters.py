@@ -13,7 +13,6 @@ from PIL import Image
 
 from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder
-from copysight.pictures.decode import decode
 from copysight.pictures.scan import Entry
 from copysight.vectors.clustering import Clustering, kmeans
 from evaluation.features.extract import Extractor, extract, load_extractor
@@ -22,6 +21,7 @@ from evaluation.labels.contact_sheet import page
 from evaluation.labels.labelled import LabelledSet
 from evaluation.metrics import partition
 from evaluation.report import print_report
+from evaluation.sources import read, reading_sources
 
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -53,6 +53,7 @@ class Agreement:
 @click.option(
     "--html", type=click.Path(path_type=Path), help="Folder to write one HTML page with contact sheets per set to."
 )
+@reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def clusters(source: str, data: Sequence[Path], k: int | None, seed: int, html: Path | None, as_json: bool) -> None:
     """Cluster the pictures of DATA and compare the clusters with the classes.
@@ -82,7 +83,7 @@ class Clusters:
         for cluster in np.argsort(-self.found.sizes, kind="stable"):
             members = np.flatnonzero(self.found.assignment == cluster)
             near = members[np.argsort(-self.found.similarity[members], kind="stable")][:PICTURES_PER_CLUSTER]
-            pictures = [decode(self.entries[row].read(), at_least=64).pixels for row in near]
+            pictures = [read(self.entries[row], at_least=64) for row in near]
             mean = self.found.similarity[members].mean()
             name, count = Counter(self.classes[row] for row in members).most_common(1)[0]
             text = f"{len(members)} pictures, {count} of them {name}, mean similarity {mean:.2f}"

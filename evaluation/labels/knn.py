@@ -14,6 +14,7 @@ from evaluation.features.extract import Extractor, extract, load_extractor
 from evaluation.labels import labelled
 from evaluation.labels.labelled import LabelledSet
 from evaluation.report import print_report
+from evaluation.sources import reading_sources
 
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -48,6 +49,7 @@ class Result:
     show_default=True,
     help="The weight of a neighbour is exp(cosine / temperature).",
 )
+@reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def knn(source: str, data: Sequence[Path], ks: Sequence[int], temperature: float, as_json: bool) -> None:
     """Classify the pictures of DATA/val by their nearest neighbours in DATA/train.

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from copysight.errors import InvalidArgument
-from copysight.pictures.scan import Entry, scan
+from copysight.pictures.scan import Entry
+from evaluation.sources import scan
 
 Ints = npt.NDArray[np.int64]
 LAYOUT = "train/<class>/<picture> and val/<class>/<picture>"

@@ -16,6 +16,7 @@ from evaluation.features.extract import Extractor, extract, load_extractor
 from evaluation.labels import labelled
 from evaluation.labels.labelled import LabelledSet
 from evaluation.report import print_report
+from evaluation.sources import reading_sources
 
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -55,6 +56,7 @@ class Result:
 @click.option(
     "--size", default=224, show_default=True, type=click.IntRange(32), help="With --recipe: input size in pixels."
 )
+@reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def linear(
     source: str,

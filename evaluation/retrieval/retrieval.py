@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from copysight.errors import InvalidArgument
-from copysight.pictures.scan import Entry, scan
+from copysight.pictures.scan import Entry
 from copysight.vectors.knn import exact
 from evaluation.features import backbone
 from evaluation.features.extract import Extractor, extract, load_extractor
@@ -21,6 +21,7 @@ from evaluation.labels.labelled import LabelledSet
 from evaluation.metrics import retrieval_map
 from evaluation.metrics.retrieval_map import Scores, Truth
 from evaluation.report import print_report
+from evaluation.sources import reading_sources, scan
 
 KAPPAS = (1, 5, 10)
 ALLOWED_GLOBALS = {
@@ -60,6 +61,7 @@ class GroundTruth:
 @click.option(
     "--multiscale", is_flag=True, help="With --size: use the mean of the features at the scales 1, 0.71 and 0.5."
 )
+@reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def retrieval(source: str, data: Path, truth: Path | None, size: int | None, multiscale: bool, as_json: bool) -> None:
     """Measure the mean average precision of retrieval in DATA.

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from copysight.errors import InvalidArgument
-from copysight.pictures.decode import decode
-from copysight.pictures.scan import Entry, scan
+from copysight.pictures.scan import Entry
+from evaluation.sources import read, scan
 
 Pixels = npt.NDArray[np.uint8]
 VOID = 255
@@ -34,7 +34,7 @@ class Sequence:
 
     def frame(self, number: int) -> Image.Image:
         """Read one frame as RGB."""
-        return decode(self.frames[number].read()).pixels
+        return read(self.frames[number])
 
     def mask(self, number: int) -> Pixels:
         """Read the labels (height, width) of one frame: 0 background, 1 … objects (palette numbers of the PNG).

@@ -22,6 +22,7 @@ from evaluation.features import backbone
 from evaluation.features.frames import shrink_mask
 from evaluation.metrics.region import boundary, region
 from evaluation.report import print_report
+from evaluation.sources import reading_sources
 from evaluation.video import davis, propagation
 from evaluation.video.davis import Sequence
 from evaluation.video.propagation import LabelledFrame, Propagation
@@ -88,6 +89,7 @@ class Quality:
     type=click.Choice(["gif", "webp"]),
     help="File format of the animations.",
 )
+@reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def video(
     bundle: str,

@@ -28,7 +28,7 @@ def test_knn_classifies_colours(copysight, labelled_set, source):
 def test_knn_of_a_bundle_prints_a_table(copysight, labelled_set, tiny_bundle):
     result = copysight("evaluate", "knn", tiny_bundle.path, labelled_set, "--k", 5)
     assert result.exit_code == 0, result.output
-    header, row = result.output.splitlines()
+    header, row = result.stdout.splitlines()
     assert header.split() == ["set", "k", "top-1", "top-5"]
     assert row.split()[:2] == ["shades", "5"]
 
@@ -113,7 +113,7 @@ def test_video_segments_a_moving_disk(copysight, davis_folder, tiny_bundle):
     result = copysight(*command)
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    assert set(found) == {"mean", "first_mask_copied", "sequences"}
+    assert set(found) == {"mean", "first_mask_copied", "sequences", "scans"}
     assert set(found["mean"]) == {"j", "f", "jf"}
     assert found["mean"] == found["sequences"]["disk"]
     assert found["mean"]["j"] > found["first_mask_copied"]["j"] + 0.1

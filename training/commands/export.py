@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from copysight.pictures.scan import ScanOptions, scan_options
 from training.checkpoints import frameworks
 from training.export import exportable
 from training.export.export import export as write_bundle
@@ -71,6 +72,7 @@ from training.export.fitting import Fitting
     help="File with the text of MODEL_CARD.md. By default the text is generated.",
 )
 @click.option("--random", is_flag=True, help="Use random weights for timm:NAME, as a baseline.")
+@scan_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def export(
     source: str,
@@ -89,6 +91,7 @@ def export(
     card: Path | None,
     random: bool,
     as_json: bool,
+    reading: ScanOptions,
 ) -> None:
     """Write a trained network as a bundle that the service can run.
 
@@ -100,7 +103,7 @@ def export(
     networks = [exportable.load(source, size, recipe, random, views)]
     if beside is not None:
         networks.append(exportable.load(beside, beside_size, None, random))
-    fitting = Fitting(pictures, whiten, int8) if pictures is not None else None
+    fitting = Fitting(pictures, whiten, int8, reading=reading) if pictures is not None else None
     bundle = write_bundle(networks, out, card.read_text() if card else None, name, fitting, half, weights)
     outputs = [output for graph in bundle.graphs.values() for output in graph.outputs]
     report = {

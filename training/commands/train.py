@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from copysight.pictures.scan import scan_options
 from training.checkpoints import checkpoint
 from training.commands import options
 from training.commands.option_groups import GroupedCommand, GroupedOption
@@ -103,6 +104,7 @@ def method(config: type, crops: int, global_scale: tuple[float, float], local_sc
     option = functools.partial(grouped, show_default=True, group="Method")
 
     def decorate(command: Command) -> click.Command:
+        @scan_options
         @options.config_options(Plan)
         @options.config_options(config)
         @option("--local-crops", default=crops, help="Number of local crops per picture; 0 uses only global crops.")
@@ -198,6 +200,7 @@ def deepcluster_v1(job: Job, views: Any, config: DeepClusterV1Config) -> None:
     _run(job, recipe, lambda: DeepClusterV1(config, job.plan.backbone, job.plan.image_size, recipe))
 
 
+@scan_options
 @options.config_options(Plan)
 @options.config_options(CopyConfig)
 @grouped(

@@ -7,9 +7,9 @@ pictures, one after the other), ``offsets.npy`` (N + 1,), ``sizes.npy`` (N, 2: h
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -17,30 +17,36 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from copysight.errors import NoPictures, PictureError, TooFewPictures
-from copysight.pictures.decode import decode
-from copysight.pictures.scan import Entry, scan
+from copysight.errors import NoPictures, TooFewPictures
+from copysight.pictures.decode import Limits
+from copysight.pictures.scan import ORDINARY, Account, Entry, Failure, Scan, ScanOptions, scan
 from copysight.system.durable import new_directory
 
 Pixels = npt.NDArray[np.uint8]
-FORMAT = 1
+FORMAT = 2
 CHUNK = 256
 REMEDY = "add pictures or lower --batch"
 
 
 @dataclass(frozen=True)
 class Pack:
-    """Decoded pictures. ``sizes`` (N, 2) int64: height and width; ``unreadable``: number of files for each reason."""
+    """Decoded pictures. ``sizes`` (N, 2) int64: height and width; ``failures``: the files that cannot be read."""
 
     path: Path
     pixels: Pixels
     offsets: npt.NDArray[np.int64]
     sizes: npt.NDArray[np.int64]
     names: tuple[str, ...]
-    unreadable: dict[str, int]
+    failures: tuple[Failure, ...]
+    account: Account | None = None
 
     def __len__(self) -> int:
         return len(self.sizes)
+
+    @property
+    def unreadable(self) -> dict[str, int]:
+        """Number of files that cannot be read, for each reason."""
+        return dict(Counter(failure.code for failure in self.failures))
 
     def picture(self, number: int) -> Pixels:
         """Picture ``number`` as (height, width, 3) uint8: a view into the mapped file."""
@@ -49,20 +55,28 @@ class Pack:
 
 
 def pack(
-    source: Path, cache: Path, side: int = 256, min_pictures: int = 1, report: Callable[[int], None] = lambda _: None
+    source: Path,
+    cache: Path,
+    side: int = 256,
+    min_pictures: int = 1,
+    report: Callable[[int], None] = lambda _: None,
+    reading: ScanOptions = ORDINARY,
 ) -> Pack:
     """Return the pack of ``source`` in the folder ``cache``; write it first if it does not exist.
 
     Pictures whose shortest side is longer than ``side`` pixels are reduced to it (bicubic, antialiased). ``report`` is
-    called with the number of files read so far. Raises ``NoPictures``, and ``TooFewPictures`` below ``min_pictures``.
+    called with the number of files read so far. ``reading``: what is left out of the source, and the limits of a
+    picture. Raises ``NoPictures``, and ``TooFewPictures`` below ``min_pictures``.
     """
-    entries = scan(source).entries
+    scanned = scan(source, reading)
+    entries = scanned.entries
     if len(entries) < min_pictures:
         raise TooFewPictures(f"{source} holds {len(entries)} pictures, {min_pictures} are needed; {REMEDY}")
-    path = cache / _fingerprint(entries, side)
+    path = cache / _fingerprint(entries, side, reading.limits)
     if not path.is_dir():
-        _make(path, entries, side, report)
+        _make(path, scanned, side, reading.limits, report)
     found = load(path)
+    found = replace(found, account=scanned.account.with_failures(found.failures))
     if len(found) == 0:
         raise NoPictures(f"none of the picture files at {source} can be read: {_reasons(found)}")
     if len(found) < min_pictures:
@@ -73,11 +87,11 @@ def pack(
     return found
 
 
-def _make(path: Path, files: Sequence[Entry], side: int, report: Callable[[int], None]) -> None:
+def _make(path: Path, found: Scan, side: int, limits: Limits, report: Callable[[int], None]) -> None:
     """Write the pack. If another process writes the same pack first, use that one."""
     try:
         with new_directory(path) as directory:
-            _write(directory, files, side, report)
+            _write(directory, _decoded(found.entries, side, limits), side, report)
     except OSError:
         if not path.is_dir():
             raise
@@ -89,18 +103,19 @@ def load(path: Path) -> Pack:
     offsets = np.load(path / "offsets.npy")
     # Copy-on-write, because torch warns about read-only arrays. Nothing writes to it.
     empty = np.empty(0, np.uint8)
+    failures = tuple(Failure(*one) for one in about["failures"])
     pixels = np.memmap(path / "pixels.u8", np.uint8, "c") if offsets[-1] else empty
-    return Pack(path, pixels, offsets, np.load(path / "sizes.npy"), tuple(about["names"]), about["unreadable"])
+    return Pack(path, pixels, offsets, np.load(path / "sizes.npy"), tuple(about["names"]), failures)
 
 
-def _write(directory: Path, files: Iterable[Entry], side: int, report: Callable[[int], None]) -> None:
+def _write(directory: Path, pictures: "Iterable[_Decoded | Failure]", side: int, report: Callable[[int], None]) -> None:
     names: list[str] = []
     sizes: list[tuple[int, int]] = []
-    unreadable: Counter[str] = Counter()
+    failures: list[Failure] = []
     with (directory / "pixels.u8").open("wb") as out:
-        for number, decoded in enumerate(_decoded(files, side), 1):
-            if isinstance(decoded, str):
-                unreadable[decoded] += 1
+        for number, decoded in enumerate(pictures, 1):
+            if isinstance(decoded, Failure):
+                failures.append(decoded)
             else:
                 names.append(decoded.name)
                 sizes.append(decoded.pixels.shape[:2])
@@ -109,7 +124,7 @@ def _write(directory: Path, files: Iterable[Entry], side: int, report: Callable[
     shapes = np.asarray(sizes, np.int64).reshape(-1, 2)
     np.save(directory / "sizes.npy", shapes)
     np.save(directory / "offsets.npy", np.concatenate([[0], np.cumsum(shapes.prod(axis=1) * 3)]).astype(np.int64))
-    about = {"format": FORMAT, "side": side, "unreadable": dict(unreadable), "names": names}
+    about = {"format": FORMAT, "side": side, "failures": [astuple(one) for one in failures], "names": names}
     (directory / "pack.json").write_text(json.dumps(about))
 
 
@@ -119,21 +134,19 @@ class _Decoded:
     pixels: Pixels
 
 
-def _decoded(files: Iterable[Entry], side: int) -> Iterator[_Decoded | str]:
+def _decoded(files: Iterable[Entry], side: int, limits: Limits) -> Iterator[_Decoded | Failure]:
     files = iter(files)
     with ThreadPoolExecutor() as pool:
         while chunk := list(islice(files, CHUNK)):
-            yield from pool.map(lambda file: _decode(file, side), chunk)
+            yield from pool.map(lambda file: _decode(file, side, limits), chunk)
 
 
-def _decode(file: Entry, side: int) -> _Decoded | str:
-    """The decoded picture, or the error code if the file cannot be read."""
-    try:
-        picture = decode(file.read(), at_least=side).pixels
-    except PictureError as error:
-        return error.code
-    except OSError:
-        return "unreadable_file"
+def _decode(file: Entry, side: int, limits: Limits) -> _Decoded | Failure:
+    """The decoded and reduced picture, or why it cannot be read."""
+    found = file.decode(limits, at_least=side)
+    if isinstance(found, Failure):
+        return found
+    picture = found.pixels
     shortest = min(picture.size)
     if shortest > side:
         width, height = (max(1, round(length * side / shortest)) for length in picture.size)
@@ -141,10 +154,10 @@ def _decode(file: Entry, side: int) -> _Decoded | str:
     return _Decoded(file.key, np.asarray(picture))
 
 
-def _fingerprint(files: Iterable[Entry], side: int) -> str:
-    digest = hashlib.sha256(f"{FORMAT} {side}".encode())
+def _fingerprint(files: Iterable[Entry], side: int, limits: Limits) -> str:
+    digest = hashlib.sha256(f"{FORMAT} {side} {limits}".encode())
     for entry in files:
-        digest.update(f"{entry.file.resolve()} {entry.key} {entry.stamp}".encode())
+        digest.update(f"{entry.file.resolve()} {entry.key} {entry.stamp}".encode(errors="surrogateescape"))
     return digest.hexdigest()[:20]
 
 

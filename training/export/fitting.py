@@ -11,11 +11,11 @@ import numpy.typing as npt
 from PIL import Image
 from torch import nn
 
-from copysight.errors import PictureError, TooFewPictures
+from copysight.errors import TooFewPictures
 from copysight.model.embedder import Embedder
 from copysight.pictures import edits
-from copysight.pictures.decode import decode
-from copysight.pictures.scan import Entry, scan
+from copysight.pictures.decode import Limits
+from copysight.pictures.scan import ORDINARY, Entry, Failure, ScanOptions, scan
 from copysight.scoring import self_calibration
 from training.export import whitening
 
@@ -35,6 +35,7 @@ class Fitting:
     whiten: int = 0
     int8: bool = False
     seed: int = 0
+    reading: ScanOptions = ORDINARY
 
 
 class PictureSample:
@@ -44,7 +45,8 @@ class PictureSample:
     """
 
     def __init__(self, fitting: Fitting) -> None:
-        entries = scan(fitting.pictures).entries
+        entries = scan(fitting.pictures, fitting.reading).entries
+        self._limits = fitting.reading.limits
         self._rng = np.random.default_rng(fitting.seed)
         self._entries = [entries[int(place)] for place in self._rng.permutation(len(entries))]
         if len(entries) < MIN_PICTURES:
@@ -54,13 +56,14 @@ class PictureSample:
 
     def first(self, count: int) -> list[Picture]:
         """The first ``count`` pictures, or fewer if there are not as many."""
-        return _read(self._entries[:count])
+        return _read(self._entries[:count], self._limits)
 
     def split(self) -> tuple[list[Picture], list[Picture]]:
         """Pictures for the background, and others for the collection, in the ratio of their largest numbers."""
         used = min(len(self._entries), BACKGROUND_PICTURES + CALIBRATION_PICTURES)
         background = used * BACKGROUND_PICTURES // (BACKGROUND_PICTURES + CALIBRATION_PICTURES)
-        return _read(self._entries[:background]), _read(self._entries[background:used])
+        first, second = self._entries[:background], self._entries[background:used]
+        return _read(first, self._limits), _read(second, self._limits)
 
     def generator(self, purpose: int) -> np.random.Generator:
         """Random generator for one purpose, numbered from 0."""
@@ -99,17 +102,17 @@ def agreement(one: Embedder, other: Embedder, pictures: Sequence[Picture]) -> fl
     return float((one.embed_parallel(pictures) * other.embed_parallel(pictures)).sum(axis=1).min())
 
 
-def _read(entries: Sequence[Entry]) -> list[Picture]:
+def _read(entries: Sequence[Entry], limits: Limits) -> list[Picture]:
     """Decode pictures to at most 512 x 512 pixels; leave out unreadable ones."""
     with ThreadPoolExecutor() as pool:
-        return [picture for picture in pool.map(_decoded, entries) if picture is not None]
+        return [picture for picture in pool.map(lambda entry: _decoded(entry, limits), entries) if picture is not None]
 
 
-def _decoded(entry: Entry) -> Picture | None:
-    try:
-        picture = decode(entry.read(), at_least=512).pixels
-    except PictureError:
+def _decoded(entry: Entry, limits: Limits) -> Picture | None:
+    found = entry.decode(limits, at_least=512)
+    if isinstance(found, Failure):
         return None
+    picture = found.pixels
     picture.thumbnail((512, 512))
     return picture
 

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from copysight.errors import InvalidArgument, TooFewPictures
+from copysight.pictures.scan import ORDINARY, ScanOptions
 from training import distributed
 from training.checkpoints import checkpoint, pretrained
 from training.data import pack as packs
@@ -41,6 +42,7 @@ class Job:
     warm_start_pictures: int = 50_000
     warm_start_batch: int = 32
     tensorboard: bool = False
+    reading: ScanOptions = ORDINARY
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def run(job: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method], echo
     log = TrainingLog(job.out if first else None, echo, scalars)
     pack = _pack(job, log)
     _check_after_decoding(job.plan, method, len(pack))
-    probes = [knn_probe.load(path, job.plan.image_size) for path in job.probes] if first else []
+    probes = [knn_probe.load(path, job.plan.image_size, job.reading) for path in job.probes] if first else []
     inputs = _Inputs(job, pack, probes, log)
     if job.warm_start is not None and saved is None:
         backbone = _warm_start(inputs, job.warm_start, recipe)
@@ -124,10 +126,13 @@ def _pack(job: Job, log: TrainingLog) -> Pack:
     """The pack of the pictures; rank 0 writes it while the other processes wait."""
     if distributed.rank() > 0:
         dist.barrier()
-    pack = packs.pack(job.source, job.cache, min_pictures=job.plan.batch, report=_DecodingProgress(log))
+    progress = _DecodingProgress(log)
+    pack = packs.pack(job.source, job.cache, min_pictures=job.plan.batch, report=progress, reading=job.reading)
     if distributed.rank() == 0 and distributed.world_size() > 1:
         dist.barrier()
     log.write("pictures", readable=len(pack), unreadable=sum(pack.unreadable.values()), reasons=pack.unreadable)
+    if pack.account is not None:
+        log.write_lines("scan", pack.account.lines(), **pack.account.to_json())
     return pack
 
 

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from copysight.errors import NoPictures
-from copysight.pictures.decode import decode
+from copysight.pictures.decode import Limits
 from copysight.pictures.preprocess import Preprocess, to_batch
-from copysight.pictures.scan import Entry, scan
+from copysight.pictures.scan import ORDINARY, Entry, Failure, ScanOptions, scan
 
 NEIGHBOURS = (5, 10, 20)
 TEMPERATURE = 0.07
@@ -37,13 +37,13 @@ class Probe:
     classes: int
 
 
-def load(path: Path, size: int) -> Probe:
+def load(path: Path, size: int, reading: ScanOptions = ORDINARY) -> Probe:
     """Read a labelled set: a tar or a folder with ``train/<class>/*.jpg`` and ``val/<class>/*.jpg``.
 
     The shortest side is resized to 8/7 of ``size`` pixels and the central square is cut out, as in DINO's evaluation
-    (256 and 224). Raises ``NoPictures`` if a split is empty.
+    (256 and 224). Pictures that cannot be read are left out. Raises ``NoPictures`` if a split is empty.
     """
-    files = scan(path).entries
+    files = scan(path, reading).entries
     splits = {split: [file for file in files if _split_and_class(file)[0] == split] for split in ("train", "val")}
     for split, found in splits.items():
         if not found:
@@ -53,8 +53,8 @@ def load(path: Path, size: int) -> Probe:
     classes = sorted({_split_and_class(file)[1] for found in splits.values() for file in found})
     return Probe(
         name=path.stem,
-        train=_split(splits["train"], classes, size),
-        val=_split(splits["val"], classes, size),
+        train=_split(splits["train"], classes, size, reading.limits),
+        val=_split(splits["val"], classes, size, reading.limits),
         classes=len(classes),
     )
 
@@ -91,14 +91,18 @@ def _features(backbone: nn.Module, pictures: Tensor, mean: Tensor, std: Tensor) 
     return torch.cat(rows)
 
 
-def _split(files: list[Entry], classes: list[str], size: int) -> Split:
+def _split(files: list[Entry], classes: list[str], size: int, limits: Limits) -> Split:
     plain = Preprocess(size, "shortest", round(size * 8 / 7), "bicubic", (0, 0, 0), (1, 1, 1))
     pixels = np.empty((len(files), 3, size, size), np.uint8)
-    for row, file in enumerate(files):
-        picture = decode(file.read(), at_least=plain.at_least).pixels
-        pixels[row] = np.rint(to_batch([picture], plain)[0] * 255).clip(0, 255)
-    labels = torch.tensor([classes.index(_split_and_class(file)[1]) for file in files])
-    return Split(torch.from_numpy(pixels), labels)
+    labels: list[int] = []
+    for file in files:
+        found = file.decode(limits, plain.at_least)
+        if not isinstance(found, Failure):
+            pixels[len(labels)] = np.rint(to_batch([found.pixels], plain)[0] * 255).clip(0, 255)
+            labels.append(classes.index(_split_and_class(file)[1]))
+    if not labels:
+        raise NoPictures(f"none of the {len(files)} pictures of a probe can be read, {files[0].key} for example")
+    return Split(torch.from_numpy(pixels[: len(labels)]), torch.tensor(labels))
 
 
 def _split_and_class(file: Entry) -> tuple[str, str]:

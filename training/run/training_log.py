@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,8 +58,7 @@ class TrainingLog:
         """Write an event of a ``kind`` with its values."""
         if self.directory is None:
             return
-        with (self.directory / "log.jsonl").open("a") as file:
-            file.write(json.dumps({"kind": kind, "time": round(time.time(), 2), **values}) + "\n")
+        self._record(self.directory, kind, values)
         if self.scalars is not None:
             for name, value in values.items():
                 if isinstance(value, float):
@@ -69,6 +68,18 @@ class TrainingLog:
                         int(str(values.get("step", 0))),
                     )
         self.echo(f"{kind:9}" + "  ".join(f"{name} {_short(value)}" for name, value in values.items()))
+
+    def write_lines(self, kind: str, lines: Sequence[str], **values: object) -> None:
+        """Write an event with its values, and print ``lines`` for it."""
+        if self.directory is None:
+            return
+        self._record(self.directory, kind, values)
+        for number, line in enumerate(lines):
+            self.echo(f"{'' if number else kind:9}{line}")
+
+    def _record(self, directory: Path, kind: str, values: Mapping[str, object]) -> None:
+        with (directory / "log.jsonl").open("a") as file:
+            file.write(json.dumps({"kind": kind, "time": round(time.time(), 2), **values}) + "\n")
 
 
 def tensorboard_writer(directory: Path) -> Scalars:

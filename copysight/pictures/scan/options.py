@@ -51,7 +51,7 @@ def limit_options(command: F) -> F:
             envvar="COPYSIGHT_FORMATS",
             default=",".join(DEFAULT.formats),
             show_default=True,
-            help="Formats of pictures to read, separated by commas.",
+            help="Formats of pictures that are read, separated by commas.",
         ),
         click.option(
             "--max-bytes",
@@ -76,9 +76,8 @@ def limit_options(command: F) -> F:
 
 def limits_of(given: dict[str, Any]) -> Limits:
     """The limits that the options of `limit_options` gave; takes them out of ``given``. Raises ``InvalidArgument``."""
-    formats = tuple(part.strip().upper() for part in given.pop("formats").split(",") if part.strip())
-    wrong = [one for one in formats if one not in readers.READERS or not readers.installed(one)]
-    if wrong or not formats:
-        known = ", ".join(one for one in readers.READERS if readers.installed(one))
-        raise InvalidArgument(f"got the formats {', '.join(wrong) or 'none'}; those that can be read are {known}")
+    try:
+        formats = readers.check(given.pop("formats").split(","))
+    except ValueError as error:
+        raise InvalidArgument(str(error)) from error
     return Limits(max_bytes=given.pop("max_bytes"), max_pixels=given.pop("max_pixels"), formats=formats)

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from copysight.errors import NoPictures, TooFewPictures
-from copysight.pictures.scan import Entry, scan
+from copysight.pictures.decode import Limits
+from copysight.pictures.scan import Entry, Failure, ScanOptions, scan
 from tests.conftest import drawn_picture
 from training.data import pack as packs
 from training.data.pack import Pack
@@ -111,4 +112,6 @@ def test_only_readable_pictures_count_towards_the_minimum(photos: Path, tmp_path
 
 def test_a_file_that_was_deleted_is_counted_as_unreadable(photos: Path) -> None:
     gone = Entry("gone.jpg", photos / "gone.jpg", 0, 10, "", False)
-    assert packs._decode(gone, 64) == "unreadable_file"
+    found = packs._decode(gone, 64, Limits())
+    assert isinstance(found, Failure)
+    assert (found.key, found.code) == ("gone.jpg", "unreadable_file")
