@@ -16,6 +16,8 @@ from copysight.errors import InvalidArgument, ItemNotFound
 from copysight.system.held import Held
 
 LOCK = ".jobs.lock"
+START_SECONDS = 600.0
+"""Time in which the process of a new job starts, also on a busy machine. A job that waits longer has none."""
 INTERRUPTED = "stopped by Ctrl-C; run the same command again to go on"
 KILLED = "its process ended before the job was done (killed, or out of memory); run the same command again to go on"
 
@@ -98,7 +100,8 @@ class Jobs:
 
     def _now(self, job: Job) -> Job:
         """The job as it is now: nobody could record the end of one whose process was killed."""
-        if job.state != "running" or self._held.is_held(job.id):
+        waits = job.state == "queued" and self._clock() - job.updated < START_SECONDS
+        if job.state not in {"queued", "running"} or waits or self._held.is_held(job.id):
             return job
         return replace(job, state="failed", message=KILLED)
 

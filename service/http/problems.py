@@ -4,7 +4,6 @@ import logging
 import reprlib
 from typing import Any, ClassVar, cast
 
-import orjson
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,8 +12,10 @@ from starlette.types import Scope
 
 from copysight import errors
 from copysight.errors import CopysightError, PictureError
-from service.http import openai_errors, system_errors
+from service.http import exact_json, openai_errors
 from service.http.forwarded import route_path
+from service.http.system_errors import TooManyFiles, explained, too_many_files
+from service.runtime import open_files
 
 log = logging.getLogger("copysight.requests")
 MEDIA_TYPE = "application/problem+json"
@@ -142,7 +143,7 @@ STATUS: dict[type[CopysightError], int] = {
     BodyTooLarge: 413,
     UnsupportedEncoding: 415,
     Overloaded: 503,
-    system_errors.TooManyFiles: 503,
+    TooManyFiles: 503,
     NotReady: 503,
     DeadlineExceeded: 504,
     CopysightError: 500,
@@ -190,12 +191,14 @@ def problem(
     body |= {"code": code, "detail": detail}
     if openai_errors.applies(route_path(scope)):
         body["error"] = openai_errors.error(status, code, detail, param)
-    return Response(orjson.dumps(body), status, headers, media_type=MEDIA_TYPE)
+    return Response(exact_json.dumps(body), status, headers, media_type=MEDIA_TYPE)
 
 
 async def on_domain_error(request: Request, error: Exception) -> Response:
     """Answer a domain error by the table."""
     known = cast(CopysightError, error)
+    if isinstance(known, errors.NotWritable) and open_files.exhausted():  # SQLite says "unable to open" for both
+        known = too_many_files()
     request.state.code = known.code
     status, param = status_of(known), known.data.get("param")
     name = None if param is None else str(param)
@@ -233,9 +236,15 @@ async def on_invalid(request: Request, error: Exception) -> Response:
     return problem(request.scope, 400, errors.InvalidArgument.code, detail, param=param)
 
 
+async def on_unexpected(request: Request, _error: Exception) -> Response:
+    """Answer a defect of the service. The framework raises the error again, and the gateway logs it."""
+    request.state.code = UNEXPECTED
+    return internal_error(request.scope)
+
+
 async def on_system_error(request: Request, error: Exception) -> Response:
     """Answer an error of the operating system that the operator can mend. Raises any other again."""
-    known = system_errors.explained(cast(OSError, error))
+    known = explained(cast(OSError, error))
     if known is None:
         raise error
     log.error("%s", known.message, extra={"fields": {"cause": repr(error)[:200]}})

@@ -106,7 +106,7 @@ def describe(app: FastAPI, routes: Iterable[BaseRoute]) -> None:
         return document
 
     needed = {
-        (route.path, method): need.dependency.scope
+        (route.path_format, method): need.dependency.scope
         for route in routes
         if isinstance(route, APIRoute)
         for need in route.dependencies

@@ -32,6 +32,15 @@ def limit() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
+def exhausted() -> bool:
+    """Whether no further file can be opened at this moment; takes some microseconds."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in {errno.EMFILE, errno.ENFILE}
+    return False
+
+
 class Watch:
     """Log when no further file can be opened: new connections are then closed by the event loop without a word."""
 
@@ -39,10 +48,7 @@ class Watch:
         self._silent_until = 0.0
 
     def check(self) -> None:
-        """Try to open one more; takes a microsecond. Logs at most one line in ``QUIET_SECONDS``."""
-        try:
-            os.close(os.dup(0))
-        except OSError as error:
-            if error.errno in {errno.EMFILE, errno.ENFILE} and time.monotonic() >= self._silent_until:
-                self._silent_until = time.monotonic() + QUIET_SECONDS
-                log.error("all %d files that may be open are in use; new connections are closed; %s", limit(), ADVICE)  # noqa: TRY400 - a state, no defect
+        """Log at most one line in ``QUIET_SECONDS``."""
+        if time.monotonic() >= self._silent_until and exhausted():
+            self._silent_until = time.monotonic() + QUIET_SECONDS
+            log.error("all %d files that may be open are in use; new connections are closed; %s", limit(), ADVICE)
