@@ -1,6 +1,7 @@
 """Read local picture files for the offline commands, as the service reads uploads."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from copysight.errors import CopysightError, NoPictures
 from copysight.model.bundle import Bundle
 from copysight.pictures.decode import decode
 from copysight.pictures.exact import digest
-from copysight.pictures.scan import SUFFIXES
+from copysight.pictures.scan import ScanOptions, limits_of_environment, scan
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ def read(path: Path, bundle: Bundle) -> LocalPicture:
     """Decode a file at the size that a bundle needs. Raises a ``PictureError`` that names the file."""
     data = path.read_bytes()
     try:
-        picture = decode(data, at_least=bundle.at_least)
+        picture = decode(data, limits_of_environment(os.environ), bundle.at_least)
     except CopysightError as error:
         raise type(error)(f"{path}: {error.message}", **error.data) from error
     return LocalPicture(path, picture.pixels, hashlib.sha256(data).hexdigest())
@@ -45,14 +46,19 @@ def equal_pixels(one: LocalPicture, other: LocalPicture) -> bool:
     """Whether two files have the same bytes, or the same pixels, alpha and frames: the meaning of ``exact``."""
     if one.sha256 == other.sha256:
         return True
-    first, second = (digest(picture.path.read_bytes()) for picture in (one, other))
+    limits = limits_of_environment(os.environ)
+    first, second = (digest(picture.path.read_bytes(), limits) for picture in (one, other))
     return first is not None and first == second
 
 
 def full_size(path: Path) -> Image.Image:
     """Decode a file at its full size. `read` may scale a picture down while decoding."""
-    return decode(path.read_bytes()).pixels
+    return decode(path.read_bytes(), limits_of_environment(os.environ)).pixels
 
 
 def _files_below(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    reading = ScanOptions(limits=limits_of_environment(os.environ))
+    try:
+        return sorted(entry.file for entry in scan(folder, reading).entries if not entry.in_shard)
+    except NoPictures:
+        return []

@@ -3,7 +3,7 @@
 from copysight.pictures.scan.account import Account, Failure
 from copysight.pictures.scan.entry import Entry
 from copysight.pictures.scan.kinds import SUFFIXES
-from copysight.pictures.scan.options import ORDINARY, ScanOptions, limit_options, scan_options
+from copysight.pictures.scan.options import ORDINARY, ScanOptions, limits_of_environment, scan_options
 from copysight.pictures.scan.source import Scan, scan
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "Failure",
     "Scan",
     "ScanOptions",
-    "limit_options",
+    "limits_of_environment",
     "scan",
     "scan_options",
 ]

@@ -26,7 +26,7 @@ OTHER_PICTURES = re.compile(
 )
 """Suffixes of pictures that are never read."""
 ARCHIVES = re.compile(r"\.(zip|7z|rar|t?gz|tbz2?|bz2|t?xz|t?zst|lzma|lz4|cb[zrt]|iso)")
-TAR, PICTURE = ".tar", "picture"
+TAR, PICTURE = "tar", "picture"
 NOT_A_PICTURE, UNSUPPORTED, ARCHIVE = "not_a_picture", "unsupported_format", "archive"
 ORDINARY = re.compile(r"\.(?=[a-z0-9]*[a-z])[a-z0-9]{1,10}")
 WITH_ENDING = re.compile(rf"({'|'.join(map(re.escape, FORMAT_OF))})[^a-z0-9].*", re.DOTALL)
@@ -42,7 +42,7 @@ def kind_of(name: str, head: Callable[[], bytes], formats: tuple[str, ...]) -> s
     """
     stem, dot, ending = name.rpartition(".")
     suffix = f".{ending.lower()}" if dot and stem else ""
-    if suffix == TAR:
+    if suffix == ".tar":
         return TAR
     if suffix in FORMAT_OF or (extended := WITH_ENDING.fullmatch(suffix)):
         found = FORMAT_OF[suffix if suffix in FORMAT_OF else extended[1]]  # type: ignore[index]

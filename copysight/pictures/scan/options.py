@@ -1,7 +1,7 @@
 """How a source is read: what is left out, and the limits of its pictures. As an object, and as options of a command."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -72,6 +72,18 @@ def limit_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def limits_of_environment(environment: Mapping[str, str]) -> Limits:
+    """The limits of commands without these options, from the same variables. Raises ``InvalidArgument``."""
+    numbers = {"max_bytes": DEFAULT.max_bytes, "max_pixels": DEFAULT.max_pixels}
+    given: dict[str, Any] = {"formats": environment.get("COPYSIGHT_FORMATS") or ",".join(DEFAULT.formats)}
+    for name, ordinary in numbers.items():
+        text = environment.get(f"COPYSIGHT_{name.upper()}") or str(ordinary)
+        if not text.isdecimal():
+            raise InvalidArgument(f"got COPYSIGHT_{name.upper()}={text}; it must be a whole number")
+        given[name] = int(text)
+    return limits_of(given)
 
 
 def limits_of(given: dict[str, Any]) -> Limits:

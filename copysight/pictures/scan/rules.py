@@ -24,12 +24,14 @@ CATALOG, PARTS = "catalog.sqlite", {"blobs", "generations", "bundles"}
 class Rules:
     """The rules of one scan: the patterns of ``exclude``, and the ``formats`` of pictures that are taken.
 
-    A pattern is matched with the end of each path below the source; one that begins with a slash, with the whole path.
+    A pattern is matched with the end of each path below the source; one that begins with a slash, with the whole path,
+    or with the absolute path if it begins with ``source``, the absolute path of the source.
     ``*`` stands for any characters of one name, ``**`` also for slashes. One that ends with a slash names folders only.
     """
 
     exclude: tuple[str, ...]
     formats: tuple[str, ...]
+    source: str = "/"
 
     def reason(self, name: str, path: str, is_folder: bool) -> str | None:
         """Why an entry is left out, or None. ``path`` is relative to the source and ends with ``name``."""
@@ -43,8 +45,9 @@ class Rules:
 
     @cached_property
     def _excluded(self) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
-        either = [_expression(one) for one in self.exclude if not one.endswith("/")]
-        folders = [_expression(one.rstrip("/")) for one in self.exclude if one.endswith("/")]
+        below = [one.removeprefix(self.source) if one.startswith(f"{self.source}/") else one for one in self.exclude]
+        either = [_expression(one) for one in below if not one.endswith("/")]
+        folders = [_expression(one.rstrip("/")) for one in below if one.endswith("/")]
         return _joined(either), _joined(folders)
 
 
@@ -60,7 +63,7 @@ def _joined(expressions: list[str]) -> re.Pattern[str] | None:
 def _expression(pattern: str) -> str:
     """A regular expression for a pattern with ``*``, ``**``, ``?`` and ``[…]``."""
     body = pattern.removeprefix("./").strip("/")
-    if not body:
+    if body in {"", "."}:
         raise InvalidArgument(f"got the pattern {pattern!r} to exclude; give a name or a path, such as '*.png'")
     parts = re.findall(r"\*\*/|\*\*|\*|\?|\[!?\]?[^\]/]*\]|[^*?\[]+|\[", body)
     start = "" if pattern.startswith("/") else "(?:.*/)?"

@@ -35,7 +35,7 @@ def scan(source: Path, options: ScanOptions = ORDINARY) -> Scan:
     Left out are hidden files, folders of systems, folders that hold an index, and what the patterns of
     ``options.exclude`` match (`rules`). Links are followed (`folder`). Raises ``NoPictures`` if there are none.
     """
-    rules, tally = Rules(options.exclude, options.limits.formats), Tally()
+    rules, tally = Rules(options.exclude, options.limits.formats, str(source.absolute())), Tally()
     found = sorted(_short_enough(_pictures(source, rules, tally), tally), key=lambda entry: entry.key)
     account = tally.account(str(source), len(found))
     if not found:
