@@ -305,30 +305,34 @@ def prune_command(directory: Path, keep: int, as_json: bool) -> None:
 def backup_command(directory: Path, target: Path, as_json: bool) -> None:
     """Back up an index to a new directory.
 
-    TARGET must not exist. The copy is consistent, even if others search or change the index at the same time.
+    TARGET is new or empty. The copy is consistent, even if others search or change the index at the same time. Exits
+    with code 1 if items lack their files; the copy then holds everything else.
     """
     with Index.open(directory) as opened:
-        backup(opened, target)
+        missing = backup(opened, target)
         count = opened.catalog.count()
-    text = json.dumps({"target": str(target), "count": count})
-    click.echo(text if as_json else f"{target}: {count:,} pictures")
+    text = json.dumps({"target": str(target), "count": count, "missing": missing})
+    click.echo(text if as_json else "\n".join([f"{target}: {count:,} pictures", *missing]))
+    if missing:
+        raise click.exceptions.Exit(1)
 
 
 @index.command("restore")
 @directory
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option("--allow-missing", is_flag=True, help="Restore a backup that lacks originals or thumbnails, too.")
 @as_json
-def restore_command(directory: Path, source: Path, as_json: bool) -> None:
+def restore_command(directory: Path, source: Path, allow_missing: bool, as_json: bool) -> None:
     """Create an index from a backup.
 
-    SOURCE is the directory of the backup; it is checked and not changed. The directory given by --index must be absent
-    or empty.
+    SOURCE is the directory of the backup; it is checked and not changed. The directory given by --index must be new or
+    empty; it may be a mount point or a link.
     """
-    restore(source, directory)
+    missing = restore(source, directory, allow_missing)
     with Index.open(directory) as opened:
         count = opened.catalog.count()
-    text = json.dumps({"index": str(directory), "count": count})
-    click.echo(text if as_json else f"{directory}: {count:,} pictures")
+    text = json.dumps({"index": str(directory), "count": count, "missing": missing})
+    click.echo(text if as_json else "\n".join([f"{directory}: {count:,} pictures", *missing]))
 
 
 @index.command("export")

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from copysight.errors import BundleMismatch, InvalidArgument
+from copysight.errors import BundleMismatch
 from copysight.index import Index
-from copysight.index.generations.layout import Layout
 from copysight.model import bundle as bundles
 
 
@@ -14,11 +13,7 @@ def open_or_create(directory: Path, bundle: str | None, policy: str) -> Index:
     Raises ``BundleMismatch`` if the index belongs to another bundle than the given one, and ``InvalidArgument`` if the
     directory holds other files.
     """
-    layout = Layout(directory)
-    if not layout.catalog.exists():
-        _check_free(layout)
-        return Index.create(directory, bundle or "default", policy)
-    index = Index.open(directory)
+    index = Index.open_or_create(directory, bundle or "default", policy)
     needed = index.bundle.id if bundle is None else bundles.load(bundle).id
     if needed != index.bundle.id:
         made = index.bundle.name
@@ -29,14 +24,3 @@ def open_or_create(directory: Path, bundle: str | None, policy: str) -> Index:
             index=str(directory),
         )
     return index
-
-
-def _check_free(layout: Layout) -> None:
-    # If `Index.create` is killed, it leaves only some of these directories.
-    ours = {layout.blobs.name, layout.bundles.name, layout.generations.name, layout.staging.name}
-    if layout.root.is_dir():
-        others = [path.name for path in layout.root.iterdir() if path.name not in ours and path.name[0] != "."]
-        if others:
-            raise InvalidArgument(
-                f"{layout.root} holds other files ({min(others)!r}, …) and no index; give a new or empty directory"
-            )

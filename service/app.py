@@ -73,7 +73,7 @@ def create_app(settings: Settings, opened: Index) -> ASGIApp:
         description="Have we seen this picture before, where in it, and how sure are we?",
         lifespan=lifespan,
         responses=problems.PROBLEMS,
-        exception_handlers=problems.HANDLERS,
+        exception_handlers=problems.HANDLERS | {Exception: problems.on_unexpected},
         docs_url=None,
         redoc_url=None,
     )

@@ -3,7 +3,6 @@
 import logging
 import signal
 import socket
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,7 +10,7 @@ import uvicorn
 from pydantic import ValidationError
 from starlette.types import ASGIApp
 
-from copysight.errors import BundleMismatch, IndexNotFound, InvalidArgument
+from copysight.errors import BundleMismatch, InvalidArgument
 from copysight.index import Index
 from copysight.index.generations.layout import Layout
 from copysight.model import bundle as bundles
@@ -117,15 +116,12 @@ def read_settings(given: dict[str, str]) -> Settings:
 
 
 def open_or_create(settings: Settings) -> Index:
-    """Open the index of the settings; create it if it does not exist.
+    """Open the index of the settings; create it if it does not exist, also while another process creates it.
 
-    Raises ``BundleMismatch`` when the settings name a bundle and the index was built with another one.
+    Raises ``BundleMismatch`` when the settings name a bundle and the index was built with another one, and
+    ``InvalidArgument`` when the directory holds other files.
     """
-    try:
-        opened = Index.open(settings.index)
-    except IndexNotFound:
-        _check_empty(settings.index)
-        return Index.create(settings.index, settings.bundle)
+    opened = Index.open_or_create(settings.index, settings.bundle)
     if "bundle" in settings.model_fields_set:
         wanted = bundles.load(settings.bundle)
         if wanted.id != opened.bundle.id:
@@ -135,13 +131,6 @@ def open_or_create(settings: Settings) -> Index:
                 f"{wanted.name!r} ({wanted.id[:12]}); leave out --bundle, or re-embed the index first"
             )
     return opened
-
-
-def _check_empty(directory: Path) -> None:
-    if directory.exists() and any(directory.iterdir()):
-        raise IndexNotFound(
-            f"{directory} is not an index and is not empty; name an existing index, or a directory that does not exist"
-        )
 
 
 def _log_json() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from copysight.catalog import additions, fields, filters, limits, placed, schema, sequence, storable
+from copysight.catalog import additions, fields, filters, limits, placed, schema, sequence
 from copysight.catalog.additions import CHUNK, chunks, item_of
 from copysight.catalog.database import Database
 from copysight.catalog.fields import Fields
@@ -19,7 +19,7 @@ from copysight.catalog.names import ClusterNames
 from copysight.catalog.records import Added, Changes, Item, NewItem, Vectors
 from copysight.catalog.schema import items, orphans, state, tombstones, vectors
 from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument, ItemNotFound, KeyConflict, NotWritable
-from copysight.system import durable
+from copysight.system import durable, storable
 
 POLICIES = ("keep", "reference", "discard")
 

@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from copysight.catalog import storable
 from copysight.errors import IndexCorrupt, InvalidArgument, NotWritable
+from copysight.system import storable
 from copysight.system.place import Inside, Place
 
 STORAGE_ERRORS = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")

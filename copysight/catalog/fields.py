@@ -6,10 +6,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from copysight.catalog import schema, sequence, storable
+from copysight.catalog import schema, sequence
 from copysight.catalog.database import Database
 from copysight.catalog.schema import fields, items, values
 from copysight.errors import InvalidArgument
+from copysight.system import storable
 
 CHUNK = 1000
 

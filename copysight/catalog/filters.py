@@ -10,9 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from copysight.catalog import storable
 from copysight.catalog.schema import items, rounded, values
 from copysight.errors import InvalidArgument
+from copysight.system import storable
 
 Value = str | bool | int | float
 

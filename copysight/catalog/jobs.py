@@ -8,11 +8,11 @@ from typing import get_args
 
 import sqlalchemy as sa
 
-from copysight.catalog import storable
 from copysight.catalog.database import Database
 from copysight.catalog.records import Job, State
 from copysight.catalog.schema import jobs
 from copysight.errors import InvalidArgument, ItemNotFound
+from copysight.system import storable
 from copysight.system.held import Held
 
 LOCK = ".jobs.lock"

@@ -4,10 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from copysight.catalog import storable
 from copysight.catalog.records import NewItem
 from copysight.errors import InvalidArgument
-from copysight.system import names
+from copysight.system import names, storable
 
 MAX_METADATA = 65536
 MAX_SIDE = 2**31 - 1

@@ -2,9 +2,9 @@
 
 import sqlalchemy as sa
 
-from copysight.catalog import storable
 from copysight.catalog.database import Database
 from copysight.catalog.schema import cluster_names
+from copysight.system import storable
 
 
 class ClusterNames:

@@ -31,6 +31,7 @@ from copysight.client.answers import (
 )
 from copysight.client.errors import Refused
 from copysight.client.pictures import Source, encoded
+from copysight.system import exact_json, storable
 
 T = TypeVar("T")
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
@@ -92,7 +93,7 @@ def cluster(number: int, limit: int = 100, offset: int = 0) -> Call[Members]:
 
 def name_cluster(number: int, name: str | None) -> Call[Members]:
     """``PATCH /clusters/{number}``."""
-    return Call("PATCH", f"/clusters/{number}", _json(answers.members), content=orjson.dumps({"name": name}))
+    return Call("PATCH", f"/clusters/{number}", _json(answers.members), content=_text("name", name))
 
 
 def search(pictures: Sequence[Source], options: Options) -> Call[Found]:
@@ -141,7 +142,7 @@ def attention_png(picture: Source, head: int | None = None, threshold: float | N
 
 def add(new: New, replace: bool = False) -> Call[Added]:
     """``POST /images`` with one picture."""
-    params = _known(key=new.key, collection=new.collection, metadata=orjson.dumps(dict(new.metadata)).decode())
+    params = _known(key=new.key, collection=new.collection, metadata=orjson.dumps(_storable(new.metadata)).decode())
     return Call("POST", "/images", _added, params | _flag("replace", replace), _files([new.picture]))
 
 
@@ -154,7 +155,7 @@ def add_lines(lines: bytes, replace: bool = False) -> Call[list[Added | Fault]]:
 
 def line(new: New) -> bytes:
     """A picture to add, as one line of JSON."""
-    about = _known(key=new.key, collection=new.collection, metadata=dict(new.metadata))
+    about = _known(key=new.key, collection=new.collection, metadata=_storable(new.metadata))
     return orjson.dumps(about | {"image": base64.b64encode(encoded(new.picture)).decode()}) + b"\n"
 
 
@@ -171,7 +172,7 @@ def item(number: int) -> Call[Item]:
 
 def set_metadata(number: int, metadata: Mapping[str, Any]) -> Call[Item]:
     """``PATCH /images/{number}``."""
-    return Call("PATCH", f"/images/{number}", _one(Item), content=orjson.dumps({"metadata": dict(metadata)}))
+    return Call("PATCH", f"/images/{number}", _one(Item), content=orjson.dumps({"metadata": _storable(metadata)}))
 
 
 def delete(number: int) -> Call[None]:
@@ -202,7 +203,7 @@ def reload() -> Call[Index]:
 
 def rollback(to: str | None = None) -> Call[Index]:
     """``POST /index/rollback``."""
-    return Call("POST", "/index/rollback", _json(answers.index), content=orjson.dumps({"to": to}), retry_safe=False)
+    return Call("POST", "/index/rollback", _json(answers.index), content=_text("to", to), retry_safe=False)
 
 
 def jobs() -> Call[list[Job]]:
@@ -233,12 +234,24 @@ def _known(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _storable(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata. Raises ``InvalidArgument`` for values that JSON cannot hold exactly, as the server does."""
+    storable.check(dict(metadata), "metadata")
+    return dict(metadata)
+
+
+def _text(name: str, text: str | None) -> bytes:
+    """A JSON object with one text. Raises ``InvalidArgument``."""
+    storable.check(text, name)
+    return orjson.dumps({name: text})
+
+
 def _flag(name: str, value: bool) -> dict[str, str]:
     return {name: "true"} if value else {}
 
 
 def _json(read: Callable[[Mapping[str, Any]], T]) -> Callable[[httpx.Response], T]:
-    return lambda response: read(orjson.loads(response.content))
+    return lambda response: read(exact_json.loads_answer(response.content))
 
 
 def _one(kind: type[T]) -> Callable[[httpx.Response], T]:
@@ -254,12 +267,12 @@ def _nothing(response: httpx.Response) -> None:  # noqa: ARG001 - the signature 
 
 
 def _added(response: httpx.Response) -> Added:
-    given = orjson.loads(response.content)
+    given = exact_json.loads_answer(response.content)
     return Added(given["status"], answers.from_json(Item, given))
 
 
 def _lines(response: httpx.Response) -> list[Added | Fault]:
-    given = [orjson.loads(one) for one in response.content.splitlines()]
+    given = [exact_json.loads_answer(one) for one in response.content.splitlines()]
     for one in given:
         if "line" not in one:  # an error of the whole request, not of one picture
             raise Refused(response.status_code, one["error"]["code"], one["error"]["detail"])

@@ -345,7 +345,10 @@ def _name(snapshot: Snapshot) -> str | None:
 
 def _create(layout: Layout, bundle: str | Path, policy: str, variant: str | None) -> bool:
     """Create an index, unless another process has created it. Returns whether it was this one."""
-    layout.root.mkdir(parents=True, exist_ok=True)
+    if layout.root.exists() and not layout.root.is_dir():
+        raise InvalidArgument(f"{layout.root} is a file; give a new or an empty directory for the index")
+    with durable.writable(layout.root):
+        layout.root.mkdir(parents=True, exist_ok=True)
     with publishing(layout, wait=True):
         if layout.catalog.exists():
             return False

@@ -97,4 +97,5 @@ def _item(record: Embedded, collection: str) -> NewItem:
         vector=record.vector,
         collection=collection,
         source=record.source,
+        files=True,
     )

@@ -13,10 +13,13 @@ ProgressCallback = Callable[[str, int, int], None]
 
 
 def publish_changes(index: Index, clusters: int | None, progress: Progress, share: float | None = None) -> None:
-    """Publish if anything has changed since the live generation, or if ``clusters`` or ``share`` is given."""
+    """Publish if anything has changed since the live generation, or if ``clusters`` or ``share`` is given.
+
+    Waits for another publisher: a second build of the same index may be at the same point.
+    """
     status, options_given = index.status(), clusters is not None or share is not None
     if status.generation is None or status.delta or status.tombstones or status.fault or options_given:
-        rebuild(index, clusters, progress, share=share)
+        rebuild(index, clusters, progress, share=share, wait=True)
 
 
 def run_as_job(index: Index, job: int, work: Callable[[ProgressCallback], Generation]) -> Generation:

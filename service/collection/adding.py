@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import orjson
 
-from copysight.catalog import Added, NewItem
+from copysight.catalog import Added, NewItem, limits
 from copysight.errors import InvalidArgument, KeyConflict
 from copysight.index import Snapshot
-from copysight.system import names
+from copysight.system import exact_json, names
 from service.http.problems import preview
 from service.intake.url_fetch import PictureSource
 from service.queries.inference import PictureFeatures
@@ -70,6 +70,7 @@ def _item(features: PictureFeatures, new: NewPicture) -> NewItem:
         vector=np.asarray(features.features.embedding),
         collection=new.collection,
         metadata=new.metadata,
+        files=True,
     )
 
 
@@ -103,9 +104,10 @@ def _metadata(given: object) -> dict[str, Any]:
     if given is None:
         return {}
     try:
-        found = orjson.loads(given) if isinstance(given, str) else given
+        found = exact_json.loads(given) if isinstance(given, str) else given
     except orjson.JSONDecodeError as error:
         raise InvalidArgument(f"got metadata that is not valid JSON ({error}); write a JSON object") from error
     if not isinstance(found, dict):
         raise InvalidArgument('got metadata that is not a JSON object; write for example {"album": "2026"}')
+    limits.check_metadata(found)  # before the picture is embedded and stored
     return found

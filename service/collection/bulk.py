@@ -15,8 +15,10 @@ from copysight.catalog import Added
 from copysight.errors import CopysightError, InvalidArgument, PictureError
 from copysight.index import Snapshot
 from copysight.model.embedder import Embedder
+from copysight.system import exact_json
 from service.collection import adding, model_change
 from service.collection.adding import NewPicture
+from service.http import forwarded, system_errors
 from service.http.problems import BodyTooLarge, DeadlineExceeded, Overloaded, item_error
 from service.intake import uploads
 from service.intake.ndjson import Line, LineBuffer, split
@@ -48,7 +50,7 @@ class NdjsonResponse(StreamingResponse):
 
 def is_bulk(scope: Scope) -> bool:
     """Whether a request is a bulk add: ``POST /images`` with NDJSON."""
-    if scope["method"] != "POST" or scope["path"] != "/images":
+    if scope["method"] != "POST" or forwarded.route_path(scope) != "/images":
         return False
     return Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower() == MEDIA_TYPE
 
@@ -70,7 +72,7 @@ async def _results(state: State, request: Request, options: BulkOptions) -> Asyn
     try:
         while lines := await buffer.take():
             for line, result in zip(lines, await _add_lines(state, lines, options), strict=True):
-                yield orjson.dumps({"line": line.number} | result) + b"\n"
+                yield exact_json.dumps({"line": line.number} | result) + b"\n"
         await filling
     except ClientDisconnect:
         return
@@ -78,7 +80,7 @@ async def _results(state: State, request: Request, options: BulkOptions) -> Asyn
         error = DeadlineExceeded(
             f"no line arrived for {settings.deadline:g} s; all lines with a result are stored, send the others again"
         )
-        yield orjson.dumps({"error": item_error(error)}) + b"\n"
+        yield exact_json.dumps({"error": item_error(error)}) + b"\n"
     finally:
         filling.cancel()
 
@@ -95,6 +97,10 @@ async def _outcomes(
 ) -> list[Added | CopysightError]:
     try:
         return await _add_when_admitted(state, new_pictures, options)
+    except OSError as error:
+        if (known := system_errors.explained(error)) is None:
+            raise
+        return [known] * len(new_pictures)
     except CopysightError as error:
         if len(new_pictures) == 1:
             return [error]
@@ -142,7 +148,7 @@ def _parse_line(line: Line, options: BulkOptions) -> NewPicture | CopysightError
     if line.data is None:
         return BodyTooLarge("got a line that is longer than the largest allowed picture; send a smaller picture")
     try:
-        fields = orjson.loads(line.data)
+        fields = exact_json.loads(line.data, "metadata")
         if not isinstance(fields, dict) or not isinstance(fields.get("image"), str):
             return InvalidArgument(f"got a line without `image`; {FORM}")
         uploads.check_fields(fields, ("image", *adding.FIELDS))

@@ -13,7 +13,10 @@ T = TypeVar("T")
 
 
 async def with_live_model(state: State, work: Callable[[Snapshot, Embedder], Awaitable[T]]) -> T:
-    """Run ``work`` with the live snapshot and its embedder. If the bundle changes meanwhile, run it once more."""
+    """Run ``work`` with the live snapshot and its embedder. If the bundle changes meanwhile, run it once more.
+
+    Raises ``NotWritable`` if the index was moved or replaced.
+    """
     try:
         return await _with(state, state.index.snapshot, work)
     except BundleMismatch:
@@ -21,5 +24,10 @@ async def with_live_model(state: State, work: Callable[[Snapshot, Embedder], Awa
 
 
 async def _with(state: State, take: Callable[[], Snapshot], work: Callable[[Snapshot, Embedder], Awaitable[T]]) -> T:
-    snapshot = await threads.run(state.searchers, take)
+    snapshot = await threads.run(state.searchers, _checked, state, take)
     return await work(snapshot, await threads.run(state.searchers, state.writer, snapshot))
+
+
+def _checked(state: State, take: Callable[[], Snapshot]) -> Snapshot:
+    state.index.check_place()
+    return take()

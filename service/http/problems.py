@@ -12,7 +12,8 @@ from starlette.types import Scope
 
 from copysight import errors
 from copysight.errors import CopysightError, PictureError
-from service.http import exact_json, openai_errors
+from copysight.system import exact_json
+from service.http import openai_errors
 from service.http.forwarded import route_path
 from service.http.system_errors import TooManyFiles, explained, too_many_files
 from service.runtime import open_files

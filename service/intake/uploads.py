@@ -12,6 +12,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from copysight.errors import InvalidArgument, PictureError
+from copysight.system import exact_json
 from service.intake import base64_text
 from service.intake.url_fetch import PictureSource, Url, is_url
 from service.runtime.settings import Settings
@@ -137,7 +138,7 @@ async def _multipart(request: Request, settings: Settings) -> Body:
 
 def _json(data: bytes) -> Body:
     try:
-        fields = orjson.loads(data)
+        fields = exact_json.loads(data, "metadata")
     except orjson.JSONDecodeError as error:
         raise InvalidArgument(f"got a body that is not valid JSON ({error}); {FORMS}") from error
     if not isinstance(fields, dict):

@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from copysight.catalog import Job, storable
+from copysight.catalog import Job
 from copysight.errors import BundleError, InvalidArgument, PublisherBusy
 from copysight.index import Index, Status
 from copysight.model import bundle as bundles
+from copysight.system import storable
 from service.runtime import threads
 
 log = logging.getLogger("copysight.schedule")

@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 from starlette.responses import Response
 
 from copysight.catalog import Item
@@ -16,6 +15,7 @@ from copysight.index import Hit, Snapshot
 from copysight.model.embedder import Embedder, probabilities
 from copysight.scoring.judge import SAME_PICTURE
 from copysight.scoring.query_views import Effort, QueryView
+from copysight.system import exact_json
 from service.queries.inference import PictureFeatures
 from service.queries.search_options import SearchOptions
 from service.state import State
@@ -26,17 +26,43 @@ PROTOTYPES = 5
 
 
 @dataclass(frozen=True)
+class QueryFile:
+    """What is known of a file without reading it: its sha256 and the sides of its upright picture in pixels."""
+
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
 class SearchQuery:
-    """A query: vectors (V, D) of the query ``views`` (V,) of a ``picture``; or one vector (1, D) without a picture."""
+    """A query: vectors (V, D) of the query ``views`` (V,) of a ``picture``; or one vector (1, D) without a picture.
+
+    ``stored``: the item that the vector belongs to, if it is one of the collection.
+    """
 
     vectors: Float
     views: Sequence[QueryView] = ()
     picture: PictureFeatures | None = None
+    stored: Item | None = None
 
     @classmethod
     def of(cls, picture: PictureFeatures) -> Self:
         """A picture with all its query views."""
         return cls(picture.vectors, picture.views, picture)
+
+    @property
+    def file(self) -> "QueryFile | None":
+        """The file that was searched for; None for a vector."""
+        if self.picture is not None:
+            return QueryFile(self.picture.sha256, self.picture.picture.width, self.picture.picture.height)
+        return None if self.stored is None else QueryFile(self.stored.sha256, self.stored.width, self.stored.height)
+
+    def data(self, state: State) -> bytes | None:
+        """The bytes of that file; None if the collection does not have the original of a stored item."""
+        if self.picture is not None:
+            return self.picture.data
+        return None if self.stored is None else state.index.blobs.original(self.stored.sha256, self.stored.source)
 
     @property
     def penalties(self) -> list[float]:
@@ -50,8 +76,7 @@ class SearchQuery:
 
 def json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer. NumPy arrays and numbers are allowed."""
-    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(body, status, dict(headers or {}), media_type="application/json")
+    return Response(exact_json.dumps(content), status, dict(headers or {}), media_type="application/json")
 
 
 def index_fields(snapshot: Snapshot, embedder: Embedder | None = None) -> dict[str, Any]:
@@ -112,19 +137,19 @@ def item(found: Item) -> dict[str, Any]:
 def _match(
     state: State, snapshot: Snapshot, hit: Hit, query: SearchQuery, found: Item, effort: Effort
 ) -> dict[str, Any]:
-    picture = query.picture
-    equal = picture is not None and (picture.sha256 == found.sha256 or _same_pixels(state, hit, found, picture))
+    file = query.file
+    equal = file is not None and (file.sha256 == found.sha256 or _same_pixels(state, hit, found, query, file))
     judgement = vars(snapshot.judge.judge(hit.similarity, hit.penalty, equal, effort))
     names = {"id": found.id, "key": found.key, "collection": found.collection}
     return names | judgement | {"where": query.where(hit.view), "metadata": dict(found.metadata)}
 
 
-def _same_pixels(state: State, hit: Hit, found: Item, picture: PictureFeatures) -> bool:
-    size = (picture.picture.width, picture.picture.height)
-    if hit.similarity < SAME_PICTURE or hit.view or size != (found.width, found.height):
+def _same_pixels(state: State, hit: Hit, found: Item, query: SearchQuery, file: QueryFile) -> bool:
+    if hit.similarity < SAME_PICTURE or hit.view or (file.width, file.height) != (found.width, found.height):
         return False
     original = state.index.blobs.original(found.sha256, found.source)
-    return original is not None and same_pixels(picture.data, original, state)
+    data = None if original is None else query.data(state)
+    return original is not None and data is not None and same_pixels(data, original, state)
 
 
 def same_pixels(one: bytes, other: bytes, state: State) -> bool:

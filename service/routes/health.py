@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from PIL import Image
 from starlette.responses import Response
 
-from copysight.errors import CopysightError
+from copysight.errors import CopysightError, IndexFault
 from service.http.problems import NotReady
 from service.queries import inference, search_answers
 from service.routes.scopes import READ
@@ -32,12 +32,15 @@ async def healthz() -> Response:
 async def readyz(request: Request) -> Response:
     """The service answers searches: this call sends a test picture through the model and the index.
 
+    It also checks that the index is still where it was opened, and was not moved or replaced.
+
     `stale` means that the live generation is damaged and an older one answers; the service is still ready.
     """
     state: State = request.app.state.copysight
     began = time.monotonic()
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
+            await threads.run(state.searchers, state.index.check_place)
             snapshot = await threads.run(state.searchers, state.index.snapshot)
             embedder = await threads.run(state.searchers, state.embedder, snapshot)
             features = await inference.infer_one(state, embedder, picture(), ("embedding",))
@@ -47,6 +50,8 @@ async def readyz(request: Request) -> Response:
         raise NotReady(
             f"the test picture took longer than {TIMEOUT_SECONDS:g} s; the model is overloaded or does not answer"
         ) from error
+    except IndexFault as error:
+        raise NotReady(error.message) from error
     except CopysightError as error:
         raise NotReady(f"the test picture failed: {error.message}") from error
     milliseconds = round((time.monotonic() - began) * 1000, 1)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from copysight.errors import InvalidArgument, PictureError
+from copysight.errors import InvalidArgument, ItemNotFound, PictureError
 from copysight.index import Snapshot
 from copysight.scoring.query_views import DEFAULT_EFFORT, Effort
 from service.http.problems import item_error
@@ -105,18 +105,23 @@ def _by_vector(
     state: State, snapshot: Snapshot, fields: Mapping[str, Any], options: SearchOptions
 ) -> list[dict[str, Any]]:
     if "ids" in fields:
-        vectors = np.stack([snapshot.vector(number) for number in _ids(fields["ids"])])
+        ids = _ids(fields["ids"])
+        stored = state.index.catalog.get_many(ids)
+        queries = [SearchQuery(snapshot.vector(number)[None], stored=stored.get(number)) for number in ids]
     else:
         vectors = _vectors(fields["vectors"], snapshot.bundle.dimension)
-    if len(vectors) > state.settings.max_items:
-        raise InvalidArgument(f"got {len(vectors)} queries; a request may have at most {state.settings.max_items}")
-    found = search_answers.search(state, snapshot, [SearchQuery(vector[None]) for vector in vectors], options)
+        queries = [SearchQuery(vector[None]) for vector in vectors]
+    if len(queries) > state.settings.max_items:
+        raise InvalidArgument(f"got {len(queries)} queries; a request may have at most {state.settings.max_items}")
+    found = search_answers.search(state, snapshot, queries, options)
     return [{"matches": matches} for matches in found]
 
 
 def _ids(given: object) -> Sequence[int]:
     if not isinstance(given, list) or not given or not all(type(number) is int for number in given):
         raise InvalidArgument("got `ids` that is not a list of item ids; write for example [1, 2]")
+    if wrong := [number for number in given if not 0 < number < 2**63]:
+        raise ItemNotFound(f"there is no item {wrong[0]}; ids are numbers from 1")
     return given
 
 

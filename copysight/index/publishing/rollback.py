@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from copysight.catalog import VectorSupply, storable
+from copysight.catalog import VectorSupply
 from copysight.errors import IndexCorrupt, NoGeneration
 from copysight.index.generations import manifest
 from copysight.index.generations.generation import Generation, open_generation
@@ -15,7 +15,7 @@ from copysight.index.generations.publisher_lock import publishing
 from copysight.index.index import Index
 from copysight.index.publishing import missing_vectors
 from copysight.index.upkeep import orphan_files
-from copysight.system import durable
+from copysight.system import durable, storable
 
 
 def rollback(

@@ -9,10 +9,9 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from copysight.catalog import storable
 from copysight.errors import InvalidArgument
 from copysight.index.transfer.record import Chunk
-from copysight.system import durable
+from copysight.system import durable, storable
 
 VECTORS = "vectors.npy"
 ITEMS = "items.jsonl"

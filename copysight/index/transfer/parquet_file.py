@@ -11,10 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from copysight.catalog import storable
 from copysight.errors import InvalidArgument
 from copysight.index.transfer.record import FIELDS, Chunk
-from copysight.system import durable
+from copysight.system import durable, storable
 
 ABOUT = b"copysight"
 VECTOR = "vector"
