@@ -75,15 +75,15 @@ def _prepare(entry: Entry, context: EmbedContext) -> Prepared | Unreadable | Pre
     try:
         data = entry.read()
         sha256 = hashlib.sha256(data).hexdigest()
-        known = context.known.get(entry.key, sha256)
-        if known != sha256 and not context.replace:
-            return Unreadable(entry.key, entry.stamp, KeyConflict.code, "the key belongs to another picture")
-        if entry.key in context.known and known == sha256:
+        known = context.known.get(entry.key)
+        if known == sha256:
             return Present(entry.key, entry.stamp)
         picture = decode(data, context.limits, context.embedder.bundle.at_least)
     except (PictureError, OSError) as error:
         found = failure(entry.key, error)
         return Unreadable(entry.key, entry.stamp, found.code, found.detail)
+    if known is not None and not context.replace:
+        return Unreadable(entry.key, entry.stamp, KeyConflict.code, "the key belongs to another picture")
     context.put(sha256 + THUMBNAIL_SUFFIX, encode_thumbnail(picture.pixels))
     if context.keep:
         context.put(sha256, data)
