@@ -30,15 +30,14 @@ def rollback(
     """
     index.check_place()
     if to is not None:
-        storable.check_text(to, "generation", 64)
+        storable.check(to, "the name of a generation")
     with durable.writable(index.directory), publishing(index.layout):
         live = index.layout.live()
         others = [name for name in index.layout.names() if name != live]
         name = to if to is not None else max((name for name in others if name < (live or "")), default=None)
         if name is None or name not in others:
-            raise NoGeneration(
-                f"there is no generation {to or 'before the live one'}; available are: {', '.join(others) or 'none'}"
-            )
+            wanted, kept = (to or "before the live one")[:80], ", ".join(others) or "none"
+            raise NoGeneration(f"there is no generation {wanted}; available are: {kept}")
         generation = open_generation(index.layout.generations / name)
         made, supply = generation.manifest, None
         if supplier is not None and made.bundle != index.catalog.model():

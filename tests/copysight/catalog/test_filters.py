@@ -124,6 +124,23 @@ def test_malformed_filters_are_rejected(catalog: Catalog, tree: object) -> None:
         catalog.matching(tree)
 
 
+LARGE = [0, 2**53 - 1, 2**53, 2**53 + 1, 2**53 + 2, 2**63 - 1, 2**63, 2**63 + 1, 2**64 - 2, 2**64 - 1]
+LARGE = sorted({*LARGE, *(-value for value in LARGE if value <= 2**63)})
+
+
+def test_integers_beyond_2_53_are_compared_exactly(tmp_path: Path, item: Callable) -> None:
+    catalog = Catalog.create(tmp_path / "catalog.sqlite", MODEL)
+    catalog.fields.declare("n")
+    catalog.add([item(f"{value}", i, metadata={"n": [value]}) for i, value in enumerate(LARGE)], model=MODEL)
+    assert [catalog.get(i).metadata["n"] for i in range(1, len(LARGE) + 1)] == [[value] for value in LARGE]
+    for value in LARGE:
+        assert kept(catalog, {"eq": ["n", value]}) == {value}
+        assert kept(catalog, {"in": ["n", [value, 7, "x"]]}) == {value}
+        assert kept(catalog, {"range": ["n", value, None]}) == {one for one in LARGE if one >= value}
+        assert kept(catalog, {"range": ["n", None, value]}) == {one for one in LARGE if one <= value}
+    catalog.close()
+
+
 def test_filters_follow_changes_of_metadata_items_and_fields(tmp_path: Path, item: Callable) -> None:
     catalog = Catalog.create(tmp_path / "catalog.sqlite", MODEL)
     catalog.fields.declare("n")

@@ -1,5 +1,6 @@
 """A catalog of version 1 is migrated when it is opened, and loses nothing."""
 
+import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +43,31 @@ def test_everything_is_there_after_the_migration(older: Path, unit: Callable, it
         (added,) = index.catalog.add([item("new", 50)], model=index.bundle.id)
         assert added.item.id == 13  # 12 was deleted, and ids are never reused
         assert publish(index).name == "000002"
+
+
+def test_integers_beyond_2_53_are_exact_after_the_migration(tmp_path: Path, graphless: Bundle, item: Callable) -> None:
+    """Version 1 stored only the nearest float."""
+    values = [2**53, 2**53 + 1, 2**60 + 1, 10**400, 1e300]
+    with Index.create(tmp_path / "index", graphless.path) as index:
+        index.catalog.fields.declare("n")
+        new = [item(f"{i}", i, metadata={"n": ["a", min(value, 2**60)]}) for i, value in enumerate(values)]
+        index.catalog.add(new, model=index.bundle.id)
+    as_version_1(tmp_path / "index" / "catalog.sqlite")
+    connection = sqlite3.connect(tmp_path / "index" / "catalog.sqlite")
+    for number, value in enumerate(values, 1):
+        text = json.dumps({"n": ["a", value]})
+        connection.execute("UPDATE items SET metadata = ? WHERE id = ?", (text, number))
+        number_stored = "text IS NULL AND item = ?"
+        connection.execute(
+            f"UPDATE field_values SET number = ? WHERE {number_stored}", (float(min(value, 1e300)), number)
+        )
+    connection.commit()
+    connection.close()
+    with Index.open(tmp_path / "index") as index:
+        for number, value in enumerate(values[:3], 1):
+            assert index.catalog.matching({"eq": ["n", value]}).tolist() == [number]
+        assert index.catalog.matching({"eq": ["n", "a"]}).tolist() == [1, 2, 3, 4, 5]
+        assert index.catalog.faults() == []
 
 
 def test_a_migrated_catalog_has_the_tables_of_a_new_one(older: Path, tmp_path: Path) -> None:
