@@ -18,8 +18,8 @@ WORD = 2.0**63
 def loads(data: bytes | str, part: str | None = None) -> Any:
     """Parsed JSON, by `orjson`. If a number may have lost digits, all of it is parsed again, and integers are exact.
 
-    ``part``: the only field of the object that is checked for that. Raises ``orjson.JSONDecodeError``, and
-    ``InvalidArgument`` for a number of thousands of digits.
+    ``part``: the only field of the object that is checked for that. Raises ``orjson.JSONDecodeError``, for a number of
+    more than 308 digits, too, and ``InvalidArgument`` for very deep JSON.
     """
     found = orjson.loads(data)
     checked = found if part is None or not isinstance(found, dict) else found.get(part)
@@ -27,8 +27,8 @@ def loads(data: bytes | str, part: str | None = None) -> Any:
         return found
     try:
         return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise InvalidArgument(f"got JSON with a number that cannot be read ({error}); store it as text") from error
+    except RecursionError as error:
+        raise InvalidArgument("got JSON that is nested too deeply; flatten it") from error
 
 
 def loads_answer(data: bytes) -> Any:
