@@ -9,7 +9,7 @@ from PIL import Image
 
 from copysight.errors import NoPictures, TooFewPictures
 from copysight.pictures.decode import Limits
-from copysight.pictures.scan import Entry, Failure, ScanOptions, scan
+from copysight.pictures.scan import Entry, Failure, scan
 from tests.conftest import drawn_picture
 from training.data import pack as packs
 from training.data.pack import Pack
