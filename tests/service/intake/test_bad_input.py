@@ -6,7 +6,7 @@ import time
 import pytest
 from PIL import Image
 
-from copysight.errors import BundleMismatch, IndexNotFound, InvalidArgument
+from copysight.errors import BundleMismatch, InvalidArgument
 from service.cli import open_or_create, read_settings
 from tests.copysight.pictures.test_decode import bomb
 from tests.service.conftest import serving
@@ -184,7 +184,7 @@ def test_bad_settings_are_refused(tmp_path):
     with pytest.raises(InvalidArgument, match="port"):
         read_settings({"port": "many"})
     (tmp_path / "file").write_text("x")
-    with pytest.raises(IndexNotFound, match="not empty"):
+    with pytest.raises(InvalidArgument, match="holds other files"):
         open_or_create(read_settings({"index": str(tmp_path)}))
 
 

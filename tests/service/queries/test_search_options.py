@@ -77,10 +77,10 @@ def test_embed_with_search_gives_the_matches_of_search(http, data):
 
 def test_a_string_that_is_not_base64_only_fails_its_own_item(http, data):
     good = base64.b64encode(data).decode()
-    items = http.post("/embed", json={"images": [good, "hello world", "data:image/jpeg,abc", good]}).json()["items"]
+    items = http.post("/embed", json={"images": [good, "hello, world", "data:image/jpeg,abc", good]}).json()["items"]
     assert [item.get("error", {}).get("code") for item in items] == [None, "not_base64", "not_base64", None]
     assert items[0] == items[3]
-    one = http.post("/images", json={"images": ["hello world"], "key": "x"})
+    one = http.post("/images", json={"images": ["hello, world"], "key": "x"})
     assert (one.status_code, one.json()["code"]) == (400, "not_base64")
 
 
