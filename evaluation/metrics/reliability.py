@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
 BINS = 15
 
@@ -44,6 +43,8 @@ def reliability(stated: npt.ArrayLike, right: npt.ArrayLike, bins: int = BINS) -
 
 def draw(bins: Sequence[Bin], path: Path) -> None:
     """Save the reliability diagram. The suffix of ``path`` sets the file format."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - writes a cache of fonts into the home folder when imported
+
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.add_subplot(xlabel="predicted probability", ylabel="true share of copies", xlim=(0, 1), ylim=(0, 1))
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)

@@ -1,13 +1,17 @@
 """``/index`` and ``/jobs``: status, rebuild, reload, rollback; progress of jobs."""
 
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path, Request
+from fastapi import APIRouter, Body, Depends, Path, Request
 from starlette.responses import Response
 
 from copysight.index import generations, rollback
 from service.http import forwarded
+from service.intake.uploads import check_fields
 from service.queries import search_answers
 from service.routes.scopes import ADMIN, READ
 from service.runtime import threads
@@ -17,6 +21,18 @@ router = APIRouter(tags=["index"])
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
+def only(*known: str) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that refuses unknown fields of a JSON body: a misspelt one would start another action."""
+
+    async def check(request: Request) -> None:
+        with suppress(ValueError):  # FastAPI names what is not valid JSON
+            given = json.loads(await request.body() or b"null")
+            if isinstance(given, dict):
+                check_fields(given, known)
+
+    return check
+
+
 @router.get("/index", dependencies=[READ])
 async def status(request: Request) -> Response:
     """Status of the index: generation, model, counts, index type, measured recall, calibration."""
@@ -24,7 +40,7 @@ async def status(request: Request) -> Response:
     return search_answers.json(await threads.run(state.searchers, _status, state))
 
 
-@router.post("/index/rebuild", dependencies=[ADMIN], status_code=202)
+@router.post("/index/rebuild", dependencies=[ADMIN, Depends(only("bundle", "allow_missing"))], status_code=202)
 async def rebuild(
     request: Request,
     bundle: Annotated[
@@ -51,7 +67,7 @@ async def reload(request: Request) -> Response:
     return search_answers.json(await threads.run(state.searchers, _status, state))
 
 
-@router.post("/index/rollback", dependencies=[ADMIN])
+@router.post("/index/rollback", dependencies=[ADMIN, Depends(only("to"))])
 async def back(request: Request, to: Annotated[str | None, Body(embed=True, examples=["000006"])] = None) -> Response:
     """Make the previous generation live again, or the one that `{"to": …}` names."""
     state: State = request.app.state.copysight

@@ -90,3 +90,10 @@ def test_fields_of_a_new_picture_have_the_right_type(http, data, about):
     answer = http.post("/images", json={"images": [base64.b64encode(data).decode()]} | about)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
     assert http.get("/index").json()["count"] == 12
+
+
+@pytest.mark.parametrize("call", ["rollback", "rebuild"])
+def test_a_misspelt_field_does_not_start_another_action(http, call):
+    answer = http.post(f"/index/{call}", json={"too": "000001"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument")
+    assert "'too'" in answer.json()["detail"]
