@@ -302,7 +302,7 @@ class Doors:
 
 
 def exact(document: Any) -> str:
-    """Sorted JSON. A pair of surrogates is one character in JSON, so a document is read back before its keys are sorted."""
+    """Sorted JSON. A pair of surrogates is one character in JSON, so a document is read back before it is sorted."""
     return json.dumps(json.loads(json.dumps(document)), sort_keys=True)
 
 
