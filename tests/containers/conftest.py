@@ -136,3 +136,13 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     finally:
         compose(clone, files, project, port, "down", "-v", "--remove-orphans")
         http.close()
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory, drawn, jpeg):
+    """Drawn pictures that the user of the container may read."""
+    folder = tmp_path_factory.mktemp("images")
+    folder.chmod(0o755)
+    for seed in range(24):
+        (folder / f"{seed}.jpg").write_bytes(jpeg(drawn(seed)))
+    return folder

@@ -88,16 +88,6 @@ def search(http, data, k=1):
     return [(one["key"], one["verdict"], round(one["similarity"], 5)) for one in answer["items"][0]["matches"]]
 
 
-@pytest.fixture(scope="session")
-def pictures(tmp_path_factory, drawn, jpeg):
-    """Drawn pictures that the user of the container may read."""
-    folder = tmp_path_factory.mktemp("images")
-    folder.chmod(0o755)
-    for seed in range(24):
-        (folder / f"{seed}.jpg").write_bytes(jpeg(drawn(seed)))
-    return folder
-
-
 def test_the_running_service_loads_what_the_builder_publishes(system, pictures):
     before = system.inspected()["State"]["StartedAt"]
     mounted = ["-v", f"{pictures}:/images:ro"]
