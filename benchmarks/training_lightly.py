@@ -85,5 +85,5 @@ class Lightly:
 
 def _network(setting: Setting, config: DinoConfig, drop_path: float) -> nn.Sequential:
     body = backbones.build(setting.backbone, setting.global_size, drop_path)
-    width = backbones.dimension(body)
+    width = backbones.dimension(body, setting.global_size)
     return nn.Sequential(body, DINOProjectionHead(width, config.hidden, config.bottleneck, config.prototypes))

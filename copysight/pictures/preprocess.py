@@ -17,7 +17,8 @@ class Preprocess:
     """How a picture becomes a (3, size, size) tensor; stored in the bundle.
 
     ``shortest``: resize the shortest side to ``resize_to`` pixels, then take the central ``size`` x ``size`` square.
-    ``squash``: resize the whole picture to ``size`` x ``size``; the aspect ratio changes, and nothing is cut away.
+    ``squash``: resize the whole picture to ``resize_to`` x ``resize_to``; the aspect ratio changes. Nothing is cut away
+    if that is ``size``; else the central ``size`` x ``size`` square is taken.
     ``mean`` and ``std`` are for channel values in 0..1, in RGB order.
     """
 
@@ -31,7 +32,7 @@ class Preprocess:
     @property
     def at_least(self) -> int:
         """Minimum shortest side, in pixels, of a scaled decode, so that the picture is not enlarged afterwards."""
-        return self.resize_to if self.resize == "shortest" else self.size
+        return max(self.size, self.resize_to)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for ``bundle.json``."""
@@ -85,11 +86,12 @@ def _fill(out: Float, picture: Image.Image, preprocess: Preprocess) -> None:
 
 def crop_box(width: int, height: int, preprocess: Preprocess) -> tuple[float, float, float, float]:
     """The part of a picture that the network processes: (left, top, right, bottom) in pixels. Maps cover this part."""
-    if preprocess.resize == "squash":
-        return (0, 0, width, height)
-    side = min(width, height) * preprocess.size / preprocess.resize_to
-    left, top = (width - side) / 2, (height - side) / 2
-    return (left, top, left + side, top + side)
+    squash, shortest = preprocess.resize == "squash", min(width, height)
+    across, down = (
+        side * preprocess.size / preprocess.resize_to for side in ((width, height) if squash else (shortest, shortest))
+    )
+    left, top = (width - across) / 2, (height - down) / 2
+    return (left, top, left + across, top + down)
 
 
 def _three(values: Sequence[float]) -> tuple[float, float, float]:

@@ -204,7 +204,8 @@ def tile_patches(frame: Image.Image, embedder: Embedder, tiles: int) -> Float:
     grid_rows, grid_columns = _grid(embedder.bundle)
     graph = embedder.bundle.graph_of("patches")
     # "squash" keeps the whole tile; the usual resize would crop it.
-    preprocess = replace(embedder.bundle.graphs[graph].preprocess, resize="squash")
+    preprocess = embedder.bundle.graphs[graph].preprocess
+    preprocess = replace(preprocess, resize="squash", resize_to=preprocess.size)
     boxes = [
         (
             x * frame.width / across,

@@ -1,45 +1,114 @@
-"""Load a pretrained backbone from a run, a released checkpoint or a bundle, to start a training from it."""
+"""Start a training from pretrained weights: a backbone to imitate, or weights to begin with."""
 
-import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from safetensors import safe_open
-from torch import nn
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
 
 from copysight.errors import CheckpointMismatch
-from copysight.model import bundle as bundles
-from training.checkpoints import checkpoint, frameworks, released
+from training.checkpoints import sources
+from training.checkpoints.sources import Source
+from training.checkpoints.state_dicts import COUNTER, listed
 from training.networks import backbones
+from training.networks.fixed_size import resized_positions
+from training.networks.timm_networks import name_of
 
 
 def backbone(source: Path) -> nn.Module:
-    """The backbone, pictures (B, 3, S, S) to features (B, D), of a run, a released checkpoint or a bundle.
+    """The backbone, pictures (B, 3, S, S) to features (B, D), of a source as in ``sources``.
 
-    Raises ``CheckpointMismatch`` if the weights cannot be read, or if the bundle has no ``weights.safetensors``.
+    Raises ``CheckpointMismatch`` if the weights cannot be read, or if a bundle's graphs do not hold all of them.
     """
-    if (source / bundles.DESCRIPTION).exists():
-        return _of_bundle(source)
-    if source.is_file() and not checkpoint.is_checkpoint(source):
-        return released.load(source).body
-    saved = checkpoint.load(source)
-    network = backbones.build(saved.backbone, saved.image_size)
-    network.load_state_dict(saved.backbone_state)
+    found = sources.read(str(source))
+    if found.backbone is None:
+        raise CheckpointMismatch(f"{source} does not say of which network its weights are; give a run or a bundle")
+    network = backbones.build(found.backbone, found.image_size or backbones.DEFAULT_SIZE)
+    network.load_state_dict(_matched(str(source), found, network).state)
     return network
 
 
-def _of_bundle(source: Path) -> nn.Module:
-    file = source / frameworks.FILE
-    if not file.exists():
-        raise CheckpointMismatch(
-            f"the bundle {source} has no {frameworks.FILE}, and its ONNX graphs cannot be trained; export it again "
-            "with --weights timm, or give the folder of its run"
-        )
-    with safe_open(str(file), "pt") as opened:
-        about = opened.metadata()
-        state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a mapping
-    network = backbones.build(about["backbone"], json.loads(about["preprocess"])["size"])
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise CheckpointMismatch(f"{file} does not hold the weights of {about['backbone']}: {error}") from error
-    return network
+@dataclass(frozen=True)
+class Initial:
+    """Weights to begin a training with, matched to its backbone, and what was done with the source.
+
+    ``state``: all tensors of the backbone, of which ``loaded`` come from the source; counters of BatchNorm, which may
+    be missing, do not count. ``rest``: the other tensors of the source; ``head`` names those that the method took.
+    """
+
+    source: str
+    kind: str
+    state: Mapping[str, Tensor]
+    loaded: int
+    resized: str
+    rest: Mapping[str, Tensor]
+    head: tuple[str, ...] = ()
+
+    def with_head(self, names: Sequence[str]) -> "Initial":
+        """The same, with the names of the tensors of ``rest`` that the method took."""
+        return replace(self, head=tuple(names))
+
+    @property
+    def left_out(self) -> list[str]:
+        """Names of the tensors of the source that nothing was done with."""
+        return [name for name in self.rest if name not in self.head]
+
+    def lines(self) -> list[str]:
+        """What was loaded and what not, for the log."""
+        head = f"; beside it {', '.join(self.head)}" if self.head else "; the head starts from random weights"
+        resized = f"; {self.resized}" if self.resized else ""
+        first = f"{self.source}, {self.kind}: all {self.loaded} tensors of the backbone{resized}{head}"
+        return [first, *([f"not loaded: {listed(self.left_out)}"] if self.left_out else [])]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as data."""
+        counts = {"loaded": self.loaded, "resized": self.resized, "head": self.head, "not_loaded": self.left_out}
+        return {"source": self.source, "source_kind": self.kind, **counts}
+
+
+def initial(source: str, network: nn.Module) -> Initial:
+    """Weights of a source for the backbone ``network``, whose values do not matter.
+
+    Every tensor must be there; positions of a ViT are resized. Raises ``CheckpointMismatch``, which names the tensors
+    that are missing or of another shape, or the other network.
+    """
+    return _matched(source, sources.read(source, network.state_dict()), network)
+
+
+def _matched(source: str, found: Source, network: nn.Module) -> Initial:
+    wanted = network.state_dict()
+    state, resized = _with_positions(found, network)
+    missing = [name for name in wanted if name not in state and not name.endswith(COUNTER)]
+    reshaped = [name for name in wanted if name in state and state[name].shape != wanted[name].shape]
+    if missing or reshaped:
+        raise CheckpointMismatch(_mismatch(source, found, network, missing, reshaped))
+    rest = {**found.rest, **{name: value for name, value in state.items() if name not in wanted}}
+    loaded = {name: value for name, value in state.items() if name in wanted}
+    count = sum(not name.endswith(COUNTER) for name in loaded)
+    return Initial(source, found.kind, {**wanted, **loaded}, count, resized, rest)
+
+
+def _mismatch(source: str, found: Source, network: nn.Module, missing: Sequence[str], reshaped: Sequence[str]) -> str:
+    name = name_of(network)
+    if found.backbone not in {None, name}:
+        return f"{source} holds a {found.backbone} ({found.kind}), not a {name}; use --backbone {found.backbone}"
+    return (
+        f"{source} ({found.kind}) does not fit {name}: missing {listed(missing)}, of another shape {listed(reshaped)}; "
+        "give the weights of this backbone"
+    )
+
+
+def _with_positions(found: Source, network: nn.Module) -> tuple[dict[str, Tensor], str]:
+    """The tensors, with the positions of a ViT resized to the grid of ``network``; and what was resized."""
+    state = dict(found.state)
+    table = state.get("pos_embed")
+    if table is None or not isinstance(network, VisionTransformer) or network.pos_embed is None:
+        return state, ""
+    leading = network.pos_embed.shape[1] - network.patch_embed.num_patches
+    side, grid = round((table.shape[1] - leading) ** 0.5), tuple(network.patch_embed.grid_size)
+    if side * side != table.shape[1] - leading or (side, side) == grid:
+        return state, ""
+    state["pos_embed"] = resized_positions(table, (side, side), grid)
+    return state, f"positions resized from {side} x {side} to {grid[0]} x {grid[1]}"

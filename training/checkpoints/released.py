@@ -1,32 +1,36 @@
-"""Load the released checkpoint files of DINO, SwAV and DeepCluster-v2.
+"""Load the released checkpoint files of DINO, SwAV, DeepCluster-v2, DINOv2 and DINOv3, and files of the same layouts.
 
-A DINO file is either a bare backbone, or holds ``student`` and ``teacher``; the teacher is used. Files of SwAV and
-DeepCluster-v2 are a state dict, sometimes under the key ``state_dict``; its names begin with ``module.``. Loading is
-strict: every tensor must match.
+A DINO file is either a bare backbone, or holds ``student`` and ``teacher`` beside optimiser and arguments; the teacher
+is used. Files of SwAV and DeepCluster-v2 are a state dict, sometimes under the key ``state_dict``; its names begin with
+``module.``. DINOv2 and DINOv3 release the bare teacher; their training saves it under ``teacher``. Lightning and
+solo-learn save ``state_dict`` with ``backbone.`` or ``model.`` before each name. Loading is strict: every tensor of the
+backbone must match.
 """
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from copysight.errors import CheckpointMismatch
-from training.checkpoints.checkpoint import READ_ERRORS
+from training.checkpoints import architectures, torch_file
+from training.checkpoints.architectures import Architecture
+from training.checkpoints.state_dicts import COUNTER, Parts, check_finite, listed, split, to_float, weights
 from training.networks import backbones, heads
 
-VITS = {192: "tiny", 384: "small", 768: "base"}
-RESNET_SIZE = 224
 SWAV_PARTS = ("projection_head.", "prototypes.")
-COUNTER = "num_batches_tracked"
+CLASSIFIERS = ("fc.weight", "fc.bias", "head.weight", "head.bias", "head_dist.weight", "head_dist.bias")
+UNKNOWN = "unknown"
+"""Method of weights whose file does not say what trained them."""
 
 
 @dataclass(frozen=True)
 class Released:
-    """A released network. ``backbone``: its timm name; ``body``: (B, 3, S, S) to (B, D); ``head``: (B, D) to (B, K)."""
+    """A released network. ``backbone``: its timm name; ``body``: (B, 3, S, S) to (B, D); ``head``: (B, D) to (B, K).
+
+    ``method`` is ``unknown`` for a bare backbone of ordinary layout: supervised weights look the same.
+    """
 
     method: str
     backbone: str
@@ -36,48 +40,44 @@ class Released:
 
 
 def load(path: Path) -> Released:
-    """Read a released checkpoint file.
+    """Read a checkpoint file of another program.
 
-    Raises ``CheckpointMismatch``, which names the tensors that are missing, unknown or of another shape.
+    Raises ``CheckpointMismatch``, which says what the file is, and which tensors are missing, unknown or of another
+    shape.
     """
-    try:
-        # DINO's full files hold an argparse.Namespace, which torch refuses unless it is listed as safe.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except READ_ERRORS as error:
-        raise CheckpointMismatch(f"{path} cannot be read as a torch file ({error}); download the file again") from error
-    if not isinstance(content, dict):
-        raise CheckpointMismatch(
-            f"{path} holds a {type(content).__name__} instead of weights; give a released checkpoint"
-        )
-    state = _without_prefixes(content.get("teacher") or content.get("state_dict") or content)
+    state = to_float(weights(torch_file.read(path)[0], path))
     if any(name.startswith(SWAV_PARTS) for name in state):
         return _swav(path, state)
-    return _dino(path, state)
+    parts = split(state)
+    known = architectures.identify(parts.backbone, path)
+    method, head = _head(path, parts, known)
+    return Released(method, known.name, known.size, load_strictly(path, known, parts.backbone), head)
 
 
-def _without_prefixes(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Weights under names without the prefixes of DistributedDataParallel and of the multi-crop wrapper."""
-    plain = {name.removeprefix("module.").removeprefix("backbone."): value for name, value in state.items()}
-    return {name: value for name, value in plain.items() if isinstance(value, Tensor)}
-
-
-def _dino(path: Path, state: dict[str, Tensor]) -> Released:
-    head_state = {name.removeprefix("head."): value for name, value in state.items() if name.startswith("head.")}
-    rest = {name: value for name, value in state.items() if not name.startswith("head.")}
-    backbone, size = _identify_backbone(path, rest)
-    head = heads.rebuild(head_state) if "last_layer.weight_g" in head_state else None
-    if head_state and head is None:
+def _head(path: Path, parts: Parts, known: Architecture) -> tuple[str, nn.Module | None]:
+    """The method that the file shows, and the head of DINO that it holds."""
+    if known.method is not None:
+        return known.method, None
+    everything = {**parts.rest, **parts.backbone}
+    state = {name.removeprefix("head."): value for name, value in everything.items() if name.startswith("head.")}
+    state = {name: value for name, value in state.items() if f"head.{name}" not in CLASSIFIERS}
+    if not state:
+        return UNKNOWN, None
+    try:
+        head = heads.rebuild(state) if "last_layer.weight_g" in state else None
+    except (RuntimeError, KeyError, IndexError):
+        head = None
+    if head is None:
         raise CheckpointMismatch(
-            f"{path} has a head of another shape than DINO's ({', '.join(sorted(head_state)[:4])} …); use the "
-            "released file that holds only the backbone"
+            f"{path} has a head of another shape than DINO's ({listed(state)}); use the released file that holds only "
+            "the backbone"
         )
-    return Released("dino", backbone, size, _load_strictly(path, backbone, size, rest), head)
+    return "dino", head
 
 
 def _swav(path: Path, state: dict[str, Tensor]) -> Released:
     body = {name: value for name, value in state.items() if not name.startswith(SWAV_PARTS)}
-    backbone, size = _identify_backbone(path, body)
+    known = architectures.identify(body, path)
     # DeepCluster-v2 has several numbered sets of prototypes; SwAV has one set.
     several = any(name.startswith("prototypes.prototypes") for name in state)
     released, own = ("prototypes.prototypes", "prototypes.") if several else ("prototypes.", "prototypes.0.")
@@ -89,34 +89,26 @@ def _swav(path: Path, state: dict[str, Tensor]) -> Released:
             f"{path} has a head of another shape than SwAV's ({error}); give a released SwAV checkpoint"
         ) from error
     method = "deepcluster" if several else "swav"
-    return Released(method, backbone, size, _load_strictly(path, backbone, size, body), head)
+    return Released(method, known.name, known.size, load_strictly(path, known, body), head)
 
 
-def _identify_backbone(path: Path, state: Mapping[str, Tensor]) -> tuple[str, int]:
-    """Name in timm and native size in pixels of the backbone that has these weights."""
-    if "pos_embed" in state and "patch_embed.proj.weight" in state:
-        width, _, patch, _ = state["patch_embed.proj.weight"].shape
-        if width in VITS:
-            side = round((state["pos_embed"].shape[1] - 1) ** 0.5) * patch
-            return f"vit_{VITS[width]}_patch{patch}_224", side
-    if "layer4.2.conv3.weight" in state:
-        return "resnet50", RESNET_SIZE
-    raise CheckpointMismatch(
-        f"{path} holds an unknown network; its first tensors are {', '.join(list(state)[:4])}. Give weights of "
-        "DINO's ViT-Ti, ViT-S or ViT-B, or of a ResNet-50"
-    )
+def load_strictly(source: object, known: Architecture, state: Mapping[str, Tensor]) -> nn.Module:
+    """The network with these weights; classifiers and heads are left out.
 
-
-def _load_strictly(path: Path, backbone: str, size: int, state: Mapping[str, Tensor]) -> nn.Module:
-    body = backbones.build(backbone, size)
+    Raises ``CheckpointMismatch`` if a tensor is missing, unknown or of another shape.
+    """
+    body = backbones.build(known.name, known.size)
     expected = body.state_dict()
-    missing = sorted(name for name in expected if name not in state and not name.endswith(COUNTER))
-    extra = sorted(name for name in state if name not in expected and not name.startswith("fc."))
+    state = known.convert(dict(state), body)
+    missing = [name for name in expected if name not in state and not name.endswith(COUNTER)]
+    extra = [name for name in state if name not in expected and not name.startswith((*CLASSIFIERS, "head."))]
     reshaped = [name for name in expected if name in state and state[name].shape != expected[name].shape]
     if missing or extra or reshaped:
         raise CheckpointMismatch(
-            f"the weights in {path} do not match {backbone}: missing {missing[:3]} ({len(missing)}), unknown "
-            f"{extra[:3]} ({len(extra)}), of another shape {reshaped[:3]} ({len(reshaped)}); download the file again"
+            f"the weights in {source} do not match {known.name}: missing {listed(missing)}, unknown {listed(extra)}, "
+            f"of another shape {listed(reshaped)}; download the file again"
         )
-    body.load_state_dict({**expected, **{name: value for name, value in state.items() if name in expected}})
+    state = {name: value for name, value in state.items() if name in expected}
+    check_finite(state, source)
+    body.load_state_dict({**expected, **state})
     return body

@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -11,50 +10,34 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from PIL import Image
-from torch import nn
 
-from copysight.errors import ExportFailed
+from copysight.errors import InvalidArgument
 from copysight.model import bundle as bundles
-from copysight.model.bundle import Bundle, Numerics
+from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder, Runtime
-from copysight.pictures.preprocess import Preprocess, to_batch
 from training.checkpoints import frameworks
 from training.export import fitting as fits
-from training.export import quantization
+from training.export import onnx_graph, quantization
+from training.export.checks import (
+    HALF_COSINE,
+    HALF_DIFFERENCE,
+    MAX_DIFFERENCE,
+    MIN_COSINE,
+    check_network,
+    check_numerics,
+    compare,
+    numerics_json,
+    shapes,
+)
 from training.export.fitting import INT8_PICTURES, Fitting, PictureSample
 from training.export.half_precision import to_half_precision
+from training.export.network import Network
+from training.networks.many_views import ManyViews
 
-Float = npt.NDArray[np.float32]
-MAX_DIFFERENCE = 1e-4
-MIN_COSINE = 0.99999
-HALF_DIFFERENCE, HALF_COSINE = 1e-2, 0.9999
-"""Limits for weights in half precision, which changes them by up to 2^-11; whitening amplifies that."""
-LICENCE = "Apache-2.0"
+__all__ = ["Network", "export"]
 BACKGROUND = "background.npy"
 OPTIONAL_OUTPUTS = ("attention", "prototypes", "patches", "activations")
 """Outputs that a bundle may have besides the embedding."""
-
-
-@dataclass(frozen=True)
-class Network:
-    """A trained network, ready to export: its graph in eval mode, and its entries in the bundle's manifest."""
-
-    graph: nn.Module
-    preprocess: Preprocess
-    name: str
-    method: str
-    backbone: str
-    recipe: str
-    temperature: float | None
-    training: Mapping[str, Any]
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the outputs, in the order in which the graph returns them."""
-        names: tuple[str, ...] = self.graph.names  # type: ignore[assignment]
-        return names
 
 
 def export(
@@ -72,9 +55,14 @@ def export(
     pictures: whitening, background, calibration, int8. ``weights`` (``timm`` or ``torchvision``) adds the tensors of
     the first network under the names of that framework.
 
-    Raises ``ExportFailed`` if a graph differs from torch by more than 1e-4 or a cosine is below 0.99999 (in half
-    precision: 1e-2 and 0.9999), and ``InvalidArgument`` if ``out`` exists.
+    Raises ``ExportFailed`` if weights or outputs are not finite, if torch cannot export a network, or if a graph
+    differs from torch by more than 1e-4 or a cosine is below 0.99999 (in half precision: 1e-2 and 0.9999), and
+    ``InvalidArgument`` if ``out`` exists.
     """
+    if out.exists():
+        raise InvalidArgument(f"{out} exists already, and a bundle never changes; choose another path or remove it")
+    for network in networks:
+        check_network(network)
     sample = PictureSample(fitting) if fitting is not None else None
     tensors = {} if weights is None else {frameworks.FILE: _weights(networks[0], weights)}
     with tempfile.TemporaryDirectory() as scratch:
@@ -83,10 +71,10 @@ def export(
             networks[0].graph.whitening = fits.whiten(Embedder(unwhitened.bundle), sample, fitting.whiten)
         exported = _export_trial(networks, Path(scratch), "exact", name)
         manifest, files, trial = exported.manifest, exported.files, exported.bundle
-        manifest["numerics"] = _check_numerics(compare(trial, exported.networks), MAX_DIFFERENCE, MIN_COSINE)
+        manifest["numerics"] = check_numerics(compare(trial, exported.networks), MAX_DIFFERENCE, MIN_COSINE)
         if half:
             trial = _with_half_weights(trial, manifest, files)
-            manifest["numerics"] = _check_numerics(compare(trial, exported.networks), HALF_DIFFERENCE, HALF_COSINE)
+            manifest["numerics"] = check_numerics(compare(trial, exported.networks), HALF_DIFFERENCE, HALF_COSINE)
         if sample is not None and fitting is not None:
             _fit(manifest, files, trial, sample, fitting.int8)
         files["MODEL_CARD.md"] = (card or _card(manifest)).encode()
@@ -95,7 +83,13 @@ def export(
 
 def _weights(network: Network, framework: str) -> bytes:
     body = frameworks.backbone_of(network.graph)
-    return frameworks.weights(network.backbone, body, framework, network.preprocess.to_json())
+    return frameworks.weights(network.backbone, body, framework, network.preprocess.to_json(), _size(network))
+
+
+def _size(network: Network) -> int:
+    """Pixels for which the network inside the graph was built; a graph that cuts views takes larger pictures."""
+    views: ManyViews | None = next((one for one in network.graph.modules() if isinstance(one, ManyViews)), None)
+    return network.preprocess.size if views is None else min(view.size for view in views.views)
 
 
 @dataclass(frozen=True)
@@ -112,20 +106,12 @@ def _export_trial(networks: Sequence[Network], scratch: Path, trial: str, name: 
     by_key = {f"graph{number}": network for number, network in enumerate(networks)}
     (scratch / f"{trial}-graphs").mkdir()
     files: dict[str, Path | bytes] = {
-        f"{key}.onnx": _to_onnx(network, scratch / f"{trial}-graphs" / f"{key}.onnx") for key, network in by_key.items()
+        f"{key}.onnx": onnx_graph.write(network, scratch / f"{trial}-graphs" / f"{key}.onnx")
+        for key, network in by_key.items()
     }
-    manifest = _manifest(by_key, {key: _shapes(network) for key, network in by_key.items()}, name or networks[0].name)
-    bundle = bundles.write(scratch / trial, {**manifest, "numerics": _numerics(1.0, 0.0)}, files)
+    manifest = _manifest(by_key, {key: shapes(network) for key, network in by_key.items()}, name or networks[0].name)
+    bundle = bundles.write(scratch / trial, {**manifest, "numerics": numerics_json(1.0, 0.0)}, files)
     return TrialExport(by_key, manifest, files, bundle)
-
-
-def _check_numerics(measured: Numerics, largest: float, cosine: float) -> dict[str, float]:
-    if measured.largest_difference > largest or measured.cosine < cosine:
-        raise ExportFailed(
-            f"the exported graph differs from torch by {measured.largest_difference:.2e} (allowed: {largest}) and has "
-            f"a cosine of {measured.cosine:.6f} to it (needed: {cosine}); nothing was written"
-        )
-    return _numerics(measured.largest_difference, measured.cosine)
 
 
 def _with_half_weights(trial: Bundle, manifest: Mapping[str, Any], files: Mapping[str, Path | bytes]) -> Bundle:
@@ -162,53 +148,6 @@ def _npy(rows: npt.NDArray[np.float16]) -> bytes:
     return out.getvalue()
 
 
-def compare(bundle: Bundle, graphs: Mapping[str, Network]) -> Numerics:
-    """Largest absolute difference of all outputs and smallest cosine of the embeddings, between Embedder and torch."""
-    embedder, pictures = Embedder(bundle), [_synthetic_picture(seed) for seed in range(6)]
-    largest, cosine = 0.0, 1.0
-    for key, network in graphs.items():
-        with torch.inference_mode():
-            expected = network.graph(torch.from_numpy(to_batch(pictures, network.preprocess)))
-        names = bundle.graphs[key].outputs
-        inputs = [embedder.prepare(picture, names) for picture in pictures]
-        features = embedder.run(inputs, names)
-        for output, tensor in zip(network.outputs, expected, strict=True):
-            if output in names:
-                got: Float = getattr(features, output)
-                largest = max(largest, float(np.abs(got - tensor.numpy()).max()))
-                if output == "embedding":
-                    cosine = min(cosine, float((got * tensor.numpy()).sum(axis=1).min()))
-    return Numerics(largest, cosine)
-
-
-def _to_onnx(network: Network, path: Path) -> Path:
-    size = network.preprocess.size
-    # Two different pictures, so that the exporter does not treat the batch size as a constant.
-    example = torch.from_numpy(to_batch([_synthetic_picture(0), _synthetic_picture(1)], network.preprocess))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns about its own internals
-        program = torch.onnx.export(
-            network.graph,
-            (example,),
-            dynamo=True,
-            input_names=["pictures"],
-            output_names=list(network.outputs),
-            dynamic_shapes=({0: torch.export.Dim("B"), 1: 3, 2: size, 3: size},),
-            external_data=False,
-            verbose=False,
-        )
-    if program is None:
-        raise ExportFailed(f"torch could not export {network.backbone} at {size} px; try another --size or backbone")
-    program.save(str(path))
-    return path
-
-
-def _shapes(network: Network) -> dict[str, tuple[int, ...]]:
-    with torch.inference_mode():
-        outputs = network.graph(torch.zeros(1, 3, network.preprocess.size, network.preprocess.size))
-    return {name: tuple(output.shape[1:]) for name, output in zip(network.outputs, outputs, strict=True)}
-
-
 def _manifest(
     graphs: Mapping[str, Network], shapes: Mapping[str, Mapping[str, tuple[int, ...]]], name: str
 ) -> dict[str, Any]:
@@ -222,7 +161,7 @@ def _manifest(
         "method": " + ".join(dict.fromkeys(network.method for network in graphs.values())),
         "backbone": " + ".join(dict.fromkeys(network.backbone for network in graphs.values())),
         "training": {key: dict(network.training) for key, network in graphs.items()},
-        "licence": LICENCE,
+        "licence": " + ".join(dict.fromkeys(network.licence for network in graphs.values())),
         "graphs": {key: _graph(key, network, owner) for key, network in graphs.items()},
         "embedding": {
             "graph": owner["embedding"],
@@ -258,14 +197,10 @@ def _output(
         return {"graph": key, "count": shape[0], "temperature": network.temperature}
     if output == "activations":
         return {"graph": key, "count": shape[0], "grid": list(shape[1:])}
-    grid = list(shapes[key]["attention"][1:])
+    grid = list(network.graph.grid)  # type: ignore[arg-type]
     if output == "attention":
         return {"graph": key, "heads": shape[0], "grid": grid}
     return {"graph": key, "dimension": shape[1], "grid": grid}
-
-
-def _numerics(largest: float, cosine: float) -> dict[str, float]:
-    return {"largest_difference": largest, "cosine": cosine}
 
 
 def _card(manifest: Mapping[str, Any]) -> str:
@@ -274,10 +209,3 @@ def _card(manifest: Mapping[str, Any]) -> str:
         f"# {manifest['name']}\n\nMethod: {manifest['method']}. Backbone: {manifest['backbone']}. "
         f"Licence: {manifest['licence']}.\n\nHow it was trained:\n\n```json\n{training}\n```\n"
     )
-
-
-def _synthetic_picture(seed: int) -> Image.Image:
-    """A smooth random picture; white noise would not represent real pictures."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (5 + seed, 7, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC)

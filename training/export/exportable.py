@@ -1,72 +1,84 @@
 """Load networks to export: runs, released checkpoints and timm networks, as graphs of a fixed size."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import timm
 import torch
 from timm.data import resolve_data_config
 from timm.models.vision_transformer import VisionTransformer
-from torch import Tensor, nn
+from torch import nn
 
 from copysight.errors import InvalidArgument
 from copysight.pictures.preprocess import Preprocess
 from training.checkpoints import checkpoint, released
 from training.checkpoints.checkpoint import Checkpoint
-from training.export.export import Network
-from training.networks import backbones, descriptors
-from training.networks.export_graphs import PooledGraph, TransformerGraph, gem
+from training.checkpoints.released import Released
+from training.export import published
+from training.export.network import LICENCE, Network
+from training.export.published import IMAGENET_MEAN, IMAGENET_STD, SWAV_STD, centre_crop
+from training.networks import backbones, descriptors, layouts
+from training.networks.export_graphs import PooledGraph, TokenDescriptor, TransformerGraph
+from training.networks.fixed_size import at_size
 from training.networks.many_views import ManyViews, standard_views
+from training.networks.timm_networks import first_line, name_of, similar_names, without_tag
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SWAV_STD = (0.228, 0.224, 0.225)
-"""Standard deviations in the released code of SwAV and DeepCluster-v2."""
 TEMPERATURE = 0.1
 """Softmax temperature for the logits of released heads: that of DINO's student, SwAV and DeepCluster-v2."""
 MAX_PROTOTYPES = 4096
 """A head with more prototypes is not exported: DINO's 65,536 would be 64 MB of weights that nobody uses."""
+UNKNOWN = "unknown"
+"""Licence of weights whose source does not say it."""
+WITH_CLS, WITHOUT_CLS = ("cls", "gem", "cls+gem", "pool"), ("pool", "gem")
+"""Recipes of networks with and without a [CLS] token."""
 
 
 def load(
-    source: str, size: int | None = None, recipe: str | None = None, random: bool = False, views: bool = False
+    source: str,
+    size: int | None = None,
+    recipe: str | None = None,
+    random: bool = False,
+    views: bool = False,
+    method: str | None = None,
+    licence: str | None = None,
 ) -> Network:
-    """Load ``source``: ``timm:NAME``, a run, its checkpoint, or a released DINO, SwAV or DeepCluster-v2 file.
+    """Load ``source``: ``timm:NAME``, a run, its checkpoint, or a file of DINO, SwAV, DeepCluster-v2, DINOv2, DINOv3.
 
-    ``size`` in pixels, by default the training size. ``recipe``: by default ``cls`` for a ViT, ``pool`` otherwise.
-    ``random`` gives a timm network random weights, as a baseline. ``views`` averages a copy run's descriptors of four
-    views. Raises ``InvalidArgument`` or ``CheckpointMismatch``.
+    ``size`` in pixels, by default the training size. ``recipe``: by default the network's own pooling, ``cls`` for most
+    ViTs. ``random`` gives a timm network random weights, as a baseline. ``views`` averages a copy run's descriptors of
+    four views. ``method`` and ``licence`` say where a file is from. Raises ``InvalidArgument`` or
+    ``CheckpointMismatch``.
     """
+    network = _load(source, size, recipe, random, views, method)
+    return network if licence is None else replace(network, licence=licence)
+
+
+def _load(source: str, size: int | None, recipe: str | None, random: bool, views: bool, method: str | None) -> Network:
     if source.startswith("timm:"):
         return from_timm(source.removeprefix("timm:"), size, recipe, random)
     path = Path(source)
     if path.is_dir() or checkpoint.is_checkpoint(path):
         saved = checkpoint.load(path)
         return from_copy(saved, size, views) if saved.method == "copy" else from_checkpoint(saved, size, recipe)
-    return from_released(path, size, recipe)
+    return from_released(path, size, recipe, method)
 
 
 def from_timm(name: str, size: int | None, recipe: str | None, random: bool) -> Network:
-    """A timm network with its published weights and their preprocessing."""
+    """A timm network with its published weights, and their preprocessing and licence."""
     if not timm.is_model(name):
-        raise InvalidArgument(f"got timm:{name}, which timm does not have; choose a name of timm.list_models()")
+        raise InvalidArgument(f"got timm:{name}, which timm does not have; similar names are: {similar_names(name)}")
     try:
         body = timm.create_model(name, pretrained=not random, num_classes=0)
     except (OSError, RuntimeError) as error:
         raise InvalidArgument(
-            f"cannot load the weights of timm:{name} ({error}); go online once, or use --random for random weights"
+            f"cannot load the weights of timm:{name} ({first_line(error)}); go online once, or use --random for random "
+            "weights"
         ) from error
-    config = resolve_data_config(model=body)
-    pixels = size or config["input_size"][1]
-    preprocess = Preprocess(
-        size=pixels,
-        resize="shortest",
-        resize_to=round(pixels / config["crop_pct"]),
-        interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
-    )
-    graph, recipe = _graph(at_size(name, body, pixels), None, recipe)
-    return Network(graph, preprocess, f"{name}-random" if random else name, "timm", name, recipe, None, {})
+    preprocess = published.of_timm(name, resolve_data_config(model=body), size)
+    plain = without_tag(name)
+    graph, recipe = _graph(at_size(plain, body, preprocess.size), None, recipe, preprocess.size)
+    licence = LICENCE if random else body.pretrained_cfg.get("license") or UNKNOWN
+    return Network(graph, preprocess, f"{name}-random" if random else name, "timm", plain, recipe, None, {}, licence)
 
 
 def from_checkpoint(saved: Checkpoint, size: int | None, recipe: str | None) -> Network:
@@ -74,11 +86,11 @@ def from_checkpoint(saved: Checkpoint, size: int | None, recipe: str | None) -> 
     body = backbones.build(saved.backbone, saved.image_size)
     body.load_state_dict(saved.backbone_state)
     pixels = size or saved.image_size
-    graph, recipe = _graph(at_size(saved.backbone, body, pixels), saved.head_module(), recipe)
+    graph, recipe = _graph(at_size(saved.backbone, body, pixels), saved.head_module(), recipe, pixels)
     mean, std = saved.config["recipe"]["mean"], saved.config["recipe"]["std"]
     return Network(
         graph=graph,
-        preprocess=_centre_crop(pixels, mean, std),
+        preprocess=centre_crop(pixels, mean, std),
         name=f"{saved.method}-{saved.backbone}",
         method=saved.method,
         backbone=saved.backbone,
@@ -99,6 +111,7 @@ def from_copy(saved: Checkpoint, size: int | None, views: bool) -> Network:
     )
     pixels = size or saved.image_size
     descriptor.backbone = at_size(saved.backbone, descriptor.backbone, pixels)
+    descriptors.pooled_width(descriptor.backbone, pixels)  # raises if this size does not fit
     mean, std = saved.config["recipe"]["mean"], saved.config["recipe"]["std"]
     body = ManyViews(descriptor, standard_views(pixels)) if views else descriptor
     pixels = 2 * pixels if views else pixels
@@ -114,76 +127,52 @@ def from_copy(saved: Checkpoint, size: int | None, views: bool) -> Network:
     )
 
 
-def from_released(path: Path, size: int | None, recipe: str | None) -> Network:
-    """A released checkpoint file, with the preprocessing of its published evaluation."""
+def from_released(path: Path, size: int | None, recipe: str | None, method: str | None = None) -> Network:
+    """A released checkpoint file, with the preprocessing of its published evaluation.
+
+    ``method`` is what trained it, if the file does not say so: a bare backbone may be from anywhere.
+    """
     loaded = released.load(path)
     pixels = size or loaded.image_size
-    graph, recipe = _graph(at_size(loaded.backbone, loaded.body, pixels), loaded.head, recipe)
+    # The published feature of DINOv3 is [CLS]; timm's own pooling of these networks is the mean.
+    own = "cls" if loaded.method == "dinov3" and layouts.has_cls(loaded.body) else None
+    graph, recipe = _graph(at_size(loaded.backbone, loaded.body, pixels), loaded.head, recipe or own, pixels)
+    method = method or loaded.method
     return Network(
         graph=graph,
-        preprocess=_centre_crop(pixels, MEAN, STD if loaded.method == "dino" else SWAV_STD),
-        name=f"{loaded.method}-{loaded.backbone}",
-        method=loaded.method,
+        preprocess=_released_preprocess(loaded, method, pixels),
+        name=f"{method}-{loaded.backbone}",
+        method=method,
         backbone=loaded.backbone,
         recipe=recipe,
         temperature=None if loaded.head is None else TEMPERATURE,
         training={"source": path.name},
+        licence=UNKNOWN,
     )
 
 
-def _centre_crop(pixels: int, mean: Sequence[float], std: Sequence[float]) -> Preprocess:
-    """Resize to 8/7 of the crop (256 for 224) and crop the centre, as in the published evaluations."""
-    red, green, blue = mean
-    return Preprocess(
-        pixels, "shortest", round(pixels * 8 / 7), "bicubic", (red, green, blue), (std[0], std[1], std[2])
-    )
+def _released_preprocess(loaded: Released, method: str, pixels: int) -> Preprocess:
+    if loaded.method == "dinov3":
+        return Preprocess(pixels, "shortest", pixels, "bicubic", IMAGENET_MEAN, IMAGENET_STD)
+    return centre_crop(pixels, IMAGENET_MEAN, SWAV_STD if method in {"swav", "deepcluster"} else IMAGENET_STD)
 
 
-def at_size(name: str, body: nn.Module, size: int) -> nn.Module:
-    """The network for pictures of ``size`` pixels only. The positions of a ViT are resized by DINO's rule.
-
-    Raises ``InvalidArgument`` if ``size`` is no multiple of the patch size.
-    """
-    if not isinstance(body, VisionTransformer):
-        return body
-    patch = body.patch_embed.patch_size[0]
-    if size % patch:
-        raise InvalidArgument(f"got a size of {size} px for patches of {patch} px; choose a multiple of {patch}")
-    side, grid, state = size // patch, body.patch_embed.grid_size, body.state_dict()
-    positions = grid[0] * grid[1]
-    leading, patches = state["pos_embed"][:, :-positions], state["pos_embed"][:, -positions:]
-    # `resize_positions` expects exactly one leading row: pass a dummy row, then add the real leading rows.
-    table = torch.cat([patches[:, :1], patches], dim=1)
-    resized = backbones.resize_positions(table, grid, side, side)[:, 1:]
-    fixed = timm.create_model(name, num_classes=0, img_size=size)
-    fixed.load_state_dict({**state, "pos_embed": torch.cat([leading, resized], dim=1)})
-    return fixed  # type: ignore[no-any-return]
-
-
-def _graph(body: nn.Module, head: nn.Module | None, recipe: str | None) -> tuple[nn.Module, str]:
-    if head is not None and count_prototypes(head, backbones.dimension(body)) > MAX_PROTOTYPES:
+def _graph(body: nn.Module, head: nn.Module | None, recipe: str | None, size: int) -> tuple[nn.Module, str]:
+    """The graph of a network, and its recipe: by default the network's own pooling, which is [CLS] for most ViTs."""
+    if head is not None and count_prototypes(head, backbones.dimension(body, size)) > MAX_PROTOTYPES:
         head = None
     graph: nn.Module
     if isinstance(body, VisionTransformer) and body.cls_token is not None:
-        recipe = _check_recipe(recipe or "cls", ("cls", "gem", "cls+gem"))
+        own = "cls" if body.global_pool == "token" else "pool"
+        recipe = _check_recipe(body, recipe or own, WITH_CLS)
         graph = TransformerGraph(body, recipe, head)
+    elif recipe in {None, "pool"}:
+        recipe, graph = "pool", PooledGraph(body, head)
     else:
-        recipe = _check_recipe(recipe or "pool", ("pool", "gem"))
-        graph = PooledGraph(body, head) if recipe == "pool" else PooledGraph(GemOfLastMap(body))
+        layout = layouts.read(body, size)
+        recipe = _check_recipe(body, str(recipe), WITH_CLS if layout.cls else WITHOUT_CLS)
+        graph = PooledGraph(TokenDescriptor(body, recipe, layout))
     return graph.eval().requires_grad_(False), recipe
-
-
-class GemOfLastMap(nn.Module):
-    """Generalised mean of the last feature map of a convolutional network: pictures (B, 3, S, S) to (B, D)."""
-
-    def __init__(self, body: nn.Module) -> None:
-        super().__init__()
-        self.body = body
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """(B, 3, S, S) to (B, D)."""
-        maps: Tensor = self.body.forward_features(pictures)  # type: ignore[operator]
-        return gem(maps.flatten(2).transpose(1, 2))
 
 
 @torch.inference_mode()
@@ -192,7 +181,8 @@ def count_prototypes(head: nn.Module, features: int) -> int:
     return int(head.eval()(torch.zeros(2, features)).shape[1])
 
 
-def _check_recipe(recipe: str, known: tuple[str, ...]) -> str:
+def _check_recipe(body: nn.Module, recipe: str, known: tuple[str, ...]) -> str:
     if recipe not in known:
-        raise InvalidArgument(f"got the recipe {recipe!r}; for this network choose one of {', '.join(known)}")
+        reason = "" if "cls" in known else f"; {name_of(body)} has no [CLS] token"
+        raise InvalidArgument(f"got the recipe {recipe!r}; for this network choose one of {', '.join(known)}{reason}")
     return recipe

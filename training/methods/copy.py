@@ -63,6 +63,7 @@ class Copy(Method):
         super().__init__(config, recipe)
         self.image_size = image_size
         self.descriptor = descriptors.build(backbone, image_size, config.dimension, config.power)
+        descriptors.pooled_width(self.descriptor.backbone, config.first_size)  # raises if these views do not fit
         self.average = deepcopy(self.descriptor).requires_grad_(False)
 
     def schedules(self, length: Length) -> Schedules:

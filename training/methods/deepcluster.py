@@ -100,7 +100,7 @@ class DeepCluster(Method):
         super().__init__(config, recipe)
         self.backbone = backbones.build(backbone, image_size, config.drop_path)
         counts = (config.prototypes,) * config.prototype_heads
-        features = backbones.dimension(self.backbone)
+        features = backbones.dimension(self.backbone, *(crops.size for crops in recipe.crops))
         self.head = heads.SwavHead(features, counts, config.hidden, config.output, config.head_bn)
         self.rounds = config.rounds
         self.register_buffer("memory", torch.zeros(config.banks, 0, config.output))

@@ -47,7 +47,8 @@ class DeepClusterV1(Method):
     def __init__(self, config: DeepClusterV1Config, backbone: str, image_size: int, recipe: Recipe) -> None:
         super().__init__(config, recipe)
         self.backbone = backbones.build(backbone, image_size)
-        self.top = nn.Linear(backbones.dimension(self.backbone), config.clusters)
+        features = backbones.dimension(self.backbone, *(crops.size for crops in recipe.crops))
+        self.top = nn.Linear(features, config.clusters)
         self.register_buffer("labels", torch.zeros(0, dtype=torch.long))
 
     def schedules(self, length: Length) -> Schedules:

@@ -15,6 +15,7 @@ from training.losses.koleo import koleo
 from training.losses.sinkhorn import sinkhorn
 from training.methods.method import Length, Method, Progress, StepOutput
 from training.networks import backbones, heads
+from training.networks.input_sizes import Size
 from training.optim import parameter_groups, schedules
 from training.optim.schedules import Schedules
 from training.views.multi_crop import Recipe
@@ -115,8 +116,9 @@ class Dino(Method):
     def __init__(self, config: DinoConfig, backbone: str, image_size: int, recipe: Recipe) -> None:
         super().__init__(config, recipe)
         self.uniform_entropy = math.log(config.prototypes)
-        self.student = _network(config, backbone, image_size, config.drop_path, config.norm_last_layer)
-        self.teacher = _network(config, backbone, image_size, 0.0, norm_last_layer=True)
+        sizes = [crops.size for crops in recipe.crops]
+        self.student = _network(config, backbone, image_size, sizes, config.drop_path, config.norm_last_layer)
+        self.teacher = _network(config, backbone, image_size, sizes, 0.0, norm_last_layer=True)
         self.register_buffer("centre", torch.zeros(1, config.prototypes))
         self.teacher.load_state_dict(self.student.state_dict())
         self.teacher.requires_grad_(False)
@@ -233,9 +235,11 @@ def update_teacher(teacher: nn.Module, student: nn.Module, momentum: float) -> N
     torch._foreach_add_(old, new, alpha=1 - momentum)
 
 
-def _network(config: DinoConfig, backbone: str, image_size: int, drop_path: float, norm_last_layer: bool) -> Network:
+def _network(
+    config: DinoConfig, backbone: str, image_size: int, sizes: Sequence[Size], drop_path: float, norm_last_layer: bool
+) -> Network:
     body = backbones.build(backbone, image_size, drop_path)
-    return Network(body, head(config, backbones.dimension(body), norm_last_layer))
+    return Network(body, head(config, backbones.dimension(body, *sizes), norm_last_layer))
 
 
 def head(config: DinoConfig, features: int, norm_last_layer: bool = True) -> heads.DinoHead:

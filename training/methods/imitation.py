@@ -88,7 +88,7 @@ class Imitation(Method):
         super().__init__(config, recipe)
         self.teacher = teacher
         self.student = backbones.build(backbone, image_size)
-        self.projection = nn.Linear(backbones.dimension(self.student), len(teacher.mean))
+        self.projection = nn.Linear(backbones.dimension(self.student, image_size), len(teacher.mean))
 
     def schedules(self, length: Length) -> Schedules:
         """Linear warm-up and cosine, not scaled by the batch; constant weight decay."""

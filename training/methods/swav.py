@@ -101,7 +101,7 @@ class Swav(Method):
         super().__init__(config, recipe)
         self.uniform_entropy = math.log(config.prototypes)
         self.backbone = backbones.build(backbone, image_size, config.drop_path)
-        features = backbones.dimension(self.backbone)
+        features = backbones.dimension(self.backbone, *(crops.size for crops in recipe.crops))
         self.head = heads.SwavHead(features, (config.prototypes,), config.hidden, config.output)
         self.register_buffer("queue", torch.zeros(ASSIGNED, 0, config.output))
         self._queue_from = 0

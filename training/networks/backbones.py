@@ -1,16 +1,19 @@
 """Build timm backbones by name, pictures (B, 3, S, S) to features (B, D), initialised and resized as in DINO."""
 
 from collections.abc import Sequence
+from typing import Any
 
-import timm
 import torch
 import torch.nn.functional as F
 from timm.models import is_model_in_modules
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from copysight.errors import InvalidArgument
+from training.networks import input_sizes
+from training.networks.input_sizes import Size
+from training.networks.timm_networks import check_name, create
 
+DEFAULT_SIZE = 224
 TRANSFORMERS = ("vision_transformer", "vision_transformer_hybrid", "deit")
 
 
@@ -43,35 +46,37 @@ def resize_positions(table: Tensor, grid: tuple[int, int], rows: int, columns: i
     return torch.cat([table[:, :1], resized.flatten(2).transpose(1, 2)], dim=1)
 
 
-def build(name: str, image_size: int = 224, drop_path: float = 0.0, zero_init_last: bool = False) -> nn.Module:
+def build(name: str, image_size: int = DEFAULT_SIZE, drop_path: float = 0.0, zero_init_last: bool = False) -> nn.Module:
     """Build a randomly initialised network without classifier.
 
     ``image_size`` (pixels) sets the position grid of a ViT; smaller crops are possible later. ViTs are initialised as
     in DINO: [CLS] token and positions from a truncated normal with standard deviation 0.02 (timm uses 1e-6 for the
     token). The last BatchNorm of a ResNet block does not start at 0, as in DINO and SwAV, unless ``zero_init_last``.
-    Raises ``InvalidArgument`` for a name that timm does not have.
+    Raises ``InvalidArgument`` for a name that timm does not have, for one with a tag, and for a size that does not fit.
     """
-    if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name.split('_', maxsplit=1)[0]}*")[:8]) or "see timm.list_models()"
-        raise InvalidArgument(f"got --backbone {name}, which timm does not have; similar names are: {near}")
+    check_name(name)
     if is_model_in_modules(name, TRANSFORMERS):
         return _transformer(name, image_size, drop_path)
     # Stochastic depth is for ViTs only; ResNets train without it, as in the papers.
     extra = {"zero_init_last": zero_init_last} if is_model_in_modules(name, ("resnet",)) else {}
-    return timm.create_model(name, num_classes=0, **extra)  # type: ignore[no-any-return]
+    return input_sizes.for_size(name, create(name, **extra), image_size)
 
 
 def _transformer(name: str, image_size: int, drop_path: float) -> nn.Module:
-    network = timm.create_model(
-        name, num_classes=0, img_size=image_size, dynamic_img_size=True, drop_path_rate=drop_path
-    )
-    if type(network) is not VisionTransformer or network.cls_token is None or network.num_prefix_tokens != 1:
+    network: Any = create(name, img_size=image_size, dynamic_img_size=True, drop_path_rate=drop_path)
+    if type(network) is not VisionTransformer or not _has_dino_positions(network):
         return network  # type: ignore[no-any-return]
     network.__class__ = DinoTransformer
     network.patch_embed.img_size = None  # the patch convolution cuts a side that is no multiple of the patch
     nn.init.trunc_normal_(network.cls_token, std=0.02)
     nn.init.trunc_normal_(network.pos_embed, std=0.02)
     return network  # type: ignore[no-any-return]
+
+
+def _has_dino_positions(vit: VisionTransformer) -> bool:
+    """Whether a ViT has [CLS], no registers, and a position for [CLS] and for each patch."""
+    plain = vit.cls_token is not None and vit.num_prefix_tokens == 1 and vit.pos_embed is not None
+    return plain and bool(vit.pos_embed.shape[1] == vit.patch_embed.num_patches + 1)
 
 
 def multi_crop(backbone: nn.Module, crops: Sequence[Tensor]) -> Tensor:
@@ -87,6 +92,10 @@ def multi_crop(backbone: nn.Module, crops: Sequence[Tensor]) -> Tensor:
     return torch.cat(features)
 
 
-def dimension(backbone: nn.Module) -> int:
-    """Number D of features that ``backbone`` returns."""
-    return int(backbone.num_features)  # type: ignore[arg-type]
+def dimension(backbone: nn.Module, *sizes: Size) -> int:
+    """Number D of features that a forward pass returns, for pictures of ``sizes`` (pixels, or height and width).
+
+    timm's ``num_features`` is the width of the last map; mobilenetv3, vgg and others widen it in ``forward``. Raises
+    ``InvalidArgument`` for a size that the network does not take, with sizes that it takes.
+    """
+    return input_sizes.width(backbone, sizes)

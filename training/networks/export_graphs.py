@@ -2,15 +2,20 @@
 
 import torch
 import torch.nn.functional as F
+from timm.layers import Attention
 from timm.models.resnet import ResNet
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
+from training.networks.layouts import Layout
+
 
 class TransformerGraph(nn.Module):
-    """A timm ViT at a fixed size: embedding, [CLS] attention, patch tokens and prototype logits in one forward pass.
+    """A timm ViT with a [CLS] token at a fixed size: embedding, attention, patches and prototype logits in one pass.
 
-    ``recipe`` is ``cls``, ``gem`` (of the patches) or ``cls+gem``. ``head`` maps [CLS] (B, D) to logits (B, K).
+    ``recipe`` is ``cls``, ``gem`` (of the patches), ``cls+gem`` or ``pool`` (the network's own pooling). ``head`` maps
+    the features of a forward pass (B, D) to logits (B, K). Registers are no patches. There is no attention output if
+    the last block is not a plain one (parallel blocks, for example).
     """
 
     def __init__(
@@ -22,7 +27,10 @@ class TransformerGraph(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone, self.recipe, self.head, self.whitening = backbone, recipe, head, whitening
-        self.names = ("embedding", "attention", "patches", *(("prototypes",) if head is not None else ()))
+        self.attends = gives_attention(backbone)
+        self.grid: tuple[int, int] = tuple(backbone.patch_embed.grid_size)
+        attention, prototypes = ("attention",) * self.attends, ("prototypes",) * (head is not None)
+        self.names = ("embedding", *attention, "patches", *prototypes)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, S, S) to embedding (B, D), attention (B, H, rows, columns), patches (B, P, D), prototypes (B, K)."""
@@ -30,13 +38,23 @@ class TransformerGraph(nn.Module):
         tokens = vit.norm_pre(vit.patch_drop(vit._pos_embed(vit.patch_embed(pictures))))
         for block in vit.blocks[:-1]:
             tokens = block(tokens)
-        rows, columns = vit.patch_embed.grid_size
-        attention = cls_attention(vit.blocks[-1], tokens, vit.num_prefix_tokens)
+        maps = (self._attention(tokens),) if self.attends else ()
         tokens = vit.norm(vit.blocks[-1](tokens))
         cls, patches = tokens[:, 0], tokens[:, vit.num_prefix_tokens :]
-        embedding = unit(descriptor(self.recipe, cls, patches), self.whitening)
-        maps = attention.reshape(*attention.shape[:2], rows, columns)
-        return (embedding, maps, patches, *(() if self.head is None else (self.head(cls),)))
+        feature = vit.forward_head(tokens, pre_logits=True)
+        found = feature if self.recipe == "pool" else descriptor(self.recipe, cls, patches)
+        prototypes = () if self.head is None else (self.head(feature),)
+        return (unit(found, self.whitening), *maps, patches, *prototypes)
+
+    def _attention(self, tokens: Tensor) -> Tensor:
+        attention = cls_attention(self.backbone.blocks[-1], tokens, self.backbone.num_prefix_tokens)
+        return attention.reshape(*attention.shape[:2], *self.grid)
+
+
+def gives_attention(vit: VisionTransformer) -> bool:
+    """Whether ``cls_attention`` holds for the last block: a plain block with a plain attention."""
+    last = vit.blocks[-1]
+    return type(last) is Block and type(last.attn) is Attention
 
 
 class PooledGraph(nn.Module):
@@ -80,6 +98,23 @@ def cls_attention(block: Block, tokens: Tensor, prefix: int) -> Tensor:
     return weights[:, :, 0, prefix:]
 
 
+class TokenDescriptor(nn.Module):
+    """A network's last features as one descriptor: pictures (B, 3, S, S) to (B, D), not normalised.
+
+    ``recipe`` is ``cls``, ``gem`` (generalised mean over the places of the last map) or ``cls+gem``.
+    """
+
+    def __init__(self, body: nn.Module, recipe: str, layout: Layout) -> None:
+        super().__init__()
+        self.body, self.recipe, self.layout = body, recipe, layout
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(B, 3, S, S) to (B, D)."""
+        features: Tensor = self.body.forward_features(pictures)  # type: ignore[operator]
+        patches = self.layout.patches(features)
+        return gem(patches) if self.recipe == "gem" else descriptor(self.recipe, features[:, 0], patches)
+
+
 def activations(head: nn.Module, maps: Tensor) -> Tensor:
     """Apply ``head``, (N, D) to (N, K), at every position of ``maps`` (B, D, rows, columns): (B, K, rows, columns)."""
     rows, columns = maps.shape[2:]
@@ -89,7 +124,7 @@ def activations(head: nn.Module, maps: Tensor) -> Tensor:
 
 
 def descriptor(recipe: str, cls: Tensor, patches: Tensor) -> Tensor:
-    """The descriptor of a ViT, not normalised: ``cls`` (B, D), ``gem`` (B, D) or ``cls+gem`` (B, 2D)."""
+    """The descriptor of a transformer, not normalised: ``cls`` (B, D), ``gem`` (B, D) or ``cls+gem`` (B, 2D)."""
     if recipe == "cls":
         return cls
     return gem(patches) if recipe == "gem" else torch.cat([cls, gem(patches)], dim=1)

@@ -1,0 +1,47 @@
+"""Write a network as an ONNX file with torch's exporter."""
+
+import warnings
+from pathlib import Path
+
+import torch
+
+from copysight.errors import ExportFailed
+from copysight.pictures.preprocess import to_batch
+from training.export.checks import synthetic_picture
+from training.export.network import Network
+from training.networks.timm_networks import first_line
+
+
+def write(network: Network, path: Path) -> Path:
+    """Write the graph of ``network`` to ``path`` and return the path. Raises ``ExportFailed`` if torch cannot."""
+    size = network.preprocess.size
+    # Two different pictures, so that the exporter does not treat the batch size as a constant.
+    example = torch.from_numpy(to_batch([synthetic_picture(0), synthetic_picture(1)], network.preprocess))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
+        try:
+            program = torch.onnx.export(
+                network.graph,
+                (example,),
+                dynamo=True,
+                input_names=["pictures"],
+                output_names=list(network.outputs),
+                dynamic_shapes=({0: torch.export.Dim("B"), 1: 3, 2: size, 3: size},),
+                external_data=False,
+                verbose=False,
+            )
+        except Exception as error:
+            # torch's exporter raises errors of its own and of everything that it calls.
+            raise _not_exported(network, error) from error
+    if program is None:
+        raise ExportFailed(f"torch could not export {network.backbone} at {size} px; try another --size or backbone")
+    program.save(str(path))
+    return path
+
+
+def _not_exported(network: Network, error: Exception) -> ExportFailed:
+    cause = error.__cause__ or error
+    return ExportFailed(
+        f"torch cannot export {network.backbone} at {network.preprocess.size} px to ONNX ({first_line(cause)}); try "
+        "another --size or backbone"
+    )
