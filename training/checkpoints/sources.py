@@ -66,9 +66,12 @@ def _of_timm(name: str) -> Source:
 
 
 def _of_bundle(source: str) -> Source:
-    bundle = bundles.load(source)
+    listed = frameworks.FILE in (bundle := bundles.load(source, verify=False)).files
     file = bundle.path / frameworks.FILE
-    if file.exists():
+    if listed and not file.exists():
+        raise CheckpointMismatch(f"the bundle {source} has lost its {file.name}; export it again with --weights timm")
+    bundles.load(source)  # verifies the checksums
+    if listed:
         state, about = torch_file.read(file)
         size = int(about.get("size") or json.loads(about["preprocess"])["size"])
         return Source(f"the bundle {bundle.name}", without_tag(about["backbone"]), size, state, {})

@@ -86,7 +86,8 @@ def read(path: Path) -> tuple[Any, Mapping[str, str]]:
             warnings.simplefilter("ignore")  # torch warns about its own old formats
             return torch.load(path, map_location="cpu", weights_only=True), {}
     except (*READ_ERRORS, SafetensorError) as error:
-        raise CheckpointMismatch(f"{path} cannot be read as weights: {_reason(error)}") from error
+        kind = "safetensors" if path.suffix == ".safetensors" else "torch"
+        raise CheckpointMismatch(f"{path} cannot be read as a {kind} file: {_reason(error)}") from error
 
 
 def _listed() -> list[Any]:
@@ -110,4 +111,4 @@ def _reason(error: Exception) -> str:
         )
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
-    return f"it is no torch or safetensors file, or incomplete ({first_line(error)}); download it again"
+    return f"it is none, or incomplete ({first_line(error)}); download it again"

@@ -19,7 +19,7 @@ from training import distributed
 from training.clusters import agreement
 from training.clusters.spherical_kmeans import spherical_kmeans
 from training.config_field import config_field
-from training.methods.method import Length, Method, Progress, StepOutput, TrainingData
+from training.methods.method import Length, Method, Progress, StepOutput, TrainingData, crop_sizes
 from training.networks import backbones, heads
 from training.optim import parameter_groups, schedules
 from training.optim.schedules import Schedules
@@ -100,7 +100,7 @@ class DeepCluster(Method):
         super().__init__(config, recipe)
         self.backbone = backbones.build(backbone, image_size, config.drop_path)
         counts = (config.prototypes,) * config.prototype_heads
-        features = backbones.dimension(self.backbone, *(crops.size for crops in recipe.crops))
+        features = backbones.dimension(self.backbone, *crop_sizes(recipe, image_size))
         self.head = heads.SwavHead(features, counts, config.hidden, config.output, config.head_bn)
         self.rounds = config.rounds
         self.register_buffer("memory", torch.zeros(config.banks, 0, config.output))

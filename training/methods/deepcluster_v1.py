@@ -14,7 +14,7 @@ from copysight.errors import TooFewPictures, TrainingDiverged
 from training import distributed
 from training.clusters import agreement, pseudo_labels
 from training.config_field import config_field
-from training.methods.method import Ints, Length, Method, Progress, StepOutput, TrainingData
+from training.methods.method import Ints, Length, Method, Progress, StepOutput, TrainingData, crop_sizes
 from training.networks import backbones
 from training.optim.schedules import Schedules
 from training.views.multi_crop import Recipe
@@ -47,7 +47,7 @@ class DeepClusterV1(Method):
     def __init__(self, config: DeepClusterV1Config, backbone: str, image_size: int, recipe: Recipe) -> None:
         super().__init__(config, recipe)
         self.backbone = backbones.build(backbone, image_size)
-        features = backbones.dimension(self.backbone, *(crops.size for crops in recipe.crops))
+        features = backbones.dimension(self.backbone, *crop_sizes(recipe, image_size))
         self.top = nn.Linear(features, config.clusters)
         self.register_buffer("labels", torch.zeros(0, dtype=torch.long))
 

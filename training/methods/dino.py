@@ -13,7 +13,7 @@ from training import distributed
 from training.config_field import config_field
 from training.losses.koleo import koleo
 from training.losses.sinkhorn import sinkhorn
-from training.methods.method import Length, Method, Progress, StepOutput
+from training.methods.method import Length, Method, Progress, StepOutput, crop_sizes
 from training.networks import backbones, heads
 from training.networks.input_sizes import Size
 from training.optim import parameter_groups, schedules
@@ -116,7 +116,7 @@ class Dino(Method):
     def __init__(self, config: DinoConfig, backbone: str, image_size: int, recipe: Recipe) -> None:
         super().__init__(config, recipe)
         self.uniform_entropy = math.log(config.prototypes)
-        sizes = [crops.size for crops in recipe.crops]
+        sizes = crop_sizes(recipe, image_size)
         self.student = _network(config, backbone, image_size, sizes, config.drop_path, config.norm_last_layer)
         self.teacher = _network(config, backbone, image_size, sizes, 0.0, norm_last_layer=True)
         self.register_buffer("centre", torch.zeros(1, config.prototypes))

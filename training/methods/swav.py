@@ -15,7 +15,7 @@ from training.clusters import agreement
 from training.config_field import config_field
 from training.losses.koleo import koleo
 from training.losses.sinkhorn import sinkhorn
-from training.methods.method import Length, Method, Progress, StepOutput
+from training.methods.method import Length, Method, Progress, StepOutput, crop_sizes
 from training.networks import backbones, heads
 from training.optim import parameter_groups, schedules
 from training.optim.schedules import Schedules
@@ -101,7 +101,7 @@ class Swav(Method):
         super().__init__(config, recipe)
         self.uniform_entropy = math.log(config.prototypes)
         self.backbone = backbones.build(backbone, image_size, config.drop_path)
-        features = backbones.dimension(self.backbone, *(crops.size for crops in recipe.crops))
+        features = backbones.dimension(self.backbone, *crop_sizes(recipe, image_size))
         self.head = heads.SwavHead(features, (config.prototypes,), config.hidden, config.output)
         self.register_buffer("queue", torch.zeros(ASSIGNED, 0, config.output))
         self._queue_from = 0
