@@ -25,8 +25,9 @@ from training.export.fitting import Fitting
     "--recipe",
     type=click.Choice(["cls", "gem", "cls+gem", "pool"]),
     default=None,
-    help="How the embedding is made: from the [CLS] token, by generalised-mean pooling, from both, or by the network's "
-    "own pooling. By default it is cls for a ViT and pool for other networks. Copy runs have their own descriptor.",
+    help="How the embedding is made: from the [CLS] token, by the generalised mean over all places, from both, or by "
+    "the network's own pooling. By default it is the network's own, which is cls for most ViTs. Copy runs have their "
+    "own descriptor.",
 )
 @click.option(
     "--beside",
@@ -65,6 +66,17 @@ from training.export.fitting import Fitting
     help="Add weights.safetensors: the backbone of SOURCE under the names of this framework, for training detection or "
     "segmentation.",
 )
+@click.option(
+    "--method",
+    default=None,
+    help="What trained SOURCE, if it is a file that does not say so, for example dino. By default it is unknown: "
+    "supervised weights look the same.",
+)
+@click.option(
+    "--licence",
+    default=None,
+    help="Licence of the weights of SOURCE. By default it is unknown for files of others, and timm's entry for timm.",
+)
 @click.option("--name", default=None, help="Name of the bundle. By default it is made of method and backbone.")
 @click.option(
     "--card",
@@ -87,6 +99,8 @@ def export(
     int8: bool,
     half: bool,
     weights: str | None,
+    method: str | None,
+    licence: str | None,
     name: str | None,
     card: Path | None,
     random: bool,
@@ -95,12 +109,12 @@ def export(
 ) -> None:
     """Write a trained network as a bundle that the service can run.
 
-    SOURCE is the folder of a run, a checkpoint file, a released checkpoint of DINO, SwAV or DeepCluster-v2, or
-    timm:NAME.
+    SOURCE is the folder of a run, a checkpoint file, a released checkpoint of DINO, SwAV, DeepCluster-v2, DINOv2 or
+    DINOv3, or timm:NAME.
     """
     if pictures is None and (whiten or int8):
         raise click.UsageError("--whiten and --int8 need pictures to fit on: add --pictures")
-    networks = [exportable.load(source, size, recipe, random, views)]
+    networks = [exportable.load(source, size, recipe, random, views, method, licence)]
     if beside is not None:
         networks.append(exportable.load(beside, beside_size, None, random))
     fitting = Fitting(pictures, whiten, int8, reading=reading) if pictures is not None else None

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from copysight.pictures.scan import scan_options
-from training.checkpoints import checkpoint
 from training.commands import options
 from training.commands.option_groups import GroupedCommand, GroupedOption
 from training.commands.presets import SMALL
@@ -36,6 +35,13 @@ FILES = (
         required=True,
         type=click.Path(path_type=Path),
         help="Folder of the run. If it holds a checkpoint, the training resumes.",
+        group="Common",
+    ),
+    grouped(
+        "--init",
+        metavar="SOURCE",
+        help="Start from the weights of this backbone: the folder of a run, a bundle or `default`, timm:NAME, a "
+        "released checkpoint, a state dict or a safetensors file. The log says what was loaded.",
         group="Common",
     ),
     grouped(
@@ -203,13 +209,7 @@ def deepcluster_v1(job: Job, views: Any, config: DeepClusterV1Config) -> None:
 @scan_options
 @options.config_options(Plan)
 @options.config_options(CopyConfig)
-@grouped(
-    "--init",
-    type=EXISTING,
-    help="Start from the backbone of this run of DINO, SwAV, DeepCluster or copy.",
-    group="Common",
-)
-def copy(init: Path | None, **given: Any) -> None:
+def copy(**given: Any) -> None:
     """Train descriptors that find edited copies of pictures (SSCD, 2022).
 
     Source: Pizzi et al. 2022. The loss is contrastive with an entropy term, and the views have strong edits.
@@ -217,14 +217,7 @@ def copy(init: Path | None, **given: Any) -> None:
     config = CopyConfig(**options.pop_config(CopyConfig, given))
     job = _job(given)
     recipe = EditRecipe(job.plan.image_size, config.mild)
-
-    def build() -> Method:
-        method = Copy(config, job.plan.backbone, job.plan.image_size, recipe)
-        if init is not None:
-            method.load_backbone(checkpoint.load(init).backbone_state)
-        return method
-
-    _run(job, recipe, build)
+    _run(job, recipe, lambda: Copy(config, job.plan.backbone, job.plan.image_size, recipe))
 
 
 for file in reversed(FILES):

@@ -114,6 +114,21 @@ class Copy(Method):
         self.descriptor.backbone.load_state_dict(backbone)
         self.average.backbone.load_state_dict(backbone)
 
+    def load_head(self, rest: Mapping[str, Tensor]) -> Sequence[str]:
+        """Initialise the linear layer with that of a descriptor network of the same shape, its average if there is one.
+
+        Returns the names of its tensors.
+        """
+        ends = [name.removesuffix("weight") for name in rest if name.endswith("project.weight")]
+        for end in sorted(ends, key=lambda name: "average" not in name):
+            state = {name: rest[end + name] for name in ("weight", "bias") if end + name in rest}
+            shapes = {name: value.shape for name, value in state.items()}
+            if shapes == {name: value.shape for name, value in self.descriptor.project.state_dict().items()}:
+                self.descriptor.project.load_state_dict(state)
+                self.average.project.load_state_dict(state)
+                return [end + name for name in state]
+        return ()
+
     def _prepare(self, step: int) -> None:
         self._done = step / self._steps
         size = self.config.first_size if self._done < self.config.grow_at else self.image_size

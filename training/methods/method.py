@@ -148,3 +148,10 @@ class Method(nn.Module):
     def load_backbone(self, backbone: Mapping[str, Tensor]) -> None:
         """Initialise the backbone with the weights of a pretrained one."""
         raise NotImplementedError
+
+    def load_head(self, rest: Mapping[str, Tensor]) -> Sequence[str]:
+        """Initialise more than the backbone from the other tensors of its source; returns the names of those used.
+
+        By default none: prototypes and projections belong to the pictures and the method that made them.
+        """
+        return ()

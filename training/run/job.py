@@ -14,6 +14,7 @@ from copysight.errors import InvalidArgument, TooFewPictures
 from copysight.pictures.scan import ORDINARY, ScanOptions
 from training import distributed
 from training.checkpoints import checkpoint, pretrained
+from training.checkpoints.pretrained import Initial
 from training.data import pack as packs
 from training.data.pack import Pack
 from training.methods import imitation
@@ -38,6 +39,7 @@ class Job:
     plan: Plan
     probes: tuple[Path, ...] = ()
     threads: int = 0
+    init: str | None = None
     warm_start: Path | None = None
     warm_start_pictures: int = 50_000
     warm_start_batch: int = 32
@@ -68,9 +70,12 @@ def run(job: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method], echo
     torch.manual_seed(job.plan.seed)
     method = build()
     _check_before_decoding(job, method, saved)
+    started = None if job.init is None or saved is not None else _load_initial(job.init, method)
     job.out.mkdir(parents=True, exist_ok=True)
     scalars = tensorboard_writer(job.out) if job.tensorboard and first else None
     log = TrainingLog(job.out if first else None, echo, scalars)
+    if started is not None:
+        log.write_lines("init", started.lines(), **started.to_json())
     pack = _pack(job, log)
     _check_after_decoding(job.plan, method, len(pack))
     probes = [knn_probe.load(path, job.plan.image_size, job.reading) for path in job.probes] if first else []
@@ -86,10 +91,19 @@ def run(job: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method], echo
 def _check_before_decoding(job: Job, method: Method, saved: checkpoint.Checkpoint | None) -> None:
     """Raise if batch, checkpoint or warm start cannot work, before any picture is decoded."""
     _ = job.plan.local_batch
+    if job.init is not None and job.warm_start is not None:
+        raise InvalidArgument("got --init and --warm-start, and both set the first weights of the backbone; use one")
     if saved is not None:
         resume.check(saved, method, job.plan)
     elif job.warm_start is not None:
         pretrained.backbone(job.warm_start)
+
+
+def _load_initial(source: str, method: Method) -> Initial:
+    """Put the weights of a source into ``method``; what was loaded and what not."""
+    found = pretrained.initial(source, method.exported_backbone())
+    method.load_backbone(found.state)
+    return found.with_head(method.load_head(found.rest))
 
 
 def _check_after_decoding(plan: Plan, method: Method, pictures: int) -> None:
