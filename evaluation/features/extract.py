@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from copysight.errors import NoPictures
+from copysight.errors import InvalidArgument, NoPictures
 from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder, Runtime
 from copysight.pictures.scan import Entry, Failure
@@ -82,9 +82,32 @@ def load_extractor(source: str, variant: str = "fp32") -> Extractor:
 
 
 def extract(entries: Sequence[Entry], extractor: Extractor, note: str) -> Features:
-    """Compute the features of all pictures that can be read. Raises ``NoPictures`` if none can be read."""
-    rows, kept = map_pictures(entries, extractor.at_least, extractor.embed, note)
-    return Features(np.stack(rows), kept)
+    """Compute the features of all pictures that can be read. Raises ``NoPictures`` if none can be read.
+
+    Raises ``InvalidArgument`` if features are not finite: figures made of them would mean nothing.
+    """
+    check_finite(extractor)
+    found, kept = map_pictures(entries, extractor.at_least, extractor.embed, note)
+    rows = np.stack(found)
+    if bad := int((~np.isfinite(rows).all(axis=1)).sum()):
+        raise not_finite(extractor.name, f"for {bad} of {len(rows)} pictures of {note}")
+    return Features(rows, kept)
+
+
+def check_finite(extractor: Extractor) -> None:
+    """Raise ``InvalidArgument`` if the features of a drawn picture are not finite, before any picture is read."""
+    ramp = np.linspace(0, 255, 96 * 128 * 3).astype(np.uint8).reshape(96, 128, 3)
+    picture = Image.fromarray(ramp).resize((4 * extractor.at_least // 3 + 1, extractor.at_least + 1))
+    if not np.isfinite(extractor.embed(picture)).all():
+        raise not_finite(extractor.name, "for a plain picture")
+
+
+def not_finite(name: str, where: str) -> InvalidArgument:
+    """The error for features with NaN or infinity."""
+    return InvalidArgument(
+        f"{name} gives features with NaN or infinity {where}; its training diverged, use a bundle of an earlier "
+        "checkpoint"
+    )
 
 
 def map_pictures(

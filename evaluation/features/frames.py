@@ -13,19 +13,19 @@ FIXED_POINT_ONE = 2048
 """The weight 1.0 in OpenCV's fixed-point bilinear interpolation."""
 
 
-def target_size(height: int, width: int, shortest: int) -> tuple[int, int]:
+def target_size(height: int, width: int, shortest: int, multiple: int = MULTIPLE) -> tuple[int, int]:
     """Return (height, width): the shortest side is ``shortest``; the other keeps the aspect ratio.
 
-    The longer side is rounded down to a multiple of 64.
+    The longer side is rounded down to a multiple of ``multiple``, in DINO of 64.
     """
     if height > width:
-        return int(shortest * height / width // MULTIPLE * MULTIPLE), shortest
-    return shortest, int(shortest * width / height // MULTIPLE * MULTIPLE)
+        return int(shortest * height / width // multiple * multiple), shortest
+    return shortest, int(shortest * width / height // multiple * multiple)
 
 
-def prepare(frame: Pixels, shortest: int) -> Float:
+def prepare(frame: Pixels, shortest: int, multiple: int = MULTIPLE) -> Float:
     """Resize and normalise an RGB frame (height, width, 3) uint8; return (3, h, w) float32."""
-    resized = resize(frame, *target_size(frame.shape[0], frame.shape[1], shortest))
+    resized = resize(frame, *target_size(frame.shape[0], frame.shape[1], shortest, multiple))
     return np.ascontiguousarray(((resized.astype(np.float32) / np.float32(255) - MEAN) / STD).transpose(2, 0, 1))
 
 

@@ -4,22 +4,26 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from timm.models.vision_transformer import VisionTransformer
-from torch import Tensor
+from torch import Tensor, nn
 
 SCALES = (1.0, 1 / 2**0.5, 0.5)
 
 
 @torch.no_grad()
-def last_blocks(vit: VisionTransformer, pictures: Tensor, count: int = 1) -> list[Tensor]:
-    """Return the tokens (B, 1 + P, D) after each of the last ``count`` blocks, in order, after the final norm."""
-    tokens = vit.norm_pre(vit._pos_embed(vit.patch_embed(pictures)))
-    found = []
-    for number, block in enumerate(vit.blocks):
-        tokens = block(tokens)
-        if number >= len(vit.blocks) - count:
-            found.append(vit.norm(tokens))
-    return found
+def last_blocks(vit: nn.Module, pictures: Tensor, count: int = 1) -> list[Tensor]:
+    """Return the tokens after each of the last ``count`` blocks, in order, after the final norm.
+
+    Tokens are (B, L + P, D): L prefix tokens ([CLS], then registers), then the patches.
+    """
+    found = vit.forward_intermediates(  # type: ignore[operator]
+        pictures, indices=count, return_prefix_tokens=True, norm=True, output_fmt="NLC", intermediates_only=True
+    )
+    return [one if isinstance(one, Tensor) else torch.cat([one[1], one[0]], dim=1) for one in found]
+
+
+def without_registers(tokens: Tensor, prefix: int) -> Tensor:
+    """Return [CLS] and the patches, (B, 1 + P, D), of tokens (B, ``prefix`` + P, D) that begin with [CLS]."""
+    return tokens if prefix == 1 else torch.cat([tokens[:, :1], tokens[:, prefix:]], dim=1)
 
 
 @torch.no_grad()

@@ -19,6 +19,7 @@ from copysight.model.embedder import Embedder
 from copysight.pictures.preprocess import to_tensor
 from copysight.system.progress import with_progress
 from evaluation.features import backbone
+from evaluation.features.extract import Extractor, check_finite
 from evaluation.features.frames import shrink_mask
 from evaluation.metrics.region import boundary, region
 from evaluation.report import print_report
@@ -155,16 +156,20 @@ def tiled_features(source: str, tiles: int) -> FrameFeatures:
     embedder = Embedder(bundles.load(source))
     if embedder.bundle.patches is None:
         raise embedder.bundle.missing("patches")
-    return lambda frame: tile_patches(frame, embedder, tiles)
+
+    def features(frame: Image.Image) -> Float:
+        return tile_patches(frame, embedder, tiles)
+
+    check_finite(Extractor(embedder.bundle.name, embedder.bundle.at_least, features))
+    return features
 
 
 def whole_frame_features(source: str, lines: int) -> FrameFeatures:
     """Return patch features of whole frames with the shortest side ``lines``, from the weights of the bundle.
 
-    Raises ``InvalidArgument`` if the bundle has no weights.
+    Raises ``InvalidArgument`` if the bundle has no weights, or if so many lines do not fit its patches.
     """
-    network = backbone.load(source)
-    return lambda frame: network.patches(frame, lines)
+    return backbone.load(source).whole_frames(lines)
 
 
 def measure(

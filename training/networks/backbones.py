@@ -99,3 +99,13 @@ def dimension(backbone: nn.Module, *sizes: Size) -> int:
     ``InvalidArgument`` for a size that the network does not take, with sizes that it takes.
     """
     return input_sizes.width(backbone, sizes)
+
+
+def patch_side(backbone: nn.Module) -> int | None:
+    """Side of a patch of a transformer in pixels, a hybrid's stem included; ``None`` if it has no patches."""
+    return input_sizes.patch_side(backbone)
+
+
+def check_size(backbone: nn.Module, size: Sequence[int]) -> None:
+    """Raise ``InvalidArgument`` if the network does not take pictures of this height and width, with what fits."""
+    input_sizes.check(backbone, (size[0], size[1]))

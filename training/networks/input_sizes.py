@@ -89,17 +89,27 @@ ERRORS = (AssertionError, RuntimeError, ValueError, IndexError, TypeError, ZeroD
 """What networks raise for a picture of a wrong size."""
 
 
+def check(network: nn.Module, size: tuple[int, int]) -> None:
+    """Raise ``InvalidArgument`` if the network does not take pictures of this height and width, with what fits."""
+    if (reason := refusal(network, size)) is not None:
+        shape = f"{size[0]} px" if size[0] == size[1] else f"{size[0]} x {size[1]} px"
+        raise InvalidArgument(
+            f"{name_of(network)} does not take pictures of {shape} ({reason}); squares that fit: "
+            f"{fitting(network, size)} px"
+        )
+
+
 def fitting(network: nn.Module, size: Size, others: Sequence[Size] = ()) -> str:
     """Sizes near ``size`` that the network takes, and those of ``others``, for a message."""
     near = [*(max(_sides(other)) for other in others), *_near(network, max(_sides(size)))]
     return _listed([side for side in near if refusal(network, side) is None]) or "none near it"
 
 
-def refusal(network: nn.Module, size: int) -> str | None:
+def refusal(network: nn.Module, size: Size) -> str | None:
     """Why the network refuses pictures of this size; ``None`` if it takes them."""
     try:
         with in_eval(network):
-            network(torch.zeros(1, 3, size, size, device=next(network.parameters()).device))
+            network(torch.zeros(1, 3, *_sides(size), device=next(network.parameters()).device))
     except ERRORS as error:
         return first_line(error)
     return None
