@@ -13,16 +13,23 @@ from cli import local, remote
 from cli.local import LocalPicture
 from copysight.client import Client, Options
 from copysight.errors import InvalidArgument
-from copysight.index import Index
+from copysight.index import Index, Query, Selection, find_copies, judged, where
+from copysight.index.find_copies import verify_pair
+from copysight.matching import verification
 from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder, Runtime
 from copysight.scoring.judge import Judge
 from copysight.scoring.query_views import DEFAULT_EFFORT, EFFORTS, Effort, effort_of, views_of
+from copysight.scoring.verified import DEFAULT_MODE, MODES, Mode, mode_of
 
 FILE = click.Path(exists=True, path_type=Path)
 BATCH = 16
 EFFORT_HELP = (
     "Search depth: `low` uses the whole picture, `normal` also clear regions in it, `high` more regions and rotations."
+)
+
+VERIFY_HELP = (
+    "Verify matches by local features, and outline them: `auto` where the score leaves it open, `always`, or `never`."
 )
 
 
@@ -73,6 +80,7 @@ def embed(
 @click.option(
     "--effort", type=click.Choice(EFFORTS), default=None, help=f"{EFFORT_HELP} The default is {DEFAULT_EFFORT}."
 )
+@click.option("--verify", type=click.Choice(MODES), default=None, help=f"{VERIFY_HELP} The default is {DEFAULT_MODE}.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def search(
     picture: Path,
@@ -83,14 +91,16 @@ def search(
     collection: str | None,
     condition: str | None,
     effort: str | None,
+    verify: str | None,
     as_json: bool,
 ) -> None:
     """Search an index for copies of PICTURE.
 
     A match may be an original that PICTURE was made from, or a picture within PICTURE. Each line has the similarity,
-    the verdict, the id and the key of a match, and where in PICTURE it was found.
+    the verdict, the id and the key of a match, and where in PICTURE it was found: the part of the match that PICTURE
+    shows, and the part of PICTURE that shows it.
     """
-    options = Options(k=k, collection=collection, filter=_json(condition), effort=effort)
+    options = Options(k=k, collection=collection, filter=_json(condition), effort=effort, verify=verify)
     if server is not None and directory is None:
         with Client(server, key) as client:
             answer = remote.search(client, picture, options)
@@ -114,19 +124,27 @@ def search(
 @click.option("--bundle", default="default", show_default=True, help="Directory of a bundle, or `default`.")
 @remote.options
 @click.option("--effort", type=click.Choice(EFFORTS), default=DEFAULT_EFFORT, show_default=True, help=EFFORT_HELP)
+@click.option("--verify", type=click.Choice(MODES), default=DEFAULT_MODE, show_default=True, help=VERIFY_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def compare(
-    one: Path, other: Path, bundle: str, server: str | None, key: str | None, effort: Effort, as_json: bool
+    one: Path,
+    other: Path,
+    bundle: str,
+    server: str | None,
+    key: str | None,
+    effort: Effort,
+    verify: Mode,
+    as_json: bool,
 ) -> None:
     """Decide whether one of two pictures is a copy of the other.
 
     Prints the verdict, the similarity, and the probability that one is a copy of the other.
     """
     if server is None:
-        answer = _compare_files(one, other, bundle, effort)
+        answer = _compare_files(one, other, bundle, effort, verify)
     else:
         with Client(server, key) as client:
-            answer = remote.compare(client, one, other, effort)
+            answer = remote.compare(client, one, other, effort, verify)
     if as_json:
         click.echo(json.dumps(answer))
         return
@@ -144,34 +162,35 @@ def _embed_files(files: list[Path], bundle: str) -> dict[str, Any]:
 def _search_index(picture: Path, directory: Path, options: Options) -> dict[str, Any]:
     with Index.open(directory) as index:
         snapshot = index.snapshot()
-        query = local.read(picture, snapshot.bundle)
+        given = local.read(picture, snapshot.bundle)
         effort = effort_of(options.effort or DEFAULT_EFFORT)
-        views = views_of(query.pixels, effort)
+        views = views_of(given.pixels, effort)
         vectors = Embedder(snapshot.bundle, Runtime(variant=snapshot.variant)).embed([view.pixels for view in views])
-        penalties = [view.penalty for view in views]
-        hits = snapshot.search_views(
-            vectors, options.k, penalties, collection=options.collection, filter=options.filter
+        query = Query(
+            vectors,
+            views,
+            lambda: verification.prepare(given.pixels),
+            lambda _, item: item.sha256 == given.sha256,
         )
-        items = index.catalog.get_many([hit.id for hit in hits])
+        mode = mode_of(options.verify or DEFAULT_MODE)
+        wanted = Selection(options.k, options.collection, options.filter, effort, mode)
         matches = [
             {
-                "id": hit.id,
-                "key": items[hit.id].key,
-                "collection": items[hit.id].collection,
-                **asdict(
-                    snapshot.judge.judge(hit.similarity, hit.penalty, items[hit.id].sha256 == query.sha256, effort)
-                ),
-                "where": views[hit.view].where(),
-                "metadata": dict(items[hit.id].metadata),
+                "id": match.item.id,
+                "key": match.item.key,
+                "collection": match.item.collection,
+                **asdict(match.judgement),
+                "verified": match.verified.checked,
+                "where": match.where(views),
+                "metadata": dict(match.item.metadata),
             }
-            for hit in hits
-            if hit.id in items
+            for match in find_copies(index, snapshot, query, wanted)
         ]
         name = snapshot.generation.name if snapshot.generation else None
     return {"model": snapshot.bundle.id, "generation": name, "matches": matches}
 
 
-def _compare_files(one: Path, other: Path, bundle: str, effort: Effort) -> dict[str, Any]:
+def _compare_files(one: Path, other: Path, bundle: str, effort: Effort, verify: Mode) -> dict[str, Any]:
     model = bundles.load(bundle)
     first, second = local.read(one, model), local.read(other, model)
     judge, embedder = Judge.of(model), Embedder(model)
@@ -179,16 +198,28 @@ def _compare_files(one: Path, other: Path, bundle: str, effort: Effort) -> dict[
     vectors = [embedder.embed([view.pixels for view in of_picture]) for of_picture in views]
     a, b = ([view.penalty for view in of_picture] for of_picture in views)
     found = judge.compare(vectors[0], vectors[1], (a, b), local.equal_pixels(first, second), effort)
-    where = views[found.picture - 1][found.view].where()
-    return {"model": model.id, **asdict(found.judgement), "where": where and {"picture": found.picture, **where}}
+    checked = verify_pair(found.judgement, first.pixels, second.pixels, verify)
+    seen = where(views[found.picture - 1][found.view], checked)
+    return {
+        "model": model.id,
+        **asdict(judged(found.judgement, checked)),
+        "verified": checked.checked,
+        "where": seen and {"picture": found.picture, **seen},
+    }
 
 
 def _location(where: dict[str, Any] | None) -> str:
-    """The region and rotation of the query in which a match was found, as text."""
+    """What is known of the place of a match, as text: the part of the query, its rotation, what was verified."""
     if where is None:
         return ""
     within = " ".join(f"{side:.2f}" for side in where["region"] or ())
-    return (f"  within {within}" if within else "") + (f"  turned {where['turn']}" if where["turn"] else "")
+    parts = [f"within {within}"] if within else []
+    parts += [f"turned {where['turn']}"] if where["turn"] else []
+    if "inliers" in where:
+        share, of_match = where["query"]["share"], where["match"]["share"]
+        parts.append(f"{of_match:.0%} of it on {share:.0%} of the query" + (", mirrored" if where["mirrored"] else ""))
+        parts += ["overlay only"] if where["part"] == "overlay" else []
+    return "".join(f"  {part}" for part in parts)
 
 
 def _vectors(files: list[Path], embedder: Embedder) -> Iterator[np.ndarray]:

@@ -51,6 +51,6 @@ def search(client: Client, picture: Path, options: Options) -> dict[str, Any]:
     return {"model": found.model, "generation": found.generation, "matches": [asdict(match) for match in matches]}
 
 
-def compare(client: Client, one: Path, other: Path, effort: str) -> dict[str, Any]:
+def compare(client: Client, one: Path, other: Path, effort: str, verify: str) -> dict[str, Any]:
     """Compare two files on the server."""
-    return asdict(client.compare(one, other, effort))
+    return asdict(client.compare(one, other, effort, verify))

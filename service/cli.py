@@ -49,7 +49,8 @@ def serve(**given: str | None) -> None:
     is_new = not Layout(settings.index).catalog.exists()
     malloc.limit_arenas()
     threads.shorten_switch_interval()
-    # FAISS is called in the threads of the pools; its own threads inside them would only compete.
+    # FAISS and matrix products are called in the threads of the pools; threads of their own would only compete: on two
+    # busy processors, matching the features of two pictures takes 12 ms instead of 0.9 ms.
     limit_threads(1)
     try:
         opened = open_or_create(settings)

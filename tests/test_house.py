@@ -21,6 +21,7 @@ HOMES = {
     "numba": ("training/views/compiled",),
     "onnxruntime": ("copysight/model/embedder", "training/export/quantization", "benchmarks"),
     "faiss": ("copysight/index", "copysight/vectors", "benchmarks"),
+    "cv2": ("copysight/matching", "evaluation", "benchmarks"),
     "sqlalchemy": ("copysight/catalog", "benchmarks"),
     "fastapi": ("service", "benchmarks/peers"),
     "starlette": ("service",),

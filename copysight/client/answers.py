@@ -25,8 +25,11 @@ class Fault:
 class Match:
     """An item of the collection that matches a query picture.
 
-    ``where`` is None if the whole query matches. Else it has the matching ``region`` of the query (left, top, right,
-    bottom as shares of the sides; may be None) and ``turn``, the counter-clockwise rotation of the query in degrees.
+    ``where`` is None if the whole query matches and was not verified. Else it has the matching ``region`` of the query
+    (left, top, right, bottom as shares of the sides; may be None) and ``turn``, the counter-clockwise rotation of the
+    query in degrees. After a successful verification it also has the parts of both pictures (``query``, ``match``:
+    polygon and share), ``transform``, ``mirrored``, ``inliers``, ``changed`` and ``part``. ``verified``: whether the
+    match was verified; None from an older server.
     """
 
     id: int
@@ -38,6 +41,7 @@ class Match:
     verdict: str
     where: Mapping[str, Any] | None
     metadata: Mapping[str, Any]
+    verified: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Comparison:
     probability: float | None
     verdict: str
     where: Mapping[str, Any] | None
+    verified: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,11 @@ class AsyncClient:
         """Search for vectors (N, D), as returned by ``embed``."""
         return await self._do(calls.search_vectors, vectors, options)
 
-    async def compare(self, one: Source, other: Source, effort: str | None = None) -> Comparison:
+    async def compare(
+        self, one: Source, other: Source, effort: str | None = None, verify: str | None = None
+    ) -> Comparison:
         """Decide whether one of two pictures is a copy of the other."""
-        return await self._do(calls.compare, one, other, effort)
+        return await self._do(calls.compare, one, other, effort, verify)
 
     async def assign(self, pictures: Sequence[Source]) -> list[Membership | Fault]:
         """Get the prototypes and the cluster of each picture."""

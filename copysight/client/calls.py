@@ -70,6 +70,7 @@ class Options:
     collection: str | None = None
     filter: Mapping[str, Any] | None = None
     effort: str | None = None
+    verify: str | None = None
 
     def given(self) -> dict[str, Any]:
         """The options that are set, by name."""
@@ -116,9 +117,9 @@ def search_vectors(vectors: npt.NDArray[np.float32], options: Options) -> Call[F
     return Call("POST", "/search", _json(answers.found), content=content)
 
 
-def compare(one: Source, other: Source, effort: str | None = None) -> Call[Comparison]:
+def compare(one: Source, other: Source, effort: str | None = None, verify: str | None = None) -> Call[Comparison]:
     """``POST /compare``."""
-    params = {} if effort is None else {"effort": effort}
+    params = {name: value for name, value in (("effort", effort), ("verify", verify)) if value is not None}
     return Call("POST", "/compare", _one(Comparison), params, _files([one, other]))
 
 

@@ -79,9 +79,9 @@ class Client:
         """Search for vectors (N, D), as returned by ``embed``."""
         return self._do(calls.search_vectors, vectors, options)
 
-    def compare(self, one: Source, other: Source, effort: str | None = None) -> Comparison:
+    def compare(self, one: Source, other: Source, effort: str | None = None, verify: str | None = None) -> Comparison:
         """Decide whether one of two pictures is a copy of the other."""
-        return self._do(calls.compare, one, other, effort)
+        return self._do(calls.compare, one, other, effort, verify)
 
     def assign(self, pictures: Sequence[Source]) -> list[Membership | Fault]:
         """Get the prototypes and the cluster of each picture."""

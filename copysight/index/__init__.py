@@ -1,5 +1,6 @@
 """The index: search, publish, roll back, back up, export and verify a collection of pictures."""
 
+from copysight.index.find_copies import Query, Selection, find_copies, judged, where
 from copysight.index.generations.generation import Generation
 from copysight.index.index import Index, Status
 from copysight.index.live.merge_views import Hit
@@ -23,16 +24,21 @@ __all__ = [
     "Match",
     "Membership",
     "Parameters",
+    "Query",
+    "Selection",
     "Snapshot",
     "Status",
     "backup",
     "export_items",
+    "find_copies",
     "generations",
     "import_items",
+    "judged",
     "prune",
     "publish",
     "remarks",
     "restore",
     "rollback",
     "verify",
+    "where",
 ]

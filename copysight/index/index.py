@@ -18,6 +18,7 @@ from copysight.index.generations.publisher_lock import publishing
 from copysight.index.live.delta import Delta
 from copysight.index.live.snapshot import Snapshot
 from copysight.index.live.tombstones import Tombstones
+from copysight.index.local_features import LocalFeatures
 from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle
 from copysight.scoring.judge import Judge
@@ -64,6 +65,7 @@ class Index:
         self.directory = directory
         self.catalog = Catalog.open(self.layout.catalog)
         self.blobs = Blobs(self.layout.blobs, self.catalog.policy(), self.check_place)
+        self.features = LocalFeatures(self.blobs, self.layout.features)
         self._lock = threading.Lock()
         self._load_lock = threading.Lock()
         self._fault: str | None = None
@@ -216,6 +218,7 @@ class Index:
             orphans = self.catalog.orphans() if free else []
             for sha256 in orphans:
                 self.blobs.delete(sha256)
+                self.features.delete(sha256)
             self.catalog.clear_orphans(orphans)
         return len(orphans)
 

@@ -18,6 +18,8 @@ Verdict = Literal["exact", "copy", "uncertain", "different"]
 PRECISIONS = (0.90, 0.95, 0.99)
 VERDICT_PRECISION = 0.95
 """An answer is a ``copy`` from the threshold of this precision on, and ``different`` up to probability 1 - 0.95."""
+COPY, DIFFERENT = 0.9, 0.05
+"""A verified answer is a ``copy`` from the first probability on, and ``different`` up to the second."""
 RESAMPLES = 200
 """Bootstrap samples for the interval of a threshold."""
 MIN_SAMPLES = 20
@@ -117,6 +119,13 @@ class Calibration:
         names = ("slope", "intercept", "share", "samples", "source")
         curve = Curve.from_json(data["curve"]) if data.get("curve") else None
         return cls(**{name: data[name] for name in names}, thresholds=thresholds, curve=curve)
+
+
+def verdict_of(probability: float) -> Verdict:
+    """The verdict of a verified answer, a function of its probability alone."""
+    if probability >= COPY:
+        return "copy"
+    return "different" if probability <= DIFFERENT else "uncertain"
 
 
 def by_effort(data: Mapping[str, Any]) -> dict[Effort, Calibration]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import faiss
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from copysight.errors import InvalidArgument
 
@@ -61,5 +62,6 @@ def accuracy(scores: Float, labels: Ints, top: int = 1) -> float:
 
 
 def limit_threads(count: int) -> None:
-    """Set the number of threads of each FAISS call, for the whole process."""
+    """Set the number of threads of each FAISS call and of each matrix product, for the whole process."""
     faiss.omp_set_num_threads(count)
+    threadpool_limits(count, user_api="blas")

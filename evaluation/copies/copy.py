@@ -15,7 +15,8 @@ from copysight.scoring import query_views, self_calibration
 from copysight.scoring.calibration import Calibration
 from copysight.scoring.judge import normalise
 from copysight.scoring.query_views import DEFAULT_EFFORT, EFFORTS, Effort, best_per_query
-from evaluation.copies import copydays_folder, isc
+from copysight.scoring.verified import DEFAULT_MODE, MODES, Mode
+from evaluation.copies import copydays_folder, isc, verification
 from evaluation.copies.isc import Metrics, Truth
 from evaluation.features import backbone
 from evaluation.features.extract import Extractor, extract, load_extractor, map_pictures
@@ -25,6 +26,7 @@ from evaluation.report import print_report
 from evaluation.sources import read, reading_sources, scan
 
 Float = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 EXISTING = click.Path(exists=True, path_type=Path)
 MAX_BACKGROUND = 4000
@@ -73,17 +75,23 @@ class CalibrationResult:
 
 @dataclass(frozen=True)
 class Result:
-    """Metrics of the raw scores and, if there is a background, of the normalised scores and of the calibration."""
+    """Metrics of the raw scores and, if there is a background, of the normalised scores and of the calibration.
+
+    ``verified``: of the probabilities after verification. ``calibrated`` is then about these.
+    """
 
     raw: Metrics
     normalized: Metrics | None = None
+    verified: Metrics | None = None
     calibrated: CalibrationResult | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the keys ``raw``, ``normalized`` and ``calibration``, without those that are absent."""
+        """Return the keys ``raw``, ``normalized``, ``verified`` and ``calibration``, without those that are absent."""
         found: dict[str, Any] = {"raw": asdict(self.raw)}
         if self.normalized is not None:
             found["normalized"] = asdict(self.normalized)
+        if self.verified is not None:
+            found["verified"] = asdict(self.verified)
         if self.calibrated is not None:
             fitted = self.calibrated.calibration.to_json()
             found["calibration"] = asdict(self.calibrated.reliability) | {"fitted": fitted}
@@ -133,6 +141,13 @@ class Result:
     "background, otherwise low.",
 )
 @click.option(
+    "--verify",
+    type=click.Choice(MODES),
+    default=DEFAULT_MODE,
+    show_default=True,
+    help="Verify candidates by local features: `auto` where the score leaves it open, `always`, or `never`.",
+)
+@click.option(
     "--share",
     default=0.5,
     show_default=True,
@@ -157,6 +172,7 @@ def copy(
     background: Path | None,
     variant: str,
     effort: Effort | None,
+    verify: Mode,
     share: float,
     beside: tuple[str, ...],
     diagram: Path | None,
@@ -183,11 +199,11 @@ def copy(
     chosen: Effort = effort or (DEFAULT_EFFORT if extractor.background is not None else "low")
     if whitening is not None:
         extractor = whitened(extractor, whitening, centred, dimensions)
-    result = measure(benchmark, extractor, chosen)
-    others = {name: measure(benchmark, load_extractor(name), "low") for name in beside}
+    result = measure(benchmark, extractor, chosen, verify)
+    others = {name: measure(benchmark, load_extractor(name), "low", "never") for name in beside}
     if diagram is not None and result.calibrated is not None:
         reliability.draw(result.calibrated.reliability.bins, diagram)
-    report = {"source": source, "variant": variant, "effort": chosen, **result.to_json()}
+    report = {"source": source, "variant": variant, "effort": chosen, "verify": verify, **result.to_json()}
     report |= {"beside": {name: other.to_json() for name, other in others.items()}} if others else {}
     levels = sorted(result.raw.recall_at_1)
     header = ("source", "scores", "micro-AP", "R@P90", *(f"R@1 {level}" for level in levels))
@@ -201,7 +217,7 @@ def copy(
         )
 
 
-def measure(benchmark: Benchmark, extractor: Extractor, effort: Effort) -> Result:
+def measure(benchmark: Benchmark, extractor: Extractor, effort: Effort, verify: Mode = "never") -> Result:
     """Search every query in the references. Raises ``InvalidArgument`` if the ground truth does not fit them."""
     queries = embed_queries(extractor, benchmark.queries, effort)
     database = embed_pictures(extractor, benchmark.references, "references")
@@ -221,8 +237,13 @@ def measure(benchmark: Benchmark, extractor: Extractor, effort: Effort) -> Resul
     if len(database.ids) < self_calibration.MIN_PICTURES or extractor.views is not query_views.views_of:
         return Result(raw, normalized)
     fitted = _calibration(extractor, benchmark.references, database, background_vectors, effort, benchmark.share)
-    errors = _reliability(fitted, scores, queries.ids, database.ids, benchmark.truth)
-    return Result(raw, normalized, CalibrationResult(fitted, errors))
+    probabilities, verified = fitted.probability(scores), None
+    if verify != "never":
+        asked, kept = _entries(benchmark.queries, queries.ids), _entries(benchmark.references, database.ids)
+        probabilities = verification.verify(scores, asked, kept, fitted, verify, extractor.at_least)
+        verified = isc.measure(probabilities, queries.ids, database.ids, benchmark.truth)
+    errors = _reliability(probabilities, queries.ids, database.ids, benchmark.truth)
+    return Result(raw, normalized, verified, CalibrationResult(fitted, errors))
 
 
 def whitened(extractor: Extractor, pictures: Path, centred: bool, dimensions: int | None) -> Extractor:
@@ -258,6 +279,12 @@ def embed_queries(extractor: Extractor, pictures: Path, effort: Effort) -> Embed
     return EmbeddedQueries(tuple(names), np.concatenate([vectors for vectors, _ in rows]), owners, penalties)
 
 
+def _entries(pictures: Path, ids: Sequence[str]) -> list[Entry]:
+    """The entries of a folder or tar file with these ids, in their order."""
+    found = {PurePosixPath(entry.key).stem: entry for entry in scan(pictures).entries}
+    return [found[name] for name in ids]
+
+
 def _copydays(
     folder: Path, extractor: Extractor, distractors: Path | None, whitening: Path | None, centred: bool
 ) -> copydays_folder.Metrics:
@@ -271,11 +298,11 @@ def _copydays(
 
 
 def _rows(name: str, result: Result, levels: Sequence[str]) -> list[list[object]]:
-    """Return one table row of the raw scores and, if present, one of the normalised scores."""
-    both = {"raw": result.raw, "normalized": result.normalized}
+    """Return a table row of the raw scores and, if present, of normalised scores and of verified probabilities."""
+    kinds = {"raw": result.raw, "normalized": result.normalized, "verified": result.verified}
     return [
         [name, scores, one.micro_ap, one.recall_at_p90, *(one.recall_at_1[level] for level in levels)]
-        for scores, one in both.items()
+        for scores, one in kinds.items()
         if one is not None
     ]
 
@@ -295,10 +322,8 @@ def _calibration(
     return self_calibration.fit_calibrations(answers, extractor.curves, share)[effort]
 
 
-def _reliability(
-    calibration: Calibration, scores: Float, queries: Sequence[str], references: Sequence[str], truth: Truth
-) -> Reliability:
+def _reliability(probabilities: Floats, queries: Sequence[str], references: Sequence[str], truth: Truth) -> Reliability:
     """Compare the predicted probability of the best match of each query with whether that match is correct."""
-    first = scores.argmax(axis=1)
+    first = probabilities.argmax(axis=1)
     right = [references[int(place)] == truth.references[name] for place, name in zip(first, queries, strict=True)]
-    return reliability.reliability(calibration.probability(scores.max(axis=1)), right)
+    return reliability.reliability(probabilities.max(axis=1), right)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from copysight.errors import InvalidArgument
 from evaluation.metrics import ranking
 
-Float = npt.NDArray[np.float32]
+Float = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
 COLUMNS = ("query_id", "reference_id", "level")
 PER_QUERY = 10

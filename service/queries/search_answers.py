@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -11,10 +12,13 @@ from starlette.responses import Response
 
 from copysight.catalog import Item
 from copysight.errors import PictureError
-from copysight.index import Hit, Snapshot
+from copysight.index import Hit, Query, Snapshot, find_copies
+from copysight.index.find_copies import Match
+from copysight.matching import verification
+from copysight.matching.verification import Prepared
 from copysight.model.embedder import Embedder, probabilities
 from copysight.scoring.judge import SAME_PICTURE
-from copysight.scoring.query_views import Effort, QueryView
+from copysight.scoring.query_views import QueryView
 from copysight.system import exact_json
 from service.queries.inference import PictureFeatures
 from service.queries.search_options import SearchOptions
@@ -64,14 +68,15 @@ class SearchQuery:
             return self.picture.data
         return None if self.stored is None else state.index.blobs.original(self.stored.sha256, self.stored.source)
 
-    @property
-    def penalties(self) -> list[float]:
-        """The penalty (V,) that is subtracted from the scores of each query view."""
-        return [view.penalty for view in self.views] or [0.0]
+    def asked(self, state: State) -> Query:
+        """The query for the index."""
+        return Query(self.vectors, self.views, partial(self.prepare, state), partial(_is_equal, state, self))
 
-    def where(self, view: int) -> dict[str, Any] | None:
-        """The part of the picture that query view number ``view`` shows."""
-        return self.views[view].where() if self.views else None
+    def prepare(self, state: State) -> Prepared | None:
+        """The picture for verification; None for a vector, or if the thumbnail of a stored item is missing."""
+        if self.picture is not None:
+            return verification.prepare(self.picture.picture.pixels)
+        return None if self.stored is None else state.index.features.get(self.stored.sha256)
 
 
 def json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -97,15 +102,10 @@ def search(
 ) -> list[list[dict[str, Any]]]:
     """The matches of each query as JSON, with their scores and verdicts."""
     began = time.monotonic()
-    selection: dict[str, Any] = {"collection": options.collection, "filter": options.filter}
-    found = [snapshot.search_views(query.vectors, options.k, query.penalties, **selection) for query in queries]
-    items = state.index.catalog.get_many({hit.id for hits in found for hit in hits})
     answers = []
-    for hits, query in zip(found, queries, strict=True):
-        # An item that was deleted after the snapshot is not in the catalog, and so not in the answer.
-        matches = [
-            _match(state, snapshot, hit, query, items[hit.id], options.effort) for hit in hits if hit.id in items
-        ]
+    for query in queries:
+        found = find_copies(state.index, snapshot, query.asked(state), options.selection)
+        matches = [_match(one, query) for one in found]
         least = options.min_probability
         answers.append([one for one in matches if least is None or (one["probability"] or 0.0) >= least])
     state.metrics.observe_stage("search", time.monotonic() - began)
@@ -134,14 +134,22 @@ def item(found: Item) -> dict[str, Any]:
     return {name: getattr(found, name) for name in names} | {"metadata": dict(found.metadata)}
 
 
-def _match(
-    state: State, snapshot: Snapshot, hit: Hit, query: SearchQuery, found: Item, effort: Effort
-) -> dict[str, Any]:
+def _match(match: Match, query: SearchQuery) -> dict[str, Any]:
+    names = {name: getattr(match.item, name) for name in ("id", "key", "collection")}
+    return (
+        names
+        | vars(match.judgement)
+        | {
+            "verified": match.verified.checked,
+            "where": match.where(query.views),
+            "metadata": dict(match.item.metadata),
+        }
+    )
+
+
+def _is_equal(state: State, query: SearchQuery, hit: Hit, found: Item) -> bool:
     file = query.file
-    equal = file is not None and (file.sha256 == found.sha256 or _same_pixels(state, hit, found, query, file))
-    judgement = vars(snapshot.judge.judge(hit.similarity, hit.penalty, equal, effort))
-    names = {"id": found.id, "key": found.key, "collection": found.collection}
-    return names | judgement | {"where": query.where(hit.view), "metadata": dict(found.metadata)}
+    return file is not None and (file.sha256 == found.sha256 or _same_pixels(state, hit, found, query, file))
 
 
 def _same_pixels(state: State, hit: Hit, found: Item, query: SearchQuery, file: QueryFile) -> bool:

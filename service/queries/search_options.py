@@ -8,10 +8,12 @@ from typing import Any, Self
 import orjson
 
 from copysight.errors import InvalidArgument
+from copysight.index import Selection
 from copysight.scoring.query_views import Effort, effort_of
+from copysight.scoring.verified import Mode, mode_of
 from service.http.problems import preview
 
-OPTIONS = ("k", "min_probability", "collection", "filter", "effort")
+OPTIONS = ("k", "min_probability", "collection", "filter", "effort", "verify")
 FILTER = 'write for example {"eq": ["album", "2026"]}'
 
 
@@ -24,6 +26,12 @@ class SearchOptions:
     collection: str | None = None
     filter: object | None = None
     effort: Effort = "low"
+    verify: Mode = "auto"
+
+    @property
+    def selection(self) -> Selection:
+        """What the index has to find."""
+        return Selection(self.k, self.collection, self.filter, self.effort, self.verify)
 
     @classmethod
     def of(cls, options: Mapping[str, Any], fields: Mapping[str, Any], max_k: int) -> Self:
@@ -38,6 +46,7 @@ class SearchOptions:
             _collection(given["collection"]),
             _filter(given["filter"]),
             effort_of(preview(given["effort"])),
+            mode_of(preview(given["verify"])),
         )
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from copysight.errors import InvalidArgument, PictureError
 from copysight.index import Snapshot
+from copysight.scoring.verified import DEFAULT_MODE
 from service.http.problems import item_error
 from service.intake import uploads
 from service.queries import inference, search_answers
@@ -51,7 +52,7 @@ async def embed(
     """
     state: State = request.app.state.copysight
     wanted = _wanted(include)
-    given = (k, min_probability, collection, filter, "low")
+    given = (k, min_probability, collection, filter, "low", DEFAULT_MODE)
     options = SearchOptions.of(dict(zip(OPTIONS, given, strict=True)), {}, state.settings.max_k)
     body = await uploads.pictures(request, state.settings)
     context = await state.query_context()

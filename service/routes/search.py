@@ -10,8 +10,10 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from copysight.errors import InvalidArgument, ItemNotFound, PictureError
-from copysight.index import Snapshot
+from copysight.index import Snapshot, judged, where
+from copysight.index.find_copies import verify_pair
 from copysight.scoring.query_views import DEFAULT_EFFORT, Effort
+from copysight.scoring.verified import DEFAULT_MODE, Mode
 from service.http.problems import item_error
 from service.intake import uploads
 from service.intake.uploads import Body
@@ -27,6 +29,10 @@ router = APIRouter(tags=["search"])
 Float = npt.NDArray[np.float32]
 ONE_OF = f'{uploads.FORMS}; or send items as JSON {{"ids": [1]}}, or vectors as JSON {{"vectors": [[…]]}}'
 EFFORT = "Search depth: `low` for the whole picture, `normal` also for its parts, `high` also for it turned."
+VERIFY = (
+    "Whether matches are verified by local features, and outlined: `auto` where the score leaves it open, `always`, or "
+    "`never`."
+)
 
 
 SEARCH_BODY = uploads.body_of(
@@ -47,6 +53,7 @@ async def search(
     collection: str | None = Query(None, description="Only this collection. Default: all collections."),
     filter: str | None = Query(None, description='As JSON, for example {"eq": ["field", "value"]}.'),  # noqa: A002
     effort: Annotated[Effort, Query(description=EFFORT)] = DEFAULT_EFFORT,
+    verify: Annotated[Mode, Query(description=VERIFY)] = DEFAULT_MODE,
 ) -> Response:
     """Near-duplicates and similar pictures of the collection.
 
@@ -55,7 +62,7 @@ async def search(
     """
     state: State = request.app.state.copysight
     body = await uploads.read(request, state.settings, ("ids", "vectors", *OPTIONS))
-    given = (k, min_probability, collection, filter, effort)
+    given = (k, min_probability, collection, filter, effort, verify)
     options = SearchOptions.of(dict(zip(OPTIONS, given, strict=True)), body.fields, state.settings.max_k)
     context = await state.query_context()
     snapshot = context.snapshot
@@ -71,7 +78,11 @@ async def search(
 
 
 @router.post("/compare", dependencies=[READ], openapi_extra=uploads.body_of())
-async def compare(request: Request, effort: Annotated[Effort, Query(description=EFFORT)] = DEFAULT_EFFORT) -> Response:
+async def compare(
+    request: Request,
+    effort: Annotated[Effort, Query(description=EFFORT)] = DEFAULT_EFFORT,
+    verify: Annotated[Mode, Query(description=VERIFY)] = DEFAULT_MODE,
+) -> Response:
     """Compare two pictures: whether one is a copy of the other, or of a part of it."""
     state: State = request.app.state.copysight
     body = await uploads.pictures(request, state.settings)
@@ -84,7 +95,7 @@ async def compare(request: Request, effort: Annotated[Effort, Query(description=
         if isinstance(one, PictureError):
             raise one
     both = [one for one in results if isinstance(one, PictureFeatures)]
-    return search_answers.json(await threads.run(state.searchers, _compared, state, snapshot, both, effort))
+    return search_answers.json(await threads.run(state.searchers, _compared, state, snapshot, both, effort, verify))
 
 
 async def _by_picture(state: State, context: QueryContext, body: Body, options: SearchOptions) -> list[dict[str, Any]]:
@@ -139,12 +150,15 @@ def _vectors(given: object, dimension: int) -> Float:
     return vectors
 
 
-def _compared(state: State, snapshot: Snapshot, pictures: Sequence[PictureFeatures], effort: Effort) -> dict[str, Any]:
+def _compared(
+    state: State, snapshot: Snapshot, pictures: Sequence[PictureFeatures], effort: Effort, verify: Mode
+) -> dict[str, Any]:
     one, other = pictures
     equal = one.sha256 == other.sha256 or search_answers.same_pixels(one.data, other.data, state)
     first, second = SearchQuery.of(one), SearchQuery.of(other)
-    penalties = (first.penalties, second.penalties)
+    penalties = ([view.penalty for view in first.views], [view.penalty for view in second.views])
     found = snapshot.judge.compare(first.vectors, second.vectors, penalties, equal, effort)
-    where = (first, second)[found.picture - 1].where(found.view)
-    about = {"where": where and {"picture": found.picture, **where}}
-    return search_answers.index_fields(snapshot) | asdict(found.judgement) | about
+    checked = verify_pair(found.judgement, one.picture.pixels, other.picture.pixels, verify)
+    seen = where((first, second)[found.picture - 1].views[found.view], checked)
+    about = {"verified": checked.checked, "where": seen and {"picture": found.picture, **seen}}
+    return search_answers.index_fields(snapshot) | asdict(judged(found.judgement, checked)) | about

@@ -66,7 +66,7 @@ def test_search_finds_the_picture_itself_first(folder, index):
     found = answer("search", folder / "1.jpg", "--index", index, "-k", 2)
     assert found["generation"] == "000001"
     assert [set(match) for match in found["matches"]] == [
-        {"id", "key", "collection", "similarity", "score", "probability", "verdict", "where", "metadata"}
+        {"id", "key", "collection", "similarity", "score", "probability", "verdict", "verified", "where", "metadata"}
     ] * 2
     assert (found["matches"][0]["key"], found["matches"][0]["verdict"]) == ("1.jpg", "exact")
     assert found["matches"][0]["similarity"] == pytest.approx(1, abs=1e-6)

@@ -43,6 +43,11 @@ class Layout:
         return self.root / "staging"
 
     @property
+    def features(self) -> Path:
+        """Local features of pictures: a cache, which may be removed at any time."""
+        return self.root / "features"
+
+    @property
     def current(self) -> Path:
         """The file that holds the name of the live generation."""
         return self.root / CURRENT
@@ -56,7 +61,7 @@ class Layout:
 
         The directories are those that a killed `Index.create` leaves.
         """
-        ours = {self.blobs, self.bundles, self.generations, self.staging, self.publisher}
+        ours = {self.blobs, self.bundles, self.generations, self.staging, self.features, self.publisher}
         known = {path.name for path in ours} | set(SYSTEM)
         return sorted(path.name for path in self.root.iterdir() if path.name not in known and path.name[0] != ".")
 

@@ -8,10 +8,11 @@ from PIL import Image
 
 from copysight.errors import InvalidArgument
 from copysight.pictures.edits import degrade, geometry, overlay, scenes
+from copysight.pictures.edits.edited import Edited
 
 Picture = Image.Image
-Edit = Callable[[Picture, Generator, float], Picture]
-EditWithOther = Callable[[Picture, Generator, float, Picture], Picture]
+Edit = Callable[[Picture, Generator, float], Edited]
+EditWithOther = Callable[[Picture, Generator, float, Picture], Edited]
 
 ONE_PICTURE: Mapping[str, Edit] = {
     edit.__name__: edit
@@ -35,6 +36,11 @@ def apply(name: str, picture: Picture, rng: Generator, strength: float = 0.5, ot
 
     The same generator state gives the same result. Raises ``InvalidArgument``.
     """
+    return trace(name, picture, rng, strength, other).picture
+
+
+def trace(name: str, picture: Picture, rng: Generator, strength: float = 0.5, other: Picture | None = None) -> Edited:
+    """Like ``apply``, with the geometry."""
     if name in ONE_PICTURE:
         return ONE_PICTURE[name](picture, rng, strength)
     if name not in TWO_PICTURES or other is None:
@@ -55,23 +61,35 @@ class Strength:
 
 def mild(picture: Picture, rng: Generator, strength: Strength = Strength()) -> Picture:
     """Edits of a picture that is only passed on: slight crop, mirror, some colour, JPEG."""
+    return trace_mild(picture, rng, strength).picture
+
+
+def trace_mild(picture: Picture, rng: Generator, strength: Strength = Strength()) -> Edited:
+    """Like ``mild``, with the geometry."""
+    edited = Edited(picture)
     if rng.random() < 0.8 * strength.probability:
-        picture = picture.crop(geometry.random_box(picture.size, rng, rng.uniform(0.75, 1), 0.1))
+        edited = geometry.crop_share(picture, rng, rng.uniform(0.75, 1), 0.1)
     steps: list[tuple[float, Edit, float]] = [
         (0.3, geometry.flip, 1.0),
         (0.5, degrade.colour, 0.3),
         (0.3, degrade.jpeg, 0.7),
     ]
-    return _run(picture, rng, strength, steps)
+    return _run(edited, rng, strength, steps)
 
 
 def chain(picture: Picture, rng: Generator, other: Picture) -> Picture:
     """Two to four different edits of medium strength, in random order."""
+    return trace_chain(picture, rng, other).picture
+
+
+def trace_chain(picture: Picture, rng: Generator, other: Picture) -> Edited:
+    """Like ``chain``, with the geometry."""
+    edited = Edited(picture)
     for number in rng.choice(len(NAMES), int(rng.integers(2, 5)), replace=False):
-        picture = apply(NAMES[int(number)], picture, rng, float(rng.uniform(0.3, 0.7)), other)
-        if max(picture.size) > MAX_SIDE:  # a page within a frame within a page would grow without limit
-            picture.thumbnail((MAX_SIDE, MAX_SIDE))
-    return picture
+        edited = edited.then(trace(NAMES[int(number)], edited.picture, rng, float(rng.uniform(0.3, 0.7)), other))
+        if max(edited.picture.size) > MAX_SIDE:  # a page within a frame within a page would grow without limit
+            edited.picture.thumbnail((MAX_SIDE, MAX_SIDE))
+    return edited
 
 
 def strong(picture: Picture, rng: Generator, others: Sequence[Picture], strength: Strength = Strength()) -> Picture:
@@ -80,9 +98,17 @@ def strong(picture: Picture, rng: Generator, others: Sequence[Picture], strength
     ``others`` are other pictures to blend with or to paste onto; without them, those edits are left out. The
     probabilities come from our pilot study; in a screenshot the picture fills down to 0.08 of the area.
     """
+    return trace_strong(picture, rng, others, strength).picture
+
+
+def trace_strong(
+    picture: Picture, rng: Generator, others: Sequence[Picture], strength: Strength = Strength()
+) -> Edited:
+    """Like ``strong``, with the geometry."""
+    edited = Edited(picture)
     if rng.random() < 0.75 * strength.probability:
         area = 1 - 0.75 * strength.magnitude * rng.random()
-        picture = picture.crop(geometry.random_box(picture.size, rng, area, 0.35 * strength.magnitude))
+        edited = geometry.crop_share(picture, rng, area, 0.35 * strength.magnitude)
     steps: list[tuple[float, Edit, float]] = [
         (0.4, geometry.flip, 1.0),
         (0.6, degrade.colour, 0.8),
@@ -99,31 +125,31 @@ def strong(picture: Picture, rng: Generator, others: Sequence[Picture], strength
         (0.08, degrade.noise, 0.7),
         (0.25, _one_of((0.85, degrade.jpeg, 1.0), (0.15, degrade.webp, 1.0)), 1.0),
     ]
-    return _run(picture, rng, strength, steps)
+    return _run(edited, rng, strength, steps)
 
 
-def _run(picture: Picture, rng: Generator, strength: Strength, steps: Sequence[tuple[float, Edit, float]]) -> Picture:
+def _run(edited: Edited, rng: Generator, strength: Strength, steps: Sequence[tuple[float, Edit, float]]) -> Edited:
     for probability, edit, factor in steps:
         if rng.random() < probability * strength.probability:
-            picture = edit(picture, rng, factor * strength.magnitude)
-    return picture
+            edited = edited.then(edit(edited.picture, rng, factor * strength.magnitude))
+    return edited
 
 
 def _one_of(*choices: tuple[float, Edit, float]) -> Edit:
-    def edit(picture: Picture, rng: Generator, strength: float) -> Picture:
+    def edit(picture: Picture, rng: Generator, strength: float) -> Edited:
         chance = rng.random() * sum(weight for weight, _, _ in choices)
         for weight, chosen, factor in choices:
             chance -= weight
             if chance < 0:
                 return chosen(picture, rng, factor * strength)
-        return picture
+        return Edited(picture)
 
     return edit
 
 
 def _with_random(edit: EditWithOther, others: Sequence[Picture]) -> Edit:
-    def chosen(picture: Picture, rng: Generator, strength: float) -> Picture:
-        return edit(picture, rng, strength, others[int(rng.integers(0, len(others)))]) if others else picture
+    def chosen(picture: Picture, rng: Generator, strength: float) -> Edited:
+        return edit(picture, rng, strength, others[int(rng.integers(0, len(others)))]) if others else Edited(picture)
 
     return chosen
 
@@ -138,8 +164,11 @@ def _scene(others: Sequence[Picture]) -> Edit:
     )
 
 
-def _any_angle(picture: Picture, rng: Generator, strength: float) -> Picture:
+def _any_angle(picture: Picture, rng: Generator, strength: float) -> Edited:
     return geometry.rotate_by(picture, rng, float(rng.uniform(0, 360)))
 
 
-__all__ = ["NAMES", "ONE_PICTURE", "TWO_PICTURES", "Strength", "apply", "chain", "mild", "strong"]
+__all__ = [
+    "NAMES", "ONE_PICTURE", "TWO_PICTURES", "Strength", "apply", "chain", "mild", "strong", "trace", "trace_chain",
+    "trace_mild", "trace_strong",
+]  # fmt: skip

@@ -1,6 +1,6 @@
 """Edits that draw something over a picture: text, shapes and faces, stripes, another picture.
 
-Every edit takes an RGB picture, a generator and a strength in 0..1, and returns a new RGB picture.
+Every edit takes an RGB picture, a generator and a strength in 0..1, and returns a new RGB picture (as ``Edited``).
 """
 
 import math
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFont
 
+from copysight.pictures.edits.edited import Edited
 from copysight.pictures.edits.geometry import fill_colour
 
 Picture = Image.Image
@@ -19,7 +20,7 @@ WORDS = (
 )  # fmt: skip
 
 
-def text(picture: Picture, rng: Generator, strength: float) -> Picture:
+def text(picture: Picture, rng: Generator, strength: float) -> Edited:
     """Write one to three lines of words, half transparent or solid, with letters of 6 to 20 % of the height."""
     out = picture.copy()
     draw = ImageDraw.Draw(out, "RGBA")
@@ -30,7 +31,7 @@ def text(picture: Picture, rng: Generator, strength: float) -> Picture:
         draw.text(
             where, words(rng), fill=(*fill_colour(rng), alpha), font=letters, stroke_width=int(rng.integers(0, 2))
         )
-    return out
+    return Edited(out)
 
 
 def words(rng: Generator) -> str:
@@ -44,7 +45,7 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def shapes(picture: Picture, rng: Generator, strength: float) -> Picture:
+def shapes(picture: Picture, rng: Generator, strength: float) -> Edited:
     """Draw one to five faces, hearts, stars, circles or boxes, each up to 45 % of the shortest side."""
     out = picture.copy()
     draw = ImageDraw.Draw(out)
@@ -53,10 +54,10 @@ def shapes(picture: Picture, rng: Generator, strength: float) -> Picture:
         x, y = rng.uniform(0, picture.width - side), rng.uniform(0, picture.height - side)
         kinds = (_face, _heart, _star, _disc, _box)
         kinds[int(rng.integers(0, len(kinds)))](draw, rng, x, y, side)
-    return out
+    return Edited(out)
 
 
-def stripes(picture: Picture, rng: Generator, strength: float) -> Picture:
+def stripes(picture: Picture, rng: Generator, strength: float) -> Edited:
     """Draw bars of one colour across the picture; they cover up to a third of it."""
     out = picture.copy()
     draw = ImageDraw.Draw(out)
@@ -69,22 +70,22 @@ def stripes(picture: Picture, rng: Generator, strength: float) -> Picture:
         end = start + thick - 1
         box = (start, 0, end, picture.height) if upright else (0, start, picture.width, end)
         draw.rectangle(box, fill=fill)
-    return out
+    return Edited(out)
 
 
-def blend(picture: Picture, rng: Generator, strength: float, other: Picture) -> Picture:
+def blend(picture: Picture, rng: Generator, strength: float, other: Picture) -> Edited:
     """Blend with another picture, whose weight is up to 0.5."""
-    return Image.blend(picture, other.resize(picture.size), 0.5 * strength * rng.uniform(0.3, 1))
+    return Edited(Image.blend(picture, other.resize(picture.size), 0.5 * strength * rng.uniform(0.3, 1)))
 
 
-def inset(picture: Picture, rng: Generator, strength: float, other: Picture) -> Picture:
+def inset(picture: Picture, rng: Generator, strength: float, other: Picture) -> Edited:
     """Paste another picture on it; it covers up to 40 % of the area."""
     side = math.sqrt(rng.uniform(0.04, 0.06 + 0.34 * strength))
     size = tuple(max(4, round(length * side)) for length in picture.size)
     out = picture.copy()
     spot = [int(rng.integers(0, whole - part + 1)) for whole, part in zip(picture.size, size, strict=True)]
     out.paste(other.resize(size), (spot[0], spot[1]))  # type: ignore[arg-type]
-    return out
+    return Edited(out)
 
 
 def _face(draw: ImageDraw.ImageDraw, rng: Generator, x: float, y: float, side: float) -> None:

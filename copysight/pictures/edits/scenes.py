@@ -8,13 +8,14 @@ import math
 from numpy.random import Generator
 from PIL import Image, ImageDraw
 
+from copysight.pictures.edits.edited import Edited, shifted
 from copysight.pictures.edits.geometry import fill_colour
 from copysight.pictures.edits.overlay import font, words
 
 Picture = Image.Image
 
 
-def meme(picture: Picture, rng: Generator, strength: float) -> Picture:
+def meme(picture: Picture, rng: Generator, strength: float) -> Edited:
     """Add a band with words above, below or both; each band is up to half of the picture's height."""
     bands = [round(picture.height * rng.uniform(0.12, 0.15 + 0.35 * strength)) for _ in range(2)]
     if rng.random() < 0.6:
@@ -28,10 +29,10 @@ def meme(picture: Picture, rng: Generator, strength: float) -> Picture:
             draw.text(
                 (picture.width * 0.05, top + band * 0.2), words(rng), fill=ink, font=font(max(8, round(band * 0.5)))
             )
-    return out
+    return shifted(out, picture.size, 0, bands[0])
 
 
-def frame(picture: Picture, rng: Generator, strength: float) -> Picture:
+def frame(picture: Picture, rng: Generator, strength: float) -> Edited:
     """Add a frame, up to a fifth of the side wide."""
     width = max(1, round(min(picture.size) * rng.uniform(0.03, 0.05 + 0.15 * strength)))
     out = Image.new("RGB", (picture.width + 2 * width, picture.height + 2 * width), fill_colour(rng))
@@ -40,10 +41,10 @@ def frame(picture: Picture, rng: Generator, strength: float) -> Picture:
             (2, 2, out.width - 3, out.height - 3), outline=fill_colour(rng), width=max(1, width // 3)
         )
     out.paste(picture, (width, width))
-    return out
+    return shifted(out, picture.size, width, width)
 
 
-def screenshot(picture: Picture, rng: Generator, strength: float) -> Picture:
+def screenshot(picture: Picture, rng: Generator, strength: float) -> Edited:
     """Draw an application around it: bars, lines of text, buttons; the picture fills 0.85 down to 0.08 of the area."""
     share = 0.85 - 0.77 * strength * rng.uniform(0.2, 1)
     tall = rng.random() < 0.6
@@ -57,17 +58,22 @@ def screenshot(picture: Picture, rng: Generator, strength: float) -> Picture:
     y = int(rng.integers(0, height - picture.height + 1))
     _draw_interface(ImageDraw.Draw(screen), rng, (width, height), dark)
     screen.paste(picture, (x, y))
-    return screen
+    return shifted(screen, picture.size, x, y)
 
 
-def pasted(picture: Picture, rng: Generator, strength: float, other: Picture) -> Picture:
+def pasted(picture: Picture, rng: Generator, strength: float, other: Picture) -> Edited:
     """Paste it onto another picture, where it fills 0.8 down to 0.2 of the area."""
-    share = math.sqrt(0.8 - 0.6 * strength * rng.uniform(0.2, 1))
+    return paste(picture, rng, 0.8 - 0.6 * strength * rng.uniform(0.2, 1), other)
+
+
+def paste(picture: Picture, rng: Generator, area: float, other: Picture) -> Edited:
+    """Paste it anywhere onto another picture, where it fills the share ``area``."""
+    share = math.sqrt(area)
     size = (round(picture.width / share), round(picture.height / share))
     out = other.resize(size, Image.Resampling.BILINEAR)
     x, y = (int(rng.integers(0, whole - part + 1)) for whole, part in zip(size, picture.size, strict=True))
     out.paste(picture, (x, y))
-    return out
+    return shifted(out, picture.size, x, y)
 
 
 def _draw_interface(draw: ImageDraw.ImageDraw, rng: Generator, size: tuple[int, int], dark: bool) -> None:

@@ -116,7 +116,7 @@ def test_calibration_error_is_reported(benchmark, drawn, jpeg):
 def test_baselines_are_listed_beside_the_source(benchmark):
     found = run(benchmark, "--beside", "phash", "--beside", "pdq8", "--json")
     report = json.loads(found.stdout)
-    assert set(report) == {"source", "variant", "effort", "raw", "beside", "scans"}
+    assert set(report) == {"source", "variant", "effort", "verify", "raw", "beside", "scans"}
     assert report["beside"]["phash"]["raw"]["recall_at_1"] == {"light": 1.0}
     table = run(benchmark, "--beside", "phash").stdout
     assert [line.split()[:2] for line in table.splitlines()[1:]] == [["colours", "raw"], ["phash", "raw"]]

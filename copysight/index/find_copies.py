@@ -1,0 +1,140 @@
+"""The answer to a query: the best matches of an index, with their probabilities, and verified where it pays."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from copysight.catalog import Item
+from copysight.index.index import Index
+from copysight.index.live.merge_views import Hit
+from copysight.index.live.snapshot import Snapshot
+from copysight.matching import verification
+from copysight.matching.verification import Prepared
+from copysight.scoring import verified
+from copysight.scoring.calibration import verdict_of
+from copysight.scoring.judge import Judgement
+from copysight.scoring.query_views import Effort, QueryView
+from copysight.scoring.verified import CANDIDATES, Candidate, Mode, Verified
+
+Float = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is searched for: vectors (V, D) of its ``views`` (V,), or one vector (1, D) without a picture.
+
+    ``prepare`` returns the picture for verification, or None if there is none. ``is_equal`` says whether an item has
+    the same bytes or pixels.
+    """
+
+    vectors: Float
+    views: Sequence[QueryView]
+    prepare: Callable[[], Prepared | None]
+    is_equal: Callable[[Hit, Item], bool]
+
+    @property
+    def penalties(self) -> list[float]:
+        """The penalty (V,) that is subtracted from the scores of each query view."""
+        return [view.penalty for view in self.views] or [0.0]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which matches are wanted: at most ``k``, of a ``collection``, with a ``filter`` (JSON) on their metadata."""
+
+    k: int = 10
+    collection: str | None = None
+    filter: object | None = None
+    effort: Effort = "low"
+    verify: Mode = "auto"
+
+
+@dataclass(frozen=True)
+class Match:
+    """An item, its judgement, the number of the query view that found it, and what verification found."""
+
+    item: Item
+    judgement: Judgement
+    view: int
+    verified: Verified
+
+    def where(self, views: Sequence[QueryView]) -> dict[str, Any] | None:
+        """Where the match is, as JSON: see docs/guides/search.md. None for a whole picture that was not verified."""
+        return where(views[self.view] if views else None, self.verified)
+
+
+def find_copies(index: Index, snapshot: Snapshot, query: Query, wanted: Selection) -> list[Match]:
+    """The best matches, the most probable first; those of equal bytes or pixels before all others.
+
+    Raises ``InvalidArgument``.
+    """
+    take = wanted.k if wanted.verify == "never" else max(wanted.k, CANDIDATES)
+    hits = snapshot.search_views(
+        query.vectors, take, query.penalties, collection=wanted.collection, filter=wanted.filter
+    )
+    items = index.catalog.get_many({hit.id for hit in hits})
+    # An item that was deleted after the snapshot is not in the catalog, and so not in the answer.
+    pairs = [(hit, items[hit.id]) for hit in hits if hit.id in items]
+    judgements = [
+        snapshot.judge.judge(hit.similarity, hit.penalty, query.is_equal(hit, item), wanted.effort)
+        for hit, item in pairs
+    ]
+    found = _verified(index, query, [item for _, item in pairs], judgements, wanted.verify)
+    matches = [
+        Match(item, judged(judgement, one), hit.view, one)
+        for (hit, item), judgement, one in zip(pairs, judgements, found, strict=True)
+    ]
+    return sorted(matches, key=_rank)[: wanted.k] if wanted.verify != "never" else matches
+
+
+def verify_pair(judgement: Judgement, one: Image.Image, other: Image.Image, mode: Mode) -> Verified:
+    """Verify two RGB pictures: ``other`` is laid over ``one``."""
+    candidate = Candidate(judgement.score, 1.0 if judgement.probability is None else judgement.probability)
+    if mode == "auto" and (judgement.verdict == "exact" or judgement.probability is None):
+        return Verified(candidate.probability)
+    [found] = verified.verify(
+        lambda: verification.prepare(one), [candidate], lambda _: verification.prepare(other), mode
+    )
+    return found
+
+
+def judged(judgement: Judgement, found: Verified) -> Judgement:
+    """The judgement after verification: its probability, and the verdict that follows from it."""
+    if not found.checked or judgement.probability is None or judgement.verdict == "exact":
+        return judgement
+    return Judgement(judgement.similarity, judgement.score, found.probability, verdict_of(found.probability))
+
+
+def where(view: QueryView | None, found: Verified) -> dict[str, Any] | None:
+    """Region and turn of the query view, and, if it was verified, the parts of both pictures; None for neither."""
+    seen = view.where() if view is not None else None
+    if found.verification is None:
+        return seen
+    return (seen or {"region": None, "turn": 0}) | verification.where(found.verification)
+
+
+def _verified(
+    index: Index, query: Query, items: Sequence[Item], judgements: Sequence[Judgement], mode: Mode
+) -> list[Verified]:
+    """Verify what is not equal; a bundle without calibration has no probabilities, so only ``always`` verifies."""
+    results = [Verified(1.0 if one.probability is None else one.probability) for one in judgements]
+    open_ = [
+        number
+        for number, one in enumerate(judgements)
+        if mode == "always" or (one.verdict != "exact" and one.probability is not None)
+    ]
+    candidates = [Candidate(judgements[number].score, results[number].probability) for number in open_]
+    prepared = lambda number: index.features.get(items[open_[number]].sha256)  # noqa: E731 - a named argument
+    for number, one in zip(open_, verified.verify(query.prepare, candidates, prepared, mode), strict=True):
+        results[number] = one
+    return results
+
+
+def _rank(match: Match) -> tuple[bool, float, float, int]:
+    judgement = match.judgement
+    exact = judgement.verdict == "exact"
+    return not exact, -(judgement.probability or 0.0), -judgement.score, match.item.id

@@ -1,0 +1,91 @@
+"""Lay the reference over the query and compare what both show: the share that agrees, and the parts that differ."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from copysight.matching.geometry import Matrix
+
+Bytes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.floating]
+Mask = npt.NDArray[np.bool_]
+
+CELL = 12
+"""Side of a cell in pixels of the query."""
+BLUR = 1.2
+"""Standard deviation, in pixels, of the blur before the comparison; it forgives errors of the transform of a pixel."""
+MIN_TEXTURE = 6.0
+"""Standard deviation of a cell in grey levels, on either side, from which on it shows something."""
+MIN_CHANGED = 2
+"""Cells of a change."""
+SAME = 0.5
+"""Correlation of a cell from which on both pictures show the same there."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Cells of the overlap: ``compared`` and ``differs`` (rows, columns), in cells of the query.
+
+    A cell is compared if it lies in the overlap and shows something on either side. ``size``: width and height of the
+    query in pixels.
+    """
+
+    compared: Mask
+    differs: Mask
+
+    size: tuple[int, int]
+
+    def changes(self) -> list[tuple[float, float, float, float]]:
+        """Boxes (left, top, right, bottom; shares of the query's sides) around cells that differ, the largest first.
+
+        Neighbouring cells make one box; single cells are left out, because a blurred or moved edge makes some.
+        """
+        count, _, boxes, _ = cv2.connectedComponentsWithStats(self.differs.astype(np.uint8), connectivity=8)
+        large = [boxes[number] for number in range(1, count) if boxes[number][4] >= MIN_CHANGED]
+        width, height = self.size
+        return [
+            (x * CELL / width, y * CELL / height, min(1.0, (x + w) * CELL / width), min(1.0, (y + h) * CELL / height))
+            for x, y, w, h, _ in sorted(large, key=lambda box: -int(box[4]))
+        ]
+
+    @property
+    def cells(self) -> int:
+        """Number of compared cells."""
+        return int(self.compared.sum())
+
+    @property
+    def agreement(self) -> float:
+        """Share of the compared cells that show the same, 0..1; 0 if there is none."""
+        return float((self.compared & ~self.differs).sum() / max(self.cells, 1))
+
+
+def align(query: Bytes, reference: Bytes, transform: Matrix) -> Alignment:
+    """Compare grey pictures (h, w) where the ``transform`` (reference to query) lays them over each other."""
+    height, width = query.shape
+    inside = cv2.warpPerspective(np.full_like(reference, 255), transform, (width, height), flags=cv2.INTER_NEAREST)
+    laid = cv2.warpPerspective(_reduced(reference, transform), transform, (width, height), flags=cv2.INTER_LINEAR)
+    one = np.asarray(cv2.GaussianBlur(query.astype(np.float32), (0, 0), BLUR), np.float32)
+    other = np.asarray(cv2.GaussianBlur(laid.astype(np.float32), (0, 0), BLUR), np.float32)
+    full = _means((inside > 0).astype(np.float32)) > 0.99
+    mean_1, mean_2 = _means(one), _means(other)
+    variance_1 = np.maximum(_means(one * one) - mean_1**2, 0)
+    variance_2 = np.maximum(_means(other * other) - mean_2**2, 0)
+    shared = _means(one * other) - mean_1 * mean_2
+    correlation = shared / np.sqrt(np.maximum(variance_1 * variance_2, 1e-6))
+    compared = full & (np.maximum(variance_1, variance_2) >= MIN_TEXTURE**2)
+    return Alignment(compared, compared & (correlation < SAME), (width, height))
+
+
+def _means(values: Floats) -> Floats:
+    """Mean of each cell: (rows, columns) from (h, w); what does not fill a cell is left out."""
+    rows, columns = values.shape[0] // CELL, values.shape[1] // CELL
+    cells = values[: rows * CELL, : columns * CELL].reshape(rows, CELL, columns, CELL)
+    return np.asarray(cells.mean(axis=(1, 3)))
+
+
+def _reduced(reference: Bytes, transform: Matrix) -> Bytes:
+    """The reference, blurred if the transform makes it much smaller, so that the warp does not alias."""
+    scale = float(np.sqrt(max(abs(np.linalg.det(transform[:2, :2])), 1e-6)))
+    return reference if scale > 0.7 else np.asarray(cv2.GaussianBlur(reference, (0, 0), 0.5 / scale), np.uint8)
