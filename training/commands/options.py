@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
+from copysight.system.numbers import Real
 from training.commands.option_groups import GroupedOption
+from training.config_field import Span
 
 Command = Callable[..., Any]
 
@@ -39,8 +41,15 @@ def _option(field: dataclasses.Field[Any]) -> Callable[[Command], Command]:
     }
     if isinstance(field.default, bool):
         return click.option(f"{flag}/--no-{flag.removeprefix('--')}", field.name, **settings)
-    if isinstance(field.default, tuple):
-        return click.option(flag, field.name, nargs=len(field.default), **settings)
     if choices := field.metadata["choices"]:
         settings["type"] = click.Choice(choices)
+    elif span := field.metadata["span"]:
+        settings["type"] = number(span, whole=isinstance(field.default, int))
     return click.option(flag, field.name, **settings)
+
+
+def number(span: Span, whole: bool) -> click.IntRange | Real:
+    """The type of an option for numbers within ``span``."""
+    if whole:
+        return click.IntRange(int(span.least), None if span.most is None else int(span.most), min_open=span.above)
+    return Real(span.least, span.most, min_open=span.above)

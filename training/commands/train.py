@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+import torch
 
 from copysight.pictures.scan import scan_options
-from training.commands import options
+from copysight.system.numbers import Real, rising
+from copysight.system.stopping import stoppable
+from training.commands import command_line, options
 from training.commands.option_groups import GroupedCommand, GroupedOption
 from training.commands.presets import SMALL
+from training.config_field import SIDE
 from training.methods.copy import Copy, CopyConfig
 from training.methods.deepcluster import DeepCluster, DeepClusterConfig
 from training.methods.deepcluster_v1 import DeepClusterV1, DeepClusterV1Config
@@ -53,6 +57,7 @@ FILES = (
     ),
     grouped(
         "--warm-start-pictures",
+        type=click.IntRange(1),
         default=50_000,
         show_default=True,
         help="Number of pictures for the warm start.",
@@ -60,6 +65,7 @@ FILES = (
     ),
     grouped(
         "--warm-start-batch",
+        type=click.IntRange(2),
         default=32,
         show_default=True,
         help="Number of pictures per step of the warm start.",
@@ -82,6 +88,7 @@ FILES = (
     ),
     grouped(
         "--threads",
+        type=click.IntRange(0, 4096),
         default=0,
         show_default=True,
         help="Number of threads for torch; 0 lets torch choose.",
@@ -108,18 +115,26 @@ def train() -> None:
 def method(config: type, crops: int, global_scale: tuple[float, float], local_scale: tuple[float, float]) -> Decorator:
     """Make a command of a function (job, views, config), with the method's defaults for multi-crop."""
     option = functools.partial(grouped, show_default=True, group="Method")
+    scale = functools.partial(option, nargs=2, type=Real(0, 1, min_open=True), callback=rising)
 
     def decorate(command: Command) -> click.Command:
         @scan_options
         @options.config_options(Plan)
         @options.config_options(config)
-        @option("--local-crops", default=crops, help="Number of local crops per picture; 0 uses only global crops.")
-        @option("--local-size", default=96, help="Side of the local crops in pixels.")
-        @option("--global-scale", nargs=2, default=global_scale, help="Area of global crops as a share of the picture.")
-        @option("--local-scale", nargs=2, default=local_scale, help="Area of local crops as a share of the picture.")
+        @option(
+            "--local-crops",
+            type=click.IntRange(0, 100),
+            default=crops,
+            help="Number of local crops per picture; 0 uses only global crops.",
+        )
+        @option(
+            "--local-size", type=options.number(SIDE, whole=True), default=96, help="Side of the local crops in pixels."
+        )
+        @scale("--global-scale", default=global_scale, help="Area of global crops as a share of the picture.")
+        @scale("--local-scale", default=local_scale, help="Area of local crops as a share of the picture.")
         @option(
             "--colours",
-            type=click.FloatRange(min=0),
+            type=Real(0, 10),
             default=1.0,
             help="Strength of the colour jitter as a share of the method's own. The default is ours.",
         )
@@ -129,7 +144,9 @@ def method(config: type, crops: int, global_scale: tuple[float, float], local_sc
             views = [
                 given.pop(name) for name in ("local_size", "local_crops", "global_scale", "local_scale", "colours")
             ]
-            command(_job(given), views, settings)
+            job = _job(given)
+            _check_together(job.plan, settings)
+            command(job, views, settings)
 
         for file in reversed(FILES):
             wrapped = file(wrapped)
@@ -228,11 +245,33 @@ _subcommand(copy)
 def _job(given: dict[str, Any]) -> Job:
     plan = Plan(**options.pop_config(Plan, given))
     cache = given.pop("cache") or Path.home() / ".cache" / "copysight"
-    return Job(plan=plan, cache=cache, **given)
+    return Job(plan=plan, cache=cache, command=command_line.of(click.get_current_context()), **given)
 
 
 def _run(job: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method]) -> None:
-    jobs.run(job, recipe, build, click.echo)
+    # In the loop a signal asks for a checkpoint; before it, while pictures are decoded, it ends the command.
+    with stoppable():
+        jobs.run(job, recipe, build, click.echo)
+
+
+def _check_together(plan: Plan, config: Any) -> None:
+    """Fail with a usage error for values that make no sense together."""
+    try:
+        torch.device("cpu" if plan.device == "auto" else plan.device)
+    except RuntimeError as error:
+        raise click.BadParameter(
+            f"'{plan.device}' is no device; use auto, cpu, cuda or cuda:1.", param_hint="'--device'"
+        ) from error
+    warmup, queue = getattr(config, "warmup_epochs", 0), getattr(config, "queue_length", 0)
+    if warmup > plan.epochs:
+        raise click.UsageError(
+            f"got a warm-up of {warmup:g} epochs in a training of {plan.epochs:g} epochs; lower --warmup-epochs or "
+            "raise --epochs"
+        )
+    if 0 < queue < plan.batch:
+        raise click.UsageError(
+            f"got --queue-length {queue} for a --batch of {plan.batch}; the queue holds whole batches"
+        )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from PIL import Image
 from copysight.errors import NoPictures, TooFewPictures
 from copysight.pictures.decode import Limits
 from copysight.pictures.scan import ORDINARY, Account, Entry, Failure, Scan, ScanOptions, scan
-from copysight.system.durable import new_directory
+from copysight.system.durable import new_directory, sha256
 
 Pixels = npt.NDArray[np.uint8]
 FORMAT = 2
@@ -30,7 +30,10 @@ REMEDY = "add pictures or lower --batch"
 
 @dataclass(frozen=True)
 class Pack:
-    """Decoded pictures. ``sizes`` (N, 2) int64: height and width; ``failures``: the files that cannot be read."""
+    """Decoded pictures. ``sizes`` (N, 2) int64: height and width; ``failures``: the files that cannot be read.
+
+    ``fingerprint``: 64 hexadecimal digits, of the sizes and pixels of the pictures in their order; names do not count.
+    """
 
     path: Path
     pixels: Pixels
@@ -38,6 +41,7 @@ class Pack:
     sizes: npt.NDArray[np.int64]
     names: tuple[str, ...]
     failures: tuple[Failure, ...]
+    fingerprint: str
     account: Account | None = None
 
     def __len__(self) -> int:
@@ -105,13 +109,18 @@ def load(path: Path) -> Pack:
     empty = np.empty(0, np.uint8)
     failures = tuple(Failure(*one) for one in about["failures"])
     pixels = np.memmap(path / "pixels.u8", np.uint8, "c") if offsets[-1] else empty
-    return Pack(path, pixels, offsets, np.load(path / "sizes.npy"), tuple(about["names"]), failures)
+    sizes = np.load(path / "sizes.npy")
+    # Packs of older versions have no digest of their pixels, so the file is read once.
+    digest = about.get("pixels") or sha256(path / "pixels.u8")
+    fingerprint = hashlib.sha256(sizes.astype("<i8").tobytes() + digest.encode()).hexdigest()
+    return Pack(path, pixels, offsets, sizes, tuple(about["names"]), failures, fingerprint)
 
 
 def _write(directory: Path, pictures: "Iterable[_Decoded | Failure]", side: int, report: Callable[[int], None]) -> None:
     names: list[str] = []
     sizes: list[tuple[int, int]] = []
     failures: list[Failure] = []
+    digest = hashlib.sha256()
     with (directory / "pixels.u8").open("wb") as out:
         for number, decoded in enumerate(pictures, 1):
             if isinstance(decoded, Failure):
@@ -119,12 +128,14 @@ def _write(directory: Path, pictures: "Iterable[_Decoded | Failure]", side: int,
             else:
                 names.append(decoded.name)
                 sizes.append(decoded.pixels.shape[:2])
-                out.write(decoded.pixels.tobytes())
+                digest.update(pixels := decoded.pixels.tobytes())
+                out.write(pixels)
             report(number)
     shapes = np.asarray(sizes, np.int64).reshape(-1, 2)
     np.save(directory / "sizes.npy", shapes)
     np.save(directory / "offsets.npy", np.concatenate([[0], np.cumsum(shapes.prod(axis=1) * 3)]).astype(np.int64))
     about = {"format": FORMAT, "side": side, "failures": [astuple(one) for one in failures], "names": names}
+    about["pixels"] = digest.hexdigest()
     (directory / "pack.json").write_text(json.dumps(about))
 
 

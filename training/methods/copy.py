@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from training import distributed
-from training.config_field import config_field
+from training.config_field import NOT_NEGATIVE, POSITIVE, SHARE, SIDE, WIDTH, config_field
 from training.losses.infonce import copy_loss
 from training.methods.method import Length, Method, Progress, StepOutput
 from training.networks import descriptors
@@ -24,31 +24,56 @@ from training.views.edited_pairs import EditRecipe
 class CopyConfig:
     """Config of the copy method; the defaults are those of our pilot on two CPU cores."""
 
-    dimension: int = config_field(512, "Dimension D of the descriptor. SSCD uses 512.")
-    power: float = config_field(3.0, "Exponent of the generalised-mean pooling; 1 is the plain mean. SSCD uses 3.")
-    temperature: float = config_field(0.05, "Temperature of the InfoNCE loss. SSCD uses 0.05.")
-    entropy: float = config_field(
-        3.0, "Weight of the entropy term, which spreads different pictures. SSCD uses 30; use 3 for small batches."
+    dimension: int = config_field(512, "Dimension D of the descriptor. SSCD uses 512.", span=WIDTH)
+    power: float = config_field(
+        3.0, "Exponent of the generalised-mean pooling; 1 is the plain mean. SSCD uses 3.", span=POSITIVE
     )
-    average: float = config_field(0.998, "Momentum of the averaged weights, which are exported. The default is ours.")
+    temperature: float = config_field(0.05, "Temperature of the InfoNCE loss. SSCD uses 0.05.", span=POSITIVE)
+    entropy: float = config_field(
+        3.0,
+        "Weight of the entropy term, which spreads different pictures. SSCD uses 30; use 3 for small batches.",
+        span=NOT_NEGATIVE,
+    )
+    average: float = config_field(
+        0.998, "Momentum of the averaged weights, which are exported. The default is ours.", span=SHARE
+    )
     first_size: int = config_field(
-        96, "Side of the views in pixels in the first part of the training. The default is ours.", group="Schedule"
+        96,
+        "Side of the views in pixels in the first part of the training. The default is ours.",
+        group="Schedule",
+        span=SIDE,
     )
     grow_at: float = config_field(
-        0.74, "Share of the training after which views have the full size. The default is ours.", group="Schedule"
+        0.74,
+        "Share of the training after which views have the full size. The default is ours.",
+        group="Schedule",
+        span=SHARE,
     )
     mild: float = config_field(
-        0.6, "Probability of mild edits, instead of strong ones, for the first of two views. The default is ours."
+        0.6,
+        "Probability of mild edits, instead of strong ones, for the first of two views. The default is ours.",
+        span=SHARE,
     )
     lr: float = config_field(
-        4e-3, "Peak learning rate. It is not scaled by the batch. The default is ours.", group="Schedule"
+        4e-3,
+        "Peak learning rate. It is not scaled by the batch. The default is ours.",
+        group="Schedule",
+        span=NOT_NEGATIVE,
     )
-    min_lr: float = config_field(1e-5, "Learning rate at the end of the cosine. The default is ours.", group="Schedule")
+    min_lr: float = config_field(
+        1e-5, "Learning rate at the end of the cosine. The default is ours.", group="Schedule", span=NOT_NEGATIVE
+    )
     warmup: float = config_field(
-        0.02, "Share of the training with a linear warm-up of the learning rate. The default is ours.", group="Schedule"
+        0.02,
+        "Share of the training with a linear warm-up of the learning rate. The default is ours.",
+        group="Schedule",
+        span=SHARE,
     )
     weight_decay: float = config_field(
-        0.03, "Weight decay of all parameters but biases and 1-D tensors. The default is ours.", group="Schedule"
+        0.03,
+        "Weight decay of all parameters but biases and 1-D tensors. The default is ours.",
+        group="Schedule",
+        span=NOT_NEGATIVE,
     )
 
 
@@ -80,6 +105,11 @@ class Copy(Method):
         """Store the length; view size and edit strength follow the share of the training that is done."""
         self._steps = length.steps
         self._prepare(0)
+
+    def scheduled(self, progress: Progress) -> Mapping[str, float]:
+        """Size of the views, and frequency of edits."""
+        self._prepare(progress.step)
+        return {"size of views": self.recipe.size, "frequency of edits": self.recipe.strength.probability}
 
     def begin_step(self, progress: Progress) -> None:
         """Make edits more frequent over the first 15 % of the training, and views larger at ``grow_at``."""

@@ -18,7 +18,7 @@ from copysight.errors import InvalidArgument, TooFewPictures
 from training import distributed
 from training.clusters import agreement
 from training.clusters.spherical_kmeans import spherical_kmeans
-from training.config_field import config_field
+from training.config_field import DROP, ITERATIONS, NOT_NEGATIVE, POSITIVE, PROTOTYPES, WIDTH, Span, config_field
 from training.methods.method import Length, Method, Progress, StepOutput, TrainingData, crop_sizes
 from training.networks import backbones, heads
 from training.optim import parameter_groups, schedules
@@ -34,33 +34,44 @@ class DeepClusterConfig:
     """Config of DeepCluster-v2; the defaults are those of the released code at batch 4096."""
 
     prototypes: int = config_field(
-        3000, "Number of clusters K of each head, at most the pictures of one epoch. DeepCluster-v2 uses 3000."
+        3000,
+        "Number of clusters K of each head, at most the pictures of one epoch. DeepCluster-v2 uses 3000.",
+        span=PROTOTYPES,
     )
-    prototype_heads: int = config_field(3, "Number of heads, each with its own clusters. DeepCluster-v2 uses 3.")
-    banks: int = config_field(2, "Number of global crops whose embeddings the memory stores. DeepCluster-v2 uses 2.")
+    prototype_heads: int = config_field(
+        3, "Number of heads, each with its own clusters. DeepCluster-v2 uses 3.", span=Span(1, 100)
+    )
+    banks: int = config_field(
+        2, "Number of global crops whose embeddings the memory stores. DeepCluster-v2 uses 2.", span=Span(1, 2)
+    )
     kmeans_iterations: int = config_field(
-        10, "Iterations of spherical k-means at each clustering. DeepCluster-v2 uses 10."
+        10, "Iterations of spherical k-means at each clustering. DeepCluster-v2 uses 10.", span=ITERATIONS
     )
-    hidden: int = config_field(2048, "Width of the hidden layer of the projection head. DeepCluster-v2 uses 2048.")
+    hidden: int = config_field(
+        2048, "Width of the hidden layer of the projection head. DeepCluster-v2 uses 2048.", span=WIDTH
+    )
     refill: bool = config_field(
         False,
         "Cluster embeddings of the unaugmented pictures from an extra pass, instead of stored embeddings of crops. Use "
         "it for small data. DeepCluster-v2 does not; the first DeepCluster does.",
     )
     rounds: int = config_field(
-        1, "Number of clusterings per epoch. More than 1 needs --refill. DeepCluster uses 1 (its --reassign)."
+        1,
+        "Number of clusterings per epoch. More than 1 needs --refill. DeepCluster uses 1 (its --reassign).",
+        span=Span(1, 1000),
     )
     head_bn: bool = config_field(
         False, "Add BatchNorm at the end of the head, which centres the embeddings. DeepCluster-v2 does not."
     )
-    output: int = config_field(128, "Dimension of embeddings and centroids. DeepCluster-v2 uses 128.")
-    temperature: float = config_field(0.1, "Softmax temperature. DeepCluster-v2 uses 0.1.")
+    output: int = config_field(128, "Dimension of embeddings and centroids. DeepCluster-v2 uses 128.", span=WIDTH)
+    temperature: float = config_field(0.1, "Softmax temperature. DeepCluster-v2 uses 0.1.", span=POSITIVE)
     freeze_prototypes_steps: int = config_field(
         300_000,
         "Number of first steps in which centroids are not trained; 0 trains them always. DeepCluster-v2 uses 300000.",
         group="Schedule",
+        span=NOT_NEGATIVE,
     )
-    drop_path: float = config_field(0.0, "Stochastic depth rate of a ViT. DeepCluster-v2 uses 0.")
+    drop_path: float = config_field(0.0, "Stochastic depth rate of a ViT. DeepCluster-v2 uses 0.", span=DROP)
     optimizer: str = config_field(
         "larc",
         "Optimiser. DeepCluster-v2 uses SGD with LARC; use adamw for ViTs and small data.",
@@ -71,17 +82,26 @@ class DeepClusterConfig:
         4.8,
         "Peak learning rate. It is NOT scaled by the batch. DeepCluster-v2 uses 4.8 at batch 4096.",
         group="Schedule",
+        span=NOT_NEGATIVE,
     )
     min_lr: float = config_field(
-        0.0048, "Learning rate at the end of the cosine. DeepCluster-v2 uses 0.0048.", group="Schedule"
+        0.0048,
+        "Learning rate at the end of the cosine. DeepCluster-v2 uses 0.0048.",
+        group="Schedule",
+        span=NOT_NEGATIVE,
     )
     start_lr: float = config_field(
-        0.3, "Learning rate at the start of the warm-up. DeepCluster-v2 uses 0.3.", group="Schedule"
+        0.3, "Learning rate at the start of the warm-up. DeepCluster-v2 uses 0.3.", group="Schedule", span=NOT_NEGATIVE
     )
     warmup_epochs: float = config_field(
-        10.0, "Epochs of linear warm-up of the learning rate. DeepCluster-v2 uses 10.", group="Schedule"
+        10.0,
+        "Epochs of linear warm-up of the learning rate. DeepCluster-v2 uses 10.",
+        group="Schedule",
+        span=NOT_NEGATIVE,
     )
-    weight_decay: float = config_field(1e-6, "Weight decay. DeepCluster-v2 uses 1e-6.", group="Schedule")
+    weight_decay: float = config_field(
+        1e-6, "Weight decay. DeepCluster-v2 uses 1e-6.", group="Schedule", span=NOT_NEGATIVE
+    )
 
 
 class DeepCluster(Method):
@@ -214,6 +234,8 @@ class DeepCluster(Method):
     def _store(self, embeddings: Tensor, indices: Tensor) -> None:
         rows = slice(self._row, self._row + len(indices))
         banks = self.config.banks
-        self.memory[:, rows] = embeddings[: banks * len(indices)].reshape(banks, len(indices), -1)
-        self.memory_index[rows] = indices
+        new = embeddings[: banks * len(indices)].reshape(banks, len(indices), -1)
+        finite = new.isfinite().all()  # a step that is not finite is skipped, and must not spoil the clusters
+        self.memory[:, rows] = torch.where(finite, new, self.memory[:, rows])
+        self.memory_index[rows] = torch.where(finite, indices, self.memory_index[rows])
         self._row += len(indices)

@@ -13,7 +13,7 @@ from torch.optim import SGD, Optimizer
 from copysight.errors import TooFewPictures, TrainingDiverged
 from training import distributed
 from training.clusters import agreement, pseudo_labels
-from training.config_field import config_field
+from training.config_field import ITERATIONS, NOT_NEGATIVE, PROTOTYPES, WIDTH, config_field
 from training.methods.method import Ints, Length, Method, Progress, StepOutput, TrainingData, crop_sizes
 from training.networks import backbones
 from training.optim.schedules import Schedules
@@ -24,15 +24,24 @@ from training.views.multi_crop import Recipe
 class DeepClusterV1Config:
     """Config of the original DeepCluster; the defaults are those of the released code."""
 
-    clusters: int = config_field(10_000, "Number of clusters K. DeepCluster uses 10000, about ten for each class.")
+    clusters: int = config_field(
+        10_000, "Number of clusters K. DeepCluster uses 10000, about ten for each class.", span=PROTOTYPES
+    )
     pca: int = config_field(
-        256, "Dimension of features after PCA whitening, at most that of the network. DeepCluster uses 256."
+        256, "Dimension of features after PCA whitening, at most that of the network. DeepCluster uses 256.", span=WIDTH
     )
-    kmeans_iterations: int = config_field(20, "Iterations of k-means before each epoch. DeepCluster uses 20.")
+    kmeans_iterations: int = config_field(
+        20, "Iterations of k-means before each epoch. DeepCluster uses 20.", span=ITERATIONS
+    )
     lr: float = config_field(
-        0.05, "Constant learning rate of backbone and classifier. DeepCluster uses 0.05.", group="Schedule"
+        0.05,
+        "Constant learning rate of backbone and classifier. DeepCluster uses 0.05.",
+        group="Schedule",
+        span=NOT_NEGATIVE,
     )
-    weight_decay: float = config_field(1e-5, "Weight decay. DeepCluster uses 1e-5.", group="Schedule")
+    weight_decay: float = config_field(
+        1e-5, "Weight decay. DeepCluster uses 1e-5.", group="Schedule", span=NOT_NEGATIVE
+    )
 
 
 class DeepClusterV1(Method):

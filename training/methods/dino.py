@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from training import distributed
-from training.config_field import config_field
+from training.config_field import DROP, NOT_NEGATIVE, POSITIVE, PROTOTYPES, SHARE, WIDTH, Span, config_field
 from training.losses.koleo import koleo
 from training.losses.sinkhorn import sinkhorn
 from training.methods.method import Length, Method, Progress, StepOutput, crop_sizes
@@ -26,50 +26,61 @@ class DinoConfig:
     """Config of DINO; the defaults are those of the released code."""
 
     prototypes: int = config_field(
-        65536, "Number of prototypes K, the outputs of the head. DINO uses 65536; use 1024 to 8192 for small data."
+        65536,
+        "Number of prototypes K, the outputs of the head. DINO uses 65536; use 1024 to 8192 for small data.",
+        span=PROTOTYPES,
     )
-    hidden: int = config_field(2048, "Width of the hidden layers of the head. DINO uses 2048.")
-    bottleneck: int = config_field(256, "Dimension before the last layer of the head. DINO uses 256.")
+    hidden: int = config_field(2048, "Width of the hidden layers of the head. DINO uses 2048.", span=WIDTH)
+    bottleneck: int = config_field(256, "Dimension before the last layer of the head. DINO uses 256.", span=WIDTH)
     head_bn: bool = config_field(False, "Use BatchNorm in the head. DINO does so only in its large-batch ResNet runs.")
     norm_last_layer: bool = config_field(
         True, "Keep the norm of prototypes at 1. DINO does; large batches do better without."
     )
     freeze_last_layer: float = config_field(
-        1.0, "Number of first epochs in which the last layer is not trained. DINO uses 1.", group="Schedule"
+        1.0,
+        "Number of first epochs in which the last layer is not trained. DINO uses 1.",
+        group="Schedule",
+        span=NOT_NEGATIVE,
     )
     momentum: float = config_field(
         0.996,
         "Momentum of the teacher at the start; it rises to 1 on a cosine. DINO uses 0.996, or 0.9995 at batch 256; use "
         "0.99 for small data.",
         group="Schedule",
+        span=SHARE,
     )
-    student_temperature: float = config_field(0.1, "Softmax temperature of the student. DINO uses 0.1.")
+    student_temperature: float = config_field(0.1, "Softmax temperature of the student. DINO uses 0.1.", span=POSITIVE)
     warmup_teacher_temperature: float = config_field(
         0.04,
         "Softmax temperature of the teacher at the start. DINO uses 0.04; use 0.02 against collapse.",
         group="Schedule",
+        span=POSITIVE,
     )
     teacher_temperature: float = config_field(
         0.04,
         "Softmax temperature of the teacher after its warm-up. DINO uses 0.04, or 0.07 in long runs; use 0.02 with "
         "Sinkhorn on small data.",
         group="Schedule",
+        span=POSITIVE,
     )
     warmup_teacher_epochs: int = config_field(
         0,
         "Epochs in which the teacher temperature rises linearly. DINO uses 0, or 30 in long runs.",
         group="Schedule",
+        span=Span(0, 100_000),
     )
-    centre_momentum: float = config_field(0.9, "Momentum of the centre. DINO uses 0.9.")
+    centre_momentum: float = config_field(0.9, "Momentum of the centre. DINO uses 0.9.", span=SHARE)
     centring: str = config_field(
         "softmax-centre",
         "How targets are balanced between prototypes. DINO subtracts a centre; DINOv2 uses Sinkhorn-Knopp.",
         ("softmax-centre", "sinkhorn"),
     )
     koleo: float = config_field(
-        0.0, "Weight of the KoLeo regulariser on the features of the global crops. DINO uses 0, DINOv2 0.1."
+        0.0,
+        "Weight of the KoLeo regulariser on the features of the global crops. DINO uses 0, DINOv2 0.1.",
+        span=NOT_NEGATIVE,
     )
-    drop_path: float = config_field(0.1, "Stochastic depth rate of a student ViT. DINO uses 0.1.")
+    drop_path: float = config_field(0.1, "Stochastic depth rate of a student ViT. DINO uses 0.1.", span=DROP)
     optimizer: str = config_field(
         "adamw",
         "Optimiser. DINO uses adamw for ViTs, and sgd or lars for ResNets.",
@@ -77,17 +88,25 @@ class DinoConfig:
         group="Schedule",
     )
     lr: float = config_field(
-        5e-4, "Peak learning rate for a batch of 256; it is scaled by batch / 256. DINO uses 5e-4.", group="Schedule"
+        5e-4,
+        "Peak learning rate for a batch of 256; it is scaled by batch / 256. DINO uses 5e-4.",
+        group="Schedule",
+        span=NOT_NEGATIVE,
     )
     min_lr: float = config_field(
-        1e-6, "Learning rate at the end of the cosine. It is not scaled by the batch. DINO uses 1e-6.", group="Schedule"
+        1e-6,
+        "Learning rate at the end of the cosine. It is not scaled by the batch. DINO uses 1e-6.",
+        group="Schedule",
+        span=NOT_NEGATIVE,
     )
     warmup_epochs: float = config_field(
-        10.0, "Epochs of linear warm-up of the learning rate. DINO uses 10.", group="Schedule"
+        10.0, "Epochs of linear warm-up of the learning rate. DINO uses 10.", group="Schedule", span=NOT_NEGATIVE
     )
-    weight_decay: float = config_field(0.04, "Weight decay at the start. DINO uses 0.04.", group="Schedule")
+    weight_decay: float = config_field(
+        0.04, "Weight decay at the start. DINO uses 0.04.", group="Schedule", span=NOT_NEGATIVE
+    )
     final_weight_decay: float = config_field(
-        0.4, "Weight decay at the end; it follows a cosine. DINO uses 0.4.", group="Schedule"
+        0.4, "Weight decay at the end; it follows a cosine. DINO uses 0.4.", group="Schedule", span=NOT_NEGATIVE
     )
 
 
@@ -147,6 +166,11 @@ class Dino(Method):
             c.warmup_teacher_temperature, c.teacher_temperature, c.warmup_teacher_epochs, length.epochs
         )
         self._frozen_steps = length.of_epochs(c.freeze_last_layer)
+
+    def scheduled(self, progress: Progress) -> Mapping[str, float]:
+        """Momentum and temperature of the teacher."""
+        temperature = float(self._temperatures[progress.epoch])
+        return {"teacher momentum": float(self._momenta[progress.step]), "teacher temperature": temperature}
 
     def begin_step(self, progress: Progress) -> None:
         """Set the teacher temperature of the epoch; reset the sum of teacher logits."""

@@ -121,6 +121,10 @@ class Method(nn.Module):
     def start(self, length: Length) -> None:
         """Prepare for a training of this length; raise if it cannot work."""
 
+    def scheduled(self, progress: Progress) -> Mapping[str, float]:
+        """Other values than learning rate and weight decay that follow a schedule, at a step; call ``start`` before."""
+        return {}
+
     def order(self, epoch: int, rng: np.random.Generator) -> Ints | None:
         """Indices of the pictures of an epoch, in order; ``None`` uses each picture once, shuffled."""
 

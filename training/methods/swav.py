@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from training import distributed
 from training.clusters import agreement
-from training.config_field import config_field
+from training.config_field import DROP, ITERATIONS, NOT_NEGATIVE, POSITIVE, PROTOTYPES, WIDTH, Span, config_field
 from training.losses.koleo import koleo
 from training.losses.sinkhorn import sinkhorn
 from training.methods.method import Length, Method, Progress, StepOutput, crop_sizes
@@ -30,34 +30,41 @@ class SwavConfig:
     """Config of SwAV; the defaults are those of the released code at batch 256."""
 
     prototypes: int = config_field(
-        3000, "Number of prototypes K. SwAV uses 3000; use about ten for each class on small data."
+        3000, "Number of prototypes K. SwAV uses 3000; use about ten for each class on small data.", span=PROTOTYPES
     )
-    hidden: int = config_field(2048, "Width of the hidden layer of the projection head. SwAV uses 2048.")
-    output: int = config_field(128, "Dimension of embeddings and prototypes. SwAV uses 128.")
-    temperature: float = config_field(0.1, "Softmax temperature. SwAV uses 0.1.")
+    hidden: int = config_field(2048, "Width of the hidden layer of the projection head. SwAV uses 2048.", span=WIDTH)
+    output: int = config_field(128, "Dimension of embeddings and prototypes. SwAV uses 128.", span=WIDTH)
+    temperature: float = config_field(0.1, "Softmax temperature. SwAV uses 0.1.", span=POSITIVE)
     epsilon: float = config_field(
         0.05,
         "Entropy regularisation (epsilon) of Sinkhorn-Knopp. SwAV uses 0.05; try 0.02 for small batches, for example "
         "64 with 128 prototypes.",
+        span=POSITIVE,
     )
-    sinkhorn_iterations: int = config_field(3, "Iterations of Sinkhorn-Knopp. SwAV uses 3.")
+    sinkhorn_iterations: int = config_field(3, "Iterations of Sinkhorn-Knopp. SwAV uses 3.", span=ITERATIONS)
     freeze_prototypes_steps: int = config_field(
         5005,
         "Number of first steps in which prototypes are not trained. SwAV uses 5005, or 313 at batch 4096.",
         group="Schedule",
+        span=NOT_NEGATIVE,
     )
     queue_length: int = config_field(
-        0, "Number of earlier embeddings that join the assignment. SwAV uses 3840 at batch 256, else 0."
+        0,
+        "Number of earlier embeddings that join the assignment. SwAV uses 3840 at batch 256, else 0.",
+        span=Span(0, 10_000_000),
     )
     queue_from_epoch: float = config_field(
         15.0,
         "Epoch at which the queue begins; a training may collapse if it is too early. SwAV uses 15.",
         group="Schedule",
+        span=NOT_NEGATIVE,
     )
     koleo: float = config_field(
-        0.0, "Weight of the KoLeo regulariser on the features of the global crops. SwAV uses 0, DINOv2 0.1."
+        0.0,
+        "Weight of the KoLeo regulariser on the features of the global crops. SwAV uses 0, DINOv2 0.1.",
+        span=NOT_NEGATIVE,
     )
-    drop_path: float = config_field(0.0, "Stochastic depth rate of a ViT. SwAV uses 0.")
+    drop_path: float = config_field(0.0, "Stochastic depth rate of a ViT. SwAV uses 0.", span=DROP)
     optimizer: str = config_field(
         "larc",
         "Optimiser. SwAV uses SGD with LARC; use adamw for ViTs and small data.",
@@ -68,23 +75,27 @@ class SwavConfig:
         0.6,
         "Peak learning rate. It is NOT scaled by the batch. SwAV uses 0.6 at batch 256, 4.8 at batch 4096.",
         group="Schedule",
+        span=NOT_NEGATIVE,
     )
     min_lr: float = config_field(
         0.0006,
         "Learning rate at the end of the cosine. SwAV uses 0.0006 at batch 256, 0.0048 at batch 4096.",
         group="Schedule",
+        span=NOT_NEGATIVE,
     )
     start_lr: float = config_field(
         0.0,
         "Learning rate at the start of the warm-up. SwAV uses 0 at batch 256, 0.3 at batch 4096.",
         group="Schedule",
+        span=NOT_NEGATIVE,
     )
     warmup_epochs: float = config_field(
         0.0,
         "Epochs of linear warm-up of the learning rate. SwAV uses 0 at batch 256, 10 at batch 4096.",
         group="Schedule",
+        span=NOT_NEGATIVE,
     )
-    weight_decay: float = config_field(1e-6, "Weight decay. SwAV uses 1e-6.", group="Schedule")
+    weight_decay: float = config_field(1e-6, "Weight decay. SwAV uses 1e-6.", group="Schedule", span=NOT_NEGATIVE)
 
 
 class Swav(Method):
@@ -172,7 +183,9 @@ class Swav(Method):
             if self._queueing:
                 if bool((self.queue[crop, -1] != 0).any()):
                     out = torch.cat([self.head.prototypes[0](self.queue[crop]).float(), out])
-                self.queue[crop] = torch.cat([embeddings[rows], self.queue[crop]])[: self.queue.shape[1]]
+                longer = torch.cat([embeddings[rows], self.queue[crop]])[: self.queue.shape[1]]
+                # A step that is not finite is skipped, and must not spoil the assignments of later ones.
+                self.queue[crop] = torch.where(embeddings[rows].isfinite().all(), longer, self.queue[crop])
             codes.append(sinkhorn(out, self.config.epsilon, self.config.sinkhorn_iterations)[-batch:])
         return torch.stack(codes)
 

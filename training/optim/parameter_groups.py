@@ -54,14 +54,19 @@ def set_step(optimizer: Optimizer, schedules: Schedules, step: int) -> None:
 
 
 @torch.no_grad()
-def clip(parameters: Iterable[Tensor], max_norm: float) -> None:
-    """Scale EVERY gradient tensor by min(1, max_norm / (its own norm + 1e-6)). This is not the global norm."""
+def clip(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
+    """Scale EVERY gradient tensor by min(1, max_norm / (its own norm + 1e-6)). This is not the global norm.
+
+    Returns the norms (T,) before. ``max_norm`` 0 scales nothing.
+    """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not gradients:
-        return
+        return torch.empty(0)
     norms = torch._foreach_norm(gradients)
-    scales = [(max_norm / (norm + 1e-6)).clamp(max=1.0) for norm in norms]
-    torch._foreach_mul_(gradients, scales)
+    if max_norm:
+        scales = [(max_norm / (norm + 1e-6)).clamp(max=1.0) for norm in norms]
+        torch._foreach_mul_(gradients, scales)
+    return torch.stack([norm.float() for norm in norms])
 
 
 class Lars(Optimizer):

@@ -1,6 +1,5 @@
-"""Stop a training whose loss diverges or whose targets collapse."""
+"""Stop a training whose loss stays not finite, or whose targets collapse."""
 
-import math
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -10,30 +9,39 @@ from copysight.errors import TrainingDiverged
 MAX_ENTROPY_SHARE, MIN_ENTROPY_SHARE = 0.999, 0.001
 """Limits for the mean entropy of the targets as a share of ln K; outside them the targets are useless. An untrained
 DINO head starts at about 0.85."""
+REMEDY = "resume with --precision fp32 or a smaller --clip, or start another run with a lower --lr"
+MAX_SKIPPED = 10
+"""Skipped steps IN A ROW that stop a training. A network that diverged never gives a finite loss again, and a long
+training in half precision may overflow now and then."""
 
 
 class CollapseGuard:
-    """Check the metrics of every step. ``patience``: steps of collapse before it raises; 0 never raises on collapse.
+    """Check every step. ``patience``: steps of collapse before it raises; 0 never raises on collapse.
 
     Collapse means uniform or constant targets (metric ``entropy``), or one prototype for a whole batch (metric
-    ``used``). Only metrics that the method reports are checked.
+    ``used``). Only metrics that the method reports are checked. ``skipped_in_a_row``: number of last steps that were
+    skipped because their loss or gradient was not finite.
     """
 
     def __init__(self, patience: int) -> None:
-        self.patience, self._collapsed_steps = patience, 0
+        self.patience, self._collapsed_steps, self.skipped_in_a_row = patience, 0, 0
+
+    def skip(self, step: int) -> None:
+        """Count a skipped step. Raises ``TrainingDiverged`` at the tenth in a row."""
+        self.skipped_in_a_row += 1
+        if self.skipped_in_a_row >= MAX_SKIPPED:
+            raise TrainingDiverged(
+                f"the loss or its gradient was not finite in {MAX_SKIPPED} steps in a row (steps "
+                f"{step - MAX_SKIPPED + 1} to {step}); {REMEDY}",
+                step=step,
+            )
 
     def check(self, step: int, metrics: Mapping[str, Tensor], uniform: float | None, remedy: str = "") -> None:
-        """Raise ``TrainingDiverged`` on a loss that is not finite, or after ``patience`` steps of collapse.
+        """Raise ``TrainingDiverged`` after ``patience`` steps of collapse.
 
         ``uniform``: entropy of uniform targets, or ``None``. ``remedy``: what the message advises against collapse.
         """
-        loss = float(metrics["loss"])
-        if not math.isfinite(loss):
-            raise TrainingDiverged(
-                f"the loss is {loss} at step {step}; lower --lr, use --precision fp32, or set --clip. The last "
-                "checkpoint is not affected",
-                step=step,
-            )
+        self.skipped_in_a_row = 0
         kind = _collapsed(metrics, uniform) if self.patience else None
         self._collapsed_steps = self._collapsed_steps + 1 if kind else 0
         if kind and self._collapsed_steps >= self.patience:

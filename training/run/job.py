@@ -3,6 +3,8 @@
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +22,8 @@ from training.data.pack import Pack
 from training.methods import imitation
 from training.methods.imitation import Imitation, ImitationConfig
 from training.methods.method import Method
-from training.run import knn_probe, loop, resume
+from training.run import knn_probe, loop, resume, run_folder
+from training.run.extension import extension
 from training.run.knn_probe import Probe
 from training.run.plan import Plan
 from training.run.run import Run
@@ -31,7 +34,7 @@ from training.views.multi_crop import Recipe
 
 @dataclass(frozen=True)
 class Job:
-    """Pictures, output folder and settings of a training."""
+    """Pictures, output folder and settings of a training. ``command``: the command line that goes on with it."""
 
     source: Path
     out: Path
@@ -44,6 +47,7 @@ class Job:
     warm_start_pictures: int = 50_000
     warm_start_batch: int = 32
     tensorboard: bool = False
+    command: str = ""
     reading: ScanOptions = ORDINARY
 
 
@@ -60,7 +64,7 @@ class _Inputs:
 def run(job: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method], echo: Callable[[str], None]) -> bool:
     """Train the method that ``build`` returns; resume if ``job.out`` has a checkpoint. True if the training is done.
 
-    False means that it stopped early with a checkpoint. ``echo`` prints a line. Raises ``NoPictures``,
+    False means that it stopped early, with a checkpoint. ``echo`` prints a line. Raises ``NoPictures``,
     ``TooFewPictures``, ``InvalidArgument``, ``CheckpointMismatch`` or ``TrainingDiverged``.
     """
     job = dataclasses.replace(job, plan=dataclasses.replace(job.plan, device=find_device(job.plan.device)))
@@ -72,12 +76,23 @@ def run(job: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method], echo
     _check_before_decoding(job, method, saved)
     started = None if job.init is None or saved is not None else _load_initial(job.init, method)
     job.out.mkdir(parents=True, exist_ok=True)
-    scalars = tensorboard_writer(job.out) if job.tensorboard and first else None
-    log = TrainingLog(job.out if first else None, echo, scalars)
-    if started is not None:
-        log.write_lines("init", started.lines(), **started.to_json())
+    with run_folder.exclusive(job.out) if first else nullcontext():
+        scalars = tensorboard_writer(job.out) if job.tensorboard and first else None
+        log = TrainingLog(job.out if first else None, echo, scalars)
+        if started is not None:
+            log.write_lines("init", started.lines(), **started.to_json())
+        return _run(job, method, saved, recipe, log)
+
+
+def _run(
+    job: Job, method: Method, saved: checkpoint.Checkpoint | None, recipe: Recipe | EditRecipe, log: TrainingLog
+) -> bool:
+    """The part of a training that needs its folder: pictures, probes, warm start, loop."""
     pack = _pack(job, log)
-    _check_after_decoding(job.plan, method, len(pack))
+    _check_after_decoding(job.plan, method, pack, saved)
+    if saved is not None:
+        _say_what_changes(job.plan, method, saved, pack, log)
+    first = distributed.rank() == 0
     probes = [knn_probe.load(path, job.plan.image_size, job.reading) for path in job.probes] if first else []
     inputs = _Inputs(job, pack, probes, log)
     if job.warm_start is not None and saved is None:
@@ -90,13 +105,29 @@ def run(job: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method], echo
 
 def _check_before_decoding(job: Job, method: Method, saved: checkpoint.Checkpoint | None) -> None:
     """Raise if batch, checkpoint or warm start cannot work, before any picture is decoded."""
-    _ = job.plan.local_batch
+    _check_batch(job.plan, method)
     if job.init is not None and job.warm_start is not None:
         raise InvalidArgument("got --init and --warm-start, and both set the first weights of the backbone; use one")
     if saved is not None:
         resume.check(saved, method, job.plan)
     elif job.warm_start is not None:
         pretrained.backbone(job.warm_start)
+
+
+def _check_batch(plan: Plan, method: Method) -> None:
+    """Raise ``InvalidArgument`` if the batch cannot be divided, or if BatchNorm would get one value per channel."""
+    pictures = plan.local_batch // plan.accumulate
+    crops = method.recipe.crops if isinstance(method.recipe, Recipe) else ()
+    for alone in (group.size for group in crops if pictures * len(group.blur) == 1):
+        network = deepcopy(method.exported_backbone()).train()
+        try:
+            with torch.no_grad(), torch.random.fork_rng():
+                network(torch.zeros(1, 3, alone, alone))
+        except ValueError as error:
+            raise InvalidArgument(
+                f"got --batch {plan.batch}: {plan.backbone} has BatchNorm, which needs more than one crop of {alone} "
+                "px at a time; raise --batch, or lower --accumulate"
+            ) from error
 
 
 def _load_initial(source: str, method: Method) -> Initial:
@@ -106,11 +137,22 @@ def _load_initial(source: str, method: Method) -> Initial:
     return found.with_head(method.load_head(found.rest))
 
 
-def _check_after_decoding(plan: Plan, method: Method, pictures: int) -> None:
-    """Raise if there are too few pictures or a schedule is too long, before probes are read and before a warm start."""
-    length = plan.length(pictures)
+def _check_after_decoding(plan: Plan, method: Method, pack: Pack, saved: checkpoint.Checkpoint | None) -> None:
+    """Raise if there are too few pictures, or others than before, or a schedule is too long.
+
+    This is before probes are read and before a warm start.
+    """
+    if saved is not None:
+        resume.check_pictures(saved, len(pack), pack.fingerprint)
+    length = plan.length(len(pack))
     method.schedules(length)
     method.start(length)
+
+
+def _say_what_changes(plan: Plan, method: Method, saved: checkpoint.Checkpoint, pack: Pack, log: TrainingLog) -> None:
+    extended = extension(method, plan, saved.config["run"]["epochs"], saved.step, len(pack))
+    if extended is not None:
+        log.write_lines("extended", extended.lines(), **extended.to_json())
 
 
 def join_processes(job: Job) -> None:
@@ -130,6 +172,8 @@ def find_device(name: str) -> str:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise InvalidArgument(f"got --device {name}, but torch finds no GPU; use --device cpu")
+    if name.startswith("cuda:") and int(name.removeprefix("cuda:")) >= torch.cuda.device_count():
+        raise InvalidArgument(f"got --device {name}, but torch finds only {torch.cuda.device_count()} GPUs")
     if name == "cuda":
         name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(name)
@@ -174,7 +218,9 @@ def _warm_start(inputs: _Inputs, warm_start: Path, recipe: Recipe | EditRecipe) 
 def _train(inputs: _Inputs, method: Method, plan: Plan, out: Path, saved: checkpoint.Checkpoint | None) -> bool:
     run = Run(method, plan, inputs.pack, inputs.probes, out, inputs.log)
     done = loop.train(run, saved)
-    inputs.log.write("done" if done else "stopped", step=run.step, minutes=round(run.minutes, 2))
+    inputs.log.write("done" if done else "stopped", step=run.step, minutes=round(run.minutes, 2), skipped=run.skipped)
+    if not done and inputs.job.command:
+        inputs.log.say(f"to go on: {inputs.job.command}")
     return done
 
 

@@ -4,57 +4,77 @@ import math
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 from typing import Any
 
-import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from copysight.errors import TrainingDiverged
+from copysight.system.stopping import SIGNALS
 from training import distributed
-from training.checkpoints import checkpoint
 from training.checkpoints.checkpoint import Checkpoint
 from training.optim import parameter_groups
-from training.run import knn_probe, resume
-from training.run.collapse_guard import CollapseGuard
-from training.run.plan import Plan
+from training.run import knn_probe, resume, saving
+from training.run.collapse_guard import REMEDY, CollapseGuard
+from training.run.finite import BatchStatistics, step_is_finite
 from training.run.run import Run
+from training.run.saving import any_process, save
 from training.run.training_log import Meter
 
 
 def train(run: Run, saved: Checkpoint | None = None) -> bool:
-    """Train to the end, or until a stop (``stop_after_minutes``, SIGTERM, Ctrl-C). True if the training is done.
+    """Train to the end, or until a stop (``stop_after_minutes``, SIGTERM, SIGHUP, Ctrl-C). True if it is done.
 
-    ``saved``: checkpoint to resume from. A stop saves a checkpoint. Raises ``TrainingDiverged`` if the loss is not
-    finite or the targets have collapsed, and ``CheckpointMismatch`` if ``saved`` belongs to another training.
+    ``saved``: checkpoint to resume from. A stop saves a checkpoint. Raises ``TrainingDiverged`` if ten steps in a row
+    or the weights are not finite or the targets have collapsed, and ``CheckpointMismatch`` if ``saved`` belongs to
+    another training.
     """
     if saved is not None:
         resume.restore(run, saved)
-    forward, meter, guard, clock = _forward(run), Meter(), CollapseGuard(run.plan.collapse_steps), _Clock(run.plan)
-    earlier = run.minutes
+    try:
+        return _train(run)
+    except TrainingDiverged as error:
+        raise TrainingDiverged(f"{error.message}; {saving.last_checkpoint(run)}", **error.data) from error
+
+
+def _train(run: Run) -> bool:
+    forward, meter, guard, clock = _forward(run), Meter(), CollapseGuard(run.plan.collapse_steps), _Clock(run)
     if run.step == 0:
         _probe(run)
     with _StopSignal() as stop:
-        stopping = False
+        stopping = save_due = False
         while run.step < run.length.steps and not stopping:
             step(run, forward, meter, guard)
-            run.minutes = earlier + clock.minutes
+            run.minutes = clock.minutes
             first, last = run.step == 1, run.step == run.length.steps
-            stopping, log_due, probe_due, save_due = _any_process(stop.requested or clock.over(), *clock.due())
+            stopping, log_due, probe_due, late = any_process(stop.requested or clock.over(), *clock.due())
+            # The state after a skipped step is that before it. Whether it is sound, only a good step can tell.
+            save_due = (save_due or late) and not last
             if log_due or first or last:
-                _log(run, meter)
+                _log(run, meter, clock.remaining(run))
             if probe_due or last:
                 _probe(run)
-            if save_due and not last:
+            if save_due and not guard.skipped_in_a_row:
                 save(run)
-    save(run)
-    return run.step >= run.length.steps
+                save_due = False
+    done = run.step >= run.length.steps
+    if done and run.skipped == run.length.steps:
+        raise TrainingDiverged(f"the loss or its gradient was not finite in all {run.step} steps; {REMEDY}")
+    if done or not guard.skipped_in_a_row:
+        save(run)
+    return done
 
 
 def step(run: Run, forward: nn.Module, meter: Meter, guard: CollapseGuard) -> None:
-    """One optimiser step, in the order of the released DINO code."""
+    """One optimiser step, in the order of the released DINO code.
+
+    If a loss or a gradient is not finite on any process, all processes skip the update and undo what the forward pass
+    changed. The schedules go on.
+    """
     progress, method, plan = run.progress, run.method, run.plan
     if progress.step_in_epoch % -(-run.length.per_epoch // method.rounds) == 0:
         metrics = method.begin_round(progress, run.loader)
@@ -63,31 +83,37 @@ def step(run: Run, forward: nn.Module, meter: Meter, guard: CollapseGuard) -> No
     parameter_groups.set_step(run.optimizer, run.schedules, run.step)
     method.begin_step(progress)
     run.optimizer.zero_grad(set_to_none=True)
+    statistics, losses, measured = BatchStatistics(method), [], []
     for part in range(plan.accumulate):
         views = run.loader.load(run.step, part)
         with _no_sync(forward, part == plan.accumulate - 1):
             with plan.autocast():
                 output = forward(views.crops, views.indices)
             (output.loss / plan.accumulate).backward()
-        meter.add(output.metrics, len(views.indices) * distributed.world_size())
-        guard.check(run.step, output.metrics, method.uniform_entropy, method.remedy)
-    if plan.clip:
-        parameter_groups.clip(method.parameters(), plan.clip)
-    method.after_backward(progress)
-    run.optimizer.step()
-    method.after_update(progress)
+        losses.append(output.loss.detach())
+        measured.append((output.metrics, len(views.indices) * distributed.world_size()))
+    norms = parameter_groups.clip(method.parameters(), plan.clip)
+    if any_process(not step_is_finite(losses, norms))[0]:
+        statistics.restore()
+        _skip(run, losses, guard)
+    else:
+        for metrics, pictures in measured:
+            meter.add(metrics, pictures)
+            guard.check(run.step, metrics, method.uniform_entropy, method.remedy)
+        method.after_backward(progress)
+        run.optimizer.step()
+        method.after_update(progress)
     run.step += 1
 
 
-def save(run: Run) -> None:
-    """Save the checkpoint on rank 0; other ranks save only their own state beside it."""
-    if distributed.rank() == 0:
-        checkpoint.save(run.out / checkpoint.NAME, resume.describe(run))
-    else:
-        resume.save_process_state(run)
+def _skip(run: Run, losses: Sequence[Tensor], guard: CollapseGuard) -> None:
+    run.skipped += 1
+    loss = sum(float(loss) for loss in losses) / len(losses)
+    run.log.write("skipped", step=run.step + 1, loss=str(loss), in_a_row=guard.skipped_in_a_row + 1, total=run.skipped)
+    guard.skip(run.step + 1)
 
 
-def _log(run: Run, meter: Meter) -> None:
+def _log(run: Run, meter: Meter, remaining: float) -> None:
     run.log.write(
         "step",
         step=run.step,
@@ -95,7 +121,9 @@ def _log(run: Run, meter: Meter) -> None:
         epoch=round(run.step / run.length.per_epoch, 3),
         pictures=run.step * run.plan.batch,
         minutes=round(run.minutes, 2),
+        remaining_minutes=round(remaining, 2),
         lr=float(run.schedules.lr[run.step - 1]),
+        **({"skipped": run.skipped} if run.skipped else {}),
         **meter.take(run.device),
     )
 
@@ -122,29 +150,29 @@ def _no_sync(forward: nn.Module, last: bool) -> AbstractContextManager[Any]:
     return nullcontext() if last or not isinstance(forward, DistributedDataParallel) else forward.no_sync()
 
 
-def _any_process(*flags: bool) -> list[bool]:
-    """For each flag, whether it is set on any process. Clocks differ, but all must log, save and stop together."""
-    if distributed.world_size() == 1:
-        return list(flags)
-    device = f"cuda:{torch.cuda.current_device()}" if dist.get_backend() == "nccl" else "cpu"
-    counts = distributed.all_reduce_sum(torch.tensor(flags, dtype=torch.float32, device=device))
-    return [count > 0 for count in counts.tolist()]
-
-
 class _Clock:
-    """Wall clock: tells when the next log line, probe or checkpoint is due."""
+    """Wall clock: tells when the next log line, probe or checkpoint is due, and how long the training will take."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.began = plan, time.monotonic()
-        self._every = (plan.log_seconds, plan.probe_minutes * 60, plan.checkpoint_minutes * 60)
+    def __init__(self, run: Run) -> None:
+        self.plan, self.began, self._earlier, self._first_step = run.plan, time.monotonic(), run.minutes, run.step
+        self._every = (run.plan.log_seconds, run.plan.probe_minutes * 60, run.plan.checkpoint_minutes * 60)
         self._last = [self.began] * len(self._every)
 
     @property
     def minutes(self) -> float:
+        """Minutes of the whole training, those before a resume included."""
+        return self._earlier + self._own
+
+    @property
+    def _own(self) -> float:
         return (time.monotonic() - self.began) / 60
 
     def over(self) -> bool:
-        return self.minutes > (self.plan.stop_after_minutes or math.inf)
+        return self._own > (self.plan.stop_after_minutes or math.inf)
+
+    def remaining(self, run: Run) -> float:
+        """Minutes to the end at the pace since the start or the resume, with all probes and checkpoints."""
+        return self._own / (run.step - self._first_step) * (run.length.steps - run.step)
 
     def due(self) -> list[bool]:
         """Whether a log line, a probe and a checkpoint are due. The timer of what is due restarts."""
@@ -155,7 +183,10 @@ class _Clock:
 
 
 class _StopSignal:
-    """Context in which SIGTERM and Ctrl-C set ``requested`` instead of ending the process."""
+    """Context in which SIGTERM, SIGHUP and Ctrl-C set ``requested`` instead of ending the process.
+
+    A signal that is ignored already, such as SIGHUP under ``nohup``, stays ignored.
+    """
 
     def __init__(self) -> None:
         self.requested = False
@@ -163,7 +194,8 @@ class _StopSignal:
 
     def __enter__(self) -> "_StopSignal":
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._request) for number in (signal.SIGTERM, signal.SIGINT)}
+            heard = [one for one in (*SIGNALS, signal.SIGINT) if signal.getsignal(one) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._request) for number in heard}
         return self
 
     def __exit__(self, *_: object) -> None:

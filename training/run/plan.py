@@ -6,7 +6,7 @@ import torch
 
 from copysight.errors import InvalidArgument, TooFewPictures
 from training import distributed
-from training.config_field import config_field
+from training.config_field import NOT_NEGATIVE, SIDE, Span, config_field
 from training.methods.method import Length
 
 
@@ -24,27 +24,38 @@ class Plan:
         "Side of the two global crops in pixels, also the size of a ViT's position grid. DINO and SwAV use 224.",
         flag="--global-size",
         group="Common",
+        span=SIDE,
     )
     epochs: float = config_field(
         100.0,
         "Number of passes over the pictures; fractions are allowed. DINO and SwAV use 100 to 800.",
+        group="Common",
+        span=Span(0, 100_000, above=True),
+    )
+    extend: bool = config_field(
+        False,
+        "Continue a run with more --epochs than it had. Its schedules become those of the new length, and the log says "
+        "what changes. The default is ours.",
         group="Common",
     )
     batch: int = config_field(
         64,
         "Number of pictures per optimiser step, over all processes. DINO uses 1024, SwAV uses 256 or 4096.",
         group="Common",
+        span=Span(1, 1_000_000),
     )
     accumulate: int = config_field(
         1,
         "Number of micro-batches per optimiser step, for small memories. Teacher and centre are updated once per step. "
         "The default is ours.",
         group="Machine",
+        span=Span(1, 1_000_000),
     )
     clip: float = config_field(
         3.0,
         "Largest norm of each gradient tensor; 0 does not clip. DINO uses 3, SwAV does not clip.",
         group="Schedule",
+        span=NOT_NEGATIVE,
     )
     precision: str = config_field(
         "fp32",
@@ -59,22 +70,31 @@ class Plan:
         "is ours.",
         group="Machine",
     )
-    seed: int = config_field(0, "Seed of weights, order of pictures and crops. DINO uses 0.", group="Common")
+    seed: int = config_field(
+        0, "Seed of weights, order of pictures and crops. DINO uses 0.", group="Common", span=Span(0, 2**63 - 1)
+    )
     probe_minutes: float = config_field(
         15.0,
         "Minutes between probes. Each training also probes at its start and end. The default is ours.",
         group="Common",
+        span=NOT_NEGATIVE,
     )
     checkpoint_minutes: float = config_field(
-        5.0, "Minutes between checkpoints. The default is ours; DINO saves once per epoch.", group="Machine"
+        5.0,
+        "Minutes between checkpoints. The default is ours; DINO saves once per epoch.",
+        group="Machine",
+        span=NOT_NEGATIVE,
     )
-    log_seconds: float = config_field(20.0, "Seconds between log lines. The default is ours.", group="Machine")
+    log_seconds: float = config_field(
+        20.0, "Seconds between log lines. The default is ours.", group="Machine", span=NOT_NEGATIVE
+    )
     stop_after_minutes: float = config_field(
         0.0,
         "Save a checkpoint and stop after this many minutes; the same command resumes. 0 never stops early. The "
         "default is ours.",
         flag="--stop-after",
         group="Machine",
+        span=NOT_NEGATIVE,
     )
     prefetch: bool = config_field(
         True,
@@ -87,6 +107,7 @@ class Plan:
         "Stop after this many steps with uniform or constant targets, or with one prototype for whole batches; 0 never "
         "stops. The default is ours.",
         group="Schedule",
+        span=NOT_NEGATIVE,
     )
     labelled: bool = config_field(
         False,

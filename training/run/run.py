@@ -16,7 +16,10 @@ from training.run.training_log import TrainingLog
 
 
 class Run:
-    """Method, data, optimiser, schedules and current step of a training."""
+    """Method, data, optimiser, schedules and current step of a training.
+
+    ``skipped``: number of steps whose loss or gradient was not finite. ``saved_step``: step of the last checkpoint.
+    """
 
     def __init__(
         self, method: Method, plan: Plan, pack: Pack, probes: Sequence[Probe], out: Path, log: TrainingLog
@@ -32,8 +35,11 @@ class Run:
         self.loader = Loader(pack, method, plan, self.length, self.device)
         self.schedules = method.schedules(self.length)
         self.optimizer = method.optimizer()
+        self.fingerprint = pack.fingerprint
         self.step = 0
         self.minutes = 0.0
+        self.skipped = 0
+        self.saved_step: int | None = None
         method.start(self.length)
 
     @property

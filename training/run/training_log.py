@@ -1,6 +1,7 @@
 """Log of a training: one JSON line per event in the run's folder, one short line on the terminal."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,7 +68,12 @@ class TrainingLog:
                         value,
                         int(str(values.get("step", 0))),
                     )
-        self.echo(f"{kind:9}" + "  ".join(f"{name} {_short(value)}" for name, value in values.items()))
+        self.echo(f"{kind:9}" + "  ".join(_named(name, value) for name, value in values.items()))
+
+    def say(self, line: str) -> None:
+        """Print a line that is no event."""
+        if self.directory is not None:
+            self.echo(line)
 
     def write_lines(self, kind: str, lines: Sequence[str], **values: object) -> None:
         """Write an event with its values, and print ``lines`` for it."""
@@ -79,7 +85,8 @@ class TrainingLog:
 
     def _record(self, directory: Path, kind: str, values: Mapping[str, object]) -> None:
         with (directory / "log.jsonl").open("a") as file:
-            file.write(json.dumps({"kind": kind, "time": round(time.time(), 2), **values}) + "\n")
+            event = {"kind": kind, "time": round(time.time(), 2), **values}
+            file.write(json.dumps({name: _plain(value) for name, value in event.items()}) + "\n")
 
 
 def tensorboard_writer(directory: Path) -> Scalars:
@@ -94,5 +101,21 @@ def tensorboard_writer(directory: Path) -> Scalars:
     return writer.add_scalar
 
 
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _named(name: str, value: object) -> str:
+    if name == "remaining_minutes" and isinstance(value, float):
+        return f"remaining {time_in_words(value)}"
+    return f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+
+
+def time_in_words(minutes: float) -> str:
+    """A span of time with the two largest units that it has: days, hours, minutes or seconds."""
+    seconds = round(minutes * 60)
+    for unit, size, below, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if seconds >= size:
+            return f"{seconds // size} {unit} {seconds % size // part} {below}"
+    return f"{seconds} s"
+
+
+def _plain(value: object) -> object:
+    """JSON has no numbers that are not finite."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

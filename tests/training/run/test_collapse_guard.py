@@ -11,8 +11,8 @@ from training.losses.sinkhorn import sinkhorn
 from training.run.collapse_guard import MIN_ENTROPY_SHARE, CollapseGuard
 
 
-def metrics(entropy: float, loss: float = 1.0) -> dict[str, torch.Tensor]:
-    return {"loss": torch.tensor(loss), "entropy": torch.tensor(entropy)}
+def metrics(entropy: float) -> dict[str, torch.Tensor]:
+    return {"loss": torch.tensor(1.0), "entropy": torch.tensor(entropy)}
 
 
 @pytest.mark.parametrize(("entropy", "kind"), [(math.log(64) * 0.9999, "uniform"), (1e-6, "always the same prototype")])
@@ -43,10 +43,15 @@ def test_patience_0_or_no_limit_never_raises_on_collapse() -> None:
         guard.check(0, metrics(0.0), limit)
 
 
-@pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_a_loss_that_is_not_finite_raises_at_once(loss: float) -> None:
-    with pytest.raises(TrainingDiverged, match="last checkpoint is not affected"):
-        CollapseGuard(0).check(7, metrics(1.0, loss), None)
+def test_ten_skipped_steps_in_a_row_raise_and_a_good_step_resets_the_count() -> None:
+    guard = CollapseGuard(0)
+    for step in range(9):
+        guard.skip(step)
+    guard.check(9, metrics(1.0), None)
+    for step in range(10, 19):
+        guard.skip(step)
+    with pytest.raises(TrainingDiverged, match=r"10 steps in a row \(steps 10 to 19\)"):
+        guard.skip(19)
 
 
 def test_sharp_codes_that_use_all_prototypes_are_no_collapse() -> None:
