@@ -169,6 +169,7 @@ def _search_index(picture: Path, directory: Path, options: Options) -> dict[str,
         query = Query(
             vectors,
             views,
+            lambda: given.pixels,
             lambda: verification.prepare(given.pixels),
             lambda _, item: item.sha256 == given.sha256,
         )
@@ -184,7 +185,7 @@ def _search_index(picture: Path, directory: Path, options: Options) -> dict[str,
                 "where": match.where(views),
                 "metadata": dict(match.item.metadata),
             }
-            for match in find_copies(index, snapshot, query, wanted)
+            for match in find_copies(index, snapshot, query, wanted).matches
         ]
         name = snapshot.generation.name if snapshot.generation else None
     return {"model": snapshot.bundle.id, "generation": name, "matches": matches}
@@ -198,7 +199,7 @@ def _compare_files(one: Path, other: Path, bundle: str, effort: Effort, verify: 
     vectors = [embedder.embed([view.pixels for view in of_picture]) for of_picture in views]
     a, b = ([view.penalty for view in of_picture] for of_picture in views)
     found = judge.compare(vectors[0], vectors[1], (a, b), local.equal_pixels(first, second), effort)
-    checked = verify_pair(found.judgement, first.pixels, second.pixels, verify)
+    checked = verify_pair(found.judgement, first.pixels, second.pixels, verify, judge.share(effort))
     seen = where(views[found.picture - 1][found.view], checked)
     return {
         "model": model.id,

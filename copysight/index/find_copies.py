@@ -1,7 +1,7 @@
 """The answer to a query: the best matches of an index, with their probabilities, and verified where it pays."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from copysight.index.live.merge_views import Hit
 from copysight.index.live.snapshot import Snapshot
 from copysight.matching import verification
 from copysight.matching.verification import Prepared
+from copysight.pictures import information
 from copysight.scoring import verified
-from copysight.scoring.calibration import verdict_of
+from copysight.scoring.calibration import DIFFERENT, verdict_of
 from copysight.scoring.judge import Judgement
 from copysight.scoring.query_views import Effort, QueryView
 from copysight.scoring.verified import CANDIDATES, Candidate, Mode, Verified
@@ -27,12 +28,13 @@ Float = npt.NDArray[np.float32]
 class Query:
     """What is searched for: vectors (V, D) of its ``views`` (V,), or one vector (1, D) without a picture.
 
-    ``prepare`` returns the picture for verification, or None if there is none. ``is_equal`` says whether an item has
-    the same bytes or pixels.
+    ``picture`` returns the RGB picture, or None if there is none; it is only called if a match may be a copy.
+    ``prepare`` returns it for verification. ``is_equal`` says whether an item has the same bytes or pixels.
     """
 
     vectors: Float
     views: Sequence[QueryView]
+    picture: Callable[[], Image.Image | None]
     prepare: Callable[[], Prepared | None]
     is_equal: Callable[[Hit, Item], bool]
 
@@ -67,7 +69,18 @@ class Match:
         return where(views[self.view] if views else None, self.verified)
 
 
-def find_copies(index: Index, snapshot: Snapshot, query: Query, wanted: Selection) -> list[Match]:
+@dataclass(frozen=True)
+class Answer:
+    """The matches of a query. ``information``: how much its picture holds, 0..1; None if that was of no importance.
+
+    Below `information.LEAST`, only items with equal bytes or pixels are copies.
+    """
+
+    matches: list[Match]
+    information: float | None = None
+
+
+def find_copies(index: Index, snapshot: Snapshot, query: Query, wanted: Selection) -> Answer:
     """The best matches, the most probable first; those of equal bytes or pixels before all others.
 
     Raises ``InvalidArgument``.
@@ -83,17 +96,23 @@ def find_copies(index: Index, snapshot: Snapshot, query: Query, wanted: Selectio
         snapshot.judge.judge(hit.similarity, hit.penalty, query.is_equal(hit, item), wanted.effort)
         for hit, item in pairs
     ]
-    found = _verified(index, query, [item for _, item in pairs], judgements, wanted.verify)
+    share = snapshot.judge.share(wanted.effort)
+    found = _verified(index, query, [item for _, item in pairs], judgements, share, wanted.verify)
     matches = [
         Match(item, judged(judgement, one), hit.view, one)
         for (hit, item), judgement, one in zip(pairs, judgements, found, strict=True)
     ]
-    return sorted(matches, key=_rank)[: wanted.k] if wanted.verify != "never" else matches
+    if wanted.verify != "never":
+        matches = sorted(matches, key=_rank)[: wanted.k]
+    held = _information(query, matches)
+    if held is not None and held < information.LEAST:
+        matches = [replace(match, judgement=_refuted(match.judgement)) for match in matches]
+    return Answer(matches, held)
 
 
-def verify_pair(judgement: Judgement, one: Image.Image, other: Image.Image, mode: Mode) -> Verified:
+def verify_pair(judgement: Judgement, one: Image.Image, other: Image.Image, mode: Mode, share: float = 0.5) -> Verified:
     """Verify two RGB pictures: ``other`` is laid over ``one``."""
-    candidate = Candidate(judgement.score, 1.0 if judgement.probability is None else judgement.probability)
+    candidate = Candidate(judgement.score, 1.0 if judgement.probability is None else judgement.probability, share)
     if mode == "auto" and (judgement.verdict == "exact" or judgement.probability is None):
         return Verified(candidate.probability)
     [found] = verified.verify(
@@ -117,8 +136,23 @@ def where(view: QueryView | None, found: Verified) -> dict[str, Any] | None:
     return (seen or {"region": None, "turn": 0}) | verification.where(found.verification)
 
 
+def _information(query: Query, matches: Sequence[Match]) -> float | None:
+    """How much the picture of the query holds; None if it has none, or if no match may be a copy anyway."""
+    if all(one.judgement.verdict in {"exact", "different"} for one in matches):
+        return None
+    picture = query.picture()
+    return None if picture is None else information.information(picture)
+
+
+def _refuted(judgement: Judgement) -> Judgement:
+    if judgement.verdict == "exact" or judgement.probability is None:
+        return judgement
+    probability = min(judgement.probability, DIFFERENT)
+    return replace(judgement, probability=probability, verdict=verdict_of(probability))
+
+
 def _verified(
-    index: Index, query: Query, items: Sequence[Item], judgements: Sequence[Judgement], mode: Mode
+    index: Index, query: Query, items: Sequence[Item], judgements: Sequence[Judgement], share: float, mode: Mode
 ) -> list[Verified]:
     """Verify what is not equal; a bundle without calibration has no probabilities, so only ``always`` verifies."""
     results = [Verified(1.0 if one.probability is None else one.probability) for one in judgements]
@@ -127,7 +161,7 @@ def _verified(
         for number, one in enumerate(judgements)
         if mode == "always" or (one.verdict != "exact" and one.probability is not None)
     ]
-    candidates = [Candidate(judgements[number].score, results[number].probability) for number in open_]
+    candidates = [Candidate(judgements[number].score, results[number].probability, share) for number in open_]
     prepared = lambda number: index.features.get(items[open_[number]].sha256)  # noqa: E731 - a named argument
     for number, one in zip(open_, verified.verify(query.prepare, candidates, prepared, mode), strict=True):
         results[number] = one

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from copysight.errors import InvalidArgument
+from copysight.scoring import logistic
 from copysight.scoring.curve import Curve
 from copysight.scoring.query_views import EFFORTS, Effort
 
@@ -16,13 +17,13 @@ Floats = npt.NDArray[np.float64]
 Verdict = Literal["exact", "copy", "uncertain", "different"]
 
 PRECISIONS = (0.90, 0.95, 0.99)
-VERDICT_PRECISION = 0.95
-"""An answer is a ``copy`` from the threshold of this precision on, and ``different`` up to probability 1 - 0.95."""
 COPY, DIFFERENT = 0.9, 0.05
-"""A verified answer is a ``copy`` from the first probability on, and ``different`` up to the second."""
+"""An answer is a ``copy`` from the first probability on, and ``different`` up to the second."""
 RESAMPLES = 200
 """Bootstrap samples for the interval of a threshold."""
 MIN_SAMPLES = 20
+MIN_SLOPE = 1e-6
+"""A higher score never makes a copy less probable, whatever a collection says."""
 PRIOR_PRECISION = 6.0
 """1 / variance of the normal prior of slope and intercept: their standard deviation between collections is 0.4."""
 
@@ -86,15 +87,7 @@ class Calibration:
 
     def probability(self, scores: npt.ArrayLike) -> Floats:
         """Convert scores of any shape to probabilities in 0..1; monotone."""
-        return _sigmoid(self.slope * _apply_curve(scores, self.curve) + self.intercept)
-
-    def verdict(self, score: float, equal: bool = False) -> Verdict:
-        """``exact`` if bytes or pixels are ``equal``; ``copy``, ``different`` or ``uncertain`` by the score."""
-        if equal:
-            return "exact"
-        if score >= self.threshold(VERDICT_PRECISION).score:
-            return "copy"
-        return "different" if float(self.probability(score)) <= 1 - VERDICT_PRECISION else "uncertain"
+        return logistic.sigmoid(self.slope * _apply_curve(scores, self.curve) + self.intercept)
 
     def threshold(self, precision: float) -> Threshold:
         """The stored threshold for a ``precision`` of 0.90, 0.95 or 0.99."""
@@ -122,7 +115,7 @@ class Calibration:
 
 
 def verdict_of(probability: float) -> Verdict:
-    """The verdict of a verified answer, a function of its probability alone."""
+    """The verdict of an answer whose bytes and pixels are not equal: a function of its probability alone."""
     if probability >= COPY:
         return "copy"
     return "different" if probability <= DIFFERENT else "uncertain"
@@ -191,23 +184,14 @@ def _fit_platt(s: Floats, y: npt.NDArray[np.bool_], weights: Floats) -> Line:
 def _fit_logistic(
     values: Floats, y: npt.NDArray[np.bool_], weights: Floats, prior: float, evidence: float = 1.0
 ) -> Line:
-    """Slope and intercept of maximum weighted posterior, by Newton's method; Platt's targets keep the slope finite.
+    """Slope and intercept of maximum weighted posterior; Platt's targets keep the slope finite.
 
     Their normal priors have means 1 and 0 and variance 1 / ``prior``. An answer counts as ``evidence`` observations.
     """
     target = np.where(y, 1 - 1 / (evidence * y.sum() + 2), 1 / (evidence * (~y).sum() + 2))
-    w = evidence * weights
     x = np.stack([values, np.ones_like(values)], axis=1)
-    start = beta = np.array([1.0, 0.0])
-    for _ in range(50):
-        p = _sigmoid(x @ beta)
-        gradient = x.T @ (w * (p - target)) + prior * (beta - start)
-        hessian = (x * (w * p * (1 - p))[:, None]).T @ x + prior * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
-        beta = beta - step.clip(-2, 2)
-        if np.abs(step).max() < 1e-9:
-            break
-    return Line(max(float(beta[0]), 1e-6), float(beta[1]))
+    slope, intercept = logistic.fit(x, target, evidence * weights, np.array([1.0, 0.0]), np.full(2, prior)).tolist()
+    return Line(max(slope, MIN_SLOPE), intercept)
 
 
 def _threshold(s: Floats, y: npt.NDArray[np.bool_], weights: Floats, precision: float) -> float:
@@ -222,7 +206,3 @@ def _resampled(present: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.
     """Draw rows with replacement; the numbers of queries with and without a copy stay the same."""
     kinds = [np.flatnonzero(present), np.flatnonzero(~present)]
     return np.concatenate([rng.choice(rows, len(rows)) for rows in kinds])
-
-
-def _sigmoid(x: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(x, -500, 500))))

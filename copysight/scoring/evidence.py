@@ -11,8 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from copysight.scoring import logistic
+
 MAX_ODDS = 7.0
 """Log odds from the score count within ± this, because a calibration is not to be trusted further out."""
+
+
+SMOOTH = 40
+"""Keypoints below which a picture is so smooth that finding nothing says little, and the score counts instead."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,8 @@ class Evidence:
     ``odds``: log odds from the calibrated score. ``margin``: its score minus the best score of another candidate.
     ``agreeing``: pairs of keypoints that agree with the transform, 0 if there is none. ``agreement``: share of the
     compared cells of the overlap that show the same; ``cells``: their number. ``in_query``, ``in_reference``: share of
-    each picture that the overlap covers. ``rival``: the most agreeing pairs of another candidate.
+    each picture that the overlap covers. ``rival``: the most agreeing pairs of another candidate. ``share``: the share
+    of queries with a copy that ``odds`` assumes. ``keypoints``: those of the picture that has fewer.
     """
 
     odds: float
@@ -33,21 +40,26 @@ class Evidence:
     in_query: float = 0.0
     in_reference: float = 0.0
     rival: int = 0
+    share: float = 0.5
+    keypoints: int = 0
 
 
 TERMS = (
     "odds", "margin", "log agreeing", "agreement", "log agreeing x agreement", "log agreeing x agreement^4", "in_query",
     "in_reference", "log cells", "found", "log rival / agreeing",
+    "log keypoints, not found", "odds, smooth and not found",
 )  # fmt: skip
-WEIGHTS = (0.208, 4.309, -0.492, 1.546, 1.138, 0.068, 1.313, 0.651, -0.429, 0.747, -1.479)
-INTERCEPT = -5.551
+WEIGHTS = (0.112, 4.639, -0.593, 1.03, 1.279, 0.098, 1.362, 0.652, -0.49, -0.207, -1.383, -0.576, 0.363)
+INTERCEPT = -3.688
 
 
 def terms(evidence: Evidence) -> list[float]:
     """The numbers that the log odds are a linear function of, in the order of ``TERMS``."""
+    odds = min(max(evidence.odds - prior(evidence.share), -MAX_ODDS), MAX_ODDS)
+    missing = float(evidence.agreeing == 0)
     agreeing, agreement = math.log1p(evidence.agreeing), evidence.agreement
     return [
-        min(max(evidence.odds, -MAX_ODDS), MAX_ODDS),
+        odds,
         evidence.margin,
         agreeing,
         agreement,
@@ -58,17 +70,23 @@ def terms(evidence: Evidence) -> list[float]:
         math.log1p(evidence.cells),
         float(evidence.agreeing > 0),
         math.log1p(evidence.rival) - agreeing,
+        missing * math.log1p(evidence.keypoints),
+        missing * odds * max(0.0, 1 - evidence.keypoints / SMOOTH),
     ]
 
 
 def log_odds(evidence: Evidence) -> float:
     """Log odds that the pair is a copy."""
-    return INTERCEPT + math.fsum(weight * term for weight, term in zip(WEIGHTS, terms(evidence), strict=True))
+    return (
+        prior(evidence.share)
+        + INTERCEPT
+        + math.fsum(weight * term for weight, term in zip(WEIGHTS, terms(evidence), strict=True))
+    )
 
 
 def probability(evidence: Evidence) -> float:
     """Probability that the pair is a copy, 0..1."""
-    return 1 / (1 + math.exp(-log_odds(evidence)))
+    return _probability(log_odds(evidence))
 
 
 def odds_of(probability: float) -> float:
@@ -77,32 +95,18 @@ def odds_of(probability: float) -> float:
     return min(max(math.log(p / (1 - p)), -MAX_ODDS), MAX_ODDS)
 
 
+def _probability(odds: float) -> float:
+    return 1 / (1 + math.exp(-odds)) if odds > -700 else 0.0
+
+
+def prior(share: float) -> float:
+    """What an assumed share of queries with a copy adds to the log odds, compared with the half of the fit."""
+    return math.log(share / (1 - share))
+
+
 def fit(pairs: Sequence[Evidence], correct: npt.NDArray[np.bool_]) -> tuple[list[float], float]:
-    """Weights and intercept of a logistic regression on pairs (P,) and whether they are copies (P,), penalty 1/2 |w|².
-
-    Newton's method on a strictly convex loss; steps are halved while they raise it.
-    """
+    """Weights and intercept of a logistic regression on pairs (P,): whether they are copies (P,); penalty 1/2 |w|²."""
     x = np.array([[*terms(pair), 1.0] for pair in pairs])
-    y, ridge = np.asarray(correct, np.float64), np.diag([1.0] * len(TERMS) + [1e-6])
-    beta = np.zeros(x.shape[1])
-    loss = _loss(beta, x, y, ridge)
-    for _ in range(100):
-        p = 1 / (1 + np.exp(-(x @ beta)))
-        gradient = x.T @ (p - y) + ridge @ beta
-        step = np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x + ridge, gradient)
-        while (lower := _loss(beta - step, x, y, ridge)) > loss and np.abs(step).max() > 1e-9:
-            step = step / 2
-        beta, before, loss = beta - step, loss, min(lower, loss)
-        if before - loss < 1e-9:
-            break
+    precision = np.array([1.0] * len(TERMS) + [1e-6])
+    beta = logistic.fit(x, correct.astype(np.float64), np.ones(len(x)), np.zeros(x.shape[1]), precision)
     return beta[:-1].tolist(), float(beta[-1])
-
-
-def _loss(
-    beta: npt.NDArray[np.float64],
-    x: npt.NDArray[np.float64],
-    y: npt.NDArray[np.float64],
-    ridge: npt.NDArray[np.float64],
-) -> float:
-    z = x @ beta
-    return float(np.logaddexp(0, z).sum() - y @ z + beta @ ridge @ beta / 2)

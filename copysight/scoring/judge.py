@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from copysight.model.bundle import Bundle
 from copysight.scoring import calibration
-from copysight.scoring.calibration import Calibration, Verdict
+from copysight.scoring.calibration import Calibration, Verdict, verdict_of
 from copysight.scoring.curve import Curve
 from copysight.scoring.query_views import Effort
 from copysight.vectors.knn import exact
@@ -71,6 +71,10 @@ class Judge:
         found = fitted or bundle.calibration
         return cls(bundle.background_vectors(), calibration.by_effort(found) if found else {})
 
+    def share(self, effort: Effort) -> float:
+        """The assumed share of queries that have a copy; a half without a calibration."""
+        return self.calibrations[effort].share if effort in self.calibrations else 0.5
+
     def offsets(self, queries: Float) -> Float:
         """What is subtracted from the similarities of each query: (Q,), from L2-normalised ``queries`` (Q, D)."""
         return offsets(queries, self.background)
@@ -85,7 +89,7 @@ class Judge:
         if fitted is None:
             return Judgement(similarity, score, 1.0 if equal else None, "exact" if equal else "uncertain")
         probability = 1.0 if equal else float(fitted.probability(score))
-        return Judgement(similarity, score, probability, fitted.verdict(score, equal))
+        return Judgement(similarity, score, probability, "exact" if equal else verdict_of(probability))
 
     def compare(
         self,

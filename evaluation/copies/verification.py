@@ -35,12 +35,13 @@ def verify(
     mode: Mode,
     at_least: int,
 ) -> Floats:
-    """Probabilities (Q, R) of all pairs: of verified candidates from all evidence, of others from their ``scores``.
+    """Probabilities (Q, R) of the candidates of all queries, from all evidence; 0 for other pairs, never answered.
 
     ``queries`` (Q,) and ``references`` (R,) are their pictures; queries are decoded like those of a search, with a
     shortest side of ``at_least`` pixels. There is no time limit, so that the result does not depend on the machine.
     """
-    probabilities = calibration.probability(scores)
+    by_score = calibration.probability(scores)
+    probabilities = np.zeros_like(by_score)
     limit_threads(1)
     limits = current().options.limits  # of the command, which threads do not see
 
@@ -52,7 +53,9 @@ def verify(
 
     def one(number: int) -> Mapping[int, float]:
         best = np.argsort(-scores[number], kind="stable")[:CANDIDATES]
-        candidates = [Candidate(float(scores[number, row]), float(probabilities[number, row])) for row in best]
+        candidates = [
+            Candidate(float(scores[number, row]), float(by_score[number, row]), calibration.share) for row in best
+        ]
         results = verified.verify(
             lambda: verification.prepare(_read(queries[number], limits, at_least)),
             candidates,

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from starlette.responses import Response
 
 from copysight.catalog import Item
@@ -17,6 +18,7 @@ from copysight.index.find_copies import Match
 from copysight.matching import verification
 from copysight.matching.verification import Prepared
 from copysight.model.embedder import Embedder, probabilities
+from copysight.pictures.decode import decode
 from copysight.scoring.judge import SAME_PICTURE
 from copysight.scoring.query_views import QueryView
 from copysight.system import exact_json
@@ -70,7 +72,20 @@ class SearchQuery:
 
     def asked(self, state: State) -> Query:
         """The query for the index."""
-        return Query(self.vectors, self.views, partial(self.prepare, state), partial(_is_equal, state, self))
+        return Query(
+            self.vectors,
+            self.views,
+            partial(self.pixels, state),
+            partial(self.prepare, state),
+            partial(_is_equal, state, self),
+        )
+
+    def pixels(self, state: State) -> Image.Image | None:
+        """The picture (RGB), of a stored item its thumbnail; None for a vector, or without a thumbnail."""
+        if self.picture is not None:
+            return self.picture.picture.pixels
+        data = None if self.stored is None else state.index.blobs.thumbnail(self.stored.sha256)
+        return None if data is None else decode(data).pixels
 
     def prepare(self, state: State) -> Prepared | None:
         """The picture for verification; None for a vector, or if the thumbnail of a stored item is missing."""
@@ -99,15 +114,16 @@ def index_headers(snapshot: Snapshot) -> dict[str, str]:
 
 def search(
     state: State, snapshot: Snapshot, queries: Sequence[SearchQuery], options: SearchOptions
-) -> list[list[dict[str, Any]]]:
-    """The matches of each query as JSON, with their scores and verdicts."""
+) -> list[dict[str, Any]]:
+    """For each query as JSON: its ``matches`` with scores and verdicts, and ``information`` if that was measured."""
     began = time.monotonic()
     answers = []
     for query in queries:
         found = find_copies(state.index, snapshot, query.asked(state), options.selection)
-        matches = [_match(one, query) for one in found]
+        matches = [_match(one, query) for one in found.matches]
         least = options.min_probability
-        answers.append([one for one in matches if least is None or (one["probability"] or 0.0) >= least])
+        kept = [one for one in matches if least is None or (one["probability"] or 0.0) >= least]
+        answers.append({"matches": kept} | ({} if found.information is None else {"information": found.information}))
     state.metrics.observe_stage("search", time.monotonic() - began)
     return answers
 

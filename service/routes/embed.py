@@ -106,8 +106,8 @@ def _items(
             part["attention"] = one.features.attention
     if vectors is not None and "search" in wanted:
         queries = [SearchQuery.of(one) for one in good]
-        for part, matches in zip(parts, search_answers.search(state, snapshot, queries, options), strict=True):
-            part["matches"] = matches
+        for part, answer in zip(parts, search_answers.search(state, snapshot, queries, options), strict=True):
+            part.update(answer)
     rest = iter(parts)
     return [next(rest) if isinstance(one, PictureFeatures) else {"error": item_error(one)} for one in results]
 

@@ -107,9 +107,7 @@ async def _by_picture(state: State, context: QueryContext, body: Body, options: 
         else []
     )
     rest = iter(found)
-    return [
-        {"matches": next(rest)} if isinstance(one, PictureFeatures) else {"error": item_error(one)} for one in results
-    ]
+    return [next(rest) if isinstance(one, PictureFeatures) else {"error": item_error(one)} for one in results]
 
 
 def _by_vector(
@@ -124,8 +122,7 @@ def _by_vector(
         queries = [SearchQuery(vector[None]) for vector in vectors]
     if len(queries) > state.settings.max_items:
         raise InvalidArgument(f"got {len(queries)} queries; a request may have at most {state.settings.max_items}")
-    found = search_answers.search(state, snapshot, queries, options)
-    return [{"matches": matches} for matches in found]
+    return search_answers.search(state, snapshot, queries, options)
 
 
 def _ids(given: object) -> Sequence[int]:
@@ -158,7 +155,9 @@ def _compared(
     first, second = SearchQuery.of(one), SearchQuery.of(other)
     penalties = ([view.penalty for view in first.views], [view.penalty for view in second.views])
     found = snapshot.judge.compare(first.vectors, second.vectors, penalties, equal, effort)
-    checked = verify_pair(found.judgement, one.picture.pixels, other.picture.pixels, verify)
+    checked = verify_pair(
+        found.judgement, one.picture.pixels, other.picture.pixels, verify, snapshot.judge.share(effort)
+    )
     seen = where((first, second)[found.picture - 1].views[found.view], checked)
     about = {"verified": checked.checked, "where": seen and {"picture": found.picture, **seen}}
     return search_answers.index_fields(snapshot) | asdict(judged(found.judgement, checked)) | about

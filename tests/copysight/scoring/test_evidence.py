@@ -1,0 +1,94 @@
+"""Evidence and the verification of candidates: geometry decides, smooth pictures keep their score, shares shift."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from copysight.errors import InvalidArgument
+from copysight.matching.verification import prepare
+from copysight.scoring import evidence, verified
+from copysight.scoring.evidence import Evidence
+from copysight.scoring.verified import Candidate
+from tests.copysight.matching.conftest import textured_picture
+
+FOUND = Evidence(0.0, 0.0, agreeing=60, agreement=0.98, cells=300, in_query=0.5, in_reference=0.9)
+
+
+def test_more_evidence_makes_a_copy_more_probable():
+    nothing = Evidence(0.0, 0.0, keypoints=200)
+    form = Evidence(0.0, 0.0, agreeing=60, agreement=0.4, cells=300, in_query=1, in_reference=1)
+    assert evidence.probability(nothing) < 0.05
+    assert evidence.probability(form) < evidence.probability(FOUND)
+    assert evidence.probability(FOUND) > 0.95
+
+
+def test_the_assumed_share_shifts_the_log_odds():
+    rare = Evidence(**{**vars(FOUND), "share": 0.02, "odds": FOUND.odds + math.log(0.02 / 0.98)})
+    assert evidence.log_odds(rare) == pytest.approx(evidence.log_odds(FOUND) + math.log(0.02 / 0.98))
+
+
+@pytest.mark.parametrize("odds", [-1e6, 1e6])
+def test_certainty_stays_finite(odds):
+    assert 0 <= evidence.probability(Evidence(odds, 0.0)) <= 1
+
+
+def counting(pictures):
+    """References by number, and the numbers that were asked for."""
+    asked = []
+
+    def reference(number):
+        asked.append(number)
+        return prepare(pictures[number]) if pictures[number] is not None else None
+
+    return reference, asked
+
+
+def test_the_copy_rises_above_the_strangers():
+    pictures = [textured_picture(seed, 300) for seed in range(3)]
+    crop = pictures[2].crop((40, 40, 240, 260))
+    candidates = [Candidate(0.30, 0.96), Candidate(0.28, 0.95), Candidate(0.12, 0.3)]
+    reference, _ = counting(pictures)
+    found = verified.verify(lambda: prepare(crop), candidates, reference)
+    assert [one.checked for one in found] == [True] * 3
+    assert found[2].probability > 0.9
+    assert max(found[0].probability, found[1].probability) < 0.05
+    assert found[2].verification.reference.share == pytest.approx(200 * 220 / 300**2, abs=0.02)
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("auto", [0, 1]), ("always", [0, 1, 2]), ("never", [])])
+def test_hopeless_candidates_are_verified_only_on_demand(mode, expected):
+    reference, asked = counting([textured_picture(seed, 200) for seed in range(3)])
+    candidates = [Candidate(0.5, 0.99), Candidate(0.1, 0.02), Candidate(0.0, 0.001)]
+    found = verified.verify(lambda: prepare(textured_picture(9, 200)), candidates, reference, mode)
+    assert asked == expected
+    assert [one.checked for one in found] == [number in expected for number in range(3)]
+    assert found[2].probability == 0.001 or mode == "always"
+
+
+def test_finding_nothing_says_little_of_smooth_pictures():
+    sure = Evidence(evidence.MAX_ODDS, 0.5)
+    smooth, textured = (evidence.probability(replace(sure, keypoints=count)) for count in (0, 300))
+    assert textured < 0.1 < 0.5 < smooth
+
+
+def test_what_is_not_at_hand_keeps_the_probability_of_its_score():
+    candidates = [Candidate(0.4, 0.8), Candidate(0.2, 0.4)]
+    reference, _ = counting([None, None])
+    query = textured_picture(1, 200)
+    assert verified.verify(lambda: prepare(query), candidates, reference) == verified.verify(
+        lambda: None, candidates, reference
+    )
+
+
+def test_verification_stops_when_its_time_is_over():
+    reference, asked = counting([textured_picture(seed, 200) for seed in range(3)])
+    candidates = [Candidate(0.3, 0.9)] * 3
+    found = verified.verify(lambda: prepare(textured_picture(9, 200)), candidates, reference, budget=-1.0)
+    assert asked == []
+    assert [one.checked for one in found] == [False] * 3
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(InvalidArgument, match="use one of auto, always, never"):
+        verified.mode_of("sometimes")
