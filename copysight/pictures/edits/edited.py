@@ -1,15 +1,15 @@
 """An edited picture, and where its source lies in it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-Matrix = npt.NDArray[np.float64]
-UNIT_SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+from copysight.pictures.polygon import Matrix, intersection, mapped
+
+FRAME = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+"""Corners of a picture, as shares of its sides."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Edited:
 
         What is drawn, blended or pasted over the source counts as part of it.
         """
-        corners = np.array(UNIT_SQUARE)
+        corners = frame = np.array(FRAME)
         for step in self.steps:
-            corners = _clipped(mapped(step, corners))
+            corners = intersection(mapped(step, corners), frame)
         return corners
 
     def outline_in_source(self) -> Matrix:
@@ -57,29 +57,3 @@ def moved(picture: Image.Image, before: tuple[int, int], pixels: Matrix) -> Edit
 def shifted(picture: Image.Image, before: tuple[int, int], x: int, y: int) -> Edited:
     """An edit that puts the first pixel of a source of size ``before`` at (x, y) of ``picture``, at the same scale."""
     return moved(picture, before, np.array([[1.0, 0, x], [0, 1, y], [0, 0, 1]]))
-
-
-def mapped(transform: Matrix, places: Matrix) -> Matrix:
-    """Transform places (C, 2) by a matrix (3, 3)."""
-    found = places @ transform[:, :2].T + transform[:, 2]
-    return np.asarray(found[:, :2] / found[:, 2:])
-
-
-def _clipped(corners: Matrix) -> Matrix:
-    """The part of a convex polygon (C, 2) within the frame, one side after the other (Sutherland and Hodgman 1974)."""
-    for axis in (0, 1):
-        corners = _cut(corners, corners[:, axis])
-        corners = _cut(corners, 1 - corners[:, axis])
-    return corners
-
-
-def _cut(corners: Matrix, inside: Sequence[float] | Matrix) -> Matrix:
-    """Cut off the corners (C, 2) for which ``inside`` (C,), a distance from the cutting line, is negative."""
-    kept = []
-    for place in range(len(corners)):
-        here, there = inside[place - 1], inside[place]
-        if here * there < 0:
-            kept.append(corners[place - 1] + (corners[place] - corners[place - 1]) * here / (here - there))
-        if there >= 0:
-            kept.append(corners[place])
-    return np.array(kept).reshape(-1, 2)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image
 
-from copysight.pictures.edits.edited import Edited, Matrix, moved, shifted
+from copysight.pictures.edits.edited import Edited, moved, shifted
+from copysight.pictures.polygon import Matrix
 
 Picture = Image.Image
 MIN_SIDE = 16
