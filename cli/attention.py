@@ -16,6 +16,7 @@ from copysight.model import bundle as bundles
 from copysight.model.attention_source import AttentionSource, attention_source
 from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder
+from copysight.system.numbers import Real
 from copysight.system.progress import with_progress
 
 FRAME_MILLISECONDS = 80
@@ -49,7 +50,7 @@ VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg")
     "--mass",
     default=0.6,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True),
+    type=Real(0, 1, min_open=True),
     help="Share of the attention that the outlined mask contains.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

@@ -16,6 +16,7 @@ from copysight.index import Generation, Index, backup, export_items, import_item
 from copysight.index.generations.index_type import Kind
 from copysight.pictures.scan import scan_options
 from copysight.system import stopping
+from copysight.system.numbers import Real
 from index_builder import rebuild_policy, reembedding
 from index_builder.build import build
 from index_builder.progress import Progress
@@ -47,7 +48,7 @@ def share(command: F) -> F:
     """Add the option ``--share``, which all commands that publish have."""
     return click.option(
         "--share",
-        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        type=Real(0, 1, min_open=True, max_open=True),
         default=None,
         help="Expected share of queries that have a copy in this index, which calibrates the probabilities. The "
         "default is that of the live generation, or 0.5 for a new index.",
@@ -66,7 +67,12 @@ def clusters(command: F) -> F:
 
 def machine(command: F) -> F:
     """Add the options of the commands that run the model."""
-    threads = click.option("--threads", default=0, help="Threads that run the model. The default is one per core.")
+    threads = click.option(
+        "--threads",
+        type=click.IntRange(0, 4096),
+        default=0,
+        help="Threads that run the model. The default is one per core.",
+    )
     provider = click.option(
         "--provider",
         type=click.Choice(["cpu", "cuda"]),
@@ -102,6 +108,7 @@ def pictures(command: F) -> F:
             machine,
             click.option(
                 "--chunk",
+                type=click.IntRange(1),
                 default=256,
                 show_default=True,
                 help="Pictures per durable step. A build that is killed loses at most this many.",
@@ -148,7 +155,13 @@ def _build(plan: Plan, as_json: bool) -> None:
 
 @index.command("remove")
 @directory
-@click.option("--id", "ids", type=int, multiple=True, help="Id of an item to remove. You can repeat this option.")
+@click.option(
+    "--id",
+    "ids",
+    type=click.IntRange(0, 2**63 - 1),
+    multiple=True,
+    help="Id of an item to remove. You can repeat this option.",
+)
 @click.option("--key", "keys", multiple=True, help="Key of an item to remove. You can repeat this option.")
 @click.option("--collection", default="default", show_default=True, help="Collection that the keys belong to.")
 @as_json
@@ -226,7 +239,7 @@ def verify_command(directory: Path, as_json: bool) -> None:
     help="FAISS index type. The default depends on the number of vectors.",
 )
 @machine
-@click.option("--job", type=int, default=None, hidden=True, help="Job id to update (internal).")
+@click.option("--job", type=click.IntRange(0), default=None, hidden=True, help="Job id to update (internal).")
 @click.option(
     "--if-due",
     is_flag=True,

@@ -16,6 +16,7 @@ from copysight.scoring.calibration import Calibration
 from copysight.scoring.judge import normalise
 from copysight.scoring.query_views import DEFAULT_EFFORT, EFFORTS, Effort, best_per_query
 from copysight.scoring.verified import DEFAULT_MODE, MODES, Mode
+from copysight.system.numbers import Real
 from evaluation.copies import copydays_folder, isc, verification
 from evaluation.copies.isc import Metrics, Truth
 from evaluation.features import backbone
@@ -151,7 +152,7 @@ class Result:
     "--share",
     default=0.5,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Real(0, 1, min_open=True, max_open=True),
     help="Assumed share of queries that have a copy. The calibration uses it.",
 )
 @click.option("--beside", multiple=True, help="Another source to compare with, for example pdq. May be repeated.")

@@ -49,7 +49,7 @@ class Agreement:
 @click.argument("source")
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--k", type=click.IntRange(2), default=None, help="Number of clusters. By default the number of classes.")
-@click.option("--seed", default=0, show_default=True, help="Seed of k-means.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1 - RUNS), default=0, show_default=True, help="Seed of k-means.")
 @click.option(
     "--html", type=click.Path(path_type=Path), help="Folder to write one HTML page with contact sheets per set to."
 )

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from copysight.errors import InvalidArgument
+from copysight.system.numbers import Real
 from copysight.vectors.knn import accuracy, exact, vote
 from evaluation.features.extract import Extractor, extract, load_extractor
 from evaluation.labels import labelled
@@ -45,6 +46,7 @@ class Result:
 )
 @click.option(
     "--temperature",
+    type=Real(0, min_open=True),
     default=TEMPERATURE,
     show_default=True,
     help="The weight of a neighbour is exp(cosine / temperature).",

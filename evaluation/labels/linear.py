@@ -46,7 +46,9 @@ class Result:
     type=click.IntRange(1),
     help="Number of epochs. The epochs use the views in turn.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of views, order and weights.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of views, order and weights."
+)
 @click.option(
     "--recipe",
     type=click.Choice(list(backbone.RECIPES)),

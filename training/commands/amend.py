@@ -26,7 +26,7 @@ EXISTING = click.Path(exists=True, path_type=Path)
 )
 @click.option(
     "--rest-size",
-    type=int,
+    type=click.IntRange(1, 8192),
     default=None,
     help="Input size of the network of --rest in pixels. By default it is the size at which it was trained.",
 )

@@ -17,7 +17,7 @@ from training.export.fitting import Fitting
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the bundle. It must not exist.")
 @click.option(
     "--size",
-    type=int,
+    type=click.IntRange(1, 8192),
     default=None,
     help="Input size in pixels. By default it is the size at which the network was trained.",
 )
@@ -37,7 +37,7 @@ from training.export.fitting import Fitting
 )
 @click.option(
     "--beside-size",
-    type=int,
+    type=click.IntRange(1, 8192),
     default=None,
     help="Input size of the second network in pixels. By default it is the size at which it was trained.",
 )
@@ -53,7 +53,10 @@ from training.export.fitting import Fitting
     "calibration of probabilities.",
 )
 @click.option(
-    "--whiten", type=int, default=0, help="Whiten the embedding to this many dimensions. It needs --pictures."
+    "--whiten",
+    type=click.IntRange(0, 65_536),
+    default=0,
+    help="Whiten the embedding to this many dimensions. It needs --pictures.",
 )
 @click.option("--int8", is_flag=True, help="Add the network of the embedding in int8. It needs --pictures.")
 @click.option(

@@ -101,14 +101,18 @@ FILES = (
         group="Machine",
     ),
 )
-EPILOG = "DATA is a folder tree of pictures, a tar file, or a folder of tar shards."
+EPILOG = (
+    "DATA is a folder tree of pictures, a tar file, a folder of tar shards, or a list of them: a text file (.txt) with "
+    "one path a line, relative to the list."
+)
 
 
 @click.group(short_help="Train a backbone on your own pictures, without labels.")
 def train() -> None:
     """Train a backbone on your own pictures, without labels.
 
-    DATA is a folder tree of pictures, a tar file, or a folder of tar shards.
+    DATA is a folder tree of pictures, a tar file, a folder of tar shards, or a list of them: a text file (.txt) with
+    one path a line, relative to the list.
     """
 
 

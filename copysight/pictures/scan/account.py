@@ -18,7 +18,7 @@ REASONS = {
     "archive": "archives other than tar files (unpack them)",
     "special_file": "pipes, sockets and devices",
     "link_loop": "links to a folder above them",
-    "listed_already": "links to a folder that is listed already",
+    "listed_already": "links to a folder, or lines, that are listed already",
     "replaced_in_tar": "replaced by a later member of the same name",
 }
 """Reasons for passing over a file, a folder or a member of a tar file, in words."""

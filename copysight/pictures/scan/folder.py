@@ -28,14 +28,14 @@ class Folder:
 
 
 class FolderWalk:
-    """The pictures below a folder.
+    """The pictures below a folder, which has a ``name`` in the source if it is only a part of it.
 
     Every folder is read once. Links to folders are followed last, so that a folder that lies in the source is listed
     under its own name. A link that leads to a folder above it, or above the source, is not followed.
     """
 
-    def __init__(self, root: Path, rules: Rules, tally: Tally) -> None:
-        self._root = Folder(str(root), "", os.path.realpath(root))
+    def __init__(self, root: Path, rules: Rules, tally: Tally, name: str = "") -> None:
+        self._root = Folder(str(root), name, os.path.realpath(root))
         self._rules, self._tally = rules, tally
         self._links: deque[Folder] = deque()
         self._read: set[str] = set()

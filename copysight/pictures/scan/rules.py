@@ -39,9 +39,13 @@ class Rules:
             return "system_folder"
         if name.startswith("."):
             return "hidden"
+        return "excluded" if self.is_excluded(path, is_folder) else None
+
+    def is_excluded(self, path: str, is_folder: bool) -> bool:
+        """Whether a pattern names an entry."""
         files, folders = self._excluded
         patterns = [files, folders] if is_folder else [files]
-        return "excluded" if any(one is not None and one.fullmatch(path) for one in patterns) else None
+        return any(one is not None and one.fullmatch(path) for one in patterns)
 
     @cached_property
     def _excluded(self) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:

@@ -1,9 +1,10 @@
-"""List the pictures of a source: a folder tree, a tar file, or a folder of tar files."""
+"""List the pictures of a source: a folder tree, a tar file, a folder of tar files, or a list of files."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from copysight.errors import NoPictures
+from copysight.pictures.scan import file_list
 from copysight.pictures.scan.account import Account, Tally
 from copysight.pictures.scan.entry import Entry
 from copysight.pictures.scan.folder import FolderWalk, pictures_of
@@ -35,7 +36,8 @@ def scan(source: Path, options: ScanOptions = ORDINARY) -> Scan:
     Left out are hidden files, folders of systems, folders that hold an index, and what the patterns of
     ``options.exclude`` match (`rules`). Links are followed (`folder`). Raises ``NoPictures`` if there are none.
     """
-    rules, tally = Rules(options.exclude, options.limits.formats, str(source.absolute())), Tally()
+    start = source.parent if _is_list(source) else source
+    rules, tally = Rules(options.exclude, options.limits.formats, str(start.absolute())), Tally()
     found = sorted(_short_enough(_pictures(source, rules, tally), tally), key=lambda entry: entry.key)
     account = tally.account(str(source), len(found))
     if not found:
@@ -46,9 +48,15 @@ def scan(source: Path, options: ScanOptions = ORDINARY) -> Scan:
 def _pictures(source: Path, rules: Rules, tally: Tally) -> list[Entry]:
     if source.is_dir():
         return list(FolderWalk(source, rules, tally).entries())
+    if _is_list(source):
+        return list(file_list.entries(source, rules, tally))
     if source.is_file():
         return list(pictures_of(source, source.name, source.stat(), rules, tally))
     return []
+
+
+def _is_list(source: Path) -> bool:
+    return source.suffix.lower() == file_list.SUFFIX and source.is_file()
 
 
 def _short_enough(entries: list[Entry], tally: Tally) -> list[Entry]:
@@ -64,5 +72,5 @@ def _nothing(account: Account) -> str:
     faults = [f"{one.name}: {one.detail}" for each in unreadable.values() for one in each.examples[:1]]
     return (
         f"found no pictures at {account.source} ({'; '.join([', '.join(seen) or 'no files', *faults])}); "
-        f"give a folder or tar shards with {', '.join(sorted(SUFFIXES))} files"
+        f"give a folder or tar shards with {', '.join(sorted(SUFFIXES))} files, or a list of them (.txt)"
     )
