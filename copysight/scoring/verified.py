@@ -1,5 +1,6 @@
 """Verify the candidates of a search, the best first, and give each the probability that all evidence allows."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +18,10 @@ DEFAULT_MODE: Mode = "auto"
 CANDIDATES = 30
 """Candidates that a search fetches for verification, if it does not ask for more matches. On graphics the original is
 among the best ten of 86 % of copies, and among the best thirty of 91 %."""
-HOPELESS = 0.004
-"""With mode ``auto``, candidates with a lower probability from their score, if half of the queries have a copy, are not
-verified. On photographs 1 of 200 copies among the candidates lies below."""
+HOPELESS, SURELY_HOPELESS = 0.004, 0.001
+"""With mode ``auto``, a query is not verified if the probability of its best candidate, from the score and if half of
+the queries have a copy, is below the first; and no candidate below the second. Of strongly edited photographs, 1 of 60
+originals lies between the two."""
 BUDGET = 2.0
 """Seconds after which a search stops verifying. It protects the service from pictures that take very long."""
 NO_RIVAL = 0.1
@@ -79,11 +81,7 @@ def verify(
     is not at hand; they are only called for what is verified.
     """
     scored = [Verified(candidate.probability) for candidate in candidates]
-    numbers = [
-        number
-        for number, candidate in enumerate(candidates)
-        if mode == "always" or (mode == "auto" and _is_open(candidate))
-    ]
+    numbers = _chosen(candidates, mode)
     picture = query() if numbers else None
     if picture is None:
         return scored
@@ -98,9 +96,15 @@ def verify(
     return _judged(candidates, found)
 
 
-def _is_open(candidate: Candidate) -> bool:
-    odds = evidence.odds_of(candidate.probability) - evidence.prior(candidate.share)
-    return odds >= evidence.odds_of(HOPELESS)
+def _chosen(candidates: Sequence[Candidate], mode: Mode) -> list[int]:
+    """The numbers of the candidates to verify."""
+    if mode == "never":
+        return []
+    odds = [evidence.odds_of(one.probability) - evidence.prior(one.share) for one in candidates]
+    if mode == "auto" and max(odds, default=-evidence.MAX_ODDS) < evidence.odds_of(HOPELESS):
+        return []
+    least = -math.inf if mode == "always" else evidence.odds_of(SURELY_HOPELESS)
+    return [number for number, one in enumerate(odds) if one >= least]
 
 
 def check(query: Prepared, reference: Prepared) -> Checked:
@@ -141,6 +145,4 @@ def _evidence(candidates: Sequence[Candidate], number: int, checked: Checked, ag
         agreeing=found.agreeing,
         agreement=found.alignment.agreement,
         cells=found.alignment.cells,
-        in_query=found.query.share,
-        in_reference=found.reference.share,
     )

@@ -1,7 +1,7 @@
 """Verify the best candidates of all queries of a copy benchmark, as a search of the service does."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -40,16 +40,31 @@ def verify(
     ``queries`` (Q,) and ``references`` (R,) are their pictures; queries are decoded like those of a search, with a
     shortest side of ``at_least`` pixels. There is no time limit, so that the result does not depend on the machine.
     """
-    by_score = calibration.probability(scores)
-    probabilities = np.zeros_like(by_score)
-    limit_threads(1)
     limits = current().options.limits  # of the command, which threads do not see
 
-    @cache
+    def query(number: int) -> Prepared:
+        return verification.prepare(_read(queries[number], limits, at_least))
+
     def reference(row: int) -> Prepared:
         picture = _read(references[row], limits, THUMBNAIL_SIDE)
         picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
         return verification.prepare(picture)
+
+    return verify_pictures(scores, query, reference, calibration, mode)
+
+
+def verify_pictures(
+    scores: Float,
+    query: Callable[[int], Prepared],
+    reference: Callable[[int], Prepared],
+    calibration: Calibration,
+    mode: Mode,
+) -> Floats:
+    """Like ``verify``, for prepared pictures by their number; references are prepared once."""
+    by_score = calibration.probability(scores)
+    probabilities = np.zeros_like(by_score)
+    limit_threads(1)
+    kept = cache(reference)
 
     def one(number: int) -> Mapping[int, float]:
         best = np.argsort(-scores[number], kind="stable")[:CANDIDATES]
@@ -57,17 +72,13 @@ def verify(
             Candidate(float(scores[number, row]), float(by_score[number, row]), calibration.share) for row in best
         ]
         results = verified.verify(
-            lambda: verification.prepare(_read(queries[number], limits, at_least)),
-            candidates,
-            lambda place: reference(int(best[place])),
-            mode,
-            UNLIMITED,
+            lambda: query(number), candidates, lambda place: kept(int(best[place])), mode, UNLIMITED
         )
         return {int(row): found.probability for row, found in zip(best, results, strict=True)}
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        found = with_progress(pool.map(one, range(len(queries))), len(queries), "verify")
-        for number, some in enumerate(found):
+        answers = with_progress(pool.map(one, range(len(scores))), len(scores), "verify")
+        for number, some in enumerate(answers):
             for row, probability in some.items():
                 probabilities[number, row] = probability
     return probabilities

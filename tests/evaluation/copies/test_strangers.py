@@ -1,0 +1,58 @@
+"""``evaluate strangers``: light copies are found, strangers are not, each group has its figures."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from copysight.errors import InvalidArgument
+from evaluation.copies import strangers
+from evaluation.copies.strangers import ALL, light, measure
+from evaluation.features.extract import load_extractor
+from tests.copysight.matching.conftest import textured_picture
+
+COUNT = 220
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return [textured_picture(seed, 96) for seed in range(COUNT)]
+
+
+@pytest.mark.parametrize(("verify", "least"), [("auto", 0.8), ("never", 0.5)])
+def test_light_copies_are_found_and_strangers_are_not(pictures, verify, least):
+    groups = ["even" if number % 2 == 0 else "odd" for number in range(COUNT)]
+    indexed = np.arange(COUNT) < COUNT // 2
+    found = measure(pictures, groups, indexed, load_extractor("default"), "low", verify, np.random.default_rng(0))
+    assert list(found) == ["even", "odd", ALL]
+    assert (found[ALL].strangers, found[ALL].copies) == (COUNT // 2, COUNT // 2)
+    assert found[ALL].above_09 <= 0.02
+    assert found[ALL].found >= least
+
+
+def test_every_third_copy_is_a_crop_a_smaller_picture_or_a_jpeg(pictures):
+    rng = np.random.default_rng(0)
+    sizes = [light(pictures[0], number, rng).size for number in range(3)]
+    assert sizes == [(86, 86), (48, 48), (96, 96)]
+
+
+def test_too_few_pictures_or_no_background_is_an_error(pictures):
+    few = np.arange(COUNT) < 50
+    with pytest.raises(InvalidArgument, match="got 50 pictures to index"):
+        measure(pictures, [""] * COUNT, few, load_extractor("default"), "low", "auto", np.random.default_rng(0))
+    with pytest.raises(InvalidArgument, match="no background"):
+        half = np.arange(COUNT) < COUNT // 2
+        measure(pictures, [""] * COUNT, half, load_extractor("pixels"), "low", "auto", np.random.default_rng(0))
+
+
+def test_the_command_takes_groups_from_a_table(pictures, tmp_path):
+    for number, picture in enumerate(pictures):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        picture.save(tmp_path / "data" / f"{number}.png")
+    rows = "".join(f"{number}.png,{'first' if number < 110 else 'second'}\n" for number in range(COUNT))
+    (tmp_path / "groups.csv").write_text("file,source\n" + rows)
+    options = ["--groups", str(tmp_path / "groups.csv"), "--effort", "low", "--verify", "never", "--json"]
+    result = CliRunner().invoke(strangers.strangers, ["default", str(tmp_path / "data"), *options])
+    assert result.exit_code == 0, result.output
+    assert set(json.loads(result.stdout)["groups"]) == {"first", "second", ALL}
