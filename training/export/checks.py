@@ -86,8 +86,18 @@ def compare(bundle: Bundle, graphs: Mapping[str, Network]) -> Numerics:
                 # In this order a NaN stays: `max` and `min` return their first argument if the other is NaN.
                 largest = max(float(np.abs(got - tensor.numpy()).max()), largest)
                 if output == "embedding":
-                    cosine = min(float((got * tensor.numpy()).sum(axis=1).min()), cosine)
+                    cosine = min(smallest_cosine(got, tensor.numpy()), cosine)
     return Numerics(largest, cosine)
+
+
+def smallest_cosine(one: Float, other: Float) -> float:
+    """Smallest cosine of the rows of two arrays (B, D); NaN for a row of zeros.
+
+    Rows are divided by their length: features near 1e-20 have squares that underflow, and are only nearly normalised.
+    """
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(((one * other).sum(axis=1) / lengths).min())
 
 
 def numerics_json(largest: float, cosine: float) -> dict[str, float]:

@@ -1,7 +1,9 @@
 """Write a network as an ONNX file with torch's exporter."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,30 +15,53 @@ from training.networks.timm_networks import first_line
 
 
 def write(network: Network, path: Path) -> Path:
-    """Write the graph of ``network`` to ``path`` and return the path. Raises ``ExportFailed`` if torch cannot."""
+    """Write the graph of ``network`` to ``path`` and return the path. Raises ``ExportFailed`` if torch cannot.
+
+    The exporter does not know fused attention over more than four axes (windows); it is then tried without.
+    """
+    try:
+        program = _program(network)
+    except Exception as error:
+        # torch's exporter raises errors of its own and of everything that it calls.
+        fused: list[Any] = [one for one in network.graph.modules() if getattr(one, "fused_attn", False)]
+        if not fused:
+            raise _not_exported(network, error) from error
+        program = _without_fusion(network, fused)
+    program.save(str(path))
+    return path
+
+
+def _without_fusion(network: Network, fused: Sequence[Any]) -> torch.onnx.ONNXProgram:
+    for module in fused:
+        module.fused_attn = False
+    try:
+        return _program(network)
+    except Exception as error:
+        raise _not_exported(network, error) from error
+    finally:
+        for module in fused:
+            module.fused_attn = True
+
+
+def _program(network: Network) -> torch.onnx.ONNXProgram:
     size = network.preprocess.size
     # Two different pictures, so that the exporter does not treat the batch size as a constant.
     example = torch.from_numpy(to_batch([synthetic_picture(0), synthetic_picture(1)], network.preprocess))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own internals
-        try:
-            program = torch.onnx.export(
-                network.graph,
-                (example,),
-                dynamo=True,
-                input_names=["pictures"],
-                output_names=list(network.outputs),
-                dynamic_shapes=({0: torch.export.Dim("B"), 1: 3, 2: size, 3: size},),
-                external_data=False,
-                verbose=False,
-            )
-        except Exception as error:
-            # torch's exporter raises errors of its own and of everything that it calls.
-            raise _not_exported(network, error) from error
+        program = torch.onnx.export(
+            network.graph,
+            (example,),
+            dynamo=True,
+            input_names=["pictures"],
+            output_names=list(network.outputs),
+            dynamic_shapes=({0: torch.export.Dim("B"), 1: 3, 2: size, 3: size},),
+            external_data=False,
+            verbose=False,
+        )
     if program is None:
-        raise ExportFailed(f"torch could not export {network.backbone} at {size} px; try another --size or backbone")
-    program.save(str(path))
-    return path
+        raise RuntimeError("no program")
+    return program
 
 
 def _not_exported(network: Network, error: Exception) -> ExportFailed:

@@ -9,6 +9,7 @@ from timm.models import is_model_in_modules
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from copysight.errors import InvalidArgument
 from training.networks import input_sizes
 from training.networks.input_sizes import Size
 from training.networks.timm_networks import check_name, create
@@ -52,9 +53,17 @@ def build(name: str, image_size: int = DEFAULT_SIZE, drop_path: float = 0.0, zer
     ``image_size`` (pixels) sets the position grid of a ViT; smaller crops are possible later. ViTs are initialised as
     in DINO: [CLS] token and positions from a truncated normal with standard deviation 0.02 (timm uses 1e-6 for the
     token). The last BatchNorm of a ResNet block does not start at 0, as in DINO and SwAV, unless ``zero_init_last``.
-    Raises ``InvalidArgument`` for a name that timm does not have, for one with a tag, and for a size that does not fit.
+    Raises ``InvalidArgument`` for a name that timm does not have, for one with a tag, for a size that does not fit, and
+    for a network with infinite constants, which nobody could tell from a training that diverged.
     """
     check_name(name)
+    network = _build(name, image_size, drop_path, zero_init_last)
+    if bad := [one for one, value in network.state_dict().items() if not bool(value.isfinite().all())]:
+        raise InvalidArgument(f"{name} holds infinite constants, such as {bad[0]}; choose another backbone")
+    return network
+
+
+def _build(name: str, image_size: int, drop_path: float, zero_init_last: bool) -> nn.Module:
     if is_model_in_modules(name, TRANSFORMERS):
         return _transformer(name, image_size, drop_path)
     # Stochastic depth is for ViTs only; ResNets train without it, as in the papers.
