@@ -16,6 +16,7 @@ COMMANDS = {
         "training.commands.amend:amend",
         "Renew a bundle's attention output, calibrations and model card.",
     ),
+    "curves": ("training.commands.curves:curves", "Draw the curves of trainings, several side by side."),
     "evaluate": ("evaluation.cli:evaluate", "Measure a bundle on the benchmarks of the papers."),
     "index": ("index_builder.cli:index", "Build and maintain an index of pictures."),
     "serve": ("service.cli:serve", "Start the HTTP service."),

@@ -14,11 +14,10 @@ import click
 from copysight.errors import InvalidArgument
 from copysight.index import Generation, Index, backup, export_items, import_items, prune, remarks, restore, verify
 from copysight.index.generations.index_type import Kind
-from copysight.pictures.scan import scan_options
 from copysight.system import stopping
-from copysight.system.numbers import Real
 from index_builder import rebuild_policy, reembedding
 from index_builder.build import build
+from index_builder.options import as_json, clusters, directory, machine, pictures, share
 from index_builder.progress import Progress
 from index_builder.reembedding import ReembedOptions
 from index_builder.stages import former_keys, publishing
@@ -32,93 +31,6 @@ PATH = click.Path(path_type=Path)
 def index() -> None:
     """Build and maintain an index of pictures."""
     click.get_current_context().with_resource(stopping.stoppable())
-
-
-def directory(command: F) -> F:
-    """Add the option ``--index``, which every command has."""
-    return click.option("--index", "directory", required=True, type=PATH, help="Directory of the index.")(command)
-
-
-def as_json(command: F) -> F:
-    """Add the option ``--json``."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
-
-
-def share(command: F) -> F:
-    """Add the option ``--share``, which all commands that publish have."""
-    return click.option(
-        "--share",
-        type=Real(0, 1, min_open=True, max_open=True),
-        default=None,
-        help="Expected share of queries that have a copy in this index, which calibrates the probabilities. The "
-        "default is that of the live generation, or 0.5 for a new index.",
-    )(command)
-
-
-def clusters(command: F) -> F:
-    """Add the option ``--clusters``, which all commands that publish have."""
-    return click.option(
-        "--clusters",
-        type=click.IntRange(1),
-        default=None,
-        help="Number of clusters. The default depends on the number of pictures.",
-    )(command)
-
-
-def machine(command: F) -> F:
-    """Add the options of the commands that run the model."""
-    threads = click.option(
-        "--threads",
-        type=click.IntRange(0, 4096),
-        default=0,
-        help="Threads that run the model. The default is one per core.",
-    )
-    provider = click.option(
-        "--provider",
-        type=click.Choice(["cpu", "cuda"]),
-        default="cpu",
-        show_default=True,
-        help="Where the model runs.",
-    )
-    return threads(provider(command))
-
-
-def pictures(command: F) -> F:
-    """Add the argument and the options of the commands that read pictures."""
-    for option in reversed(
-        (
-            click.argument("images", type=click.Path(exists=True, path_type=Path)),
-            directory,
-            click.option(
-                "--bundle",
-                default=None,
-                help="Bundle for a new index: its directory, or `default`. An existing index keeps its bundle.",
-            ),
-            click.option(
-                "--collection", default="default", show_default=True, help="Collection to add the pictures to."
-            ),
-            click.option(
-                "--originals",
-                type=click.Choice(["keep", "reference", "discard"]),
-                default="keep",
-                show_default=True,
-                help="For a new index: copy the original files into it, remember only their paths, or store neither.",
-            ),
-            click.option("--replace", is_flag=True, help="Replace items whose picture file has changed."),
-            machine,
-            click.option(
-                "--chunk",
-                type=click.IntRange(1),
-                default=256,
-                show_default=True,
-                help="Pictures per durable step. A build that is killed loses at most this many.",
-            ),
-            scan_options,
-            as_json,
-        )
-    ):
-        command = option(command)
-    return command
 
 
 @index.command("build")

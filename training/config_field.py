@@ -30,6 +30,15 @@ PROTOTYPES = Span(2, 10_000_000)
 ITERATIONS = Span(1, 1000)
 
 
+def named_options(config: Any) -> dict[str, Any]:
+    """The values of a config by the names of their options, without dashes before them."""
+    return {
+        (field.metadata["flag"] or field.name).removeprefix("--").replace("_", "-"): getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if "help" in field.metadata
+    }
+
+
 def config_field(
     default: Any,
     text: str,

@@ -1,10 +1,12 @@
 """Publish a generation with calibration and progress. The core builds clusters and FAISS index, checks and swaps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from copysight.index import Generation, Index, publish
 from copysight.index.generations.index_type import default_index_type
+from copysight.index.publishing.writer import CalibrationInput
+from copysight.scoring.self_calibration import MIN_PICTURES
 from index_builder.progress import Progress
 from index_builder.stages.calibration import calibrator
 
@@ -56,7 +58,17 @@ def rebuild(
             printed.add(stage)
             progress.print_line(f"publish: {stage}")
 
-    calibrate = calibrator(index, share)
+    fit = calibrator(index, share)
+
+    def calibrate(made: CalibrationInput) -> Mapping[str, Any] | None:
+        found = fit(made)
+        if found is None and share is not None:
+            progress.print_line(
+                f"--share has no effect: an index is calibrated from {MIN_PICTURES} pictures on, and this one has "
+                f"{len(made.ids):,}; the calibration of the bundle is used"
+            )
+        return found
+
     return publish(index, choice=choice, clusters=clusters, calibrate=calibrate, progress=report, **more)
 
 

@@ -138,3 +138,11 @@ def test_items_are_exported_and_imported(index, tiny_bundle, tmp_path):
     assert answer("import", out, "--index", other)["unchanged"] == 6
     assert answer("status", "--index", other)["count"] == 6
     assert run("export", out, "--index", index).exit_code == 1
+
+
+def test_a_share_that_has_no_effect_is_said(index, folder):
+    for command in (("build", folder), ("rebuild",)):
+        found = run(*command, "--index", index, "--share", 0.1)
+        assert found.exit_code == 0, found.output
+        assert "--share has no effect: an index is calibrated from 100 pictures on, and this one has 6" in found.stderr
+    assert "--share" not in run("rebuild", "--index", index).stderr

@@ -4,7 +4,6 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +13,17 @@ from torch import Tensor
 
 from copysight.errors import InvalidArgument, TooFewPictures
 from copysight.pictures.scan import ORDINARY, ScanOptions
+from copysight.system.version import commit, version
 from training import distributed
 from training.checkpoints import checkpoint, pretrained
 from training.checkpoints.pretrained import Initial
+from training.config_field import named_options
 from training.data import pack as packs
 from training.data.pack import Pack
 from training.methods import imitation
 from training.methods.imitation import Imitation, ImitationConfig
 from training.methods.method import Method
-from training.run import knn_probe, loop, resume, run_folder
+from training.run import checks, knn_probe, loop, resume, run_folder
 from training.run.extension import extension
 from training.run.knn_probe import Probe
 from training.run.plan import Plan
@@ -73,7 +74,7 @@ def run(job: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method], echo
     saved = checkpoint.load(job.out) if (job.out / checkpoint.NAME).exists() else None
     torch.manual_seed(job.plan.seed)
     method = build()
-    _check_before_decoding(job, method, saved)
+    checks.before_decoding(job.plan, method, saved, job.init, job.warm_start)
     started = None if job.init is None or saved is not None else _load_initial(job.init, method)
     job.out.mkdir(parents=True, exist_ok=True)
     with run_folder.exclusive(job.out) if first else nullcontext():
@@ -88,8 +89,9 @@ def _run(
     job: Job, method: Method, saved: checkpoint.Checkpoint | None, recipe: Recipe | EditRecipe, log: TrainingLog
 ) -> bool:
     """The part of a training that needs its folder: pictures, probes, warm start, loop."""
+    _describe(job, method, saved, log)
     pack = _pack(job, log)
-    _check_after_decoding(job.plan, method, pack, saved)
+    checks.after_decoding(job.plan, method, pack, saved)
     if saved is not None:
         _say_what_changes(job.plan, method, saved, pack, log)
     first = distributed.rank() == 0
@@ -100,53 +102,33 @@ def _run(
         if backbone is None:
             return False
         method.load_backbone(backbone)
+        method.started_from = pretrained.origin(job.warm_start)
     return _train(inputs, method, job.plan, job.out, saved)
 
 
-def _check_before_decoding(job: Job, method: Method, saved: checkpoint.Checkpoint | None) -> None:
-    """Raise if batch, checkpoint or warm start cannot work, before any picture is decoded."""
-    _check_batch(job.plan, method)
-    if job.init is not None and job.warm_start is not None:
-        raise InvalidArgument("got --init and --warm-start, and both set the first weights of the backbone; use one")
-    if saved is not None:
-        resume.check(saved, method, job.plan)
-    elif job.warm_start is not None:
-        pretrained.backbone(job.warm_start)
-
-
-def _check_batch(plan: Plan, method: Method) -> None:
-    """Raise ``InvalidArgument`` if the batch cannot be divided, or if BatchNorm would get one value per channel."""
-    pictures = plan.local_batch // plan.accumulate
-    crops = method.recipe.crops if isinstance(method.recipe, Recipe) else ()
-    for alone in (group.size for group in crops if pictures * len(group.blur) == 1):
-        network = deepcopy(method.exported_backbone()).train()
-        try:
-            with torch.no_grad(), torch.random.fork_rng():
-                network(torch.zeros(1, 3, alone, alone))
-        except ValueError as error:
-            raise InvalidArgument(
-                f"got --batch {plan.batch}: {plan.backbone} has BatchNorm, which needs more than one crop of {alone} "
-                "px at a time; raise --batch, or lower --accumulate"
-            ) from error
+def _describe(job: Job, method: Method, saved: checkpoint.Checkpoint | None, log: TrainingLog) -> None:
+    """Write into the log, but not on the terminal, what is trained with which options and by which code."""
+    options = {**named_options(job.plan), **named_options(method.config)}
+    log.write_lines(
+        "run",
+        [],
+        method=method.name,
+        backbone=job.plan.backbone,
+        step=0 if saved is None else saved.step,
+        processes=distributed.world_size(),
+        version=version(),
+        commit=commit(),
+        options=options,
+        views=resume.recipe_facts(dataclasses.asdict(method.recipe)),
+    )
 
 
 def _load_initial(source: str, method: Method) -> Initial:
     """Put the weights of a source into ``method``; what was loaded and what not."""
     found = pretrained.initial(source, method.exported_backbone())
     method.load_backbone(found.state)
+    method.started_from = found.origin
     return found.with_head(method.load_head(found.rest))
-
-
-def _check_after_decoding(plan: Plan, method: Method, pack: Pack, saved: checkpoint.Checkpoint | None) -> None:
-    """Raise if there are too few pictures, or others than before, or a schedule is too long.
-
-    This is before probes are read and before a warm start.
-    """
-    if saved is not None:
-        resume.check_pictures(saved, len(pack), pack.fingerprint)
-    length = plan.length(len(pack))
-    method.schedules(length)
-    method.start(length)
 
 
 def _say_what_changes(plan: Plan, method: Method, saved: checkpoint.Checkpoint, pack: Pack, log: TrainingLog) -> None:

@@ -28,6 +28,7 @@ def restore(run: Run, saved: Checkpoint) -> None:
     own = _load_process_state(run, saved)
     run.method.load_state_dict({**saved.state, **own.get("state", {})})
     run.optimizer.load_state_dict(dict(saved.optimizer))
+    run.method.started_from = saved.training.get("started_from", {})
     run.step, run.minutes = saved.step, float(saved.training["minutes"])
     run.skipped, run.saved_step = int(saved.training.get("skipped", 0)), saved.step
     random = own.get("random", saved.random)
