@@ -5,6 +5,7 @@ import { compare } from "./compare.js";
 import { counted, fill, make, named, notice } from "./elements.js";
 import { address, target } from "./options.js";
 import { badge, bar, words } from "./verdict.js";
+import { tag } from "./where.js";
 import { Windowed } from "./windowed.js";
 
 const CARD = { width: 170, height: 310 };
@@ -101,9 +102,11 @@ export class Answer {
   card(number) {
     const match = this.matches[number];
     const about = Object.entries(match.metadata).map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`).join(" · ");
-    const open = () => compare({ name: this.name, picture: (size) => this.picture(size) }, this.matches, number);
-    return make("button", { type: "button", class: "card", onclick: open, "data-verdict": match.verdict, "aria-label": `${match.key}: ${words(match.verdict)}` },
-      thumbnail(match.id, "", 160), match.where ? make("span", { class: "tag" }, match.where.turn ? `turned ${match.where.turn}°` : "in a part") : null, badge(match.verdict), bar(match.probability), named(match.key),
+    const found = tag(match.where);
+    const label = `${match.key}: ${[words(match.verdict), found].filter(Boolean).join(", ")}`;
+    const open = () => compare({ name: this.name, picture: (...asked) => this.picture(...asked) }, this.matches, number);
+    return make("button", { type: "button", class: "card", onclick: open, "data-verdict": match.verdict, "aria-label": label },
+      thumbnail(match.id, "", 160), found ? make("span", { class: "tag" }, found) : null, badge(match.verdict), bar(match.probability), named(match.key),
       make("span", { class: "hint" }, `similarity ${match.similarity.toFixed(3)}`),
       about ? make("span", { class: "hint", title: about }, about) : null);
   }

@@ -77,11 +77,10 @@ export const may = (wanted) => RANKS[scope] >= RANKS[wanted];
 export function thumbnail(id, alt, size = 160) {
   const image = document.createElement("img");
   Object.assign(image, { alt, loading: "lazy", decoding: "async", width: size, height: size });
-  const missing = () => image.classList.add("missing");
-  image.addEventListener("error", missing);
+  image.addEventListener("error", () => image.classList.add("missing"));
   const source = `images/${id}/thumbnail`;
   if (!key.get()) image.src = source;
-  else blob(source).then((url) => (image.src = url), missing);
+  else blob(source).then((url) => (image.src = url), () => image.dispatchEvent(new Event("error")));
   return image;
 }
 

@@ -19,6 +19,16 @@ export function fill(parent, ...children) {
   return parent;
 }
 
+/** Resolves when an <img> has loaded, also one that gets its source later; rejects if that fails. */
+export function loaded(image) {
+  image.loading = "eager"; // a lazy picture outside the page would never load
+  return new Promise((resolve, reject) => {
+    if (image.complete && image.naturalWidth) resolve();
+    image.addEventListener("load", resolve);
+    image.addEventListener("error", reject);
+  });
+}
+
 /** A labelled control: the label and the control in one element. */
 export function labelled(text, control, note = null) {
   return make("label", { class: "field" }, make("span", {}, text, note), control);

@@ -1,6 +1,6 @@
 // Draw the part of the query that a match was found in: framed in the whole picture, and cropped and turned upright.
 
-import { make } from "./elements.js";
+import { loaded, make } from "./elements.js";
 
 /** The picture with a frame around the part; `where` is {region: [left, top, right, bottom] as shares of the sides, turn}. */
 export function framed(picture, { region }) {
@@ -32,7 +32,6 @@ const box = ([left, top, right, bottom], width, height) => [left * width, top * 
 /** A canvas that `draw(brush, picture, canvas)` fills when the picture is loaded; the picture itself if loading fails. */
 function drawn(picture, kind, draw) {
   const canvas = make("canvas", { class: kind, role: "img", "aria-label": `${picture.alt}, ${kind === "part" ? "the part that matches" : "with a frame around the part that matches"}` });
-  picture.loading = "eager"; // a lazy picture outside the page would never load
-  picture.decode().then(() => draw(canvas.getContext("2d"), picture, canvas), () => canvas.replaceWith(picture));
+  loaded(picture).then(() => draw(canvas.getContext("2d"), picture, canvas), () => canvas.replaceWith(picture));
   return canvas;
 }

@@ -41,9 +41,3 @@ export function bar(probability) {
   return make("span", { class: "probability", role: "img", "aria-label": `probability of a copy ${percent} percent` },
     make("span", { class: "track" }, fill), make("span", { class: "number" }, `${percent} %`));
 }
-
-/** The place in the query where a match was found, in words. */
-export function place(where) {
-  if (!where) return "in the whole picture";
-  return [where.region && "in a part of the picture", where.turn && `with the picture turned ${where.turn}° to the left`].filter(Boolean).join(", ");
-}

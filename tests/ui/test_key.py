@@ -1,5 +1,6 @@
 """A server with API keys: the page asks for a key, and hides what its scope does not allow."""
 
+import re
 import shutil
 
 import pytest
@@ -7,6 +8,7 @@ from playwright.sync_api import expect
 
 from service.auth.keys import Keys
 from tests.service.conftest import serving
+from tests.ui.test_verified_view import CROP, SIZE, compared, search_for
 
 
 @pytest.fixture
@@ -49,3 +51,16 @@ def test_a_write_key_and_an_admin_key_show_their_buttons(locked, open_page):
     page.get_by_role("button", name="Key: write").click()
     enter(page, Keys(locked.index).add("chief", "admin"))
     expect(page.get_by_role("button", name="Rebuild")).to_be_visible()
+
+
+def test_a_thumbnail_that_is_fetched_with_the_key_is_outlined(locked, open_page, drawn, jpeg):
+    """Its address is known later than that of others."""
+    page = open_page(locked)
+    enter(page, Keys(locked.index).add("reader", "read"))
+    expect(page.locator("#key")).to_have_text("Key: read")
+    search_for(page, jpeg, drawn(7, SIZE).crop(CROP).resize((336, 252)))
+    box = compared(page)
+    expect(box.locator(".match svg.outline")).to_be_visible()
+    page.keyboard.press("b")
+    expect(box.locator(".laid .warp img")).to_have_attribute("src", re.compile("^blob:"))
+    expect(box.locator(".laid .frame.fitted")).to_have_count(1)
