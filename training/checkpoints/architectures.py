@@ -28,7 +28,7 @@ RESNET_SIZE, DINOV3_SIZE = 224, 256
 READ = (
     "Files that are read: DINO's ViTs and ResNets, SwAV and DeepCluster-v2 (ResNet-50), DINOv2 (ViT-S/14 to ViT-g/14, "
     "with or without registers), DINOv3 (ViTs and ConvNeXts), and ResNets and ViTs under the names of torchvision and "
-    "timm"
+    "timm; a run can start from any network of timm: train … --backbone NAME --init FILE"
 )
 
 
@@ -54,8 +54,7 @@ def identify(state: Mapping[str, Tensor], source: object) -> Architecture:
     if "downsample_layers.0.0.weight" in state:
         return _convnext(state, source)
     raise CheckpointMismatch(
-        f"{source} holds an unknown network; its first tensors are {', '.join(list(state)[:4])}. {READ}. A run can "
-        "start from any network of timm: train … --backbone NAME --init FILE"
+        f"{source} holds an unknown network; its first tensors are {', '.join(list(state)[:4])}. {READ}"
     )
 
 

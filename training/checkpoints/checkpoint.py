@@ -20,6 +20,8 @@ READ_ERRORS = (
     OSError, RuntimeError, EOFError, UnpicklingError, KeyError, ValueError, IndexError, AttributeError, TypeError
 )  # fmt: skip
 NAME = "checkpoint.pt"
+LICENCE = "Apache-2.0"
+"""Licence of weights that this project's code trained from random ones."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class Checkpoint:
     def head_state(self) -> dict[str, Tensor]:
         """Weights of the head that belongs to the exported backbone."""
         return _with_prefix(self.state, self.head_prefix)
+
+    @property
+    def licence(self) -> str:
+        """Licence of the weights: that of the weights from which the training started, or this project's."""
+        return str(self.training.get("started_from", {}).get("licence", LICENCE))
 
     @property
     def prototypes(self) -> Tensor | None:

@@ -30,12 +30,24 @@ def backbone(source: Path) -> nn.Module:
     return network
 
 
+def origin(source: Path) -> dict[str, str]:
+    """Name, kind and licence of the weights of a source, for the record of a training that starts from them."""
+    return _origin(str(source), sources.read(str(source)))
+
+
+def _origin(source: str, found: Source) -> dict[str, str]:
+    # The name alone: a path says something about a machine.
+    name = source if source.startswith(sources.TIMM) else Path(source).name
+    return {"source": name, "kind": found.kind, "licence": found.licence}
+
+
 @dataclass(frozen=True)
 class Initial:
     """Weights to begin a training with, matched to its backbone, and what was done with the source.
 
     ``state``: all tensors of the backbone, of which ``loaded`` come from the source; counters of BatchNorm, which may
     be missing, do not count. ``rest``: the other tensors of the source; ``head`` names those that the method took.
+    ``origin``: name, kind and licence of the source.
     """
 
     source: str
@@ -44,6 +56,7 @@ class Initial:
     loaded: int
     resized: str
     rest: Mapping[str, Tensor]
+    origin: Mapping[str, str]
     head: tuple[str, ...] = ()
 
     def with_head(self, names: Sequence[str]) -> "Initial":
@@ -87,7 +100,7 @@ def _matched(source: str, found: Source, network: nn.Module) -> Initial:
     rest = {**found.rest, **{name: value for name, value in state.items() if name not in wanted}}
     loaded = {name: value for name, value in state.items() if name in wanted}
     count = sum(not name.endswith(COUNTER) for name in loaded)
-    return Initial(source, found.kind, {**wanted, **loaded}, count, resized, rest)
+    return Initial(source, found.kind, {**wanted, **loaded}, count, resized, rest, _origin(source, found))
 
 
 def _mismatch(source: str, found: Source, network: nn.Module, missing: Sequence[str], reshaped: Sequence[str]) -> str:

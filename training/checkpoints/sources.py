@@ -14,14 +14,15 @@ from training.checkpoints import checkpoint, frameworks, onnx_weights, released,
 from training.checkpoints.state_dicts import COUNTER, check_finite, split, to_float, weights
 from training.networks.timm_networks import first_line, on_meta, without_tag
 
-TIMM = "timm:"
+TIMM, UNKNOWN = "timm:", "unknown"
 
 
 @dataclass(frozen=True)
 class Source:
     """Weights of a backbone under timm's names, and the other tensors of the source under its own names.
 
-    ``kind`` names the source in a message. ``backbone`` and ``image_size`` are ``None`` if it does not say them.
+    ``kind`` names the source in a message. ``backbone`` and ``image_size`` are ``None`` if it does not say them;
+    ``licence`` is then ``unknown``.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class Source:
     image_size: int | None
     state: Mapping[str, Tensor]
     rest: Mapping[str, Tensor]
+    licence: str = UNKNOWN
 
 
 def read(source: str, names: Collection[str] = ()) -> Source:
@@ -62,7 +64,8 @@ def _of_timm(name: str) -> Source:
         raise InvalidArgument(
             f"cannot load the weights of timm:{name} ({first_line(error)}); go online once"
         ) from error
-    return Source(f"timm's {name}", plain, int(body.pretrained_cfg["input_size"][1]), body.state_dict(), {})
+    size, licence = int(body.pretrained_cfg["input_size"][1]), body.pretrained_cfg.get("license") or UNKNOWN
+    return Source(f"timm's {name}", plain, size, body.state_dict(), {}, licence)
 
 
 def _of_bundle(source: str) -> Source:
@@ -74,7 +77,7 @@ def _of_bundle(source: str) -> Source:
     if listed:
         state, about = torch_file.read(file)
         size = int(about.get("size") or json.loads(about["preprocess"])["size"])
-        return Source(f"the bundle {bundle.name}", without_tag(about["backbone"]), size, state, {})
+        return Source(f"the bundle {bundle.name}", without_tag(about["backbone"]), size, state, {}, bundle.licence)
     name = without_tag(bundle.backbone.split(" + ", maxsplit=1)[0])
     own = on_meta(name).state_dict() if timm.is_model(name) else {}
     stored = onnx_weights.read(bundle.path / bundle.graphs[bundle.embedding.graph].variants["fp32"].file)
@@ -84,14 +87,15 @@ def _of_bundle(source: str) -> Source:
             f"the bundle {source} has no {frameworks.FILE}, and its ONNX graph does not hold all weights of {name}; "
             "export it again with --weights timm, or give the folder of its run"
         )
-    return Source(f"the graph of the bundle {bundle.name}", name, None, parts.backbone, parts.rest)
+    kind = f"the graph of the bundle {bundle.name}"
+    return Source(kind, name, None, parts.backbone, parts.rest, bundle.licence)
 
 
 def _of_run(path: Path) -> Source:
     saved = checkpoint.load(path)
     rest = {name: value for name, value in saved.state.items() if not name.startswith(saved.backbone_prefix)}
     kind = f"a {saved.method} run of {saved.step} steps"
-    return Source(kind, saved.backbone, saved.image_size, saved.backbone_state, rest)
+    return Source(kind, saved.backbone, saved.image_size, saved.backbone_state, rest, saved.licence)
 
 
 def _of_file(path: Path, names: Collection[str]) -> Source:

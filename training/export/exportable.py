@@ -12,10 +12,10 @@ from torch import nn
 from copysight.errors import InvalidArgument
 from copysight.pictures.preprocess import Preprocess
 from training.checkpoints import checkpoint, released
-from training.checkpoints.checkpoint import Checkpoint
+from training.checkpoints.checkpoint import LICENCE, Checkpoint
 from training.checkpoints.released import Released
 from training.export import published
-from training.export.network import LICENCE, Network
+from training.export.network import Network
 from training.export.published import IMAGENET_MEAN, IMAGENET_STD, SWAV_STD, centre_crop
 from training.networks import backbones, descriptors, layouts
 from training.networks.export_graphs import PooledGraph, TokenDescriptor, TransformerGraph
@@ -97,6 +97,7 @@ def from_checkpoint(saved: Checkpoint, size: int | None, recipe: str | None) -> 
         recipe=recipe,
         temperature=saved.temperature,
         training=saved.training,
+        licence=saved.licence,
     )
 
 
@@ -124,6 +125,7 @@ def from_copy(saved: Checkpoint, size: int | None, views: bool) -> Network:
         recipe="gem",
         temperature=None,
         training=saved.training,
+        licence=saved.licence,
     )
 
 

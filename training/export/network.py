@@ -7,9 +7,7 @@ from typing import Any
 from torch import nn
 
 from copysight.pictures.preprocess import Preprocess
-
-LICENCE = "Apache-2.0"
-"""Licence of weights that this project's code trained."""
+from training.checkpoints.checkpoint import LICENCE
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,7 @@ class Method(nn.Module):
     ``remedy``: what a user can change against collapse.
     ``rounds``: number of equal parts of an epoch; ``begin_round`` is called at the start of each.
     ``per_process``: names in the state whose values differ between processes.
+    ``started_from``: name, kind and licence of the weights that the training started from; empty for random weights.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Method(nn.Module):
     remedy: str = "lower --lr"
     rounds: int = 1
     per_process: tuple[str, ...] = ()
+    started_from: Mapping[str, str] = {}
 
     def __init__(self, config: Any, recipe: Recipe | EditRecipe) -> None:
         super().__init__()

@@ -79,6 +79,7 @@ def describe(run: Run) -> dict[str, Any]:
             "skipped": run.skipped,
             "minutes": round(run.minutes, 2),
             "seed": plan.seed,
+            **({"started_from": dict(method.started_from)} if method.started_from else {}),
         },
         "state": method.state_dict(),
         "backbone_prefix": method.backbone_prefix,
