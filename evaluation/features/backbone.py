@@ -192,8 +192,8 @@ class Backbone:
         _ = self.transformer
         if not self.has_cls:
             raise InvalidArgument(
-                f"{self.name} has no [CLS] token, and this evaluation takes it; use --recipe resnet50 (its own "
-                "pooling) or a bundle of a ViT with [CLS]"
+                f"{self.name} has no [CLS] token, and this evaluation takes it; use a bundle of a ViT with [CLS], or "
+                "(linear) --recipe resnet50 for the network's own pooling"
             )
 
     def _whole(self, picture: Image.Image, size: int) -> Tensor:

@@ -12,6 +12,7 @@ from copysight.errors import InvalidArgument
 from training.networks.descriptors import Descriptor
 from training.networks.export_graphs import PooledGraph, TokenDescriptor, TransformerGraph
 from training.networks.many_views import ManyViews
+from training.networks.rope_graph import RopeGraph
 
 FILE = "weights.safetensors"
 FRAMEWORKS = ("timm", "torchvision")
@@ -46,6 +47,6 @@ def backbone_of(graph: nn.Module) -> nn.Module:
     return module
 
 
-WRAPPERS = (TransformerGraph, PooledGraph, TokenDescriptor, ManyViews, Descriptor)
+WRAPPERS = (TransformerGraph, RopeGraph, PooledGraph, TokenDescriptor, ManyViews, Descriptor)
 WRAPPED_IN = ("descriptor", "backbone", "body")
 """Attributes under which our modules hold the network that they wrap. timm's own modules may have them too."""

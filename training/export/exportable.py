@@ -17,10 +17,11 @@ from training.checkpoints.released import Released
 from training.export import published
 from training.export.network import Network
 from training.export.published import IMAGENET_MEAN, IMAGENET_STD, SWAV_STD, centre_crop
-from training.networks import backbones, descriptors, layouts
+from training.networks import backbones, descriptors, layouts, rope_graph
 from training.networks.export_graphs import PooledGraph, TokenDescriptor, TransformerGraph
 from training.networks.fixed_size import at_size
 from training.networks.many_views import ManyViews, standard_views
+from training.networks.rope_graph import RopeGraph
 from training.networks.timm_networks import first_line, name_of, similar_names, without_tag
 
 TEMPERATURE = 0.1
@@ -168,6 +169,9 @@ def _graph(body: nn.Module, head: nn.Module | None, recipe: str | None, size: in
         own = "cls" if body.global_pool == "token" else "pool"
         recipe = _check_recipe(body, recipe or own, WITH_CLS)
         graph = TransformerGraph(body, recipe, head)
+    elif rope_graph.gives_attention(body):
+        recipe = _check_recipe(body, recipe or "pool", WITH_CLS)
+        graph = RopeGraph(body, recipe, layouts.read(body, size), head)
     elif recipe in {None, "pool"}:
         recipe, graph = "pool", PooledGraph(body, head)
     else:
