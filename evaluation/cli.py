@@ -10,6 +10,7 @@ COMMANDS = {
     "clusters": ("evaluation.labels.clusters:clusters", "Compare clusters with labels."),
     "retrieval": ("evaluation.retrieval.retrieval:retrieval", "Measure the mean average precision of retrieval."),
     "copy": ("evaluation.copies.copy:copy", "Measure copy detection."),
+    "strangers": ("evaluation.copies.strangers:strangers", "Count unrelated pictures by their stated probability."),
     "regions": ("evaluation.regions.regions:regions", "Measure how exactly the shared part of a match is outlined."),
     "video": ("evaluation.video.follow:video", "Segment objects in videos from the first mask (DAVIS)."),
     "all": ("evaluation.overview:evaluate_all", "Run all evaluations and write one HTML report."),

@@ -252,7 +252,14 @@ def whitened(extractor: Extractor, pictures: Path, centred: bool, dimensions: in
     fitted_whitening = copydays_folder.learn_whitening(scan(pictures).entries, extractor, centred).first(dimensions)
     background_vectors = None if extractor.background is None else fitted_whitening.apply(extractor.background)
     embed = lambda picture: fitted_whitening.apply(extractor.embed(picture)[None])[0]  # noqa: E731 - a named argument
-    return replace(extractor, name=f"{extractor.name}, whitened", embed=embed, background=background_vectors, curves={})
+    return replace(
+        extractor,
+        name=f"{extractor.name}, whitened",
+        embed=embed,
+        background=background_vectors,
+        curves={},
+        calibrations={},
+    )
 
 
 def embed_pictures(extractor: Extractor, pictures: Path, note: str, most: int | None = None) -> Embeddings:

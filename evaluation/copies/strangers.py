@@ -96,12 +96,12 @@ def measure(
 ) -> dict[str, Group]:
     """Figures of each group and of all: search light copies of the ``indexed`` pictures (N,), and the others.
 
-    Raises ``InvalidArgument`` for a source without a background, or for fewer than 100 indexed pictures.
+    Raises ``InvalidArgument`` for a source without a background or a calibration.
     """
-    if extractor.background is None or indexed.sum() < self_calibration.MIN_PICTURES:
+    if extractor.background is None or not extractor.calibrations:
         raise InvalidArgument(
-            f"got {indexed.sum()} pictures to index, and {'no' if extractor.background is None else 'a'} background; "
-            f"a bundle with a background and {2 * self_calibration.MIN_PICTURES} pictures or more are needed"
+            f"{extractor.name} has no background and calibration, so it states no probabilities; export the bundle "
+            "with --pictures"
         )
     kept, away = np.flatnonzero(indexed), np.flatnonzero(~indexed)
     references = [pictures[int(row)] for row in kept]
@@ -169,7 +169,9 @@ def _probabilities(
 def _calibration(
     references: Sequence[Image.Image], vectors: Float, extractor: Extractor, effort: Effort, rng: np.random.Generator
 ) -> Calibration:
-    """The calibration that an index of the references has."""
+    """The calibration that an index of the references has: its own, or that of the bundle if there are few of them."""
+    if len(references) < self_calibration.MIN_PICTURES:
+        return extractor.calibrations[effort]
     rows = np.sort(rng.permutation(len(references))[: self_calibration.SAMPLE_SIZE]).astype(np.int64)
     background = extractor.background
     assert background is not None  # noqa: S101 - checked by `measure`

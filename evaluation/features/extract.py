@@ -36,8 +36,8 @@ PATCHES = ":patches"
 class Extractor:
     """A source of features: ``embed`` maps an RGB picture to (D,) float32, normally of length 1.
 
-    ``at_least`` is the shortest side in pixels that it needs. ``background`` (M, D), ``curves`` and ``calibrations`` come from a bundle
-    and serve score normalisation and calibration. ``views`` returns the query views of a picture.
+    ``at_least`` is the shortest side in pixels that it needs. ``background`` (M, D), ``curves`` and ``calibrations``
+    come from a bundle and serve score normalisation and calibration. ``views`` returns the query views of a picture.
     """
 
     name: str

@@ -49,6 +49,7 @@ STEPS = {
     "copysight evaluate clusters": "evaluate clusters bundle labelled",
     "copysight evaluate retrieval": "evaluate retrieval bundle labelled",
     "copysight evaluate copy": "evaluate copy bundle --copydays copydays",
+    "copysight evaluate strangers": "evaluate strangers default pictures --effort low",
     "copysight evaluate video": "evaluate video bundle davis",
     "copysight evaluate all": "evaluate all bundle --labelled labelled --out report.html --epochs 2 --views 1",
     "copysight train dino": f"train dino pictures --out dino {TINY} {CROPS} --prototypes 8 --warmup-epochs 0",

@@ -37,13 +37,16 @@ def test_every_third_copy_is_a_crop_a_smaller_picture_or_a_jpeg(pictures):
     assert sizes == [(86, 86), (48, 48), (96, 96)]
 
 
-def test_too_few_pictures_or_no_background_is_an_error(pictures):
-    few = np.arange(COUNT) < 50
-    with pytest.raises(InvalidArgument, match="got 50 pictures to index"):
-        measure(pictures, [""] * COUNT, few, load_extractor("default"), "low", "auto", np.random.default_rng(0))
-    with pytest.raises(InvalidArgument, match="no background"):
-        half = np.arange(COUNT) < COUNT // 2
+def test_a_source_without_probabilities_is_an_error(pictures):
+    half = np.arange(COUNT) < COUNT // 2
+    with pytest.raises(InvalidArgument, match="no background and calibration"):
         measure(pictures, [""] * COUNT, half, load_extractor("pixels"), "low", "auto", np.random.default_rng(0))
+
+
+def test_a_small_collection_has_the_calibration_of_the_bundle(pictures):
+    half = np.arange(20) < 10
+    found = measure(pictures[:20], [""] * 20, half, load_extractor("default"), "low", "auto", np.random.default_rng(0))
+    assert (found[ALL].strangers, found[ALL].copies) == (10, 10)
 
 
 def test_the_command_takes_groups_from_a_table(pictures, tmp_path):
