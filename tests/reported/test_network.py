@@ -50,6 +50,7 @@ STEPS = {
     "copysight evaluate retrieval": "evaluate retrieval bundle labelled",
     "copysight evaluate copy": "evaluate copy bundle --copydays copydays",
     "copysight evaluate strangers": "evaluate strangers default pictures --effort low",
+    "copysight evaluate regions": "evaluate regions pictures --pairs 8 --strangers 4",
     "copysight evaluate video": "evaluate video bundle davis",
     "copysight evaluate all": "evaluate all bundle --labelled labelled --out report.html --epochs 2 --views 1",
     "copysight train dino": f"train dino pictures --out dino {TINY} {CROPS} --prototypes 8 --warmup-epochs 0",
@@ -59,6 +60,7 @@ STEPS = {
     ),
     "copysight train deepcluster-v1": f"train deepcluster-v1 pictures --out deepcluster1 {TINY} --clusters 4 --pca 4",
     "copysight train copy": f"train copy pictures --out copy {TINY} --first-size 32",
+    "copysight curves": "curves dino --out curves.png",
     "copysight export": "export dino --out dino-bundle",
     "copysight amend": "amend bundle --out amended --name amended",
 }
