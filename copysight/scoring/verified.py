@@ -10,6 +10,7 @@ from copysight.errors import InvalidArgument
 from copysight.matching import verification
 from copysight.matching.verification import Prepared, Verification
 from copysight.scoring import evidence
+from copysight.scoring.calibration import COPY, DIFFERENT
 from copysight.scoring.evidence import Evidence
 
 Mode = Literal["auto", "always", "never"]
@@ -87,12 +88,17 @@ def verify(
         return scored
     until = time.monotonic() + budget
     found: dict[int, Checked] = {}
+    settled = False
     for number in numbers:
         if time.monotonic() > until:
             break
+        # Once the copy is found, the score alone is enough for candidates that it calls different.
+        if settled and mode == "auto" and candidates[number].probability <= DIFFERENT:
+            continue
         other = reference(number)
         if other is not None:
             found[number] = check(picture, other)
+            settled = settled or evidence.probability(evidence_of(candidates, found)[number]) >= COPY
     return _judged(candidates, found)
 
 

@@ -110,3 +110,14 @@ def test_more_agreement_never_makes_a_copy_less_probable():
                 for share in range(21)
             ]
             assert rising == sorted(rising)
+
+
+def test_once_the_copy_is_found_candidates_that_the_score_refutes_are_left_out():
+    pictures = [textured_picture(seed, 300) for seed in range(4)]
+    reference, asked = counting(pictures)
+    candidates = [Candidate(0.6, 0.999), Candidate(0.2, 0.7), Candidate(0.02, 0.04), Candidate(0.01, 0.02)]
+    query = pictures[0].crop((20, 20, 280, 290))
+    found = verified.verify(lambda: prepare(query), candidates, reference)
+    assert asked == [0, 1]
+    assert found[0].probability > 0.9 > 0.05 > found[1].probability
+    assert [one.checked for one in found] == [True, True, False, False]
