@@ -1,7 +1,9 @@
 """Write a network as an ONNX file with torch's exporter."""
 
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +49,7 @@ def _program(network: Network) -> torch.onnx.ONNXProgram:
     size = network.preprocess.size
     # Two different pictures, so that the exporter does not treat the batch size as a constant.
     example = torch.from_numpy(to_batch([synthetic_picture(0), synthetic_picture(1)], network.preprocess))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns about its own internals
+    with _quiet():
         program = torch.onnx.export(
             network.graph,
             (example,),
@@ -62,6 +63,22 @@ def _program(network: Network) -> torch.onnx.ONNXProgram:
     if program is None:
         raise RuntimeError("no program")
     return program
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the exporter, which warns about its own internals."""
+    noisy = [logging.getLogger(name) for name in ("onnxscript", "torch.onnx")]
+    levels = [logger.level for logger in noisy]
+    for logger in noisy:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(noisy, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _not_exported(network: Network, error: Exception) -> ExportFailed:

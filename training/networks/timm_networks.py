@@ -26,7 +26,7 @@ def check_name(name: str) -> None:
 
 def similar_names(name: str) -> str:
     """Names of timm that look like ``name``, to choose from."""
-    return ", ".join(get_close_matches(name, timm.list_models(), n=6)) or "see timm.list_models()"
+    return ", ".join(get_close_matches(name, timm.list_models(), n=6)) or "none (see timm.list_models())"
 
 
 def without_tag(name: str) -> str:
