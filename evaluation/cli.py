@@ -22,7 +22,7 @@ COMMANDS = {
 def evaluate() -> None:
     """Run published evaluations on a bundle.
 
-    BUNDLE is the folder of a bundle, or `default`. SOURCE is a bundle or a simple baseline: `pixels` (the picture at
-    32 x 32 pixels), `colours` (a colour histogram), `phash`, `pdq` or `pdq8` (perceptual hashes). BUNDLE:patches
-    takes the mean of the patch features of a bundle.
+    A command takes one or more sources and then the data. BUNDLE is the folder of a bundle, or `default`. SOURCE is a
+    bundle or a simple baseline: `pixels` (the picture at 32 x 32 pixels), `colours` (a colour histogram), `phash`,
+    `pdq` or `pdq8` (perceptual hashes). BUNDLE:patches takes the mean of the patch features of a bundle.
     """

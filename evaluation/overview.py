@@ -2,7 +2,7 @@
 
 import html
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
@@ -21,7 +21,8 @@ from evaluation.features.cache import cached
 from evaluation.features.extract import Extractor
 from evaluation.labels import clusters, contact_sheet, knn, labelled, linear
 from evaluation.labels.labelled import LabelledSet
-from evaluation.report import print_accounts, to_json, with_accounts
+from evaluation.provenance import provenance
+from evaluation.report import SOURCE, print_accounts, to_json, with_accounts
 from evaluation.retrieval import retrieval
 from evaluation.sources import current, read, reading_sources
 from evaluation.video import davis as sequences
@@ -32,6 +33,8 @@ from evaluation.video.propagation import Propagation
 EXISTING = click.Path(exists=True, path_type=Path)
 SHOWN = 6
 KS = (5, 10, 20)
+SEED = 0
+"""Seed of linear classifiers and of k-means."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Section:
 
 
 @click.command(name="all")
-@click.argument("source")
+@click.argument("source", metavar="SOURCE...", nargs=-1, required=True)
 @click.option(
     "--labelled",
     "sets",
@@ -82,7 +85,7 @@ class Section:
 @reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the tables as JSON.")
 def evaluate_all(
-    source: str,
+    source: Sequence[str],
     sets: Sequence[Path],
     davis: Path | None,
     copydays: Path | None,
@@ -94,40 +97,94 @@ def evaluate_all(
 ) -> None:
     """Run all evaluations that the given data allow on the bundle SOURCE, and write one HTML report.
 
-    A labelled set is used for k-NN, the linear classifier, retrieval, clusters and attention maps. Attention maps
-    come from the attention heads of a vision transformer, or from the prototypes of a ResNet.
+    With several bundles the tables of the report have a row for each. A labelled set is used for k-NN, the linear
+    classifier, retrieval, clusters and attention maps. Attention maps come from the attention heads of a vision
+    transformer, or from the prototypes of a ResNet.
     """
     if not (sets or davis or copydays):
         raise click.UsageError("no data given; use at least one of --labelled, --davis, --copydays")
-    bundle = bundles.load(source)
-    extractor, embedder = extract.load_extractor(source), Embedder(bundle)
-    # Load all data first, so that a missing file is reported before the long work begins.
-    found = [labelled.load(path) for path in sets]
-    frame_features = follow.tiled_features(source, tiles) if davis is not None and sequences.load(davis) else None
-    copies = copydays_folder.load(copydays) if copydays is not None else None
+    # Load all bundles and data first, so that a missing file is reported before the long work begins.
+    named = {name: bundles.load(name) for name in source}
+    data = _Data([labelled.load(path) for path in sets], davis, copydays_folder.load(copydays) if copydays else None)
+    frames = {name: follow.tiled_features(name, tiles) for name in named} if davis else {}
+    if davis is not None:
+        sequences.load(davis)
     out.parent.mkdir(parents=True, exist_ok=True)
-    sections = [part for data in found for part in _labelled_sections(data, source, extractor, epochs, views)]
-    if found and (bundle.attention is not None or bundle.activations is not None):
-        sections.append(attention(found[0], embedder))
-    if davis is not None and frame_features is not None:
-        sections.append(_video(davis, frame_features))
-    if copies is not None:
-        figures = copydays_folder.measure(copies, extractor, (), None)
+    found = {name: _sections(name, data, frames.get(name), epochs, views) for name in named}
+    sections = merged(found)
+    out.write_text(report(list(named.values()), sections))
+    answers = [
+        {
+            "source": bundle.name,
+            "out": str(out),
+            "tables": [
+                {"title": one.title, "header": one.header, "rows": one.rows} for one in found[name] if one.header
+            ],
+            "provenance": provenance(name, SEED),
+        }
+        for name, bundle in (named.items() if as_json else ())
+    ]
+    if as_json:
+        click.echo(to_json(with_accounts(answers[0] if len(answers) == 1 else {"sources": answers})))
+        return
+    click.echo(f"{out}: {len(sections)} sections on {', '.join(bundle.name for bundle in named.values())}")
+    print_accounts()
+
+
+@dataclass(frozen=True)
+class _Data:
+    """The data of a report: labelled sets, videos, Copydays."""
+
+    sets: Sequence[LabelledSet]
+    davis: Path | None
+    copydays: copydays_folder.Folder | None
+
+
+def _sections(
+    source: str, data: _Data, frame_features: follow.FrameFeatures | None, epochs: int, views: int
+) -> list[Section]:
+    """All sections on one source."""
+    extractor, embedder = extract.load_extractor(source), Embedder(bundles.load(source))
+    sections = [part for found in data.sets for part in _labelled_sections(found, source, extractor, epochs, views)]
+    if data.sets and (embedder.bundle.attention is not None or embedder.bundle.activations is not None):
+        sections.append(attention(data.sets[0], embedder))
+    if data.davis is not None and frame_features is not None:
+        sections.append(_video(data.davis, frame_features))
+    if data.copydays is not None:
+        figures = copydays_folder.measure(data.copydays, extractor, (), None)
         blocks = [[name, value] for name, value in [*figures.blocks.items(), ("all pooled", figures.overall)]]
         sections.append(Section("Copydays", ("block", "mAP"), blocks))
-    out.write_text(report(bundle, sections))
-    tables = [{"title": one.title, "header": one.header, "rows": one.rows} for one in sections if one.header]
-    answer = {"source": bundle.name, "out": str(out), "tables": tables}
-    click.echo(to_json(with_accounts(answer)) if as_json else f"{out}: {len(sections)} sections on {bundle.name}")
-    if not as_json:
-        print_accounts()
+    return sections
 
 
-def report(bundle: Bundle, sections: Sequence[Section]) -> str:
-    """Return the report as an HTML page without external resources."""
-    about = f"{bundle.method}, {bundle.backbone}, {bundle.dimension} dimensions, id {bundle.id[:16]}"
-    body = "".join(_section(section) for section in sections)
-    return contact_sheet.document(f"{bundle.name}: report", f"<p>{html.escape(about)}</p>{body}")
+def merged(found: Mapping[str, Sequence[Section]]) -> list[Section]:
+    """One list of sections: those of the only source, or of several sources with their names before rows and sheets."""
+    if len(found) == 1:
+        return list(next(iter(found.values())))
+    titles = dict.fromkeys(section.title for sections in found.values() for section in sections)
+    parts = {
+        title: [(name, one) for name, sections in found.items() for one in sections if one.title == title]
+        for title in titles
+    }
+    return [
+        Section(
+            title,
+            (SOURCE, *same[0][1].header) if same[0][1].header else (),
+            [[name, *row] for name, one in same for row in one.rows],
+            [(f"{name}: {heading}", pictures) for name, one in same for heading, pictures in one.sheets],
+            same[0][1].side,
+        )
+        for title, same in parts.items()
+    ]
+
+
+def report(described: Sequence[Bundle], sections: Sequence[Section]) -> str:
+    """Return the report on some bundles as an HTML page without external resources."""
+    about = [
+        f"{one.name}: {one.method}, {one.backbone}, {one.dimension} dimensions, id {one.id[:16]}" for one in described
+    ]
+    body = "".join(f"<p>{html.escape(line)}</p>" for line in about) + "".join(_section(part) for part in sections)
+    return contact_sheet.document(f"{', '.join(one.name for one in described)}: report", body)
 
 
 def attention(data: LabelledSet, embedder: Embedder) -> Section:
@@ -171,12 +228,12 @@ def _labelled_sections(
     train, val, classes = len(data.train.entries), len(data.val.entries), len(data.classes)
     yield Section(f"{data.name}: {classes} classes, {train} training pictures, {val} validation pictures")
     yield Section(f"{data.name}: k-NN", ("k", "top-1", "top-5"), votes)
-    fitted = linear.measure(data, extractor, views, epochs, 0)
+    fitted = linear.measure(data, extractor, views, epochs, SEED)
     yield Section(f"{data.name}: linear", ("top-1", "top-5", "lr"), [[fitted.top1, fitted.top5, fitted.rate]])
     ranked = retrieval.by_class(data, cached_extractor)["class"]
     header = ("mAP", *(f"mP@{k}" for k in retrieval.KAPPAS))
     yield Section(f"{data.name}: retrieval by class", header, [[ranked.map, *ranked.mean_precision]])
-    clustered = clusters.cluster(data, cached_extractor, clusters.prototypes_of(source), None, 0)
+    clustered = clusters.cluster(data, cached_extractor, clusters.prototypes_of(source), None, SEED)
     rows = [["-" if value is None else value for value in list(asdict(one).values())[1:]] for one in clustered.results]
     yield Section(f"{data.name}: clusters", clusters.HEADER[1:], rows, clustered.sheets())
 

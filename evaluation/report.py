@@ -3,11 +3,16 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from evaluation.provenance import provenance
 from evaluation.sources import current
+
+SOURCE = "source"
+"""Column with the name of a source."""
 
 
 def print_report(
@@ -20,6 +25,47 @@ def print_report(
     click.echo(to_json(with_accounts(report)) if as_json else table(header, rows))
     if not as_json:
         print_accounts()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command found for one source: a report for JSON, and ``rows`` of a table below ``header``.
+
+    ``notes``: lines after the table. ``seed``: ``None`` if nothing was drawn at random.
+    """
+
+    source: str
+    report: Mapping[str, Any]
+    header: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    seed: int | None = None
+    notes: Sequence[str] = ()
+
+
+def print_answers(answers: Sequence[Answer], as_json: bool) -> None:
+    """Print one table, or one line of JSON: the report of the only source, or ``sources`` with one report each.
+
+    In a table of several sources the first column names the source.
+    """
+    if as_json:
+        reports = [{**one.report, "provenance": provenance(one.source, one.seed)} for one in answers]
+        click.echo(to_json(with_accounts(reports[0] if len(reports) == 1 else {"sources": reports})))
+        return
+    header, rows = joined(answers)
+    click.echo(table(header, rows))
+    for one in answers:
+        for note in one.notes:
+            click.echo(note if len(answers) == 1 else f"{one.source}: {note}")
+    print_accounts()
+
+
+def joined(answers: Sequence[Answer]) -> tuple[Sequence[str], list[Sequence[object]]]:
+    """The header and rows of all sources; with several, each row begins with its source."""
+    header = answers[0].header
+    rows = [row for one in answers for row in one.rows]
+    if len(answers) == 1 or header[0] == SOURCE:
+        return header, rows
+    return (SOURCE, *header), [[one.source, *row] for one in answers for row in one.rows]
 
 
 def with_accounts(report: Mapping[str, Any]) -> dict[str, Any]:

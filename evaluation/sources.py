@@ -19,11 +19,12 @@ META = __name__
 
 @dataclass
 class Sources:
-    """What one command reads: its options, the scans by path, and the pictures that could not be read."""
+    """What one command reads: its options, scans and fingerprints by path, and the pictures that could not be read."""
 
     options: ScanOptions = ORDINARY
     scans: dict[Path, Scan] = field(default_factory=dict)
     failures: dict[Entry, Failure] = field(default_factory=dict)
+    fingerprints: dict[Path, str] = field(default_factory=dict)
 
     def accounts(self) -> list[Account]:
         """The account of each source, in the order of their scans."""

@@ -1,6 +1,6 @@
 """``evaluate copy``: measure copy detection, the error of the calibration, and baselines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,13 +17,14 @@ from copysight.scoring.judge import normalise
 from copysight.scoring.query_views import DEFAULT_EFFORT, EFFORTS, Effort, best_per_query
 from copysight.scoring.verified import DEFAULT_MODE, MODES, Mode
 from copysight.system.numbers import Real
+from evaluation.arguments import place_of
 from evaluation.copies import copydays_folder, isc, verification
 from evaluation.copies.isc import Metrics, Truth
 from evaluation.features import backbone
 from evaluation.features.extract import Extractor, extract, load_extractor, map_pictures
 from evaluation.metrics import reliability
 from evaluation.metrics.reliability import Reliability
-from evaluation.report import print_report
+from evaluation.report import Answer, print_answers
 from evaluation.sources import read, reading_sources, scan
 
 Float = npt.NDArray[np.float32]
@@ -31,6 +32,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 EXISTING = click.Path(exists=True, path_type=Path)
 MAX_BACKGROUND = 4000
+SEED = 0
+"""Seed of the sample and the edits that a calibration is fitted on."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class Result:
 
 
 @click.command()
-@click.argument("source")
+@click.argument("source", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--references", type=EXISTING, help="Folder or tar file of the reference pictures.")
 @click.option("--queries", type=EXISTING, help="Folder or tar file of the query pictures.")
 @click.option(
@@ -160,7 +163,7 @@ class Result:
 @reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def copy(
-    source: str,
+    source: tuple[str, ...],
     references: Path | None,
     queries: Path | None,
     ground_truth: Path | None,
@@ -188,34 +191,56 @@ def copy(
 
     With --copydays: mean average precision of each block of edits, searched in originals and distractors.
     """
-    extractor = load_extractor(source, variant) if size is None else backbone.load(source).copies(size)
+
+    def load(name: str) -> Extractor:
+        return load_extractor(name, variant) if size is None else backbone.load(name).copies(size)
+
     if folder is not None:
-        found = _copydays(folder, extractor, distractors, whitening, centred)
-        rows = [[name, value] for name, value in [*found.blocks.items(), ("all pooled", found.overall)]]
-        print_report({"source": extractor.name, "variant": variant, **asdict(found)}, ("block", "mAP"), rows, as_json)
+        print_answers(
+            [_copydays(name, folder, load(name), variant, distractors, whitening, centred) for name in source], as_json
+        )
         return
     if references is None or queries is None or ground_truth is None:
         raise click.UsageError("give --references, --queries and --ground-truth, or give --copydays")
     benchmark = Benchmark(references, queries, isc.read_ground_truth(ground_truth), background, share)
-    chosen: Effort = effort or (DEFAULT_EFFORT if extractor.background is not None else "low")
-    if whitening is not None:
-        extractor = whitened(extractor, whitening, centred, dimensions)
-    result = measure(benchmark, extractor, chosen, verify)
-    others = {name: measure(benchmark, load_extractor(name), "low", "never") for name in beside}
-    if diagram is not None and result.calibrated is not None:
-        reliability.draw(result.calibrated.reliability.bins, diagram)
-    report = {"source": source, "variant": variant, "effort": chosen, "verify": verify, **result.to_json()}
-    report |= {"beside": {name: other.to_json() for name, other in others.items()}} if others else {}
+    answers = []
+    for name in source:
+        extractor = load(name)
+        chosen: Effort = effort or (DEFAULT_EFFORT if extractor.background is not None else "low")
+        if whitening is not None:
+            extractor = whitened(extractor, whitening, centred, dimensions)
+        result = measure(benchmark, extractor, chosen, verify)
+        answers.append(_answer(name, result, {"variant": variant, "effort": chosen, "verify": verify}))
+        if diagram is not None and result.calibrated is not None:
+            drawn = diagram if len(source) == 1 else place_of(diagram.with_suffix(""), name, source)
+            drawn.parent.mkdir(parents=True, exist_ok=True)
+            reliability.draw(result.calibrated.reliability.bins, drawn.with_suffix(diagram.suffix))
+    print_answers(_with_beside(answers, beside, benchmark), as_json)
+
+
+def _with_beside(answers: list[Answer], names: Sequence[str], benchmark: Benchmark) -> list[Answer]:
+    """The answers and those on other sources, without verification; beside one source they are part of its report."""
+    others = {name: measure(benchmark, load_extractor(name), "low", "never") for name in names}
+    found = [_answer(name, other, {"effort": "low", "verify": "never"}) for name, other in others.items()]
+    if len(answers) > 1 or not found:
+        return [*answers, *found]
+    report = {**answers[0].report, "beside": {name: other.to_json() for name, other in others.items()}}
+    return [replace(answers[0], report=report, rows=[row for one in (*answers, *found) for row in one.rows])]
+
+
+def _answer(name: str, result: Result, settings: Mapping[str, Any]) -> Answer:
     levels = sorted(result.raw.recall_at_1)
     header = ("source", "scores", "micro-AP", "R@P90", *(f"R@1 {level}" for level in levels))
-    rows = [row for name, one in {source: result, **others}.items() for row in _rows(name, one, levels)]
-    print_report(report, header, rows, as_json)
-    if result.calibrated is not None and not as_json:
-        errors = result.calibrated.reliability
-        click.echo(
-            f"calibration: expected error {errors.expected_calibration_error:.3f}, "
-            f"worst of {len(errors.bins)} bins {errors.worst:.3f}"
-        )
+    notes = [] if result.calibrated is None else [_calibration_line(result.calibrated.reliability)]
+    report = {"source": name, **settings, **result.to_json()}
+    return Answer(name, report, header, _rows(name, result, levels), SEED, notes)
+
+
+def _calibration_line(errors: Reliability) -> str:
+    return (
+        f"calibration: expected error {errors.expected_calibration_error:.3f}, worst of {len(errors.bins)} bins "
+        f"{errors.worst:.3f}"
+    )
 
 
 def measure(benchmark: Benchmark, extractor: Extractor, effort: Effort, verify: Mode = "never") -> Result:
@@ -294,15 +319,24 @@ def _entries(pictures: Path, ids: Sequence[str]) -> list[Entry]:
 
 
 def _copydays(
-    folder: Path, extractor: Extractor, distractors: Path | None, whitening: Path | None, centred: bool
-) -> copydays_folder.Metrics:
+    name: str,
+    folder: Path,
+    extractor: Extractor,
+    variant: str,
+    distractors: Path | None,
+    whitening: Path | None,
+    centred: bool,
+) -> Answer:
     pictures = copydays_folder.load(folder)
     fitted_whitening = (
         copydays_folder.learn_whitening(scan(whitening).entries, extractor, centred) if whitening is not None else None
     )
-    return copydays_folder.measure(
+    found = copydays_folder.measure(
         pictures, extractor, scan(distractors).entries if distractors is not None else (), fitted_whitening
     )
+    rows = [[block, value] for block, value in [*found.blocks.items(), ("all pooled", found.overall)]]
+    report = {"source": extractor.name, "variant": variant, **asdict(found)}
+    return Answer(name, report, ("block", "mAP"), rows)
 
 
 def _rows(name: str, result: Result, levels: Sequence[str]) -> list[list[object]]:
@@ -319,7 +353,7 @@ def _calibration(
     extractor: Extractor, references: Path, database: Embeddings, background: Float, effort: Effort, share: float
 ) -> Calibration:
     """Fit a calibration as the index builder does: search edited copies of a sample of the references."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(SEED)
     entries = {PurePosixPath(entry.key).stem: entry for entry in scan(references).entries}
     rows = np.sort(rng.choice(len(database.ids), min(self_calibration.SAMPLE_SIZE, len(database.ids)), replace=False))
     pictures = [read(entries[database.ids[row]]) for row in rows]

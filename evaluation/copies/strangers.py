@@ -20,10 +20,11 @@ from copysight.scoring.calibration import COPY, Calibration
 from copysight.scoring.judge import normalise
 from copysight.scoring.query_views import DEFAULT_EFFORT, EFFORTS, Effort, best_per_query
 from copysight.scoring.verified import DEFAULT_MODE, MODES, Mode
+from evaluation.arguments import sources_and_data
 from evaluation.copies.verification import verify_pictures
 from evaluation.features.extract import Extractor, load_extractor
 from evaluation.metrics.reliability import reliability
-from evaluation.report import print_report
+from evaluation.report import Answer, print_answers
 from evaluation.sources import read, reading_sources, scan
 
 Float = npt.NDArray[np.float32]
@@ -45,19 +46,24 @@ class Group:
 
 
 @click.command()
-@click.argument("source")
-@click.argument("data", type=EXISTING)
+@sources_and_data(several=False)
 @click.option(
     "--groups", type=EXISTING, help="CSV file with the columns file and source. Default: the folders of DATA."
 )
 @click.option("--effort", type=click.Choice(EFFORTS), default=DEFAULT_EFFORT, show_default=True, help="Search depth.")
 @click.option("--verify", type=click.Choice(MODES), default=DEFAULT_MODE, show_default=True, help="As in a search.")
 @click.option("--most", default=2000, show_default=True, type=click.IntRange(8), help="Most pictures that are used.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the halves and of the edits.")
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**32 - 1),
+    help="Seed of the halves and of the edits.",
+)
 @reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def strangers(
-    source: str,
+    sources: Sequence[str],
     data: Path,
     groups: Path | None,
     effort: Effort,
@@ -72,17 +78,21 @@ def strangers(
     far as DATA holds no picture twice. Lightly edited copies of the indexed half are searched for, too: cropped to
     0.9, half as large, or as JPEG of quality 35 to 80.
     """
-    extractor = load_extractor(source)
-    rng = np.random.default_rng(seed)
-    entries = list(scan(data).entries)
-    entries = [entries[int(place)] for place in np.sort(rng.permutation(len(entries))[:most])]
-    names = _groups(entries, groups)
-    halves = _halves(names, rng)
-    found = measure([read(entry) for entry in entries], names, halves, extractor, effort, verify, rng)
-    report = {"source": source, "effort": effort, "verify": verify, "seed": seed}
-    header = ("group", "strangers", "above 0.5", "above 0.9", "light copies", "are `copy`", "expected error")
-    rows = [[name, *asdict(one).values()] for name, one in found.items()]
-    print_report(report | {"groups": {name: asdict(one) for name, one in found.items()}}, header, rows, as_json)
+    answers = []
+    for source in sources:
+        extractor = load_extractor(source)
+        rng = np.random.default_rng(seed)
+        entries = list(scan(data).entries)
+        entries = [entries[int(place)] for place in np.sort(rng.permutation(len(entries))[:most])]
+        names = _groups(entries, groups)
+        halves = _halves(names, rng)
+        found = measure([read(entry) for entry in entries], names, halves, extractor, effort, verify, rng)
+        report = {"source": source, "effort": effort, "verify": verify, "seed": seed}
+        report |= {"groups": {name: asdict(one) for name, one in found.items()}}
+        header = ("group", "strangers", "above 0.5", "above 0.9", "light copies", "are `copy`", "expected error")
+        rows = [[name, *asdict(one).values()] for name, one in found.items()]
+        answers.append(Answer(source, report, header, rows, seed))
+    print_answers(answers, as_json)
 
 
 def measure(

@@ -15,12 +15,13 @@ from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder
 from copysight.pictures.scan import Entry
 from copysight.vectors.clustering import Clustering, kmeans
-from evaluation.features.extract import Extractor, extract, load_extractor
+from evaluation.arguments import BASELINES, place_of, sources_and_data
+from evaluation.features.extract import PATCHES, Extractor, extract, load_extractor
 from evaluation.labels import labelled
 from evaluation.labels.contact_sheet import page
 from evaluation.labels.labelled import LabelledSet
 from evaluation.metrics import partition
-from evaluation.report import print_report
+from evaluation.report import Answer, print_answers
 from evaluation.sources import read, reading_sources
 
 Float = npt.NDArray[np.float32]
@@ -46,8 +47,7 @@ class Agreement:
 
 
 @click.command()
-@click.argument("source")
-@click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@sources_and_data()
 @click.option("--k", type=click.IntRange(2), default=None, help="Number of clusters. By default the number of classes.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1 - RUNS), default=0, show_default=True, help="Seed of k-means.")
 @click.option(
@@ -55,17 +55,23 @@ class Agreement:
 )
 @reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def clusters(source: str, data: Sequence[Path], k: int | None, seed: int, html: Path | None, as_json: bool) -> None:
+def clusters(
+    sources: Sequence[str], data: Sequence[Path], k: int | None, seed: int, html: Path | None, as_json: bool
+) -> None:
     """Cluster the pictures of DATA and compare the clusters with the classes.
 
     DATA is one or more labelled sets: folders or tar files of <split>/<class>/<picture>. Both splits are used. If the
     bundle has prototypes, they are compared with the classes, too.
     """
-    extractor, prototypes = load_extractor(source), prototypes_of(source)
-    results = [result for path in data for result in measure(labelled.load(path), extractor, prototypes, k, seed, html)]
-    report = {"source": extractor.name, "seed": seed, "results": [asdict(result) for result in results]}
-    rows = [["-" if value is None else value for value in asdict(result).values()] for result in results]
-    print_report(report, HEADER, rows, as_json)
+    sets, answers = [labelled.load(path) for path in data], []
+    for source in sources:
+        extractor, prototypes = load_extractor(source), prototypes_of(source)
+        pages = None if html is None else place_of(html, source, sources)
+        results = [result for found in sets for result in measure(found, extractor, prototypes, k, seed, pages)]
+        report = {"source": extractor.name, "seed": seed, "results": [asdict(result) for result in results]}
+        rows = [["-" if value is None else value for value in asdict(result).values()] for result in results]
+        answers.append(Answer(source, report, HEADER, rows, seed))
+    print_answers(answers, as_json)
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,7 @@ def compare(name: str, kind: str, assignment: Ints, labels: Ints, stability: flo
 
 def prototypes_of(source: str) -> Extractor | None:
     """Return an extractor of the prototype probabilities of a bundle, or None if there are no prototypes."""
-    if source in {"pixels", "colours"}:
+    if source in BASELINES or source.endswith(PATCHES):
         return None
     bundle = bundles.load(source)
     if bundle.prototypes is None:

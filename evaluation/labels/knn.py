@@ -11,10 +11,11 @@ import numpy.typing as npt
 from copysight.errors import InvalidArgument
 from copysight.system.numbers import Real
 from copysight.vectors.knn import accuracy, exact, vote
+from evaluation.arguments import sources_and_data
 from evaluation.features.extract import Extractor, extract, load_extractor
 from evaluation.labels import labelled
 from evaluation.labels.labelled import LabelledSet
-from evaluation.report import print_report
+from evaluation.report import Answer, print_answers
 from evaluation.sources import reading_sources
 
 Float = npt.NDArray[np.float32]
@@ -33,8 +34,7 @@ class Result:
 
 
 @click.command()
-@click.argument("source")
-@click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@sources_and_data()
 @click.option(
     "--k",
     "ks",
@@ -53,17 +53,20 @@ class Result:
 )
 @reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def knn(source: str, data: Sequence[Path], ks: Sequence[int], temperature: float, as_json: bool) -> None:
+def knn(sources: Sequence[str], data: Sequence[Path], ks: Sequence[int], temperature: float, as_json: bool) -> None:
     """Classify the pictures of DATA/val by their nearest neighbours in DATA/train.
 
     DATA is one or more labelled sets: folders or tar files of <split>/<class>/<picture>, where the split is train or
     val. Prints the top-1 and top-5 accuracy for each k.
     """
-    extractor = load_extractor(source)
-    results = [result for path in data for result in measure(labelled.load(path), extractor, ks, temperature)]
-    report = {"source": extractor.name, "temperature": temperature, "results": [asdict(result) for result in results]}
-    rows = [[result.set, result.k, result.top1, result.top5] for result in results]
-    print_report(report, ("set", "k", "top-1", "top-5"), rows, as_json)
+    sets, answers = [labelled.load(path) for path in data], []
+    for source in sources:
+        extractor = load_extractor(source)
+        results = [result for found in sets for result in measure(found, extractor, ks, temperature)]
+        report = {"source": extractor.name, "temperature": temperature, "results": [asdict(one) for one in results]}
+        rows = [[result.set, result.k, result.top1, result.top5] for result in results]
+        answers.append(Answer(source, report, ("set", "k", "top-1", "top-5"), rows))
+    print_answers(answers, as_json)
 
 
 def measure(data: LabelledSet, extractor: Extractor, ks: Sequence[int], temperature: float) -> list[Result]:

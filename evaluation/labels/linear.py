@@ -11,16 +11,17 @@ from PIL import Image
 
 from copysight.system.progress import with_progress
 from copysight.vectors.knn import accuracy
+from evaluation.arguments import sources_and_data
 from evaluation.features import backbone
 from evaluation.features.extract import Extractor, extract, load_extractor
 from evaluation.labels import labelled
 from evaluation.labels.labelled import LabelledSet
-from evaluation.report import print_report
+from evaluation.report import Answer, print_answers
 from evaluation.sources import reading_sources
 
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
-RATES = (0.3, 1.0, 3.0, 10.0, 30.0)
+RATES: Sequence[float] = (0.3, 1.0, 3.0, 10.0, 30.0)
 """Learning rates to try. Embeddings have length 1, so the rates are larger than in the papers."""
 MOMENTUM, BATCH, HELD_OUT = 0.9, 256, 0.2
 
@@ -36,8 +37,7 @@ class Result:
 
 
 @click.command()
-@click.argument("source")
-@click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@sources_and_data()
 @click.option("--views", default=4, show_default=True, type=click.IntRange(1), help="Augmented views of each picture.")
 @click.option(
     "--epochs",
@@ -61,7 +61,7 @@ class Result:
 @reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def linear(
-    source: str,
+    sources: Sequence[str],
     data: Sequence[Path],
     views: int,
     epochs: int,
@@ -76,21 +76,24 @@ def linear(
     momentum 0.9, no weight decay and a cosine schedule to 0. Views are random resized crops and flips, as in DINO's
     released code.
     """
-    if recipe is None:
-        extractor = load_extractor(source)
-        results = [measure(labelled.load(path), extractor, views, epochs, seed) for path in data]
-    else:
-        network, chosen = backbone.load(source), backbone.RECIPES[recipe]
-        extractor, whole = (network.linear(chosen, size, squash) for squash in (False, True))
-        results = [measure(labelled.load(path), extractor, views, epochs, seed, whole, (chosen.rate,)) for path in data]
-    report = {
-        "source": extractor.name,
-        "views": views,
-        "epochs": epochs,
-        "results": [asdict(result) for result in results],
-    }
-    rows = [[result.set, result.top1, result.top5, result.rate] for result in results]
-    print_report(report, ("set", "top-1", "top-5", "lr"), rows, as_json)
+    sets, answers = [labelled.load(path) for path in data], []
+    for source in sources:
+        if recipe is None:
+            extractor, whole, rates = load_extractor(source), None, RATES
+        else:
+            network, chosen = backbone.load(source), backbone.RECIPES[recipe]
+            extractor, whole = (network.linear(chosen, size, squash) for squash in (False, True))
+            rates = (chosen.rate,)
+        results = [measure(found, extractor, views, epochs, seed, whole, rates) for found in sets]
+        report = {
+            "source": extractor.name,
+            "views": views,
+            "epochs": epochs,
+            "results": [asdict(result) for result in results],
+        }
+        rows = [[result.set, result.top1, result.top5, result.rate] for result in results]
+        answers.append(Answer(source, report, ("set", "top-1", "top-5", "lr"), rows, seed))
+    print_answers(answers, as_json)
 
 
 def measure(

@@ -81,7 +81,13 @@ class Collection:
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
 @click.option("--pairs", default=200, show_default=True, type=click.IntRange(3), help="Pictures; copies of each kind.")
 @click.option("--strangers", default=1000, show_default=True, type=click.IntRange(0), help="Unrelated pairs.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the sample and of the edits.")
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**32 - 1),
+    help="Seed of the sample and of the edits.",
+)
 @reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def regions(data: Path, pairs: int, strangers: int, seed: int, as_json: bool) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from copysight.errors import InvalidArgument
 from copysight.pictures.scan import Entry
 from copysight.vectors.knn import exact
+from evaluation.arguments import sources_and_data
 from evaluation.features import backbone
 from evaluation.features.extract import Extractor, extract, load_extractor
 from evaluation.features.tokens import SCALES
@@ -20,7 +21,7 @@ from evaluation.labels import labelled
 from evaluation.labels.labelled import LabelledSet
 from evaluation.metrics import retrieval_map
 from evaluation.metrics.retrieval_map import Scores, Truth
-from evaluation.report import print_report
+from evaluation.report import Answer, print_answers
 from evaluation.sources import reading_sources, scan
 
 KAPPAS = (1, 5, 10)
@@ -46,8 +47,7 @@ class GroundTruth:
 
 
 @click.command()
-@click.argument("source")
-@click.argument("data", type=click.Path(exists=True, path_type=Path))
+@sources_and_data(several=False)
 @click.option(
     "--truth",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -63,7 +63,9 @@ class GroundTruth:
 )
 @reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def retrieval(source: str, data: Path, truth: Path | None, size: int | None, multiscale: bool, as_json: bool) -> None:
+def retrieval(
+    sources: Sequence[str], data: Path, truth: Path | None, size: int | None, multiscale: bool, as_json: bool
+) -> None:
     """Measure the mean average precision of retrieval in DATA.
 
     With --truth, DATA is the folder of the pictures of revisited Oxford or Paris, and the protocols are easy (E),
@@ -74,17 +76,22 @@ def retrieval(source: str, data: Path, truth: Path | None, size: int | None, mul
     if multiscale and size is None:
         raise click.UsageError("--multiscale needs --size (DINO uses 512 for Paris)")
     scales = SCALES if multiscale else (1.0,)
-    extractor = load_extractor(source) if size is None else backbone.load(source).retrieval(size, scales)
-    scores = (
-        by_protocol(read_ground_truth(truth), data, extractor) if truth else by_class(labelled.load(data), extractor)
-    )
-    results = {
-        name: {"map": found.map, **{f"mp{k}": mean for k, mean in zip(KAPPAS, found.mean_precision, strict=True)}}
-        for name, found in scores.items()
-    }
-    rows = [[name, *(float(value) for value in result.values())] for name, result in results.items()]
-    header = ("protocol", "mAP", *(f"mP@{k}" for k in KAPPAS))
-    print_report({"source": extractor.name, "results": results}, header, rows, as_json)
+    answers = []
+    for source in sources:
+        extractor = load_extractor(source) if size is None else backbone.load(source).retrieval(size, scales)
+        scores = (
+            by_protocol(read_ground_truth(truth), data, extractor)
+            if truth
+            else by_class(labelled.load(data), extractor)
+        )
+        results = {
+            name: {"map": found.map, **{f"mp{k}": mean for k, mean in zip(KAPPAS, found.mean_precision, strict=True)}}
+            for name, found in scores.items()
+        }
+        rows = [[name, *(float(value) for value in result.values())] for name, result in results.items()]
+        header = ("protocol", "mAP", *(f"mP@{k}" for k in KAPPAS))
+        answers.append(Answer(source, {"source": extractor.name, "results": results}, header, rows))
+    print_answers(answers, as_json)
 
 
 def by_class(found: LabelledSet, extractor: Extractor) -> dict[str, Scores]:

@@ -18,11 +18,12 @@ from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder
 from copysight.pictures.preprocess import to_tensor
 from copysight.system.progress import with_progress
+from evaluation.arguments import place_of, sources_and_data
 from evaluation.features import backbone
 from evaluation.features.extract import Extractor, check_finite
 from evaluation.features.frames import shrink_mask
 from evaluation.metrics.region import boundary, region
-from evaluation.report import print_report
+from evaluation.report import Answer, print_answers
 from evaluation.sources import reading_sources
 from evaluation.video import davis, propagation
 from evaluation.video.davis import Sequence
@@ -47,8 +48,7 @@ class Quality:
 
 
 @click.command()
-@click.argument("bundle")
-@click.argument("data", type=click.Path(exists=True, path_type=Path))
+@sources_and_data("bundle", several=False)
 @click.option(
     "--tiles",
     default=2,
@@ -93,7 +93,7 @@ class Quality:
 @reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def video(
-    bundle: str,
+    sources: Items[str],
     data: Path,
     tiles: int,
     lines: int | None,
@@ -111,12 +111,15 @@ def video(
     evaluation. The last row of the table is a baseline: the first mask, copied to all frames. The propagation and its
     defaults are those of DINO.
     """
-    frame_features = tiled_features(bundle, tiles) if lines is None else whole_frame_features(bundle, lines)
-    found = measure(
-        data, frame_features, Propagation(frames, topk, radius), Animations(pictures, film) if pictures else None
-    )
-    rows = [[name, quality.j, quality.f, quality.jf] for name, quality in found.table_rows()]
-    print_report(found.to_json(), HEADER, rows, as_json)
+    answers = []
+    for bundle in sources:
+        frame_features = tiled_features(bundle, tiles) if lines is None else whole_frame_features(bundle, lines)
+        films = Animations(place_of(pictures, bundle, sources), film) if pictures else None
+        found = measure(data, frame_features, Propagation(frames, topk, radius), films)
+        rows = [[name, quality.j, quality.f, quality.jf] for name, quality in found.table_rows()]
+        report = found.to_json() if len(sources) == 1 else {"source": bundle, **found.to_json()}
+        answers.append(Answer(bundle, report, HEADER, rows))
+    print_answers(answers, as_json)
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def test_video_segments_a_moving_disk(copysight, davis_folder, tiny_bundle):
     result = copysight(*command)
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    assert set(found) == {"mean", "first_mask_copied", "sequences", "scans"}
+    assert set(found) == {"mean", "first_mask_copied", "sequences", "provenance", "scans"}
     assert set(found["mean"]) == {"j", "f", "jf"}
     assert found["mean"] == found["sequences"]["disk"]
     assert found["mean"]["j"] > found["first_mask_copied"]["j"] + 0.1

@@ -116,7 +116,7 @@ def test_calibration_error_is_reported(benchmark, drawn, jpeg):
 def test_baselines_are_listed_beside_the_source(benchmark):
     found = run(benchmark, "--beside", "phash", "--beside", "pdq8", "--json")
     report = json.loads(found.stdout)
-    assert set(report) == {"source", "variant", "effort", "verify", "raw", "beside", "scans"}
+    assert set(report) == {"source", "variant", "effort", "verify", "raw", "beside", "provenance", "scans"}
     assert report["beside"]["phash"]["raw"]["recall_at_1"] == {"light": 1.0}
     table = run(benchmark, "--beside", "phash").stdout
     assert [line.split()[:2] for line in table.splitlines()[1:]] == [["colours", "raw"], ["phash", "raw"]]
@@ -135,3 +135,18 @@ def test_whitening_keeps_the_requested_dimensions(benchmark):
     wide, narrow = (json.loads(run(benchmark, *options, count, "--json").stdout)["raw"] for count in (6, 1))
     assert wide["recall_at_1"] == {"light": 1.0}
     assert narrow["micro_ap"] < wide["micro_ap"]
+
+
+def test_several_sources_in_one_table(benchmark):
+    result = run(benchmark, "pixels", "--beside", "phash")
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert [line[:2] for line in lines] == [
+        ["source", "scores"],
+        ["colours", "raw"],
+        ["pixels", "raw"],
+        ["phash", "raw"],
+    ]
+    found = json.loads(run(benchmark, "pixels", "--beside", "phash", "--json").stdout)["sources"]
+    assert [one["source"] for one in found] == ["colours", "pixels", "phash"]
+    alone = json.loads(run(benchmark, "--json").stdout)
+    assert {key: value for key, value in alone.items() if key != "scans"} == found[0]
