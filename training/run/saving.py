@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from copysight.errors import TrainingDiverged
+from copysight.system import version
 from training import distributed
 from training.checkpoints import checkpoint
 from training.run import finite
@@ -79,6 +80,8 @@ def describe(run: Run) -> dict[str, Any]:
             "skipped": run.skipped,
             "minutes": round(run.minutes, 2),
             "seed": plan.seed,
+            "version": version.version(),
+            "commit": version.commit(),
             **({"started_from": dict(method.started_from)} if method.started_from else {}),
         },
         "state": method.state_dict(),
