@@ -23,7 +23,7 @@ from copysight.matching import verification
 from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder, Runtime
 from copysight.pictures import edits
-from copysight.scoring import evidence, query_views, self_calibration, verified
+from copysight.scoring import evidence, logistic, query_views, self_calibration, verified
 from copysight.scoring.evidence import Evidence
 from copysight.scoring.judge import Judge
 from copysight.scoring.verified import CANDIDATES, Candidate
@@ -87,9 +87,9 @@ def collect(source: Path, queries: int, most: int) -> Pairs:
     correct, owners = [], []
     for query, picture in enumerate(tqdm([*inside, *outside], desc=f"{source.stem}: search")):
         views = query_views.views_of(picture, EFFORT)
-        looks = embedder.embed([view.pixels for view in views])
-        offsets = judge.offsets(looks) + np.array([view.penalty for view in views], np.float32)
-        scores = (looks @ vectors.T - offsets[:, None]).max(axis=0)
+        embeddings = embedder.embed([view.pixels for view in views])
+        offsets = judge.offsets(embeddings) + np.array([view.penalty for view in views], np.float32)
+        scores = (embeddings @ vectors.T - offsets[:, None]).max(axis=0)
         best = np.argsort(-scores, kind="stable")[:CANDIDATES]
         candidates = [
             Candidate(float(scores[row]), float(judge.calibrations[EFFORT].probability(float(scores[row]))))
@@ -138,7 +138,17 @@ def _simple(picture: Picture, rng: np.random.Generator, other: Picture) -> Pictu
 
 
 def fit(found: Sequence[Pairs]) -> tuple[list[float], float]:
-    return evidence.fit([one for pairs in found for one in pairs.evidence], np.concatenate([p.correct for p in found]))
+    """Weights and intercept of a logistic regression on all pairs: whether they are copies.
+
+    The penalty is 1/2 |w|² for terms of standard deviation 1.
+    """
+    x = np.array([[*evidence.terms(one), 1.0] for pairs in found for one in pairs.evidence])
+    correct = np.concatenate([pairs.correct for pairs in found]).astype(np.float64)
+    scale = x.std(axis=0)
+    scale[scale == 0] = 1.0
+    precision = np.array([1.0] * len(evidence.TERMS) + [1e-6])
+    beta = logistic.fit(x / scale, correct, np.ones(len(x)), np.zeros(x.shape[1]), precision) / scale
+    return beta[:-1].tolist(), float(beta[-1])
 
 
 def report(name: str, pairs: Pairs, others: Sequence[Pairs]) -> None:

@@ -81,7 +81,7 @@ def timed(file: bytes, index: Index, embedder: Embedder, mode: Mode) -> tuple[fl
     prepare = lambda: verification.prepare(picture.pixels)  # noqa: E731 - a named argument
     query = Query(vectors, views, lambda: picture.pixels, prepare, lambda _hit, _item: False)
     found = find_copies(index, snapshot, query, Selection(30, effort="normal", verify=mode))
-    return time.process_time() - began, sum(match.verified.checked for match in found.matches)
+    return time.process_time() - began, sum(match.outcome.verified for match in found.matches)
 
 
 def _file(picture: Image.Image) -> bytes:

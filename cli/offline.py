@@ -175,18 +175,7 @@ def _search_index(picture: Path, directory: Path, options: Options) -> dict[str,
         )
         mode = mode_of(options.verify or DEFAULT_MODE)
         wanted = Selection(options.k, options.collection, options.filter, effort, mode)
-        matches = [
-            {
-                "id": match.item.id,
-                "key": match.item.key,
-                "collection": match.item.collection,
-                **asdict(match.judgement),
-                "verified": match.verified.checked,
-                "where": match.where(views),
-                "metadata": dict(match.item.metadata),
-            }
-            for match in find_copies(index, snapshot, query, wanted).matches
-        ]
+        matches = [match.to_json(views) for match in find_copies(index, snapshot, query, wanted).matches]
         name = snapshot.generation.name if snapshot.generation else None
     return {"model": snapshot.bundle.id, "generation": name, "matches": matches}
 
@@ -204,7 +193,7 @@ def _compare_files(one: Path, other: Path, bundle: str, effort: Effort, verify: 
     return {
         "model": model.id,
         **asdict(judged(found.judgement, checked)),
-        "verified": checked.checked,
+        "verified": checked.verified,
         "where": seen and {"picture": found.picture, **seen},
     }
 

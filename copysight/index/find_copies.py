@@ -19,7 +19,7 @@ from copysight.scoring import verified
 from copysight.scoring.calibration import DIFFERENT, verdict_of
 from copysight.scoring.judge import Judgement
 from copysight.scoring.query_views import Effort, QueryView
-from copysight.scoring.verified import CANDIDATES, Candidate, Mode, Verified
+from copysight.scoring.verified import CANDIDATES, Candidate, Mode, Outcome
 
 Float = npt.NDArray[np.float32]
 
@@ -62,11 +62,20 @@ class Match:
     item: Item
     judgement: Judgement
     view: int
-    verified: Verified
+    outcome: Outcome
 
     def where(self, views: Sequence[QueryView]) -> dict[str, Any] | None:
-        """Where the match is, as JSON: see docs/guides/search.md. None for a whole picture that was not verified."""
-        return where(views[self.view] if views else None, self.verified)
+        """Where the match is, as JSON; None for a whole picture that was not verified.
+
+        The fields are described in docs/reference/copy-detection.md.
+        """
+        return where(views[self.view] if views else None, self.outcome)
+
+    def to_json(self, views: Sequence[QueryView]) -> dict[str, Any]:
+        """The match as an answer states it; ``views`` are those of the query."""
+        names = {name: getattr(self.item, name) for name in ("id", "key", "collection")}
+        place = {"verified": self.outcome.verified, "where": self.where(views)}
+        return names | vars(self.judgement) | place | {"metadata": dict(self.item.metadata)}
 
 
 @dataclass(frozen=True)
@@ -110,25 +119,25 @@ def find_copies(index: Index, snapshot: Snapshot, query: Query, wanted: Selectio
     return Answer(matches, held)
 
 
-def verify_pair(judgement: Judgement, one: Image.Image, other: Image.Image, mode: Mode, share: float = 0.5) -> Verified:
+def verify_pair(judgement: Judgement, one: Image.Image, other: Image.Image, mode: Mode, share: float = 0.5) -> Outcome:
     """Verify two RGB pictures: ``other`` is laid over ``one``."""
     candidate = Candidate(judgement.score, 1.0 if judgement.probability is None else judgement.probability, share)
-    if mode == "auto" and (judgement.verdict == "exact" or judgement.probability is None):
-        return Verified(candidate.probability)
+    if not _is_open(judgement, mode):
+        return Outcome(candidate.probability)
     [found] = verified.verify(
         lambda: verification.prepare(one), [candidate], lambda _: verification.prepare(other), mode
     )
     return found
 
 
-def judged(judgement: Judgement, found: Verified) -> Judgement:
+def judged(judgement: Judgement, found: Outcome) -> Judgement:
     """The judgement after verification: its probability, and the verdict that follows from it."""
-    if not found.checked or judgement.probability is None or judgement.verdict == "exact":
+    if not found.verified or judgement.probability is None or judgement.verdict == "exact":
         return judgement
-    return Judgement(judgement.similarity, judgement.score, found.probability, verdict_of(found.probability))
+    return replace(judgement, probability=found.probability, verdict=verdict_of(found.probability))
 
 
-def where(view: QueryView | None, found: Verified) -> dict[str, Any] | None:
+def where(view: QueryView | None, found: Outcome) -> dict[str, Any] | None:
     """Region and turn of the query view, and, if it was verified, the parts of both pictures; None for neither."""
     seen = view.where() if view is not None else None
     if found.verification is None:
@@ -153,19 +162,19 @@ def _refuted(judgement: Judgement) -> Judgement:
 
 def _verified(
     index: Index, query: Query, items: Sequence[Item], judgements: Sequence[Judgement], share: float, mode: Mode
-) -> list[Verified]:
-    """Verify what is not equal; a bundle without calibration has no probabilities, so only ``always`` verifies."""
-    results = [Verified(1.0 if one.probability is None else one.probability) for one in judgements]
-    open_ = [
-        number
-        for number, one in enumerate(judgements)
-        if mode == "always" or (one.verdict != "exact" and one.probability is not None)
-    ]
-    candidates = [Candidate(judgements[number].score, results[number].probability, share) for number in open_]
-    prepared = lambda number: index.features.get(items[open_[number]].sha256)  # noqa: E731 - a named argument
-    for number, one in zip(open_, verified.verify(query.prepare, candidates, prepared, mode), strict=True):
+) -> list[Outcome]:
+    results = [Outcome(1.0 if one.probability is None else one.probability) for one in judgements]
+    numbers = [number for number, one in enumerate(judgements) if _is_open(one, mode)]
+    candidates = [Candidate(judgements[number].score, results[number].probability, share) for number in numbers]
+    prepared = lambda place: index.features.get(items[numbers[place]].sha256)  # noqa: E731 - a named argument
+    for number, one in zip(numbers, verified.verify(query.prepare, candidates, prepared, mode), strict=True):
         results[number] = one
     return results
+
+
+def _is_open(judgement: Judgement, mode: Mode) -> bool:
+    """Equal pictures need no verification; without a calibration there is no probability that it could change."""
+    return mode == "always" or (judgement.verdict != "exact" and judgement.probability is not None)
 
 
 def _rank(match: Match) -> tuple[bool, float, float, int]:

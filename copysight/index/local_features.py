@@ -9,6 +9,7 @@ import threading
 import uuid
 import zlib
 from collections import OrderedDict
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -94,14 +95,17 @@ class LocalFeatures:
     def _write(self, sha256: str, found: Features) -> None:
         """Write the file, unless the index is read-only or the disk is full: it is only a cache."""
         path = self._path(sha256)
+        temporary = path.with_name(f".{sha256}.{uuid.uuid4().hex}.tmp")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            # Without parents: an index that was moved away is not created again at its old place.
+            for folder in (self._directory, path.parent):
+                folder.mkdir(exist_ok=True)
             # Not synced: after a power cut the checksum tells a torn file.
-            temporary = path.with_name(f".{sha256}.{uuid.uuid4().hex}.tmp")
             temporary.write_bytes(pack(found))
             temporary.replace(path)
         except OSError:
-            return
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def pack(found: Features) -> bytes:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from copysight.matching.geometry import Matrix
+from copysight.pictures.polygon import Matrix
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating]
@@ -34,7 +34,6 @@ class Alignment:
 
     compared: Mask
     differs: Mask
-
     size: tuple[int, int]
 
     def changes(self) -> list[tuple[float, float, float, float]]:
@@ -42,6 +41,8 @@ class Alignment:
 
         Neighbouring cells make one box; single cells are left out, because a blurred or moved edge makes some.
         """
+        if not self.differs.any():
+            return []
         count, _, boxes, _ = cv2.connectedComponentsWithStats(self.differs.astype(np.uint8), connectivity=8)
         large = [boxes[number] for number in range(1, count) if boxes[number][4] >= MIN_CHANGED]
         width, height = self.size
@@ -62,8 +63,14 @@ class Alignment:
 
 
 def align(query: Bytes, reference: Bytes, transform: Matrix) -> Alignment:
-    """Compare grey pictures (h, w) where the ``transform`` (reference to query) lays them over each other."""
+    """Compare grey pictures (h, w) where the ``transform`` (reference to query) lays them over each other.
+
+    Nothing is compared if one is empty: the features of a stored picture may be left when its thumbnail is lost.
+    """
     height, width = query.shape
+    if not query.size or not reference.size:
+        nothing = np.zeros((height // CELL, width // CELL), np.bool_)
+        return Alignment(nothing, nothing, (width, height))
     inside = cv2.warpPerspective(np.full_like(reference, 255), transform, (width, height), flags=cv2.INTER_NEAREST)
     laid = cv2.warpPerspective(_reduced(reference, transform), transform, (width, height), flags=cv2.INTER_LINEAR)
     one = np.asarray(cv2.GaussianBlur(query.astype(np.float32), (0, 0), BLUR), np.float32)

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from copysight.matching.features import SCALE, Features
+from copysight.pictures.polygon import Matrix
 
 Float = npt.NDArray[np.float32]
-Matrix = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
@@ -117,20 +117,6 @@ def agreeing(transform: Matrix, query: Features, reference: Features, rows: tupl
         zoom = math.sqrt(abs(np.linalg.det(local))) * float(reference.scales[other] / query.scales[one])
         found[place] = abs(turn) < MAX_TURN and 1 / MAX_ZOOM < zoom < MAX_ZOOM
     return found
-
-
-def polygon(transform: Matrix, reference: tuple[int, int], query: tuple[int, int]) -> Matrix:
-    """The part of a query of size (w, h) that shows the reference of size (w, h): corners (C, 2), C from 0 to 8."""
-    width, height = reference
-    corners = apply(transform, np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32))
-    bounds = np.array([[0, 0], [query[0], 0], [query[0], query[1]], [0, query[1]]], np.float32)
-    area, found = cv2.intersectConvexConvex(corners.astype(np.float32), bounds)
-    return np.zeros((0, 2)) if found is None or area <= 0 else found.reshape(-1, 2).astype(np.float64)
-
-
-def area(polygon: Matrix) -> float:
-    """Area of a polygon (C, 2); 0 for fewer than three corners."""
-    return float(cv2.contourArea(polygon.astype(np.float32))) if len(polygon) > 2 else 0.0
 
 
 def _floats(features: Features) -> Float:

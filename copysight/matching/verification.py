@@ -16,7 +16,7 @@ from PIL import Image
 from copysight.matching import alignment, features, geometry
 from copysight.matching.alignment import Alignment
 from copysight.matching.features import Bytes, Features
-from copysight.matching.geometry import Matrix
+from copysight.pictures.polygon import FRAME, Matrix, area, intersection, mapped
 
 MIN_AGREEING = 3
 """Pairs of keypoints that must agree with a transform in place, angle and size; fewer come by chance."""
@@ -165,26 +165,22 @@ def _fit(query: Prepared, reference: Prepared, mirrored: bool) -> _Fit | None:
 
 
 def _described(fit: _Fit, query: Prepared, reference: Prepared) -> Verification:
-    aligned = alignment.align(query.grey, reference.grey, fit.transform)
-    in_query = geometry.polygon(fit.transform, reference.size, query.size)
-    # Through the inverse of what is visible: the inverse of the whole frame may reach behind the horizon.
-    in_reference = geometry.apply(np.asarray(np.linalg.inv(fit.transform), np.float64), in_query)
     shares = np.diag([1 / query.size[0], 1 / query.size[1], 1.0]) @ fit.transform @ np.diag([*reference.size, 1.0])
-    if fit.mirrored:
-        shares = MIRROR @ shares
+    transform = np.asarray((MIRROR @ shares if fit.mirrored else shares) / shares[2, 2], np.float64)
+    frame = np.array(FRAME)
+    in_query = intersection(mapped(transform, frame), frame)
+    # From what is visible in the query: the inverse of its whole frame may reach behind the horizon.
+    in_reference = mapped(np.asarray(np.linalg.inv(transform), np.float64), in_query)
     return Verification(
-        shares / shares[2, 2],
+        transform,
         fit.mirrored,
         fit.pairs,
         fit.agreeing,
-        _part(in_query, query.size, fit.mirrored),
-        _part(in_reference, reference.size, False),
-        aligned,
+        _part(in_query),
+        _part(in_reference),
+        alignment.align(query.grey, reference.grey, fit.transform),
     )
 
 
-def _part(corners: Matrix, size: tuple[int, int], mirrored: bool) -> Part:
-    polygon = np.clip(corners / size, 0, 1)
-    if mirrored:
-        polygon = (polygon * (-1, 1) + (1, 0))[::-1]
-    return Part(polygon, geometry.area(corners) / (size[0] * size[1]))
+def _part(corners: Matrix) -> Part:
+    return Part(np.clip(corners, 0, 1), area(corners))

@@ -4,6 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float64]
+FRAME = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+"""Corners of a picture, as shares of its sides."""
 
 
 def mapped(transform: Matrix, corners: Matrix) -> Matrix:

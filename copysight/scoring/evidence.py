@@ -5,13 +5,7 @@ graphics (screens, documents, charts, drawings) by ``benchmarks.evidence_fit``, 
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
-
-from copysight.scoring import logistic
 
 MAX_ODDS = 7.0
 """Log odds from the score count within ± this, because a calibration is not to be trusted further out."""
@@ -97,16 +91,3 @@ def _probability(odds: float) -> float:
 def prior(share: float) -> float:
     """What an assumed share of queries with a copy adds to the log odds, compared with the half of the fit."""
     return math.log(share / (1 - share))
-
-
-def fit(pairs: Sequence[Evidence], correct: npt.NDArray[np.bool_]) -> tuple[list[float], float]:
-    """Weights and intercept of a logistic regression on pairs (P,): whether they are copies (P,).
-
-    The penalty is 1/2 |w|² for terms of standard deviation 1.
-    """
-    x = np.array([[*terms(pair), 1.0] for pair in pairs])
-    scale = x.std(axis=0)
-    scale[scale == 0] = 1.0
-    precision = np.array([1.0] * len(TERMS) + [1e-6])
-    beta = logistic.fit(x / scale, correct.astype(np.float64), np.ones(len(x)), np.zeros(x.shape[1]), precision) / scale
-    return beta[:-1].tolist(), float(beta[-1])

@@ -50,14 +50,14 @@ class Checked:
 
 
 @dataclass(frozen=True)
-class Verified:
+class Outcome:
     """The final ``probability`` of a candidate. ``verification`` is None if nothing was found.
 
-    ``checked``: whether the candidate was verified at all; otherwise the probability is that of its score.
+    ``verified``: whether it was looked for at all; otherwise the probability is that of its score.
     """
 
     probability: float
-    checked: bool = False
+    verified: bool = False
     verification: Verification | None = None
 
 
@@ -75,13 +75,13 @@ def verify(
     reference: Callable[[int], Prepared | None],
     mode: Mode = DEFAULT_MODE,
     budget: float = BUDGET,
-) -> list[Verified]:
+) -> list[Outcome]:
     """Verify ``candidates``, sorted by descending score. Returns one result each, in the same order.
 
     ``query`` and ``reference`` (of the candidate with this number) return prepared pictures, or None for a picture that
     is not at hand; they are only called for what is verified.
     """
-    scored = [Verified(candidate.probability) for candidate in candidates]
+    scored = [Outcome(candidate.probability) for candidate in candidates]
     numbers = _chosen(candidates, mode)
     picture = query() if numbers else None
     if picture is None:
@@ -98,7 +98,7 @@ def verify(
         other = reference(number)
         if other is not None:
             found[number] = check(picture, other)
-            settled = settled or evidence.probability(evidence_of(candidates, found)[number]) >= COPY
+            settled = settled or evidence.probability(_evidence(candidates, number, found)) >= COPY
     return _judged(candidates, found)
 
 
@@ -118,37 +118,33 @@ def check(query: Prepared, reference: Prepared) -> Checked:
     return Checked(verification.verify(query, reference), min(len(query.features), len(reference.features)))
 
 
-def _judged(candidates: Sequence[Candidate], found: dict[int, Checked]) -> list[Verified]:
+def _judged(candidates: Sequence[Candidate], found: dict[int, Checked]) -> list[Outcome]:
     known = evidence_of(candidates, found)
     results = []
     for number, candidate in enumerate(candidates):
         probability = evidence.probability(known[number]) if number in known else candidate.probability
         checked = found.get(number)
-        results.append(Verified(probability, checked is not None, checked.found if checked is not None else None))
+        results.append(Outcome(probability, checked is not None, checked.found if checked is not None else None))
     return results
 
 
 def evidence_of(candidates: Sequence[Candidate], found: dict[int, Checked]) -> dict[int, Evidence]:
     """The evidence of each verified candidate, by its number."""
-    agreeing = {number: one.found.agreeing for number, one in found.items() if one.found is not None}
-    return {number: _evidence(candidates, number, one, agreeing) for number, one in found.items()}
+    return {number: _evidence(candidates, number, found) for number in found}
 
 
-def _evidence(candidates: Sequence[Candidate], number: int, checked: Checked, agreeing: dict[int, int]) -> Evidence:
-    candidate, found = candidates[number], checked.found
+def _evidence(candidates: Sequence[Candidate], number: int, found: dict[int, Checked]) -> Evidence:
+    candidate, checked = candidates[number], found[number]
     other = max((one.score for place, one in enumerate(candidates) if place != number), default=NO_RIVAL)
+    rivals = [one.found.agreeing for place, one in found.items() if one.found is not None and place != number]
     scored = Evidence(
         odds=evidence.odds_of(candidate.probability),
         margin=candidate.score - other,
-        rival=max((count for place, count in agreeing.items() if place != number), default=0),
+        rival=max(rivals, default=0),
         share=candidate.share,
         keypoints=checked.keypoints,
     )
-    if found is None:
+    if checked.found is None:
         return scored
-    return replace(
-        scored,
-        agreeing=found.agreeing,
-        agreement=found.alignment.agreement,
-        cells=found.alignment.cells,
-    )
+    aligned = checked.found.alignment
+    return replace(scored, agreeing=checked.found.agreeing, agreement=aligned.agreement, cells=aligned.cells)

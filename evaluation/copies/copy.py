@@ -18,7 +18,7 @@ from copysight.scoring.query_views import DEFAULT_EFFORT, EFFORTS, Effort, best_
 from copysight.scoring.verified import DEFAULT_MODE, MODES, Mode
 from copysight.system.numbers import Real
 from evaluation.arguments import place_of
-from evaluation.copies import copydays_folder, isc, verification
+from evaluation.copies import calibration, copydays_folder, isc, verification
 from evaluation.copies.isc import Metrics, Truth
 from evaluation.features import backbone
 from evaluation.features.extract import Extractor, extract, load_extractor, map_pictures
@@ -262,10 +262,12 @@ def measure(benchmark: Benchmark, extractor: Extractor, effort: Effort, verify: 
     # Self-calibration uses the query views of the service, so other views cannot be calibrated.
     if len(database.ids) < self_calibration.MIN_PICTURES or extractor.views is not query_views.views_of:
         return Result(raw, normalized)
-    fitted = _calibration(extractor, benchmark.references, database, background_vectors, effort, benchmark.share)
+    kept = _entries(benchmark.references, database.ids)
+    rng, picture = np.random.default_rng(SEED), lambda row: read(kept[row])
+    fitted = calibration.fit(extractor, database.vectors, background_vectors, picture, effort, rng, benchmark.share)
     probabilities, verified = fitted.probability(scores), None
     if verify != "never":
-        asked, kept = _entries(benchmark.queries, queries.ids), _entries(benchmark.references, database.ids)
+        asked = _entries(benchmark.queries, queries.ids)
         probabilities = verification.verify(scores, asked, kept, fitted, verify, extractor.at_least)
         verified = isc.measure(probabilities, queries.ids, database.ids, benchmark.truth)
     errors = _reliability(probabilities, queries.ids, database.ids, benchmark.truth)
@@ -347,21 +349,6 @@ def _rows(name: str, result: Result, levels: Sequence[str]) -> list[list[object]
         for scores, one in kinds.items()
         if one is not None
     ]
-
-
-def _calibration(
-    extractor: Extractor, references: Path, database: Embeddings, background: Float, effort: Effort, share: float
-) -> Calibration:
-    """Fit a calibration as the index builder does: search edited copies of a sample of the references."""
-    rng = np.random.default_rng(SEED)
-    entries = {PurePosixPath(entry.key).stem: entry for entry in scan(references).entries}
-    rows = np.sort(rng.choice(len(database.ids), min(self_calibration.SAMPLE_SIZE, len(database.ids)), replace=False))
-    pictures = [read(entries[database.ids[row]]) for row in rows]
-    embed = lambda copies: np.stack([extractor.embed(one) for one in copies])  # noqa: E731 - a named argument
-    answers = self_calibration.run_queries(
-        pictures, rows, database.vectors, background, embed, rng, self_calibration.HIGH_EFFORT_SAMPLE
-    )
-    return self_calibration.fit_calibrations(answers, extractor.curves, share)[effort]
 
 
 def _reliability(probabilities: Floats, queries: Sequence[str], references: Sequence[str], truth: Truth) -> Reliability:

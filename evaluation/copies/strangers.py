@@ -11,21 +11,22 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from copysight.blobs import THUMBNAIL_SIDE
 from copysight.errors import InvalidArgument
 from copysight.matching import verification
 from copysight.pictures.information import LEAST, information
 from copysight.pictures.scan import Entry
-from copysight.scoring import self_calibration
 from copysight.scoring.calibration import COPY, Calibration
 from copysight.scoring.judge import normalise
 from copysight.scoring.query_views import DEFAULT_EFFORT, EFFORTS, Effort, best_per_query
 from copysight.scoring.verified import DEFAULT_MODE, MODES, Mode
 from evaluation.arguments import sources_and_data
+from evaluation.copies import calibration
 from evaluation.copies.verification import verify_pictures
-from evaluation.features.extract import Extractor, load_extractor
+from evaluation.features.extract import Extractor, load_extractor, map_pictures
 from evaluation.metrics.reliability import reliability
 from evaluation.report import Answer, print_answers
-from evaluation.sources import read, reading_sources, scan
+from evaluation.sources import reading_sources, scan
 
 Float = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -78,18 +79,20 @@ def strangers(
     far as DATA holds no picture twice. Lightly edited copies of the indexed half are searched for, too: cropped to
     0.9, half as large, or as JPEG of quality 35 to 80.
     """
+    rng = np.random.default_rng(seed)
+    entries = list(scan(data).entries)
+    entries = [entries[int(place)] for place in np.sort(rng.permutation(len(entries))[:most])]
+    extractors = {source: load_extractor(source) for source in sources}
+    needed = max(one.at_least for one in extractors.values())
+    pictures, readable = map_pictures(entries, needed, _bounded, "strangers")
+    names = _groups([entry for entry, kept in zip(entries, readable, strict=True) if kept], groups)
+    halves = _halves(names, rng)
+    header = ("group", "strangers", "above 0.5", "above 0.9", "light copies", "are `copy`", "expected error")
     answers = []
-    for source in sources:
-        extractor = load_extractor(source)
-        rng = np.random.default_rng(seed)
-        entries = list(scan(data).entries)
-        entries = [entries[int(place)] for place in np.sort(rng.permutation(len(entries))[:most])]
-        names = _groups(entries, groups)
-        halves = _halves(names, rng)
-        found = measure([read(entry) for entry in entries], names, halves, extractor, effort, verify, rng)
+    for source, extractor in extractors.items():
+        found = measure(pictures, names, halves, extractor, effort, verify, np.random.default_rng(seed))
         report = {"source": source, "effort": effort, "verify": verify, "seed": seed}
         report |= {"groups": {name: asdict(one) for name, one in found.items()}}
-        header = ("group", "strangers", "above 0.5", "above 0.9", "light copies", "are `copy`", "expected error")
         rows = [[name, *asdict(one).values()] for name, one in found.items()]
         answers.append(Answer(source, report, header, rows, seed))
     print_answers(answers, as_json)
@@ -116,11 +119,11 @@ def measure(
     kept, away = np.flatnonzero(indexed), np.flatnonzero(~indexed)
     references = [pictures[int(row)] for row in kept]
     vectors = np.stack([extractor.embed(one) for one in references])
-    calibration = _calibration(references, vectors, extractor, effort, rng)
+    fitted = calibration.fit(extractor, vectors, extractor.background, references.__getitem__, effort, rng)
     queries = [light(pictures[int(row)], number, rng) for number, row in enumerate(kept)] + [
         pictures[int(row)] for row in away
     ]
-    probabilities = _probabilities(queries, references, vectors, extractor, calibration, effort, verify)
+    probabilities = _probabilities(queries, references, vectors, extractor, fitted, effort, verify)
     first = probabilities.argmax(axis=1)
     best = probabilities[np.arange(len(queries)), first]
     right = np.concatenate([first[: len(kept)] == np.arange(len(kept)), np.zeros(len(away), np.bool_)])
@@ -151,7 +154,7 @@ def _probabilities(
     references: Sequence[Image.Image],
     vectors: Float,
     extractor: Extractor,
-    calibration: Calibration,
+    fitted: Calibration,
     effort: Effort,
     verify: Mode,
 ) -> Floats:
@@ -163,33 +166,17 @@ def _probabilities(
     assert extractor.background is not None  # noqa: S101 - checked by `measure`
     scores = best_per_query(normalise(similarities, embedded, extractor.background), owners, len(queries))
     if verify == "never":
-        return calibration.probability(scores)
+        return fitted.probability(scores)
     found = verify_pictures(
         scores,
         lambda number: verification.prepare(queries[number]),
         lambda row: verification.prepare(references[row]),
-        calibration,
+        fitted,
         verify,
     )
     empty = [information(query) < LEAST for query in queries]
     found[empty] = 0.0
     return found
-
-
-def _calibration(
-    references: Sequence[Image.Image], vectors: Float, extractor: Extractor, effort: Effort, rng: np.random.Generator
-) -> Calibration:
-    """The calibration that an index of the references has: its own, or that of the bundle if there are few of them."""
-    if len(references) < self_calibration.MIN_PICTURES:
-        return extractor.calibrations[effort]
-    rows = np.sort(rng.permutation(len(references))[: self_calibration.SAMPLE_SIZE]).astype(np.int64)
-    background = extractor.background
-    assert background is not None  # noqa: S101 - checked by `measure`
-    embed = lambda copies: np.stack([extractor.embed(one) for one in copies])  # noqa: E731 - a named argument
-    answers = self_calibration.run_queries(
-        [references[int(row)] for row in rows], rows, vectors, background, embed, rng, 20
-    )
-    return self_calibration.fit_calibrations(answers, extractor.curves)[effort]
 
 
 def _group(best: Floats, right: npt.NDArray[np.bool_], is_copy: npt.NDArray[np.bool_]) -> Group:
@@ -202,6 +189,13 @@ def _group(best: Floats, right: npt.NDArray[np.bool_], is_copy: npt.NDArray[np.b
         found=float(copies.mean()) if len(copies) else 0.0,
         expected_error=reliability(best, right.tolist()).expected_calibration_error,
     )
+
+
+def _bounded(picture: Image.Image) -> Image.Image:
+    """At most as large as the thumbnails of an index: the pictures of a folder must fit into memory."""
+    small = picture.copy()
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    return small
 
 
 def _halves(names: Sequence[str], rng: np.random.Generator) -> npt.NDArray[np.bool_]:

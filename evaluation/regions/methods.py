@@ -14,8 +14,7 @@ from PIL import Image
 
 from copysight.matching import verification
 from copysight.matching.verification import Prepared
-from copysight.pictures.edits.edited import FRAME
-from copysight.pictures.polygon import Matrix, intersection, mapped
+from copysight.pictures.polygon import FRAME, Matrix, intersection, mapped
 
 Picture = Image.Image
 MIN_AGREEING, MIN_AGREEMENT = 8, 0.6

@@ -14,7 +14,6 @@ from starlette.responses import Response
 from copysight.catalog import Item
 from copysight.errors import PictureError
 from copysight.index import Hit, Query, Snapshot, find_copies
-from copysight.index.find_copies import Match
 from copysight.matching import verification
 from copysight.matching.verification import Prepared
 from copysight.model.embedder import Embedder, probabilities
@@ -120,7 +119,7 @@ def search(
     answers = []
     for query in queries:
         found = find_copies(state.index, snapshot, query.asked(state), options.selection)
-        matches = [_match(one, query) for one in found.matches]
+        matches = [one.to_json(query.views) for one in found.matches]
         least = options.min_probability
         kept = [one for one in matches if least is None or (one["probability"] or 0.0) >= least]
         answers.append({"matches": kept} | ({} if found.information is None else {"information": found.information}))
@@ -148,19 +147,6 @@ def item(found: Item) -> dict[str, Any]:
     """An item as JSON."""
     names = ("id", "key", "collection", "sha256", "width", "height", "sequence")
     return {name: getattr(found, name) for name in names} | {"metadata": dict(found.metadata)}
-
-
-def _match(match: Match, query: SearchQuery) -> dict[str, Any]:
-    names = {name: getattr(match.item, name) for name in ("id", "key", "collection")}
-    return (
-        names
-        | vars(match.judgement)
-        | {
-            "verified": match.verified.checked,
-            "where": match.where(query.views),
-            "metadata": dict(match.item.metadata),
-        }
-    )
 
 
 def _is_equal(state: State, query: SearchQuery, hit: Hit, found: Item) -> bool:

@@ -159,5 +159,5 @@ def _compared(
         found.judgement, one.picture.pixels, other.picture.pixels, verify, snapshot.judge.share(effort)
     )
     seen = where((first, second)[found.picture - 1].views[found.view], checked)
-    about = {"verified": checked.checked, "where": seen and {"picture": found.picture, **seen}}
+    about = {"verified": checked.verified, "where": seen and {"picture": found.picture, **seen}}
     return search_answers.index_fields(snapshot) | asdict(judged(found.judgement, checked)) | about

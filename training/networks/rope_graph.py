@@ -55,7 +55,7 @@ def rotary_cls_attention(attention: EvaAttention, tokens: Tensor, rope: Tensor |
     ``tokens`` (B, N, D) are normalised as the block does it. Keys of patches are rotated by their places, the query of
     [CLS] is not (Siméoni et al. 2025, DINOv3).
     """
-    query, key = _query(attention, tokens[:, :1]), _key(attention, tokens)
+    query, key = _heads(attention, tokens[:, :1], 0), _heads(attention, tokens, 1)
     prefix = attention.num_prefix_tokens
     if rope is not None:
         rotated = apply_rot_embed_cat(key[:, :, prefix:], rope, half=attention.rotate_half)
@@ -64,21 +64,13 @@ def rotary_cls_attention(attention: EvaAttention, tokens: Tensor, rope: Tensor |
     return weights[:, :, 0, prefix:]
 
 
-def _query(attention: EvaAttention, tokens: Tensor) -> Tensor:
-    """Queries (B, H, N, D / H) of tokens (B, N, D)."""
+def _heads(attention: EvaAttention, tokens: Tensor, part: int) -> Tensor:
+    """Queries (``part`` 0) or keys (1) of tokens (B, N, D): (B, H, N, D / H), not rotated."""
     if attention.qkv is None:
-        found = attention.q_proj(tokens)
+        found = (attention.q_proj, attention.k_proj)[part](tokens)
     else:
-        found = F.linear(tokens, attention.qkv.weight.chunk(3)[0], attention.q_bias)
-    heads: Tensor = attention.q_norm(found.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2))
-    return heads
-
-
-def _key(attention: EvaAttention, tokens: Tensor) -> Tensor:
-    """Keys (B, H, N, D / H) of tokens (B, N, D), not rotated."""
-    if attention.qkv is None:
-        found = attention.k_proj(tokens)
-    else:
-        found = F.linear(tokens, attention.qkv.weight.chunk(3)[1], attention.k_bias)
-    heads: Tensor = attention.k_norm(found.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2))
+        bias = (attention.q_bias, attention.k_bias)[part]
+        found = F.linear(tokens, attention.qkv.weight.chunk(3)[part], bias)
+    norm = (attention.q_norm, attention.k_norm)[part]
+    heads: Tensor = norm(found.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2))
     return heads

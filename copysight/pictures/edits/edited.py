@@ -6,10 +6,7 @@ from functools import reduce
 import numpy as np
 from PIL import Image
 
-from copysight.pictures.polygon import Matrix, intersection, mapped
-
-FRAME = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
-"""Corners of a picture, as shares of its sides."""
+from copysight.pictures.polygon import FRAME, Matrix, intersection, mapped
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from copysight.matching.geometry import apply
-from copysight.matching.verification import prepare, verify, where
+from copysight.matching.verification import Prepared, prepare, verify, where
 
 SIZE = 400
 
@@ -114,3 +114,12 @@ def test_the_json_of_a_verification_is_plain_and_within_the_pictures(picture):
         assert 0 < found[side]["share"] <= 1
         assert all(0 <= number <= 1 for corner in found[side]["polygon"] for number in corner)
     assert all(isinstance(number, float) for row in found["transform"] for number in row)
+
+
+def test_features_whose_picture_is_lost_show_nothing_in_common_and_nothing_changed(picture):
+    whole = prepare(picture)
+    lost = Prepared(whole.features, lambda: np.zeros((0, 0), np.uint8))
+
+    for query, reference in ((whole, lost), (lost, whole), (lost, lost)):
+        found = verify(query, reference)
+        assert found is None or (found.alignment.cells == 0 and found.alignment.changes() == [])

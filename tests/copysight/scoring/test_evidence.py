@@ -50,7 +50,7 @@ def test_the_copy_rises_above_the_strangers():
     candidates = [Candidate(0.30, 0.96), Candidate(0.28, 0.95), Candidate(0.12, 0.3)]
     reference, _ = counting(pictures)
     found = verified.verify(lambda: prepare(crop), candidates, reference)
-    assert [one.checked for one in found] == [True] * 3
+    assert [one.verified for one in found] == [True] * 3
     assert found[2].probability > 0.8
     assert max(found[0].probability, found[1].probability) < 0.05
     assert found[2].verification.reference.share == pytest.approx(200 * 220 / 300**2, abs=0.02)
@@ -62,7 +62,7 @@ def test_hopeless_candidates_are_verified_only_on_demand(mode, expected):
     candidates = [Candidate(0.5, 0.99), Candidate(0.1, 0.02), Candidate(0.0, 0.0005)]
     found = verified.verify(lambda: prepare(textured_picture(9, 200)), candidates, reference, mode)
     assert asked == expected
-    assert [one.checked for one in found] == [number in expected for number in range(3)]
+    assert [one.verified for one in found] == [number in expected for number in range(3)]
     assert found[2].probability == 0.0005 or mode == "always"
 
 
@@ -86,7 +86,7 @@ def test_verification_stops_when_its_time_is_over():
     candidates = [Candidate(0.3, 0.9)] * 3
     found = verified.verify(lambda: prepare(textured_picture(9, 200)), candidates, reference, budget=-1.0)
     assert asked == []
-    assert [one.checked for one in found] == [False] * 3
+    assert [one.verified for one in found] == [False] * 3
 
 
 def test_an_unknown_mode_is_refused():
@@ -120,4 +120,4 @@ def test_once_the_copy_is_found_candidates_that_the_score_refutes_are_left_out()
     found = verified.verify(lambda: prepare(query), candidates, reference)
     assert asked == [0, 1]
     assert found[0].probability > 0.9 > 0.05 > found[1].probability
-    assert [one.checked for one in found] == [True, True, False, False]
+    assert [one.verified for one in found] == [True, True, False, False]
