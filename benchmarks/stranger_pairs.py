@@ -155,7 +155,7 @@ def compare(group: Group, results: Path, done: int) -> None:
         score = float((vector @ vector_2.T)[0, 0] - judge.offsets(vector)[0])
         calibration = judge.calibrations["low"]
         candidate = Candidate(score, float(calibration.probability(score)), calibration.share)
-        [answer] = verified.verify(lambda: mine, [candidate], lambda _: theirs, "always")
+        [answer] = verified.verify([candidate], lambda _: verified.check(mine, theirs), "always")
         found = answer.verification
         numbers = (int(pair[0]), int(pair[1]))
         if found is None:

@@ -124,9 +124,8 @@ def verify_pair(judgement: Judgement, one: Image.Image, other: Image.Image, mode
     candidate = Candidate(judgement.score, 1.0 if judgement.probability is None else judgement.probability, share)
     if not _is_open(judgement, mode):
         return Outcome(candidate.probability)
-    [found] = verified.verify(
-        lambda: verification.prepare(one), [candidate], lambda _: verification.prepare(other), mode
-    )
+    check = verified.checking(lambda: verification.prepare(one), lambda _: verification.prepare(other))
+    [found] = verified.verify([candidate], check, mode)
     return found
 
 
@@ -166,8 +165,8 @@ def _verified(
     results = [Outcome(1.0 if one.probability is None else one.probability) for one in judgements]
     numbers = [number for number, one in enumerate(judgements) if _is_open(one, mode)]
     candidates = [Candidate(judgements[number].score, results[number].probability, share) for number in numbers]
-    prepared = lambda place: index.features.get(items[numbers[place]].sha256)  # noqa: E731 - a named argument
-    for number, one in zip(numbers, verified.verify(query.prepare, candidates, prepared, mode), strict=True):
+    check = verified.checking(query.prepare, lambda place: index.features.get(items[numbers[place]].sha256))
+    for number, one in zip(numbers, verified.verify(candidates, check, mode), strict=True):
         results[number] = one
     return results
 

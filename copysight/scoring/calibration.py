@@ -58,6 +58,10 @@ class Line:
     intercept: float
 
 
+IDENTITY = Line(1.0, 0.0)
+"""Log odds as they are."""
+
+
 @dataclass(frozen=True)
 class Threshold:
     """The lowest score from which on answers have at least this ``precision``, and its 95 % interval (low, high)."""

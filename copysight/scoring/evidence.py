@@ -7,6 +7,8 @@ graphics (screens, documents, charts, drawings) by ``benchmarks.evidence_fit``, 
 import math
 from dataclasses import dataclass
 
+from copysight.scoring.calibration import IDENTITY, Line
+
 MAX_ODDS = 7.0
 """Log odds from the score count within ± this, because a calibration is not to be trusted further out."""
 
@@ -73,9 +75,12 @@ def log_odds(evidence: Evidence) -> float:
     )
 
 
-def probability(evidence: Evidence) -> float:
-    """Probability that the pair is a copy, 0..1."""
-    return _probability(log_odds(evidence))
+def probability(evidence: Evidence, line: Line = IDENTITY) -> float:
+    """Probability that the pair is a copy, 0..1.
+
+    ``line`` corrects the log odds for a collection: its pictures may resemble each other more than those of the fit.
+    """
+    return _probability(line.slope * log_odds(evidence) + line.intercept)
 
 
 def odds_of(probability: float) -> float:

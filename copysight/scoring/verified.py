@@ -4,13 +4,14 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal, get_args
 
 from copysight.errors import InvalidArgument
 from copysight.matching import verification
 from copysight.matching.verification import Prepared, Verification
 from copysight.scoring import evidence
-from copysight.scoring.calibration import COPY, DIFFERENT
+from copysight.scoring.calibration import COPY, DIFFERENT, IDENTITY, Line
 from copysight.scoring.evidence import Evidence
 
 Mode = Literal["auto", "always", "never"]
@@ -70,36 +71,31 @@ def mode_of(text: str) -> Mode:
 
 
 def verify(
-    query: Callable[[], Prepared | None],
     candidates: Sequence[Candidate],
-    reference: Callable[[int], Prepared | None],
+    check: Callable[[int], Checked | None],
     mode: Mode = DEFAULT_MODE,
     budget: float = BUDGET,
+    line: Line = IDENTITY,
 ) -> list[Outcome]:
     """Verify ``candidates``, sorted by descending score. Returns one result each, in the same order.
 
-    ``query`` and ``reference`` (of the candidate with this number) return prepared pictures, or None for a picture that
-    is not at hand; they are only called for what is verified.
+    ``check`` compares the query with the candidate of a number, or returns None if one of them has no picture at hand;
+    it is only called for what is verified. ``line`` is that of the collection, see `evidence.probability`.
     """
-    scored = [Outcome(candidate.probability) for candidate in candidates]
-    numbers = _chosen(candidates, mode)
-    picture = query() if numbers else None
-    if picture is None:
-        return scored
     until = time.monotonic() + budget
     found: dict[int, Checked] = {}
     settled = False
-    for number in numbers:
+    for number in _chosen(candidates, mode):
         if time.monotonic() > until:
             break
         # Once the copy is found, the score alone is enough for candidates that it calls different.
         if settled and mode == "auto" and candidates[number].probability <= DIFFERENT:
             continue
-        other = reference(number)
-        if other is not None:
-            found[number] = check(picture, other)
-            settled = settled or evidence.probability(_evidence(candidates, number, found)) >= COPY
-    return _judged(candidates, found)
+        checked = check(number)
+        if checked is not None:
+            found[number] = checked
+            settled = settled or evidence.probability(_evidence(candidates, number, found), line) >= COPY
+    return _judged(candidates, found, line)
 
 
 def _chosen(candidates: Sequence[Candidate], mode: Mode) -> list[int]:
@@ -113,16 +109,30 @@ def _chosen(candidates: Sequence[Candidate], mode: Mode) -> list[int]:
     return [number for number, one in enumerate(odds) if one >= least]
 
 
+def checking(
+    query: Callable[[], Prepared | None], reference: Callable[[int], Prepared | None]
+) -> Callable[[int], Checked | None]:
+    """The ``check`` of `verify` for prepared pictures, None if there is none. The query is prepared once, if at all."""
+    asked = cache(query)
+
+    def check_one(number: int) -> Checked | None:
+        one = asked()
+        other = None if one is None else reference(number)
+        return None if one is None or other is None else check(one, other)
+
+    return check_one
+
+
 def check(query: Prepared, reference: Prepared) -> Checked:
     """Verify one pair."""
     return Checked(verification.verify(query, reference), min(len(query.features), len(reference.features)))
 
 
-def _judged(candidates: Sequence[Candidate], found: dict[int, Checked]) -> list[Outcome]:
+def _judged(candidates: Sequence[Candidate], found: dict[int, Checked], line: Line) -> list[Outcome]:
     known = evidence_of(candidates, found)
     results = []
     for number, candidate in enumerate(candidates):
-        probability = evidence.probability(known[number]) if number in known else candidate.probability
+        probability = evidence.probability(known[number], line) if number in known else candidate.probability
         checked = found.get(number)
         results.append(Outcome(probability, checked is not None, checked.found if checked is not None else None))
     return results

@@ -71,9 +71,8 @@ def verify_pictures(
         candidates = [
             Candidate(float(scores[number, row]), float(by_score[number, row]), calibration.share) for row in best
         ]
-        results = verified.verify(
-            lambda: query(number), candidates, lambda place: kept(int(best[place])), mode, UNLIMITED
-        )
+        check = verified.checking(lambda: query(number), lambda place: kept(int(best[place])))
+        results = verified.verify(candidates, check, mode, UNLIMITED)
         return {int(row): found.probability for row, found in zip(best, results, strict=True)}
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:

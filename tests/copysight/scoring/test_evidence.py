@@ -49,7 +49,7 @@ def test_the_copy_rises_above_the_strangers():
     crop = pictures[2].crop((40, 40, 240, 260))
     candidates = [Candidate(0.30, 0.96), Candidate(0.28, 0.95), Candidate(0.12, 0.3)]
     reference, _ = counting(pictures)
-    found = verified.verify(lambda: prepare(crop), candidates, reference)
+    found = verified.verify(candidates, verified.checking(lambda: prepare(crop), reference))
     assert [one.verified for one in found] == [True] * 3
     assert found[2].probability > 0.8
     assert max(found[0].probability, found[1].probability) < 0.05
@@ -60,7 +60,7 @@ def test_the_copy_rises_above_the_strangers():
 def test_hopeless_candidates_are_verified_only_on_demand(mode, expected):
     reference, asked = counting([textured_picture(seed, 200) for seed in range(3)])
     candidates = [Candidate(0.5, 0.99), Candidate(0.1, 0.02), Candidate(0.0, 0.0005)]
-    found = verified.verify(lambda: prepare(textured_picture(9, 200)), candidates, reference, mode)
+    found = verified.verify(candidates, verified.checking(lambda: prepare(textured_picture(9, 200)), reference), mode)
     assert asked == expected
     assert [one.verified for one in found] == [number in expected for number in range(3)]
     assert found[2].probability == 0.0005 or mode == "always"
@@ -76,15 +76,17 @@ def test_what_is_not_at_hand_keeps_the_probability_of_its_score():
     candidates = [Candidate(0.4, 0.8), Candidate(0.2, 0.4)]
     reference, _ = counting([None, None])
     query = textured_picture(1, 200)
-    assert verified.verify(lambda: prepare(query), candidates, reference) == verified.verify(
-        lambda: None, candidates, reference
+    assert verified.verify(candidates, verified.checking(lambda: prepare(query), reference)) == verified.verify(
+        candidates, verified.checking(lambda: None, reference)
     )
 
 
 def test_verification_stops_when_its_time_is_over():
     reference, asked = counting([textured_picture(seed, 200) for seed in range(3)])
     candidates = [Candidate(0.3, 0.9)] * 3
-    found = verified.verify(lambda: prepare(textured_picture(9, 200)), candidates, reference, budget=-1.0)
+    found = verified.verify(
+        candidates, verified.checking(lambda: prepare(textured_picture(9, 200)), reference), budget=-1.0
+    )
     assert asked == []
     assert [one.verified for one in found] == [False] * 3
 
@@ -97,7 +99,7 @@ def test_an_unknown_mode_is_refused():
 def test_a_query_whose_best_candidate_is_hopeless_is_not_verified():
     reference, asked = counting([textured_picture(seed, 200) for seed in range(2)])
     candidates = [Candidate(0.0, 0.003), Candidate(0.0, 0.002)]
-    found = verified.verify(lambda: prepare(textured_picture(9, 200)), candidates, reference)
+    found = verified.verify(candidates, verified.checking(lambda: prepare(textured_picture(9, 200)), reference))
     assert asked == []
     assert [one.probability for one in found] == [0.003, 0.002]
 
@@ -117,7 +119,7 @@ def test_once_the_copy_is_found_candidates_that_the_score_refutes_are_left_out()
     reference, asked = counting(pictures)
     candidates = [Candidate(0.6, 0.999), Candidate(0.2, 0.7), Candidate(0.02, 0.04), Candidate(0.01, 0.02)]
     query = pictures[0].crop((20, 20, 280, 290))
-    found = verified.verify(lambda: prepare(query), candidates, reference)
+    found = verified.verify(candidates, verified.checking(lambda: prepare(query), reference))
     assert asked == [0, 1]
     assert found[0].probability > 0.9 > 0.05 > found[1].probability
     assert [one.verified for one in found] == [True, True, False, False]
