@@ -188,11 +188,11 @@ def _compare_files(one: Path, other: Path, bundle: str, effort: Effort, verify: 
     vectors = [embedder.embed([view.pixels for view in of_picture]) for of_picture in views]
     a, b = ([view.penalty for view in of_picture] for of_picture in views)
     found = judge.compare(vectors[0], vectors[1], (a, b), local.equal_pixels(first, second), effort)
-    checked = verify_pair(found.judgement, first.pixels, second.pixels, verify, judge.share(effort))
+    checked = verify_pair(found.judgement, first.pixels, second.pixels, verify, judge, effort)
     seen = where(views[found.picture - 1][found.view], checked)
     return {
         "model": model.id,
-        **asdict(judged(found.judgement, checked)),
+        **asdict(judged(found.judgement, checked, judge.verdicts)),
         "verified": checked.verified,
         "where": seen and {"picture": found.picture, **seen},
     }

@@ -50,7 +50,7 @@ def build(plan: Plan, progress: Progress) -> Summary:
             committed = _commit(work)
             _check_not_empty(work, committed)
             if plan.publish:
-                publishing.publish_changes(index, plan.clusters, progress, plan.share)
+                publishing.publish_changes(index, plan.clusters, progress, plan.probabilities)
             staging.clear()
             summary = _summary(work, counts, committed, time.monotonic() - began)
             index.catalog.jobs.update(job, message=summary.to_json())

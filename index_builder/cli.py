@@ -17,10 +17,11 @@ from copysight.index.generations.index_type import Kind
 from copysight.system import stopping
 from index_builder import rebuild_policy, reembedding
 from index_builder.build import build
-from index_builder.options import as_json, clusters, directory, machine, pictures, share
+from index_builder.options import as_json, clusters, directory, machine, pictures, probabilities
 from index_builder.progress import Progress
 from index_builder.reembedding import ReembedOptions
 from index_builder.stages import former_keys, publishing
+from index_builder.stages.calibration import ProbabilityOptions
 from index_builder.stages.plan import Plan
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,7 +37,7 @@ def index() -> None:
 @index.command("build")
 @pictures
 @clusters
-@share
+@probabilities
 def build_command(images: Path, directory: Path, originals: str, as_json: bool, **options: Any) -> None:
     """Add pictures to an index, and publish.
 
@@ -142,7 +143,7 @@ def verify_command(directory: Path, as_json: bool) -> None:
 @click.option("--bundle", default=None, help="Change to this bundle: embed every picture again from its original.")
 @click.option("--allow-missing", is_flag=True, help="With --bundle: leave out pictures whose originals are missing.")
 @clusters
-@share
+@probabilities
 @click.option(
     "--type",
     "kind",
@@ -162,7 +163,7 @@ def rebuild(
     directory: Path,
     bundle: str | None,
     clusters: int | None,
-    share: float | None,
+    probabilities: ProbabilityOptions,
     kind: str | None,
     job: int | None,
     if_due: bool,
@@ -185,8 +186,8 @@ def rebuild(
 
         def work(on_progress: publishing.ProgressCallback | None = None) -> Generation:
             if bundle is None:
-                return publishing.rebuild(opened, clusters, Progress(), on_progress, kind, share)
-            options = ReembedOptions(bundle, clusters=clusters, kind=kind, share=share, **more)
+                return publishing.rebuild(opened, clusters, Progress(), on_progress, kind, probabilities)
+            options = ReembedOptions(bundle, clusters=clusters, kind=kind, probabilities=probabilities, **more)
             return reembedding.reembed(opened, options, Progress(), on_progress)
 
         made = work() if job is None else publishing.run_as_job(opened, job, work)

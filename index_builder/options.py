@@ -1,13 +1,16 @@
 """Options that several commands of ``copysight index`` share, as decorators."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from copysight.pictures.scan import scan_options
+from copysight.scoring.calibration import COPY, DIFFERENT
 from copysight.system.numbers import Real
+from index_builder.stages.calibration import ProbabilityOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -23,15 +26,42 @@ def as_json(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
 
 
-def share(command: F) -> F:
-    """Add the option ``--share``, which all commands that publish have."""
-    return click.option(
-        "--share",
-        type=Real(0, 1, min_open=True, max_open=True),
-        default=None,
-        help="Expected share of queries that have a copy in this index, which calibrates the probabilities. The "
-        "default is that of the live generation, or 0.5 for a new index.",
-    )(command)
+def probabilities(command: F) -> F:
+    """Add the options of the probabilities, which all commands that publish have, as one argument."""
+
+    @wraps(command)
+    def with_options(
+        *args: Any, share: float | None, copy_from: float | None, different_to: float | None, **more: Any
+    ) -> Any:
+        return command(*args, probabilities=ProbabilityOptions(share, copy_from, different_to), **more)
+
+    for option in reversed(
+        (
+            click.option(
+                "--share",
+                type=Real(0, 1, min_open=True, max_open=True),
+                default=None,
+                help="Expected share of queries that have a copy in this index, which calibrates the probabilities. "
+                "The default is that of the live generation, or 0.5 for a new index.",
+            ),
+            click.option(
+                "--copy-from",
+                type=Real(0, 1, min_open=True),
+                default=None,
+                help="Probability from which on the verdict is `copy`. The default is that of the live generation, or "
+                f"{COPY:g} for a new index.",
+            ),
+            click.option(
+                "--different-to",
+                type=Real(0, 1, max_open=True),
+                default=None,
+                help="Probability up to which the verdict is `different`. The default is that of the live generation, "
+                f"or {DIFFERENT:g} for a new index.",
+            ),
+        )
+    ):
+        with_options = option(with_options)
+    return cast("F", with_options)
 
 
 def clusters(command: F) -> F:

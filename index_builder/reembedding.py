@@ -17,6 +17,7 @@ from copysight.model.embedder import Embedder, Runtime
 from copysight.system import durable
 from index_builder.progress import Progress
 from index_builder.stages import publishing
+from index_builder.stages.calibration import AS_BEFORE, ProbabilityOptions
 from index_builder.stages.originals import ORIGINAL_MISSING, Originals
 from index_builder.stages.publishing import ProgressCallback
 from index_builder.stages.records import Float
@@ -30,7 +31,7 @@ LOCK = "reembedding.lock"
 class ReembedOptions:
     """The new bundle, and how to embed and publish. ``allow_missing`` leaves out items without an original.
 
-    ``kind`` is the name of a FAISS index type. None for ``kind``, ``clusters`` or ``share``, and 0 for ``threads``,
+    ``kind`` is the name of a FAISS index type. None for ``kind`` or ``clusters``, and 0 for ``threads``,
     mean the default.
     """
 
@@ -38,7 +39,7 @@ class ReembedOptions:
     allow_missing: bool = False
     clusters: int | None = None
     kind: str | None = None
-    share: float | None = None
+    probabilities: ProbabilityOptions = AS_BEFORE
     threads: int = 0
     provider: str = "cpu"
 
@@ -80,7 +81,7 @@ def reembed(
             progress,
             on_progress,
             options.kind,
-            options.share,
+            options.probabilities,
             model=bundle.id,
             variant=variant,
             supply=originals,

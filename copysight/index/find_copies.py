@@ -16,8 +16,8 @@ from copysight.matching import verification
 from copysight.matching.verification import Prepared
 from copysight.pictures import information
 from copysight.scoring import verified
-from copysight.scoring.calibration import DIFFERENT, verdict_of
-from copysight.scoring.judge import Judgement
+from copysight.scoring.calibration import Verdicts
+from copysight.scoring.judge import Judge, Judgement
 from copysight.scoring.query_views import Effort, QueryView
 from copysight.scoring.verified import CANDIDATES, Candidate, Mode, Outcome
 
@@ -105,35 +105,38 @@ def find_copies(index: Index, snapshot: Snapshot, query: Query, wanted: Selectio
         snapshot.judge.judge(hit.similarity, hit.penalty, query.is_equal(hit, item), wanted.effort)
         for hit, item in pairs
     ]
-    share = snapshot.judge.share(wanted.effort)
-    found = _verified(index, query, [item for _, item in pairs], judgements, share, wanted.verify)
+    items_found = [item for _, item in pairs]
+    found = _verified(index, query, items_found, judgements, snapshot.judge, wanted)
     matches = [
-        Match(item, judged(judgement, one), hit.view, one)
+        Match(item, judged(judgement, one, snapshot.judge.verdicts), hit.view, one)
         for (hit, item), judgement, one in zip(pairs, judgements, found, strict=True)
     ]
     if wanted.verify != "never":
         matches = sorted(matches, key=_rank)[: wanted.k]
     held = _information(query, matches)
     if held is not None and held < information.LEAST:
-        matches = [replace(match, judgement=_refuted(match.judgement)) for match in matches]
+        matches = [replace(match, judgement=_refuted(match.judgement, snapshot.judge.verdicts)) for match in matches]
     return Answer(matches, held)
 
 
-def verify_pair(judgement: Judgement, one: Image.Image, other: Image.Image, mode: Mode, share: float = 0.5) -> Outcome:
+def verify_pair(
+    judgement: Judgement, one: Image.Image, other: Image.Image, mode: Mode, judge: Judge, effort: Effort
+) -> Outcome:
     """Verify two RGB pictures: ``other`` is laid over ``one``."""
-    candidate = Candidate(judgement.score, 1.0 if judgement.probability is None else judgement.probability, share)
+    probability = 1.0 if judgement.probability is None else judgement.probability
+    candidate = Candidate(judgement.score, probability, judge.share(effort))
     if not _is_open(judgement, mode):
         return Outcome(candidate.probability)
     check = verified.checking(lambda: verification.prepare(one), lambda _: verification.prepare(other))
-    [found] = verified.verify([candidate], check, mode)
+    [found] = verified.verify([candidate], check, mode, line=judge.verified.line)
     return found
 
 
-def judged(judgement: Judgement, found: Outcome) -> Judgement:
+def judged(judgement: Judgement, found: Outcome, verdicts: Verdicts) -> Judgement:
     """The judgement after verification: its probability, and the verdict that follows from it."""
     if not found.verified or judgement.probability is None or judgement.verdict == "exact":
         return judgement
-    return replace(judgement, probability=found.probability, verdict=verdict_of(found.probability))
+    return replace(judgement, probability=found.probability, verdict=verdicts.of(found.probability))
 
 
 def where(view: QueryView | None, found: Outcome) -> dict[str, Any] | None:
@@ -152,21 +155,22 @@ def _information(query: Query, matches: Sequence[Match]) -> float | None:
     return None if picture is None else information.information(picture)
 
 
-def _refuted(judgement: Judgement) -> Judgement:
+def _refuted(judgement: Judgement, verdicts: Verdicts) -> Judgement:
     if judgement.verdict == "exact" or judgement.probability is None:
         return judgement
-    probability = min(judgement.probability, DIFFERENT)
-    return replace(judgement, probability=probability, verdict=verdict_of(probability))
+    probability = min(judgement.probability, verdicts.different)
+    return replace(judgement, probability=probability, verdict=verdicts.of(probability))
 
 
 def _verified(
-    index: Index, query: Query, items: Sequence[Item], judgements: Sequence[Judgement], share: float, mode: Mode
+    index: Index, query: Query, items: Sequence[Item], judgements: Sequence[Judgement], judge: Judge, wanted: Selection
 ) -> list[Outcome]:
+    mode, share = wanted.verify, judge.share(wanted.effort)
     results = [Outcome(1.0 if one.probability is None else one.probability) for one in judgements]
     numbers = [number for number, one in enumerate(judgements) if _is_open(one, mode)]
     candidates = [Candidate(judgements[number].score, results[number].probability, share) for number in numbers]
     check = verified.checking(query.prepare, lambda place: index.features.get(items[numbers[place]].sha256))
-    for number, one in zip(numbers, verified.verify(candidates, check, mode), strict=True):
+    for number, one in zip(numbers, verified.verify(candidates, check, mode, line=judge.verified.line), strict=True):
         results[number] = one
     return results
 

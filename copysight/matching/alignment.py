@@ -20,13 +20,14 @@ MIN_TEXTURE = 6.0
 """Standard deviation of a cell in grey levels, on either side, from which on it shows something."""
 MIN_CHANGED = 2
 """Cells of a change."""
-SAME = 0.5
-"""Correlation of a cell from which on both pictures show the same there."""
+SAME, CLOSE = 0.5, 0.9
+"""Correlation of a cell from which on both pictures show the same there, and from which on they show it closely: as a
+file saved again does, and a second photograph of the same thing does not."""
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """Cells of the overlap: ``compared`` and ``differs`` (rows, columns), in cells of the query.
+    """Cells of the overlap (rows, columns), in cells of the query: ``compared``, and of these ``differs`` and ``close``.
 
     A cell is compared if it lies in the overlap and shows something on either side. ``size``: width and height of the
     query in pixels.
@@ -34,6 +35,7 @@ class Alignment:
 
     compared: Mask
     differs: Mask
+    close: Mask
     size: tuple[int, int]
 
     def changes(self) -> list[tuple[float, float, float, float]]:
@@ -61,6 +63,11 @@ class Alignment:
         """Share of the compared cells that show the same, 0..1; 0 if there is none."""
         return float((self.compared & ~self.differs).sum() / max(self.cells, 1))
 
+    @property
+    def closeness(self) -> float:
+        """Share of the compared cells that show it closely, 0..1; 0 if there is none."""
+        return float(self.close.sum() / max(self.cells, 1))
+
 
 def align(query: Bytes, reference: Bytes, transform: Matrix) -> Alignment:
     """Compare grey pictures (h, w) where the ``transform`` (reference to query) lays them over each other.
@@ -70,7 +77,7 @@ def align(query: Bytes, reference: Bytes, transform: Matrix) -> Alignment:
     height, width = query.shape
     if not query.size or not reference.size:
         nothing = np.zeros((height // CELL, width // CELL), np.bool_)
-        return Alignment(nothing, nothing, (width, height))
+        return Alignment(nothing, nothing, nothing, (width, height))
     inside = cv2.warpPerspective(np.full_like(reference, 255), transform, (width, height), flags=cv2.INTER_NEAREST)
     laid = cv2.warpPerspective(_reduced(reference, transform), transform, (width, height), flags=cv2.INTER_LINEAR)
     one = np.asarray(cv2.GaussianBlur(query.astype(np.float32), (0, 0), BLUR), np.float32)
@@ -82,7 +89,7 @@ def align(query: Bytes, reference: Bytes, transform: Matrix) -> Alignment:
     shared = _means(one * other) - mean_1 * mean_2
     correlation = shared / np.sqrt(np.maximum(variance_1 * variance_2, 1e-6))
     compared = full & (np.maximum(variance_1, variance_2) >= MIN_TEXTURE**2)
-    return Alignment(compared, compared & (correlation < SAME), (width, height))
+    return Alignment(compared, compared & (correlation < SAME), compared & (correlation >= CLOSE), (width, height))
 
 
 def _means(values: Floats) -> Floats:

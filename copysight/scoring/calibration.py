@@ -1,7 +1,6 @@
-"""Convert scores to probabilities and verdicts, and fit the calibrations that do so."""
+"""Convert scores to probabilities and verdicts."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,43 +10,14 @@ import numpy.typing as npt
 from copysight.errors import InvalidArgument
 from copysight.scoring import logistic
 from copysight.scoring.curve import Curve
+from copysight.scoring.precision import Policy
 from copysight.scoring.query_views import EFFORTS, Effort
 
 Floats = npt.NDArray[np.float64]
 Verdict = Literal["exact", "copy", "uncertain", "different"]
 
-PRECISIONS = (0.90, 0.95, 0.99)
 COPY, DIFFERENT = 0.9, 0.05
 """An answer is a ``copy`` from the first probability on, and ``different`` up to the second."""
-RESAMPLES = 200
-"""Bootstrap samples for the interval of a threshold."""
-MIN_SAMPLES = 20
-MIN_SLOPE = 1e-6
-"""A higher score never makes a copy less probable, whatever a collection says."""
-PRIOR_PRECISION = 6.0
-"""1 / variance of the normal prior of slope and intercept: their standard deviation between collections is 0.4."""
-
-
-@dataclass(frozen=True)
-class Answers:
-    """The best answers of Q queries: their ``scores`` (Q,).
-
-    ``correct`` (Q,): whether the answer is the query's source; ``has_copy`` (Q,): whether the collection contains it.
-    """
-
-    scores: npt.NDArray[np.floating[Any]]
-    correct: npt.NDArray[np.bool_]
-    has_copy: npt.NDArray[np.bool_]
-
-    def weights(self, share: float) -> Floats:
-        """Weights (Q,), sum 1; queries with a copy have the total ``share``. Raises ``InvalidArgument`` if too few."""
-        present = self.has_copy
-        if min(present.sum(), (~present).sum()) < MIN_SAMPLES:
-            raise InvalidArgument(
-                f"got {present.sum()} queries with a copy and {(~present).sum()} without; a calibration needs at least "
-                f"{MIN_SAMPLES} of each; add pictures"
-            )
-        return np.asarray(np.where(present, share / present.sum(), (1 - share) / (~present).sum()))
 
 
 @dataclass(frozen=True)
@@ -88,6 +58,7 @@ class Calibration:
     thresholds: tuple[Threshold, ...]
     source: str = "index"
     curve: Curve | None = None
+    policies: tuple[Policy, ...] = ()
 
     def probability(self, scores: npt.ArrayLike) -> Floats:
         """Convert scores of any shape to probabilities in 0..1; monotone."""
@@ -107,6 +78,7 @@ class Calibration:
             "source": self.source,
             "thresholds": [vars(threshold) for threshold in self.thresholds],
             "curve": self.curve and self.curve.to_json(),
+            "policies": [vars(policy) for policy in self.policies],
         }
 
     @classmethod
@@ -115,14 +87,72 @@ class Calibration:
         thresholds = tuple(Threshold(**threshold) for threshold in data["thresholds"])
         names = ("slope", "intercept", "share", "samples", "source")
         curve = Curve.from_json(data["curve"]) if data.get("curve") else None
-        return cls(**{name: data[name] for name in names}, thresholds=thresholds, curve=curve)
+        policies = tuple(Policy(**policy) for policy in data.get("policies", ()))
+        return cls(**{name: data[name] for name in names}, thresholds=thresholds, curve=curve, policies=policies)
 
 
-def verdict_of(probability: float) -> Verdict:
-    """The verdict of an answer whose bytes and pixels are not equal: a function of its probability alone."""
-    if probability >= COPY:
-        return "copy"
-    return "different" if probability <= DIFFERENT else "uncertain"
+@dataclass(frozen=True)
+class Verdicts:
+    """An answer is a ``copy`` from this probability on, and ``different`` up to the other one. Settings of an index.
+
+    Raises ``InvalidArgument`` unless 0 <= different < copy <= 1.
+    """
+
+    copy: float = COPY
+    different: float = DIFFERENT
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.different < self.copy <= 1:
+            raise InvalidArgument(
+                f"got verdicts `copy` from {self.copy:g} and `different` up to {self.different:g}; both are "
+                "probabilities, and the first must be the larger one"
+            )
+
+    def of(self, probability: float) -> Verdict:
+        """The verdict of an answer whose bytes and pixels are not equal: a function of its probability alone."""
+        if probability >= self.copy:
+            return "copy"
+        return "different" if probability <= self.different else "uncertain"
+
+
+USUAL = Verdicts()
+
+
+@dataclass(frozen=True)
+class VerifiedCalibration:
+    """How the log odds of verified pairs are corrected for a collection, and the policies of the corrected ones.
+
+    ``samples`` is the number of rehearsed queries.
+    """
+
+    line: Line = IDENTITY
+    samples: int = 0
+    policies: tuple[Policy, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for ``calibration.json``."""
+        policies = [vars(one) for one in self.policies]
+        return {
+            "slope": self.line.slope,
+            "intercept": self.line.intercept,
+            "samples": self.samples,
+            "policies": policies,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "VerifiedCalibration":
+        """Read data from ``to_json``."""
+        line = Line(data["slope"], data["intercept"])
+        return cls(line, data["samples"], tuple(Policy(**one) for one in data["policies"]))
+
+
+UNVERIFIED = VerifiedCalibration()
+"""Of a collection whose verification was not rehearsed."""
+
+
+def is_calibrated(data: Mapping[str, Any]) -> bool:
+    """Whether the JSON of an index or a bundle has calibrations; that of a small index has its settings alone."""
+    return "slope" in data or "low" in data
 
 
 def by_effort(data: Mapping[str, Any]) -> dict[Effort, Calibration]:
@@ -132,81 +162,5 @@ def by_effort(data: Mapping[str, Any]) -> dict[Effort, Calibration]:
     return {effort: Calibration.from_json(data[effort]) for effort in EFFORTS}
 
 
-def fit(
-    answers: Answers,
-    share: float = 0.5,
-    seed: int = 0,
-    source: str = "index",
-    curve: Curve | None = None,
-    line: Line | None = None,
-) -> Calibration:
-    """Fit a calibration to best answers, weighted so that ``share`` of the queries have a copy.
-
-    With ``curve``, the log odds are ``line`` applied to the curve's log odds; if ``line`` is None it is fitted here.
-    Without a curve, a logistic regression is fitted on the score (Platt 1999). Thresholds come from the weighted
-    precision of the same answers, their intervals from resampling the queries. Raises ``InvalidArgument`` for too few
-    queries with or without a copy.
-    """
-    weights = answers.weights(share)
-    s, y = np.asarray(answers.scores, np.float64), answers.correct
-    if line is None:
-        line = _fit_platt(s, y, weights) if curve is None else fit_line([(answers, curve)], share)
-    rng = np.random.default_rng(seed)
-    samples = [_resampled(answers.has_copy, rng) for _ in range(RESAMPLES)]
-    thresholds = []
-    for precision in PRECISIONS:
-        spread = [_threshold(s[rows], y[rows], weights[rows], precision) for rows in samples]
-        low, high = (float(value) for value in np.quantile(spread, (0.025, 0.975)))
-        thresholds.append(Threshold(precision, _threshold(s, y, weights, precision), low, high))
-    return Calibration(line.slope, line.intercept, share, len(s), tuple(thresholds), source, curve)
-
-
-def fit_line(by_effort: Sequence[tuple[Answers, Curve]], share: float = 0.5) -> Line:
-    """Fit one line on the log odds of all curves: how a collection differs from those that the curves were fitted on.
-
-    The answers of each effort are from the same queries, perhaps fewer for some. All efforts together therefore count
-    as much evidence as the effort with the most answers.
-    """
-    odds = np.concatenate([curve(answers.scores) for answers, curve in by_effort])
-    correct = np.concatenate([answers.correct for answers, _ in by_effort])
-    counts = [len(answers.scores) for answers, _ in by_effort]
-    weights = [answers.weights(share) * count for (answers, _), count in zip(by_effort, counts, strict=True)]
-    return _fit_logistic(odds, correct, np.concatenate(weights), PRIOR_PRECISION, max(counts) / sum(counts))
-
-
 def _apply_curve(scores: npt.ArrayLike, curve: Curve | None) -> Floats:
     return np.asarray(scores, np.float64) if curve is None else curve(scores)
-
-
-def _fit_platt(s: Floats, y: npt.NDArray[np.bool_], weights: Floats) -> Line:
-    """Logistic regression on the scores, which are standardised for the fit."""
-    centre, scale = float(np.average(s, weights=weights)), float(s.std() or 1.0)
-    found = _fit_logistic((s - centre) / scale, y, weights * len(s), prior=1e-3)
-    return Line(found.slope / scale, found.intercept - found.slope * centre / scale)
-
-
-def _fit_logistic(
-    values: Floats, y: npt.NDArray[np.bool_], weights: Floats, prior: float, evidence: float = 1.0
-) -> Line:
-    """Slope and intercept of maximum weighted posterior; Platt's targets keep the slope finite.
-
-    Their normal priors have means 1 and 0 and variance 1 / ``prior``. An answer counts as ``evidence`` observations.
-    """
-    target = np.where(y, 1 - 1 / (evidence * y.sum() + 2), 1 / (evidence * (~y).sum() + 2))
-    x = np.stack([values, np.ones_like(values)], axis=1)
-    slope, intercept = logistic.fit(x, target, evidence * weights, np.array([1.0, 0.0]), np.full(2, prior)).tolist()
-    return Line(max(slope, MIN_SLOPE), intercept)
-
-
-def _threshold(s: Floats, y: npt.NDArray[np.bool_], weights: Floats, precision: float) -> float:
-    """Lowest score from which on the weighted precision is at least ``precision``; above all scores if none."""
-    order = np.argsort(-s, kind="stable")
-    correct = np.cumsum(weights[order] * y[order])
-    enough = np.flatnonzero(correct / np.cumsum(weights[order]) >= precision)
-    return float(s[order[enough[-1]]]) if len(enough) else math.nextafter(float(s.max()), math.inf)
-
-
-def _resampled(present: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Draw rows with replacement; the numbers of queries with and without a copy stay the same."""
-    kinds = [np.flatnonzero(present), np.flatnonzero(~present)]
-    return np.concatenate([rng.choice(rows, len(rows)) for rows in kinds])

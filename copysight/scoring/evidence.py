@@ -19,7 +19,8 @@ class Evidence:
 
     ``odds``: log odds from the calibrated score. ``margin``: its score minus the best score of another candidate.
     ``agreeing``: pairs of keypoints that agree with the transform, 0 if there is none. ``agreement``: share of the
-    compared cells of the overlap that show the same; ``cells``: their number. ``rival``: the most agreeing pairs of
+    compared cells of the overlap that show the same, ``closeness`` of those that show it closely; ``cells``: number of
+    compared cells. ``rival``: the most agreeing pairs of
     another candidate. ``share``: the share of queries with a copy that ``odds`` assumes. ``keypoints``: those of the
     picture that has fewer.
     """
@@ -28,6 +29,7 @@ class Evidence:
     margin: float
     agreeing: int = 0
     agreement: float = 0.0
+    closeness: float = 0.0
     cells: int = 0
     rival: int = 0
     share: float = 0.5

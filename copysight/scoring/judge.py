@@ -9,20 +9,13 @@ import numpy.typing as npt
 
 from copysight.model.bundle import Bundle
 from copysight.scoring import calibration
-from copysight.scoring.calibration import Calibration, Verdict, verdict_of
-from copysight.scoring.curve import Curve
+from copysight.scoring.calibration import UNVERIFIED, USUAL, Calibration, Verdict, Verdicts, VerifiedCalibration
 from copysight.scoring.query_views import Effort
 from copysight.vectors.knn import exact
 
 Float = npt.NDArray[np.float32]
 SAME_PICTURE = 0.999
 """Two whole pictures with at least this cosine are the same picture; neither is only a part of the other."""
-
-
-def curves_of(bundle: Bundle) -> dict[Effort, Curve | None]:
-    """The bundle's curves for the calibrations of its indexes, by effort; empty if it has no calibration."""
-    found = calibration.by_effort(bundle.calibration) if bundle.calibration else {}
-    return {effort: one.curve for effort, one in found.items()}
 
 
 def offsets(queries: Float, background: Float, weight: float = 1.0, first: int = 0, last: int = 2) -> Float:
@@ -59,17 +52,25 @@ class Judgement:
 class Judge:
     """Score normalisation with a ``background`` (M, D), which may be empty, and a calibration for each effort.
 
-    Without calibrations every verdict is ``uncertain``, except ``exact``.
+    ``verified`` corrects the probabilities of verified answers; ``verdicts`` are those of the index. Without
+    calibrations every verdict is ``uncertain``, except ``exact``.
     """
 
     background: Float
     calibrations: Mapping[Effort, Calibration] = field(default_factory=dict)
+    verified: VerifiedCalibration = UNVERIFIED
+    verdicts: Verdicts = USUAL
 
     @classmethod
     def of(cls, bundle: Bundle, fitted: Mapping[str, Any] | None = None) -> "Judge":
         """Use the bundle's background, and the calibrations in ``fitted`` (JSON), else those of the bundle."""
-        found = fitted or bundle.calibration
-        return cls(bundle.background_vectors(), calibration.by_effort(found) if found else {})
+        settings = fitted or {}
+        verdicts = Verdicts(**settings["verdicts"]) if "verdicts" in settings else USUAL
+        found = settings if calibration.is_calibrated(settings) else bundle.calibration
+        if not found:
+            return cls(bundle.background_vectors(), verdicts=verdicts)
+        verified = VerifiedCalibration.from_json(found["verified"]) if "verified" in found else UNVERIFIED
+        return cls(bundle.background_vectors(), calibration.by_effort(found), verified, verdicts)
 
     def share(self, effort: Effort) -> float:
         """The assumed share of queries that have a copy; a half without a calibration."""
@@ -89,7 +90,7 @@ class Judge:
         if fitted is None:
             return Judgement(similarity, score, 1.0 if equal else None, "exact" if equal else "uncertain")
         probability = 1.0 if equal else float(fitted.probability(score))
-        return Judgement(similarity, score, probability, "exact" if equal else verdict_of(probability))
+        return Judgement(similarity, score, probability, "exact" if equal else self.verdicts.of(probability))
 
     def compare(
         self,

@@ -157,4 +157,10 @@ def _evidence(candidates: Sequence[Candidate], number: int, found: dict[int, Che
     if checked.found is None:
         return scored
     aligned = checked.found.alignment
-    return replace(scored, agreeing=checked.found.agreeing, agreement=aligned.agreement, cells=aligned.cells)
+    return replace(
+        scored,
+        agreeing=checked.found.agreeing,
+        agreement=aligned.agreement,
+        closeness=aligned.closeness,
+        cells=aligned.cells,
+    )

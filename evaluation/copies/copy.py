@@ -11,8 +11,8 @@ import numpy.typing as npt
 from PIL.Image import Image as Picture
 
 from copysight.pictures.scan import Entry
-from copysight.scoring import query_views, self_calibration
-from copysight.scoring.calibration import Calibration
+from copysight.scoring import calibrate, query_views
+from copysight.scoring.calibration import UNVERIFIED, Calibration
 from copysight.scoring.judge import normalise
 from copysight.scoring.query_views import DEFAULT_EFFORT, EFFORTS, Effort, best_per_query
 from copysight.scoring.verified import DEFAULT_MODE, MODES, Mode
@@ -260,15 +260,17 @@ def measure(benchmark: Benchmark, extractor: Extractor, effort: Effort, verify: 
     scores = best_per_query(normalised, queries.owners, len(queries.ids))
     normalized = isc.measure(scores, queries.ids, database.ids, benchmark.truth)
     # Self-calibration uses the query views of the service, so other views cannot be calibrated.
-    if len(database.ids) < self_calibration.MIN_PICTURES or extractor.views is not query_views.views_of:
+    if len(database.ids) < calibrate.MIN_PICTURES or extractor.views is not query_views.views_of:
         return Result(raw, normalized)
     kept = _entries(benchmark.references, database.ids)
     rng, picture = np.random.default_rng(SEED), lambda row: read(kept[row])
-    fitted = calibration.fit(extractor, database.vectors, background_vectors, picture, effort, rng, benchmark.share)
+    found = calibration.fit(extractor, database.vectors, background_vectors, picture, rng, benchmark.share)
+    fitted = found.efforts[effort]
     probabilities, verified = fitted.probability(scores), None
     if verify != "never":
         asked = _entries(benchmark.queries, queries.ids)
-        probabilities = verification.verify(scores, asked, kept, fitted, verify, extractor.at_least)
+        line = found.verified.line
+        probabilities = verification.verify(scores, asked, kept, fitted, line, verify, extractor.at_least)
         verified = isc.measure(probabilities, queries.ids, database.ids, benchmark.truth)
     errors = _reliability(probabilities, queries.ids, database.ids, benchmark.truth)
     return Result(raw, normalized, verified, CalibrationResult(fitted, errors))
@@ -284,8 +286,8 @@ def whitened(extractor: Extractor, pictures: Path, centred: bool, dimensions: in
         name=f"{extractor.name}, whitened",
         embed=embed,
         background=background_vectors,
-        curves={},
         calibrations={},
+        verified=UNVERIFIED,
     )
 
 

@@ -16,12 +16,13 @@ from copysight.errors import InvalidArgument
 from copysight.matching import verification
 from copysight.pictures.information import LEAST, information
 from copysight.pictures.scan import Entry
-from copysight.scoring.calibration import COPY, Calibration
+from copysight.scoring.calibration import COPY
 from copysight.scoring.judge import normalise
 from copysight.scoring.query_views import DEFAULT_EFFORT, EFFORTS, Effort, best_per_query
 from copysight.scoring.verified import DEFAULT_MODE, MODES, Mode
 from evaluation.arguments import sources_and_data
 from evaluation.copies import calibration
+from evaluation.copies.calibration import Fitted
 from evaluation.copies.verification import verify_pictures
 from evaluation.features.extract import Extractor, load_extractor, map_pictures
 from evaluation.metrics.reliability import reliability
@@ -119,7 +120,7 @@ def measure(
     kept, away = np.flatnonzero(indexed), np.flatnonzero(~indexed)
     references = [pictures[int(row)] for row in kept]
     vectors = np.stack([extractor.embed(one) for one in references])
-    fitted = calibration.fit(extractor, vectors, extractor.background, references.__getitem__, effort, rng)
+    fitted = calibration.fit(extractor, vectors, extractor.background, references.__getitem__, rng)
     queries = [light(pictures[int(row)], number, rng) for number, row in enumerate(kept)] + [
         pictures[int(row)] for row in away
     ]
@@ -154,7 +155,7 @@ def _probabilities(
     references: Sequence[Image.Image],
     vectors: Float,
     extractor: Extractor,
-    fitted: Calibration,
+    fitted: Fitted,
     effort: Effort,
     verify: Mode,
 ) -> Floats:
@@ -166,12 +167,13 @@ def _probabilities(
     assert extractor.background is not None  # noqa: S101 - checked by `measure`
     scores = best_per_query(normalise(similarities, embedded, extractor.background), owners, len(queries))
     if verify == "never":
-        return fitted.probability(scores)
+        return fitted.efforts[effort].probability(scores)
     found = verify_pictures(
         scores,
         lambda number: verification.prepare(queries[number]),
         lambda row: verification.prepare(references[row]),
-        fitted,
+        fitted.efforts[effort],
+        fitted.verified.line,
         verify,
     )
     empty = [information(query) < LEAST for query in queries]

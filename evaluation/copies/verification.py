@@ -16,7 +16,7 @@ from copysight.matching.verification import Prepared
 from copysight.pictures.decode import Limits
 from copysight.pictures.scan import Entry, Failure
 from copysight.scoring import verified
-from copysight.scoring.calibration import Calibration
+from copysight.scoring.calibration import Calibration, Line
 from copysight.scoring.verified import CANDIDATES, Candidate, Mode
 from copysight.system.progress import with_progress
 from copysight.vectors.knn import limit_threads
@@ -32,6 +32,7 @@ def verify(
     queries: Sequence[Entry],
     references: Sequence[Entry],
     calibration: Calibration,
+    line: Line,
     mode: Mode,
     at_least: int,
 ) -> Floats:
@@ -50,7 +51,7 @@ def verify(
         picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
         return verification.prepare(picture)
 
-    return verify_pictures(scores, query, reference, calibration, mode)
+    return verify_pictures(scores, query, reference, calibration, line, mode)
 
 
 def verify_pictures(
@@ -58,6 +59,7 @@ def verify_pictures(
     query: Callable[[int], Prepared],
     reference: Callable[[int], Prepared],
     calibration: Calibration,
+    line: Line,
     mode: Mode,
 ) -> Floats:
     """Like ``verify``, for prepared pictures by their number; references are prepared once."""
@@ -72,7 +74,7 @@ def verify_pictures(
             Candidate(float(scores[number, row]), float(by_score[number, row]), calibration.share) for row in best
         ]
         check = verified.checking(lambda: query(number), lambda place: kept(int(best[place])))
-        results = verified.verify(candidates, check, mode, UNLIMITED)
+        results = verified.verify(candidates, check, mode, UNLIMITED, line)
         return {int(row): found.probability for row, found in zip(best, results, strict=True)}
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:

@@ -16,8 +16,7 @@ from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder, Runtime
 from copysight.pictures.scan import Entry, Failure
 from copysight.scoring import judge
-from copysight.scoring.calibration import Calibration
-from copysight.scoring.curve import Curve
+from copysight.scoring.calibration import UNVERIFIED, Calibration, VerifiedCalibration
 from copysight.scoring.query_views import Effort, QueryView, views_of
 from copysight.system.progress import with_progress
 from evaluation.features import hashes
@@ -36,16 +35,17 @@ PATCHES = ":patches"
 class Extractor:
     """A source of features: ``embed`` maps an RGB picture to (D,) float32, normally of length 1.
 
-    ``at_least`` is the shortest side in pixels that it needs. ``background`` (M, D), ``curves`` and ``calibrations``
-    come from a bundle and serve score normalisation and calibration. ``views`` returns the query views of a picture.
+    ``at_least`` is the shortest side in pixels that it needs. ``background`` (M, D), ``calibrations`` and
+    ``verified`` come from a bundle and serve score normalisation and calibration. ``views`` returns the query views of
+    a picture.
     """
 
     name: str
     at_least: int
     embed: Callable[[Image.Image], Float]
     background: Float | None = None
-    curves: Mapping[Effort, Curve | None] = field(default_factory=dict)
     calibrations: Mapping[Effort, Calibration] = field(default_factory=dict)
+    verified: VerifiedCalibration = UNVERIFIED
     views: Callable[[Image.Image, Effort], list[QueryView]] = views_of
 
 
@@ -79,9 +79,9 @@ def load_extractor(source: str, variant: str = "fp32") -> Extractor:
     bundle = bundles.load(source)
     embedder = Embedder(bundle, Runtime(variant=variant))
     background = bundle.background_vectors() if bundle.background is not None else None
-    curves, fitted = judge.curves_of(bundle), judge.Judge.of(bundle).calibrations
+    fitted = judge.Judge.of(bundle)
     embed = lambda picture: embedder.embed([picture])[0]  # noqa: E731 - a named argument
-    return Extractor(bundle.name, bundle.at_least, embed, background, curves, fitted)
+    return Extractor(bundle.name, bundle.at_least, embed, background, fitted.calibrations, fitted.verified)
 
 
 def extract(entries: Sequence[Entry], extractor: Extractor, note: str) -> Features:

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,58 +15,116 @@ from copysight.index import Index
 from copysight.index.generations.generation import CALIBRATION
 from copysight.index.publishing.publish import Calibrate
 from copysight.index.publishing.writer import CalibrationInput
+from copysight.matching.verification import Prepared
 from copysight.model import bundle as bundles
+from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder, Runtime
 from copysight.pictures.decode import decode
-from copysight.scoring import calibration, judge, self_calibration
+from copysight.scoring import calibrate, calibration
+from copysight.scoring.calibration import Verdicts
 from copysight.scoring.query_views import DEFAULT_EFFORT
+from copysight.scoring.self_calibration import Sample
 
 Ints = npt.NDArray[np.int64]
 SHARE = 0.5
 log = logging.getLogger(__name__)
 
 
-def calibrator(
-    index: Index, share: float | None = None, sample: int = self_calibration.SAMPLE_SIZE, seed: int = 0
-) -> Calibrate:
-    """A function for ``publish`` that returns the contents of ``calibration.json``.
+@dataclass(frozen=True)
+class ProbabilityOptions:
+    """Settings of an index: None means that of the live generation, or the default for a new index.
 
-    ``sample`` pictures are drawn at random. ``share`` is the expected share of queries that have a copy in the
-    collection; None means that of the live generation, or 0.5. The function returns None for a collection of fewer than
-    100 pictures; the calibration of the bundle is used instead.
+    ``share`` is the expected share of queries that have a copy in the collection. An answer is a ``copy`` from the
+    probability ``copy_from`` on, and ``different`` up to ``different_to``.
     """
 
-    def calibrate(made: CalibrationInput) -> Mapping[str, Any] | None:
-        if min(sample, len(made.ids)) < self_calibration.MIN_PICTURES:
-            log.info("%d pictures are too few to calibrate; using the calibration of the bundle", len(made.ids))
-            return None
-        rng = np.random.default_rng(seed)
-        rows = np.sort(rng.choice(len(made.ids), min(sample, len(made.ids)), replace=False))
-        thumbnails = _thumbnails(index, made.ids[rows])
-        rows = np.asarray([row for row, picture in zip(rows, thumbnails, strict=True) if picture is not None], np.int64)
-        pictures = [picture for picture in thumbnails if picture is not None]
-        if len(pictures) < self_calibration.MIN_PICTURES:
-            return None
+    share: float | None = None
+    copy_from: float | None = None
+    different_to: float | None = None
+
+    @property
+    def are_given(self) -> bool:
+        """Whether any of them is given."""
+        return self != ProbabilityOptions()
+
+
+AS_BEFORE = ProbabilityOptions()
+
+
+def calibrator(
+    index: Index, options: ProbabilityOptions = AS_BEFORE, sample: int = calibrate.SAMPLE_SIZE, seed: int = 0
+) -> Calibrate:
+    """A function for ``publish`` that returns the contents of ``calibration.json``: settings and calibrations.
+
+    ``sample`` pictures are drawn at random; those that hold next to nothing are left out. Fewer than 100 pictures have
+    no calibrations of their own; those of the bundle are used. Raises ``InvalidArgument`` for wrong settings.
+    """
+    before = _live(index)
+    verdicts = _verdicts(options, before)
+
+    def calibrate_index(made: CalibrationInput) -> Mapping[str, Any] | None:
+        settings = {"verdicts": vars(verdicts)} if verdicts != Verdicts() else {}
         bundle = bundles.load(index.layout.bundles / made.model, verify=False)
-        embedder, background = Embedder(bundle, Runtime(variant=made.variant)), bundle.background_vectors()
-        embed, thorough = embedder.embed_parallel, self_calibration.HIGH_EFFORT_SAMPLE
-        seen = self_calibration.run_queries(pictures, rows, made.vectors, background, embed, rng, thorough)
-        assumed = _live_share(index) if share is None else share
-        found = self_calibration.fit_calibrations(seen, judge.curves_of(bundle), assumed)
-        return {effort: one.to_json() for effort, one in found.items()}
+        drawn = _sample(index, made, bundle, min(sample, len(made.ids)), np.random.default_rng(seed))
+        if drawn is None:
+            log.info("%d pictures are too few to calibrate; using the calibration of the bundle", len(made.ids))
+            return settings or None
+        embedder = Embedder(bundle, Runtime(variant=made.variant))
+        known = calibration.by_effort(bundle.calibration) if bundle.calibration else {}
+        share = options.share if options.share is not None else _share(before)
+        rng = np.random.default_rng(seed + 1)
+        found = calibrate.calibrate(drawn, embedder.embed_parallel, _prepared(index, made.ids), rng, known, share)
+        return found.to_json() | settings
 
-    return calibrate
+    return calibrate_index
 
 
-def _live_share(index: Index) -> float:
+def _live(index: Index) -> Mapping[str, Any]:
+    """The contents of ``calibration.json`` of the live generation; empty without one."""
     live = index.layout.live()
     if live is None:
-        return SHARE
+        return {}
     try:
-        found = json.loads((index.layout.generations / live / CALIBRATION).read_bytes())
-    except (OSError, ValueError):  # the generation is too small to have a calibration, or the file is damaged
-        return SHARE
-    return calibration.by_effort(found)[DEFAULT_EFFORT].share
+        found: dict[str, Any] = json.loads((index.layout.generations / live / CALIBRATION).read_bytes())
+    except (OSError, ValueError):  # the generation is too small to have one, or the file is damaged
+        return {}
+    return found
+
+
+def _share(before: Mapping[str, Any]) -> float:
+    return calibration.by_effort(before)[DEFAULT_EFFORT].share if calibration.is_calibrated(before) else SHARE
+
+
+def _verdicts(options: ProbabilityOptions, before: Mapping[str, Any]) -> Verdicts:
+    usual = Verdicts(**before.get("verdicts", {}))
+    return Verdicts(
+        usual.copy if options.copy_from is None else options.copy_from,
+        usual.different if options.different_to is None else options.different_to,
+    )
+
+
+def _sample(index: Index, made: CalibrationInput, bundle: Bundle, size: int, rng: np.random.Generator) -> Sample | None:
+    """Pictures to rehearse on; None if there are too few. ``size`` are drawn."""
+    if size < calibrate.MIN_PICTURES:
+        return None
+    rows = np.sort(rng.choice(len(made.ids), size, replace=False))
+    thumbnails = _thumbnails(index, made.ids[rows])
+    readable = [number for number, picture in enumerate(thumbnails) if picture is not None]
+    pictures = [picture for picture in thumbnails if picture is not None]
+    held = calibrate.informative(pictures)
+    if len(held) < calibrate.MIN_PICTURES:
+        return None
+    kept = rows[np.array(readable)[held]].astype(np.int64)
+    return Sample([pictures[number] for number in held], kept, made.vectors, bundle.background_vectors())
+
+
+def _prepared(index: Index, ids: Ints) -> Callable[[int], Prepared | None]:
+    def prepared(row: int) -> Prepared | None:
+        number = int(ids[row])
+        item = index.catalog.get_many({number}).get(number)
+        return None if item is None else index.features.get(item.sha256)
+
+    return prepared
 
 
 def _thumbnails(index: Index, ids: Ints) -> list[Image.Image | None]:

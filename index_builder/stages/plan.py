@@ -7,6 +7,7 @@ from copysight.index import Index
 from copysight.model.embedder import Embedder
 from copysight.pictures.scan import ORDINARY, Scan, ScanOptions
 from index_builder.progress import Progress
+from index_builder.stages.calibration import AS_BEFORE, ProbabilityOptions
 from index_builder.stages.staging import Staging
 
 
@@ -15,8 +16,7 @@ class Plan:
     """What to build, and how.
 
     ``bundle`` None: the bundle of the index, or the default bundle for a new index. ``clusters`` None: a number that
-    depends on N. ``share``: expected share of queries that have a copy in the index; None: that of the live generation,
-    or 0.5. ``publish`` False leaves the new items in the delta: they are searchable at once, and the next rebuild moves
+    depends on N. ``publish`` False leaves the new items in the delta: they are searchable at once, and the next rebuild moves
     them into a generation. ``chunk``: pictures per durable step, the most that a killed build loses. ``reading``: what
     is left out of the source, and the limits of a picture.
     """
@@ -29,7 +29,7 @@ class Plan:
     replace: bool = False
     publish: bool = True
     clusters: int | None = None
-    share: float | None = None
+    probabilities: ProbabilityOptions = AS_BEFORE
     threads: int = 0
     provider: str = "cpu"
     chunk: int = 256

@@ -6,22 +6,25 @@ from typing import Any
 from copysight.index import Generation, Index, publish
 from copysight.index.generations.index_type import default_index_type
 from copysight.index.publishing.writer import CalibrationInput
-from copysight.scoring.self_calibration import MIN_PICTURES
+from copysight.scoring.calibrate import MIN_PICTURES
+from copysight.scoring.calibration import is_calibrated
 from index_builder.progress import Progress
-from index_builder.stages.calibration import calibrator
+from index_builder.stages.calibration import AS_BEFORE, ProbabilityOptions, calibrator
 
 ProgressCallback = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
 
 
-def publish_changes(index: Index, clusters: int | None, progress: Progress, share: float | None = None) -> None:
-    """Publish if anything has changed since the live generation, or if ``clusters`` or ``share`` is given.
+def publish_changes(
+    index: Index, clusters: int | None, progress: Progress, probabilities: ProbabilityOptions = AS_BEFORE
+) -> None:
+    """Publish if anything has changed since the live generation, or if ``clusters`` or ``probabilities`` are given.
 
     Waits for another publisher: a second build of the same index may be at the same point.
     """
-    status, options_given = index.status(), clusters is not None or share is not None
+    status, options_given = index.status(), clusters is not None or probabilities.are_given
     if status.generation is None or status.delta or status.tombstones or status.fault or options_given:
-        rebuild(index, clusters, progress, share=share, wait=True)
+        rebuild(index, clusters, progress, probabilities=probabilities, wait=True)
 
 
 def run_as_job(index: Index, job: int, work: Callable[[ProgressCallback], Generation]) -> Generation:
@@ -39,13 +42,12 @@ def rebuild(
     progress: Progress,
     on_progress: ProgressCallback | None = None,
     kind: str | None = None,
-    share: float | None = None,
+    probabilities: ProbabilityOptions = AS_BEFORE,
     **more: Any,
 ) -> Generation:
     """Publish a generation of all items in the catalog.
 
-    ``kind`` is the name of a FAISS index type. ``share`` is the expected share of queries that have a copy in the
-    collection; None means that of the live generation. ``more`` are further arguments of ``publish``. Raises
+    ``kind`` is the name of a FAISS index type. ``more`` are further arguments of ``publish``. Raises
     ``PublisherBusy`` or ``GateFailed``.
     """
     choice = None if kind is None else default_index_type(kind, index.catalog.count())
@@ -58,11 +60,11 @@ def rebuild(
             printed.add(stage)
             progress.print_line(f"publish: {stage}")
 
-    fit = calibrator(index, share)
+    fit = calibrator(index, probabilities)
 
     def calibrate(made: CalibrationInput) -> Mapping[str, Any] | None:
         found = fit(made)
-        if found is None and share is not None:
+        if probabilities.share is not None and not is_calibrated(found or {}):
             progress.print_line(
                 f"--share has no effect: an index is calibrated from {MIN_PICTURES} pictures on, and this one has "
                 f"{len(made.ids):,}; the calibration of the bundle is used"

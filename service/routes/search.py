@@ -155,9 +155,11 @@ def _compared(
     first, second = SearchQuery.of(one), SearchQuery.of(other)
     penalties = ([view.penalty for view in first.views], [view.penalty for view in second.views])
     found = snapshot.judge.compare(first.vectors, second.vectors, penalties, equal, effort)
-    checked = verify_pair(
-        found.judgement, one.picture.pixels, other.picture.pixels, verify, snapshot.judge.share(effort)
-    )
+    checked = verify_pair(found.judgement, one.picture.pixels, other.picture.pixels, verify, snapshot.judge, effort)
     seen = where((first, second)[found.picture - 1].views[found.view], checked)
     about = {"verified": checked.verified, "where": seen and {"picture": found.picture, **seen}}
-    return search_answers.index_fields(snapshot) | asdict(judged(found.judgement, checked)) | about
+    return (
+        search_answers.index_fields(snapshot)
+        | asdict(judged(found.judgement, checked, snapshot.judge.verdicts))
+        | about
+    )

@@ -12,11 +12,13 @@ from PIL import Image
 from torch import nn
 
 from copysight.errors import TooFewPictures
+from copysight.matching import verification
 from copysight.model.embedder import Embedder
 from copysight.pictures import edits
 from copysight.pictures.decode import Limits
 from copysight.pictures.scan import ORDINARY, Entry, Failure, ScanOptions, scan
-from copysight.scoring import self_calibration
+from copysight.scoring import calibrate
+from copysight.scoring.self_calibration import Sample
 from training.export import whitening
 
 Float = npt.NDArray[np.float32]
@@ -89,12 +91,11 @@ def calibration(
 
     ``background`` (M, D): embeddings of the background pictures.
     """
-    vectors, rng = embedder.embed_parallel(pictures), sample.generator(1)
-    answers = self_calibration.run_queries(
-        pictures, np.arange(len(pictures)), vectors, background, embedder.embed_parallel, rng
-    )
-    calibrations = self_calibration.fit_calibrations(answers, self_calibration.fit_curves(answers), source="bundle")
-    return {effort: one.to_json() for effort, one in calibrations.items()}
+    rng = sample.generator(1)
+    held = [pictures[number] for number in calibrate.informative(pictures)]
+    collection = Sample(held, np.arange(len(held)), embedder.embed_parallel(held), background)
+    prepare = lambda row: verification.prepare(held[row])  # noqa: E731 - a named argument
+    return calibrate.calibrate_bundle(collection, embedder.embed_parallel, prepare, rng).to_json()
 
 
 def agreement(one: Embedder, other: Embedder, pictures: Sequence[Picture]) -> float:

@@ -6,8 +6,8 @@ import pytest
 from copysight.errors import InvalidArgument
 from copysight.scoring import calibration as calibrations
 from copysight.scoring import curve as curves
-from copysight.scoring import logistic
-from copysight.scoring.calibration import Answers
+from copysight.scoring import fitting, logistic
+from copysight.scoring.fitting import Answers
 
 
 def population(count, seed):
@@ -21,7 +21,7 @@ def population(count, seed):
 
 @pytest.fixture(scope="module")
 def calibration():
-    return calibrations.fit(population(4000, 0))
+    return fitting.fit(population(4000, 0))
 
 
 def test_probabilities_equal_the_share_of_correct_answers(calibration):
@@ -43,7 +43,7 @@ def test_thresholds_keep_their_precision_on_new_queries(calibration):
 
 def test_the_assumed_share_moves_the_probability():
     data = population(4000, 3)
-    rare, often = (calibrations.fit(data, share=share) for share in (0.01, 0.9))
+    rare, often = (fitting.fit(data, share=share) for share in (0.01, 0.9))
     assert rare.probability(0.4) < often.probability(0.4)
     assert rare.threshold(0.95).score > often.threshold(0.95).score
 
@@ -51,7 +51,7 @@ def test_the_assumed_share_moves_the_probability():
 def test_perfectly_separable_scores_give_finite_parameters():
     scores = np.concatenate([np.full(50, 0.9), np.full(50, 0.1)])
     correct = np.arange(100) < 50
-    found = calibrations.fit(Answers(scores, correct, correct))
+    found = fitting.fit(Answers(scores, correct, correct))
     assert 0.9 < found.probability(0.9) < 1
     assert 0 < found.probability(0.1) < 0.1
     assert np.isfinite(found.slope)
@@ -63,7 +63,7 @@ def test_json_round_trip(calibration):
 
 def test_too_few_queries_is_an_error():
     with pytest.raises(InvalidArgument, match="at least 20 of each"):
-        calibrations.fit(Answers(np.full(30, 0.5), np.ones(30, bool), np.ones(30, bool)))
+        fitting.fit(Answers(np.full(30, 0.5), np.ones(30, bool), np.ones(30, bool)))
 
 
 def long_tailed(count, seed):
@@ -89,22 +89,22 @@ def worst_bin(calibration, seed):
 def test_a_curve_from_many_queries_lowers_the_error():
     curve = fitted_curve(long_tailed(4000, 0))
     few = [long_tailed(600, seed) for seed in range(5, 15)]
-    plain = np.mean([worst_bin(calibrations.fit(data), 1) for data in few])
-    curved = np.mean([worst_bin(calibrations.fit(data, curve=curve), 1) for data in few])
+    plain = np.mean([worst_bin(fitting.fit(data), 1) for data in few])
+    curved = np.mean([worst_bin(fitting.fit(data, curve=curve), 1) for data in few])
     assert curved < 0.07 < 0.1 < plain
 
 
 def test_the_assumed_share_also_moves_a_calibration_with_a_curve():
     data = long_tailed(4000, 3)
     curve = fitted_curve(data)
-    rare, often = (calibrations.fit(data, share=share, curve=curve) for share in (0.05, 0.9))
+    rare, often = (fitting.fit(data, share=share, curve=curve) for share in (0.05, 0.9))
     assert rare.probability(0.3) < often.probability(0.3)
 
 
 def test_a_curve_rises_everywhere_and_round_trips_through_json():
     curve = fitted_curve(long_tailed(4000, 2))
     assert np.all(np.diff(curve(np.linspace(-3, 3, 1000))) > 0)
-    found = calibrations.fit(long_tailed(600, 4), curve=curve)
+    found = fitting.fit(long_tailed(600, 4), curve=curve)
     assert calibrations.Calibration.from_json(found.to_json()) == found
 
 
@@ -133,9 +133,9 @@ def test_one_line_for_all_efforts_is_better_than_one_per_effort():
     alone, together = [], []
     for seed in range(20, 30):
         here = [shifted(long_tailed(1000, seed), 0.03), shifted(long_tailed(200, 100 + seed), 0.08)]
-        line = calibrations.fit_line([(here[0], curve), (here[1], high_curve)])
+        line = fitting.fit_line([(here[0], curve), (here[1], high_curve)])
         for found, its in ((alone, None), (together, line)):
-            fitted = calibrations.fit(here[1], curve=high_curve, line=its)
+            fitted = fitting.fit(here[1], curve=high_curve, line=its)
             new = shifted(long_tailed(40_000, 1), 0.08)
             stated = fitted.probability(new.scores)
             found.append(abs(stated.mean() - new.correct.mean()))
@@ -145,5 +145,5 @@ def test_one_line_for_all_efforts_is_better_than_one_per_effort():
 def test_the_same_answers_twice_count_once():
     """The answers of two efforts are not more evidence than those of one."""
     data, curve = long_tailed(600, 8), fitted_curve(long_tailed(4000, 0))
-    once, twice = calibrations.fit_line([(data, curve)]), calibrations.fit_line([(data, curve), (data, curve)])
+    once, twice = fitting.fit_line([(data, curve)]), fitting.fit_line([(data, curve), (data, curve)])
     assert np.allclose((once.slope, once.intercept), (twice.slope, twice.intercept))

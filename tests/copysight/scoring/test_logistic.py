@@ -6,10 +6,9 @@ from scipy.optimize import minimize
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from copysight.scoring import calibration as calibrations
 from copysight.scoring import curve as curves
-from copysight.scoring import logistic
-from copysight.scoring.calibration import Answers
+from copysight.scoring import fitting, logistic
+from copysight.scoring.fitting import Answers
 
 COLLECTIONS = 1000
 
@@ -69,7 +68,7 @@ def test_a_calibration_is_nearly_as_good_as_an_isotonic_fit_of_the_same_answers(
     present = np.arange(1000) % 2 == 0
     scores = np.where(present, rng.normal(0.5, 0.2, 1000), rng.normal(0.2, 0.15, 1000))
     correct = present & (rng.random(1000) < logistic.sigmoid(15 * (scores - 0.3)))
-    fitted = calibrations.fit(Answers(scores, correct, present), curve=curves.fit(scores, correct))
+    fitted = fitting.fit(Answers(scores, correct, present), curve=curves.fit(scores, correct))
     isotonic = IsotonicRegression(out_of_bounds="clip", y_min=1e-3, y_max=1 - 1e-3).fit(scores, correct)
     ours, best = (
         -np.where(correct, np.log(p), np.log(1 - p)).mean()

@@ -4,6 +4,7 @@ from copysight.index import Index
 from copysight.model.embedder import Embedder
 from index_builder.build import build
 from index_builder.progress import Progress
+from index_builder.stages.calibration import ProbabilityOptions
 from index_builder.stages.plan import Plan
 from index_builder.stages.publishing import rebuild
 
@@ -38,7 +39,7 @@ def test_the_expected_share_of_copies_is_kept_by_later_rebuilds(tmp_path, tiny_b
     with built(folder, [drawn(i) for i in range(110)], jpeg, tiny_bundle, where) as index:
         usual = index.snapshot().judge.calibrations["normal"]
     (folder / "more.jpg").write_bytes(jpeg(drawn(500)))
-    build(Plan(folder, where, share=0.02), Progress())
+    build(Plan(folder, where, probabilities=ProbabilityOptions(share=0.02)), Progress())
     with Index.open(where) as index:
         rare = index.snapshot().judge.calibrations["normal"]
         assert (usual.share, rare.share) == (0.5, 0.02)
