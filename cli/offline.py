@@ -21,6 +21,7 @@ from copysight.model.embedder import Embedder, Runtime
 from copysight.scoring.judge import Judge
 from copysight.scoring.query_views import DEFAULT_EFFORT, EFFORTS, Effort, effort_of, views_of
 from copysight.scoring.verified import DEFAULT_MODE, MODES, Mode, mode_of
+from copysight.system.numbers import Real
 
 FILE = click.Path(exists=True, path_type=Path)
 BATCH = 16
@@ -81,6 +82,12 @@ def embed(
     "--effort", type=click.Choice(EFFORTS), default=None, help=f"{EFFORT_HELP} The default is {DEFAULT_EFFORT}."
 )
 @click.option("--verify", type=click.Choice(MODES), default=None, help=f"{VERIFY_HELP} The default is {DEFAULT_MODE}.")
+@click.option(
+    "--precision",
+    type=Real(0, 1, min_open=True, max_open=True),
+    default=None,
+    help="Only matches that keep this expected precision, for example 0.99.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def search(
     picture: Path,
@@ -92,6 +99,7 @@ def search(
     condition: str | None,
     effort: str | None,
     verify: str | None,
+    precision: float | None,
     as_json: bool,
 ) -> None:
     """Search an index for copies of PICTURE.
@@ -100,7 +108,9 @@ def search(
     the verdict, the id and the key of a match, and where in PICTURE it was found: the part of the match that PICTURE
     shows, and the part of PICTURE that shows it.
     """
-    options = Options(k=k, collection=collection, filter=_json(condition), effort=effort, verify=verify)
+    options = Options(
+        k=k, collection=collection, filter=_json(condition), effort=effort, verify=verify, precision=precision
+    )
     if server is not None and directory is None:
         with Client(server, key) as client:
             answer = remote.search(client, picture, options)
@@ -111,6 +121,8 @@ def search(
     if as_json:
         click.echo(json.dumps(answer))
         return
+    if answer["policy"] is not None:
+        click.echo(_policy_line(answer["policy"]), err=True)
     for match in answer["matches"]:
         click.echo(
             f"{match['similarity']:.4f}  {match['verdict']:9}  {match['id']:>8}  "
@@ -174,10 +186,12 @@ def _search_index(picture: Path, directory: Path, options: Options) -> dict[str,
             lambda _, item: item.sha256 == given.sha256,
         )
         mode = mode_of(options.verify or DEFAULT_MODE)
-        wanted = Selection(options.k, options.collection, options.filter, effort, mode)
+        wanted = Selection(options.k, options.collection, options.filter, effort, mode, options.precision)
         matches = [match.to_json(views) for match in find_copies(index, snapshot, query, wanted).matches]
         name = snapshot.generation.name if snapshot.generation else None
-    return {"model": snapshot.bundle.id, "generation": name, "matches": matches}
+        policy = wanted.policy(snapshot.judge)
+    about = {"model": snapshot.bundle.id, "generation": name, "policy": policy and asdict(policy)}
+    return {**about, "matches": matches}
 
 
 def _compare_files(one: Path, other: Path, bundle: str, effort: Effort, verify: Mode) -> dict[str, Any]:
@@ -196,6 +210,13 @@ def _compare_files(one: Path, other: Path, bundle: str, effort: Effort, verify: 
         "verified": checked.verified,
         "where": seen and {"picture": found.picture, **seen},
     }
+
+
+def _policy_line(policy: dict[str, Any]) -> str:
+    recall = "" if policy["recall"] is None else f"; about {policy['recall']:.0%} of copies are found so"
+    return (
+        f"matches from probability {policy['probability']:.3f} on, for a precision of {policy['precision']:g}{recall}"
+    )
 
 
 def _location(where: dict[str, Any] | None) -> str:

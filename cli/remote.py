@@ -48,7 +48,8 @@ def search(client: Client, picture: Path, options: Options) -> dict[str, Any]:
     [matches] = found.items
     if isinstance(matches, Fault):
         raise PictureError(f"{picture}: {matches.detail}")
-    return {"model": found.model, "generation": found.generation, "matches": [asdict(match) for match in matches]}
+    about = {"model": found.model, "generation": found.generation, "policy": found.policy}
+    return {**about, "matches": [asdict(match) for match in matches]}
 
 
 def compare(client: Client, one: Path, other: Path, effort: str, verify: str) -> dict[str, Any]:

@@ -46,12 +46,16 @@ class Match:
 
 @dataclass(frozen=True)
 class Found:
-    """The matches of each picture, in order; a ``Fault`` for a picture that cannot be used."""
+    """The matches of each picture, in order; a ``Fault`` for a picture that cannot be used.
+
+    ``policy``, with a ``precision``: from which ``probability`` on matches are answered, and the expected ``recall``.
+    """
 
     model: str
     generation: str | None
     sequence: int
     items: Sequence[Sequence[Match] | Fault]
+    policy: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,7 @@ class Options:
     filter: Mapping[str, Any] | None = None
     effort: str | None = None
     verify: str | None = None
+    precision: float | None = None
 
     def given(self) -> dict[str, Any]:
         """The options that are set, by name."""

@@ -18,6 +18,7 @@ from copysight.pictures import information
 from copysight.scoring import verified
 from copysight.scoring.calibration import Verdicts
 from copysight.scoring.judge import Judge, Judgement
+from copysight.scoring.precision import Policy
 from copysight.scoring.query_views import Effort, QueryView
 from copysight.scoring.verified import CANDIDATES, Candidate, Mode, Outcome
 
@@ -46,13 +47,23 @@ class Query:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which matches are wanted: at most ``k``, of a ``collection``, with a ``filter`` (JSON) on their metadata."""
+    """Which matches are wanted: at most ``k``, of a ``collection``, with a ``filter`` (JSON) on their metadata.
+
+    ``precision``: only matches that keep this expected precision, see `Judge.policy`.
+    """
 
     k: int = 10
     collection: str | None = None
     filter: object | None = None
     effort: Effort = "low"
     verify: Mode = "auto"
+    precision: float | None = None
+
+    def policy(self, judge: Judge) -> Policy | None:
+        """The policy of the wanted precision; None if none is wanted. Raises ``InvalidArgument``."""
+        if self.precision is None:
+            return None
+        return judge.policy(self.precision, self.effort, self.verify != "never")
 
 
 @dataclass(frozen=True)
@@ -113,9 +124,12 @@ def find_copies(index: Index, snapshot: Snapshot, query: Query, wanted: Selectio
     ]
     if wanted.verify != "never":
         matches = sorted(matches, key=_rank)[: wanted.k]
+    policy = wanted.policy(snapshot.judge)
     held = _information(query, matches)
     if held is not None and held < information.LEAST:
         matches = [replace(match, judgement=_refuted(match.judgement, snapshot.judge.verdicts)) for match in matches]
+    if policy is not None:
+        matches = [one for one in matches if (one.judgement.probability or 0.0) >= policy.probability]
     return Answer(matches, held)
 
 

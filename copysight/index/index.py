@@ -21,7 +21,9 @@ from copysight.index.live.tombstones import Tombstones
 from copysight.index.local_features import LocalFeatures
 from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle
+from copysight.scoring.calibrate import MIN_PICTURES
 from copysight.scoring.judge import Judge
+from copysight.scoring.near_duplicates import Share
 from copysight.system import durable
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,9 @@ class Status:
     """The state of an index. ``delta`` and ``tombstones`` count the changes since the generation was built.
 
     ``fault`` is the reason why the live generation cannot be used, or None. ``bytes`` is the size of the generation's
-    files. ``coming`` is the bundle that a running or stopped re-embedding prepares.
+    files. ``coming`` is the bundle that a running or stopped re-embedding prepares. ``calibrated`` says on what the
+    probabilities are calibrated. ``near_duplicates`` is the estimated number of pictures that have a near-duplicate in
+    the index, None if that was not measured.
     """
 
     generation: str | None
@@ -51,6 +55,8 @@ class Status:
     fault: str | None
     bytes: int
     coming: str | None = None
+    calibrated: str = ""
+    near_duplicates: int | None = None
 
     def rebuild_due(self, share: float = 0.1, least: int = 1000) -> bool:
         """Whether there is a fault, or delta plus tombstones exceed both ``least`` and ``share`` of the items."""
@@ -241,6 +247,8 @@ class Index:
             fault=self._fault,
             bytes=sum(file.stat().st_size for file in files),
             coming=self.catalog.models.coming(),
+            calibrated=_calibrated(now),
+            near_duplicates=_near_duplicates(now),
         )
 
     def _check_is_there(self) -> None:
@@ -340,6 +348,21 @@ class Index:
         delta, tombstones, variant = Delta.empty(bundle.dimension), Tombstones.none(0), self.catalog.variant()
         nothing = Snapshot(None, delta, tombstones, 0, bundle, variant, self.catalog, Judge.of(bundle))
         return nothing.after(self.catalog.changes(0, model))
+
+
+def _calibrated(now: Snapshot) -> str:
+    """On what the probabilities are calibrated, and why not on the pictures of the index."""
+    sources = {one.source for one in now.judge.calibrations.values()}
+    if "index" in sources:
+        return "on pictures of this index"
+    few = f"this index has fewer than {MIN_PICTURES} pictures that can be rehearsed" if now.generation else "not built"
+    return f"by the bundle, because {few}" if sources else f"not at all: the bundle has no calibration, and {few}"
+
+
+def _near_duplicates(now: Snapshot) -> int | None:
+    found = (now.generation and now.generation.calibration) or {}
+    share = found.get("near_duplicates")
+    return None if share is None else Share(**share).estimate(now.count)
 
 
 def _name(snapshot: Snapshot) -> str | None:

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from copysight.errors import InvalidArgument
 from copysight.model.bundle import Bundle
 from copysight.scoring import calibration
 from copysight.scoring.calibration import UNVERIFIED, USUAL, Calibration, Verdict, Verdicts, VerifiedCalibration
+from copysight.scoring.precision import Policy, policy
 from copysight.scoring.query_views import Effort
 from copysight.vectors.knn import exact
 
@@ -75,6 +77,18 @@ class Judge:
     def share(self, effort: Effort) -> float:
         """The assumed share of queries that have a copy; a half without a calibration."""
         return self.calibrations[effort].share if effort in self.calibrations else 0.5
+
+    def policy(self, precision: float, effort: Effort, verified: bool) -> Policy:
+        """From which probability on answers keep an expected ``precision``, see `precision.policy`.
+
+        ``verified``: whether the search verifies. Raises ``InvalidArgument`` without calibrations.
+        """
+        if effort not in self.calibrations:
+            raise InvalidArgument(
+                f"got precision = {precision:g}, but this index has no probabilities; its bundle has no calibration, "
+                "and it has too few pictures for one of its own"
+            )
+        return policy(self.verified.policies if verified else self.calibrations[effort].policies, precision)
 
     def offsets(self, queries: Float) -> Float:
         """What is subtracted from the similarities of each query: (Q,), from L2-normalised ``queries`` (Q, D)."""

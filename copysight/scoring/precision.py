@@ -9,6 +9,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 PRECISIONS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
 """Precisions that a table holds. A policy between two of them is the stricter one."""
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def table(probabilities: Floats, correct: npt.NDArray[np.bool_], weights: Floats
     last = np.append(p[1:] < p[:-1], True)
     policies = []
     for precision in PRECISIONS:
-        enough = np.flatnonzero(last & (np.minimum(seen, stated) >= precision))
+        enough = np.flatnonzero(last & (np.minimum(seen, stated) >= precision - ROUNDING))
         found = float(right[: enough[-1] + 1].sum()) / present if len(enough) else 0.0
         policies.append(Policy(precision, float(p[enough[-1]]) if len(enough) else 1.0, found))
     return tuple(policies)

@@ -13,7 +13,7 @@ from copysight.scoring.query_views import Effort, effort_of
 from copysight.scoring.verified import Mode, mode_of
 from service.http.problems import preview
 
-OPTIONS = ("k", "min_probability", "collection", "filter", "effort", "verify")
+OPTIONS = ("k", "min_probability", "collection", "filter", "effort", "verify", "precision")
 FILTER = 'write for example {"eq": ["album", "2026"]}'
 
 
@@ -27,11 +27,12 @@ class SearchOptions:
     filter: object | None = None
     effort: Effort = "low"
     verify: Mode = "auto"
+    precision: float | None = None
 
     @property
     def selection(self) -> Selection:
         """What the index has to find."""
-        return Selection(self.k, self.collection, self.filter, self.effort, self.verify)
+        return Selection(self.k, self.collection, self.filter, self.effort, self.verify, self.precision)
 
     @classmethod
     def of(cls, options: Mapping[str, Any], fields: Mapping[str, Any], max_k: int) -> Self:
@@ -42,11 +43,12 @@ class SearchOptions:
         given = {**options, **{name: fields[name] for name in options if name in fields}}
         return cls(
             _count(given["k"], max_k),
-            _probability(given["min_probability"]),
+            _probability("min_probability", given["min_probability"]),
             _collection(given["collection"]),
             _filter(given["filter"]),
             effort_of(preview(given["effort"])),
             mode_of(preview(given["verify"])),
+            _probability("precision", given["precision"]),
         )
 
 
@@ -59,7 +61,7 @@ def _count(given: object, most: int) -> int:
     return int(text)
 
 
-def _probability(given: object) -> float | None:
+def _probability(name: str, given: object) -> float | None:
     if given is None:
         return None
     try:
@@ -67,7 +69,7 @@ def _probability(given: object) -> float | None:
     except (TypeError, ValueError, OverflowError):
         probability = math.nan
     if not 0 <= probability <= 1:
-        raise InvalidArgument(f"got min_probability = {preview(given)}; it must be a number from 0 to 1")
+        raise InvalidArgument(f"got {name} = {preview(given)}; it must be a number from 0 to 1")
     return probability
 
 

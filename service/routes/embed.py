@@ -52,7 +52,7 @@ async def embed(
     """
     state: State = request.app.state.copysight
     wanted = _wanted(include)
-    given = (k, min_probability, collection, filter, "low", DEFAULT_MODE)
+    given = (k, min_probability, collection, filter, "low", DEFAULT_MODE, None)
     options = SearchOptions.of(dict(zip(OPTIONS, given, strict=True)), {}, state.settings.max_k)
     body = await uploads.pictures(request, state.settings)
     context = await state.query_context()

@@ -103,4 +103,5 @@ def _status(state: State) -> dict[str, Any]:
         "collections": state.index.catalog.collections(),
         "fields": state.index.catalog.fields.names(),
         "calibration": found or None,
+        "verdicts": vars(snapshot.judge.verdicts),
     }

@@ -33,6 +33,10 @@ VERIFY = (
     "Whether matches are verified by local features, and outlined: `auto` where the score leaves it open, `always`, or "
     "`never`."
 )
+PRECISION = (
+    "Answer only matches that keep this expected precision, for example 0.99. `policy` in the answer says from which "
+    "probability on, and which share of copies is expected to be found."
+)
 
 
 SEARCH_BODY = uploads.body_of(
@@ -54,6 +58,7 @@ async def search(
     filter: str | None = Query(None, description='As JSON, for example {"eq": ["field", "value"]}.'),  # noqa: A002
     effort: Annotated[Effort, Query(description=EFFORT)] = DEFAULT_EFFORT,
     verify: Annotated[Mode, Query(description=VERIFY)] = DEFAULT_MODE,
+    precision: float | None = Query(None, ge=0, le=1, description=PRECISION),
 ) -> Response:
     """Near-duplicates and similar pictures of the collection.
 
@@ -62,7 +67,7 @@ async def search(
     """
     state: State = request.app.state.copysight
     body = await uploads.read(request, state.settings, ("ids", "vectors", *OPTIONS))
-    given = (k, min_probability, collection, filter, effort, verify)
+    given = (k, min_probability, collection, filter, effort, verify, precision or state.settings.precision)
     options = SearchOptions.of(dict(zip(OPTIONS, given, strict=True)), body.fields, state.settings.max_k)
     context = await state.query_context()
     snapshot = context.snapshot
@@ -74,7 +79,8 @@ async def search(
     else:
         items = await threads.run(state.searchers, _by_vector, state, snapshot, body.fields, options)
     fields = search_answers.index_fields(snapshot, context.embedder if body.pictures else None)
-    return search_answers.json({**fields, "items": items})
+    policy = options.selection.policy(snapshot.judge)
+    return search_answers.json({**fields, "policy": policy and asdict(policy), "items": items})
 
 
 @router.post("/compare", dependencies=[READ], openapi_extra=uploads.body_of())

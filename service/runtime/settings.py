@@ -130,6 +130,13 @@ class Settings(BaseSettings):
         ),
     )
     max_items: int = Field(64, ge=1, description="Maximum number of pictures in a request.")
+    precision: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Answer only matches that keep this expected precision, if a search does not say which. The "
+        "default is to answer all.",
+    )
     max_k: int = Field(1000, ge=1, description="Maximum number of matches (`k`) that a search may request.")
 
     rebuild_every: float = Field(

@@ -100,10 +100,9 @@ function showProgress(job, bar, message) {
 }
 
 function facts(about) {
-  const calibrated = about.calibration?.normal;
   const rows = {
     Pictures: about.count.toLocaleString("en"), "Added since the build": about.delta, "Deleted since the build": about.tombstones, Model: about.bundle.name,
-    Calibrated: calibrated ? `on ${calibrated.samples.toLocaleString("en")} answers of the ${calibrated.source}` : "no",
+    "Near-duplicates": about.near_duplicates === null ? "not measured" : `about ${about.near_duplicates.toLocaleString("en")}`, Calibrated: about.calibrated,
   };
   return make("dl", { class: "facts" }, Object.entries(rows).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, String(value)))));
 }

@@ -2,11 +2,13 @@
 
 from copysight.index import Index
 from copysight.model.embedder import Embedder
+from copysight.scoring.calibration import Verdicts
 from index_builder.build import build
 from index_builder.progress import Progress
 from index_builder.stages.calibration import ProbabilityOptions
 from index_builder.stages.plan import Plan
 from index_builder.stages.publishing import rebuild
+from tests.copysight.matching.conftest import textured_picture
 
 
 def built(folder, pictures, jpeg, bundle, where):
@@ -46,3 +48,28 @@ def test_the_expected_share_of_copies_is_kept_by_later_rebuilds(tmp_path, tiny_b
         assert rare.probability(0.97) < usual.probability(0.97)
         rebuild(index, None, Progress())
         assert index.reload().judge.calibrations["normal"].share == 0.02
+
+
+def test_verdicts_are_settings_of_the_index_that_later_rebuilds_keep(tmp_path, tiny_bundle, drawn, jpeg):
+    folder, where = tmp_path / "pictures", tmp_path / "index"
+    with built(folder, [drawn(i) for i in range(10)], jpeg, tiny_bundle, where) as index:
+        assert index.snapshot().judge.verdicts == Verdicts(0.9, 0.05)
+        rebuild(index, None, Progress(), probabilities=ProbabilityOptions(copy_from=0.7))
+        rebuild(index, None, Progress(), probabilities=ProbabilityOptions(different_to=0.2))
+        assert index.reload().judge.verdicts == Verdicts(0.7, 0.2)
+        assert "bundle has no calibration" in index.status().calibrated
+
+
+def test_near_duplicates_do_not_move_the_calibration_and_are_counted(tmp_path, tiny_bundle, jpeg):
+    """An archive in which 30 of 120 pictures are there twice."""
+    pictures = [textured_picture(i, 96) for i in range(120)]
+    with built(tmp_path / "once", pictures, jpeg, tiny_bundle, tmp_path / "plain") as index:
+        assert index.status().near_duplicates == 0
+        assert index.status().calibrated == "on pictures of this index"
+        once = index.snapshot().judge.calibrations["normal"]
+    again = [*pictures, *(one.resize((90, 90)) for one in pictures[:30])]
+    with built(tmp_path / "twice", again, jpeg, tiny_bundle, tmp_path / "archive") as index:
+        assert 45 <= index.status().near_duplicates <= 75
+        twice = index.snapshot().judge.calibrations["normal"]
+    for score in (0.5, 0.8, 0.95):
+        assert abs(once.probability(score) - twice.probability(score)) < 0.15

@@ -7,6 +7,8 @@ from index_builder.progress import Progress
 from index_builder.stages.plan import Plan
 from tests.service.conftest import serving
 
+JPEG = {"content-type": "image/jpeg"}
+
 
 @pytest.fixture(scope="module")
 def calibrated(tmp_path_factory, tiny_bundle, drawn, jpeg):
@@ -43,3 +45,29 @@ def test_two_pictures_are_compared_with_the_same_calibration(calibrated, drawn, 
         answer = server.http.post("/compare", files=files).json()
         assert 0 <= answer["probability"] <= 1
         assert answer["verdict"] in {"copy", "uncertain", "different"}
+
+
+def test_a_precision_answers_only_what_keeps_it(calibrated, drawn, jpeg):
+    with serving(calibrated, precision=0.5) as server:
+
+        def search(**params):
+            return server.http.post("/search", params=params, content=jpeg(drawn(5)), headers=JPEG).json()
+
+        for answer, precision in ((search(), 0.5), (search(precision=0.93), 0.95), (search(precision=0.9999), 0.9999)):
+            assert answer["policy"]["precision"] == precision
+            least = answer["policy"]["probability"]
+            chances = [match["probability"] for match in answer["items"][0]["matches"]]
+            assert chances[0] == 1.0
+            assert min(chances) >= least
+        assert search(precision=0.9999)["policy"]["recall"] is None
+        refused = server.http.post("/search", params={"precision": 2}, content=jpeg(drawn(5)), headers=JPEG)
+        assert refused.status_code == 400
+        assert "precision" in refused.json()["detail"]
+
+
+def test_the_state_of_the_index_has_its_near_duplicates_and_verdicts(calibrated):
+    with serving(calibrated) as server:
+        status = server.http.get("/index").json()
+    assert status["near_duplicates"] == 0
+    assert status["verdicts"] == {"copy": 0.9, "different": 0.05}
+    assert status["calibrated"] == "on pictures of this index"
