@@ -19,7 +19,7 @@ def main() -> None:
     """Write the sheet to the given path."""
     picture, other = (Image.fromarray(array).resize((300, 300)) for array in (data.astronaut(), data.coffee()))
     cells = [("original", picture)]
-    for number, name in enumerate(edits.NAMES):
+    for number, name in enumerate((*edits.NAMES, *edits.DOCUMENT)):
         cells.append((name, edits.apply(name, picture, np.random.default_rng(number), 0.6, other)))
     cells.append(("mild chain", edits.mild(picture, np.random.default_rng(2))))
     cells += [(f"strong chain {n}", edits.strong(picture, np.random.default_rng(n), [other])) for n in (5, 8)]

@@ -27,7 +27,7 @@ file saved again does, and a second photograph of the same thing does not."""
 
 @dataclass(frozen=True)
 class Alignment:
-    """Cells of the overlap (rows, columns), in cells of the query: ``compared``, and of these ``differs`` and ``close``.
+    """Cells of the overlap (rows, columns), of the query: ``compared``, and of these ``differs`` and ``close``.
 
     A cell is compared if it lies in the overlap and shows something on either side. ``size``: width and height of the
     query in pixels.

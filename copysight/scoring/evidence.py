@@ -37,12 +37,12 @@ class Evidence:
 
 
 TERMS = (
-    "found", "log agreeing x agreement", "log cells x agreement above 0.7", "log rival / agreeing above -1",
-    "log keypoints", "log keypoints, not found", "odds, not found", "margin, found", "margin above -0.2",
-    "margin above 0.1",
+    "found", "closeness", "log agreeing x agreement", "log cells x agreement above 0.7",
+    "log rival / agreeing above -1", "log keypoints", "log keypoints, not found", "odds, not found", "margin, found",
+    "margin above -0.2", "margin above 0.1",
 )  # fmt: skip
-WEIGHTS = (2.279, 1.583, 0.104, -1.995, -1.183, 0.396, 0.202, -10.321, 25.353, -12.853)
-INTERCEPT = -5.164
+WEIGHTS = (1.601, 1.801, 1.266, 0.021, -2.014, -1.056, 0.272, 0.202, -10.447, 25.355, -12.837)
+INTERCEPT = -5.157
 
 
 def terms(evidence: Evidence) -> list[float]:
@@ -56,6 +56,7 @@ def terms(evidence: Evidence) -> list[float]:
     agreeing, agreement, margin = math.log1p(evidence.agreeing), evidence.agreement, evidence.margin
     return [
         found,
+        evidence.closeness,
         agreeing * agreement,
         math.log1p(evidence.cells) * max(0.0, agreement - 0.7) / 0.3,
         max(0.0, math.log1p(evidence.rival) - agreeing + 1),

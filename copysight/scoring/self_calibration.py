@@ -149,12 +149,13 @@ def best_answers(
 
 def _copy(pictures: Sequence[Image.Image], number: int, rng: Generator) -> Copy:
     picture, chance = pictures[number], rng.random()
+    names = edits.names_for(picture)
     others = tuple((number + 1 + int(step)) % len(pictures) for step in rng.integers(0, len(pictures) - 1, 2))
     if chance < MILD_SHARE:
         return Copy(edits.mild(picture, rng), others)
     if chance < MILD_SHARE + SINGLE_SHARE:
-        name = edits.NAMES[int(rng.integers(0, len(edits.NAMES)))]
+        name = names[int(rng.integers(0, len(names)))]
         return Copy(edits.apply(name, picture, rng, float(rng.uniform(0.2, 0.8)), pictures[others[0]]), others)
     if chance < MILD_SHARE + SINGLE_SHARE + CHAIN_SHARE:
-        return Copy(edits.chain(picture, rng, pictures[others[0]]), others)
+        return Copy(edits.chain(picture, rng, pictures[others[0]], names), others)
     return Copy(edits.strong(picture, rng, [pictures[other] for other in others]), others)

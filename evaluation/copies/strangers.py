@@ -124,7 +124,7 @@ def measure(
     queries = [light(pictures[int(row)], number, rng) for number, row in enumerate(kept)] + [
         pictures[int(row)] for row in away
     ]
-    probabilities = _probabilities(queries, references, vectors, extractor, fitted, effort, verify)
+    probabilities = probabilities_of(queries, references, vectors, extractor, fitted, effort, verify)
     first = probabilities.argmax(axis=1)
     best = probabilities[np.arange(len(queries)), first]
     right = np.concatenate([first[: len(kept)] == np.arange(len(kept)), np.zeros(len(away), np.bool_)])
@@ -150,7 +150,7 @@ def light(picture: Image.Image, number: int, rng: np.random.Generator) -> Image.
     return Image.open(out).convert("RGB")
 
 
-def _probabilities(
+def probabilities_of(
     queries: Sequence[Image.Image],
     references: Sequence[Image.Image],
     vectors: Float,
@@ -159,6 +159,10 @@ def _probabilities(
     effort: Effort,
     verify: Mode,
 ) -> Floats:
+    """Probabilities (Q, R) of all ``references`` for all ``queries``, as a search with ``verify`` states them.
+
+    ``vectors`` (R, D) are those of the references. Queries that hold next to nothing have no copies.
+    """
     views = [extractor.views(query, effort) for query in queries]
     owners = np.repeat(np.arange(len(views)), [len(some) for some in views])
     flat = [view for some in views for view in some]

@@ -1,4 +1,5 @@
 from copysight.pictures.edits.chains import (
+    DOCUMENT,
     NAMES,
     ONE_PICTURE,
     TWO_PICTURES,
@@ -6,6 +7,7 @@ from copysight.pictures.edits.chains import (
     apply,
     chain,
     mild,
+    names_for,
     strong,
     trace,
     trace_chain,
@@ -15,6 +17,7 @@ from copysight.pictures.edits.chains import (
 from copysight.pictures.edits.edited import Edited
 
 __all__ = [
+    "DOCUMENT",
     "NAMES",
     "ONE_PICTURE",
     "TWO_PICTURES",
@@ -23,6 +26,7 @@ __all__ = [
     "apply",
     "chain",
     "mild",
+    "names_for",
     "strong",
     "trace",
     "trace_chain",

@@ -7,7 +7,7 @@ from numpy.random import Generator
 from PIL import Image
 
 from copysight.errors import InvalidArgument
-from copysight.pictures.edits import degrade, geometry, overlay, scenes
+from copysight.pictures.edits import degrade, documents, geometry, overlay, scenes
 from copysight.pictures.edits.edited import Edited
 
 Picture = Image.Image
@@ -26,13 +26,23 @@ ONE_PICTURE: Mapping[str, Edit] = {
 TWO_PICTURES: Mapping[str, EditWithOther] = {
     edit.__name__: edit for edit in (overlay.blend, overlay.inset, scenes.pasted)
 }
+DOCUMENT: Mapping[str, Edit] = {
+    edit.__name__: edit
+    for edit in (
+        documents.scroll, documents.rerender, documents.dark_mode, documents.redact, documents.highlight,
+        documents.rescan,
+    )
+}  # fmt: skip
+"""Edits of screens and documents, which photographs do not suffer."""
 NAMES = (*ONE_PICTURE, *TWO_PICTURES)
 MAX_SIDE = 900
 """Maximum longest side, in pixels, of the result of `chain`."""
 
 
 def apply(name: str, picture: Picture, rng: Generator, strength: float = 0.5, other: Picture | None = None) -> Picture:
-    """Apply one edit by name, at a strength in 0..1. ``blend``, ``inset`` and ``pasted`` need an ``other`` picture.
+    """Apply one edit by name, of ``NAMES`` or ``DOCUMENT``, at a strength in 0..1.
+
+    ``blend``, ``inset`` and ``pasted`` need an ``other`` picture.
 
     The same generator state gives the same result. Raises ``InvalidArgument``.
     """
@@ -41,12 +51,13 @@ def apply(name: str, picture: Picture, rng: Generator, strength: float = 0.5, ot
 
 def trace(name: str, picture: Picture, rng: Generator, strength: float = 0.5, other: Picture | None = None) -> Edited:
     """Like ``apply``, with the geometry."""
-    if name in ONE_PICTURE:
-        return ONE_PICTURE[name](picture, rng, strength)
+    edit = ONE_PICTURE.get(name) or DOCUMENT.get(name)
+    if edit is not None:
+        return edit(picture, rng, strength)
     if name not in TWO_PICTURES or other is None:
         raise InvalidArgument(
-            f"got the edit {name!r} (other picture given: {other is not None}); use one of {', '.join(NAMES)}; "
-            f"{', '.join(TWO_PICTURES)} need another picture"
+            f"got the edit {name!r} (other picture given: {other is not None}); use one of "
+            f"{', '.join((*NAMES, *DOCUMENT))}; {', '.join(TWO_PICTURES)} need another picture"
         )
     return TWO_PICTURES[name](picture, rng, strength, other)
 
@@ -77,16 +88,21 @@ def trace_mild(picture: Picture, rng: Generator, strength: Strength = Strength()
     return _run(edited, rng, strength, steps)
 
 
-def chain(picture: Picture, rng: Generator, other: Picture) -> Picture:
-    """Two to four different edits of medium strength, in random order."""
-    return trace_chain(picture, rng, other).picture
+def names_for(picture: Picture) -> tuple[str, ...]:
+    """The names of the edits that a picture may suffer: those of documents if it is drawn, see `documents.is_drawn`."""
+    return (*NAMES, *DOCUMENT) if documents.is_drawn(picture) else NAMES
 
 
-def trace_chain(picture: Picture, rng: Generator, other: Picture) -> Edited:
+def chain(picture: Picture, rng: Generator, other: Picture, names: Sequence[str] = NAMES) -> Picture:
+    """Two to four different edits of medium strength, of these ``names``, in random order."""
+    return trace_chain(picture, rng, other, names).picture
+
+
+def trace_chain(picture: Picture, rng: Generator, other: Picture, names: Sequence[str] = NAMES) -> Edited:
     """Like ``chain``, with the geometry."""
     edited = Edited(picture)
-    for number in rng.choice(len(NAMES), int(rng.integers(2, 5)), replace=False):
-        edited = edited.then(trace(NAMES[int(number)], edited.picture, rng, float(rng.uniform(0.3, 0.7)), other))
+    for number in rng.choice(len(names), int(rng.integers(2, 5)), replace=False):
+        edited = edited.then(trace(names[int(number)], edited.picture, rng, float(rng.uniform(0.3, 0.7)), other))
         if max(edited.picture.size) > MAX_SIDE:  # a page within a frame within a page would grow without limit
             edited.picture.thumbnail((MAX_SIDE, MAX_SIDE))
     return edited
@@ -166,9 +182,3 @@ def _scene(others: Sequence[Picture]) -> Edit:
 
 def _any_angle(picture: Picture, rng: Generator, strength: float) -> Edited:
     return geometry.rotate_by(picture, rng, float(rng.uniform(0, 360)))
-
-
-__all__ = [
-    "NAMES", "ONE_PICTURE", "TWO_PICTURES", "Strength", "apply", "chain", "mild", "strong", "trace", "trace_chain",
-    "trace_mild", "trace_strong",
-]  # fmt: skip
