@@ -23,7 +23,7 @@ from copysight.matching import verification
 from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder, Runtime
 from copysight.pictures import edits
-from copysight.scoring import evidence, logistic, query_views, self_calibration, verified
+from copysight.scoring import evidence, logistic, near_duplicates, query_views, self_calibration, verified
 from copysight.scoring.evidence import Evidence
 from copysight.scoring.judge import Judge
 from copysight.scoring.verified import CANDIDATES, Candidate
@@ -83,6 +83,7 @@ def collect(source: Path, queries: int, most: int) -> Pairs:
             prepared[number] = verification.prepare(pictures[number])
         return prepared[number]
 
+    near = near_duplicates.find(np.arange(queries), vectors, reference)
     rows: list[Evidence] = []
     correct, owners = [], []
     for query, picture in enumerate(tqdm([*inside, *outside], desc=f"{source.stem}: search")):
@@ -98,8 +99,11 @@ def collect(source: Path, queries: int, most: int) -> Pairs:
         mine = verification.prepare(picture)
         found = {place: verified.check(mine, reference(int(row))) for place, row in enumerate(best)}
         pairs = verified.evidence_of(candidates, found)
+        twins = set(near[query].tolist()) if query < queries else set()
         for place, one in pairs.items():
             row = best[place]
+            if int(row) in twins:  # neither right nor wrong
+                continue
             rows.append(one)
             correct.append(query < queries and int(row) == query)
             owners.append(query)

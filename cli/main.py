@@ -14,7 +14,7 @@ COMMANDS = {
     "export": ("training.commands.export:export", "Write a trained network as a bundle that the service can run."),
     "amend": (
         "training.commands.amend:amend",
-        "Renew a bundle's attention output, calibrations and model card.",
+        "Renew a bundle's attention output, background, calibrations and model card.",
     ),
     "curves": ("training.commands.curves:curves", "Draw the curves of trainings, several side by side."),
     "evaluate": ("evaluation.cli:evaluate", "Measure a bundle on the benchmarks of the papers."),

@@ -26,6 +26,8 @@ the queries have a copy, is below the first; and no candidate below the second. 
 originals lies between the two."""
 BUDGET = 2.0
 """Seconds after which a search stops verifying. It protects the service from pictures that take very long."""
+PLAIN_AGREEING, PLAIN_AGREEMENT, PLAIN_CLOSENESS = 20, 0.95, 0.9
+"""Pairs of keypoints, agreement and closeness of the overlap from which on a candidate is plainly a copy."""
 NO_RIVAL = 0.1
 """Score of the best other candidate if there is none: about that of the best match of an unrelated picture."""
 
@@ -48,6 +50,9 @@ class Checked:
 
     found: Verification | None
     keypoints: int
+
+
+NOTHING = Checked(None, 0)
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,18 @@ def _judged(candidates: Sequence[Candidate], found: dict[int, Checked], line: Li
     return results
 
 
+def _is_plain(checked: Checked) -> bool:
+    """Whether the overlap alone says that a candidate is a copy."""
+    if checked.found is None:
+        return False
+    aligned = checked.found.alignment
+    return (
+        checked.found.agreeing >= PLAIN_AGREEING
+        and aligned.agreement >= PLAIN_AGREEMENT
+        and aligned.closeness >= PLAIN_CLOSENESS
+    )
+
+
 def evidence_of(candidates: Sequence[Candidate], found: dict[int, Checked]) -> dict[int, Evidence]:
     """The evidence of each verified candidate, by its number."""
     return {number: _evidence(candidates, number, found) for number in found}
@@ -145,12 +162,19 @@ def evidence_of(candidates: Sequence[Candidate], found: dict[int, Checked]) -> d
 
 def _evidence(candidates: Sequence[Candidate], number: int, found: dict[int, Checked]) -> Evidence:
     candidate, checked = candidates[number], found[number]
-    other = max((one.score for place, one in enumerate(candidates) if place != number), default=NO_RIVAL)
-    rivals = [one.found.agreeing for place, one in found.items() if one.found is not None and place != number]
+    # Plain copies are no rivals of each other: a collection may hold a picture twice, and a query show two pictures.
+    plain = _is_plain(checked)
+    rivals = [
+        place
+        for place in range(len(candidates))
+        if place != number and not (plain and _is_plain(found.get(place, NOTHING)))
+    ]
+    other = max((candidates[place].score for place in rivals), default=NO_RIVAL)
+    agreeing = [one.found.agreeing for place, one in found.items() if one.found is not None and place in rivals]
     scored = Evidence(
         odds=evidence.odds_of(candidate.probability),
         margin=candidate.score - other,
-        rival=max(rivals, default=0),
+        rival=max(agreeing, default=0),
         share=candidate.share,
         keypoints=checked.keypoints,
     )

@@ -11,7 +11,7 @@ from training.export.amend import amend as write_bundle
 EXISTING = click.Path(exists=True, path_type=Path)
 
 
-@click.command(short_help="Replace attention, calibrations, name or card of a bundle.")
+@click.command(short_help="Replace attention, background, calibrations, name or card of a bundle.")
 @click.argument("bundle")
 @click.option(
     "--out",
@@ -32,6 +32,7 @@ EXISTING = click.Path(exists=True, path_type=Path)
 )
 @click.option("--half", is_flag=True, help="Store the weights of the network of --rest in half precision.")
 @click.option("--pictures", type=EXISTING, help="Unlabelled pictures. Fit the calibrations again with them.")
+@click.option("--background", is_flag=True, help="With --pictures: make the background from them again, too.")
 @click.option("--name", default=None, help="Name of the new bundle. By default the name does not change.")
 @click.option(
     "--card",
@@ -45,15 +46,16 @@ def amend(
     rest_size: int | None,
     half: bool,
     pictures: Path | None,
+    background: bool,
     name: str | None,
     card: Path | None,
 ) -> None:
-    """Write a copy of BUNDLE with other attention, calibrations, name or card.
+    """Write a copy of BUNDLE with other attention, background, calibrations, name or card.
 
     The embedding stays bit for bit. BUNDLE is the folder of a bundle, or `default`.
     """
     network = None if rest is None else exportable.load(rest, rest_size)
     text = None if card is None else card.read_text()
-    amended = write_bundle(bundles.load(bundle), out, network, pictures, text, name, half)
+    amended = write_bundle(bundles.load(bundle), out, network, pictures, text, name, half, background)
     outputs = [output for graph in amended.graphs.values() for output in graph.outputs]
     click.echo(f"{amended.name} at {amended.path}: {amended.dimension} dimensions, outputs {', '.join(outputs)}")

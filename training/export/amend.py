@@ -1,4 +1,4 @@
-"""Amend a bundle: replace attention, calibrations, name or card and keep the embedding bit for bit."""
+"""Amend a bundle: replace attention, background, calibrations, name or card and keep the embedding bit for bit."""
 
 import json
 import tempfile
@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from copysight.errors import InvalidArgument
 from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder, Runtime
 from training.export import fitting as fits
-from training.export.export import Network, export
+from training.export.export import BACKGROUND, Network, export, npy
 from training.export.fitting import Fitting, PictureSample
 
 CARD = "MODEL_CARD.md"
@@ -28,16 +30,19 @@ def amend(
     card: str | None = None,
     name: str | None = None,
     half: bool = False,
+    background: bool = False,
 ) -> Bundle:
     """Write a changed copy of ``old`` to ``out``; ``rest`` replaces attention, prototypes and patches.
 
-    ``pictures``: the pictures to fit the calibrations with; the background was made from the first of them. ``half``
-    stores the weights of ``rest`` in half precision. Indexes of ``old`` do not work with the new bundle, because its
-    ``id`` differs, although the vectors would be the same.
+    ``pictures``: the pictures to fit the calibrations with; the background was made from the first of them, or, with
+    ``background``, is made from them now. ``half`` stores the weights of ``rest`` in half precision. Indexes of ``old``
+    do not work with the new bundle, because its ``id`` differs, although the vectors would be the same.
 
     Raises ``InvalidArgument`` if there is nothing to change, if ``out`` exists, or if the graph of the old embedding
     has other outputs too; ``ExportFailed`` if the graph of ``rest`` differs from torch.
     """
+    if background and pictures is None:
+        raise InvalidArgument("got a background to renew and no pictures to make it from; give --pictures")
     if rest is None and pictures is None and card is None and name is None:
         raise InvalidArgument("got nothing to change; give --rest, --pictures, --card or --name")
     manifest: dict[str, Any] = json.loads((old.path / bundles.DESCRIPTION).read_text())
@@ -47,22 +52,27 @@ def amend(
         if rest is not None:
             _replace_graph(old, manifest, files, export([rest], Path(scratch) / "rest", half=half))
         if pictures is not None:
-            manifest["calibration"] = calibration(old, pictures)
+            _fit(old, pictures, background, manifest, files)
         if card is not None:
             files[CARD] = card.encode()
         del manifest["format"]
         return bundles.write(out, manifest, files)
 
 
-def calibration(bundle: Bundle, pictures: Path) -> dict[str, Any]:
+def _fit(old: Bundle, pictures: Path, renew: bool, manifest: dict[str, Any], files: dict[str, Path | bytes]) -> None:
     """Fit the calibrations of a bundle at its default precision, as an export does. Raises ``InvalidArgument``."""
-    if bundle.background is None:
+    if old.background is None and not renew:
         raise InvalidArgument(
-            f"the bundle {bundle.name!r} has no background, and a calibration needs one; export it with --pictures"
+            f"the bundle {old.name!r} has no background, and a calibration needs one; give --background"
         )
     sample = PictureSample(Fitting(pictures))
-    embedder = Embedder(bundle, Runtime(variant=bundle.default_variant))
-    return fits.calibration(embedder, bundle.background_vectors(), sample.split()[1], sample)
+    first, second = sample.split()
+    embedder, rows = Embedder(old, Runtime(variant=old.default_variant)), old.background_vectors()
+    if renew:
+        made = fits.background(embedder, first)
+        files[BACKGROUND], manifest["background"] = npy(made), {"file": BACKGROUND, "count": len(made)}
+        rows = made.astype(np.float32)
+    manifest["calibration"] = fits.calibration(embedder, rows, second, sample)
 
 
 def _replace_graph(old: Bundle, manifest: dict[str, Any], files: dict[str, Path | bytes], new: Bundle) -> None:

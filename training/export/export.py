@@ -127,7 +127,7 @@ def _fit(
     """Fit background, calibration and int8, and add them to ``manifest`` and ``files``."""
     embedder, (background, collection) = Embedder(trial), sample.split()
     rows = fits.background(embedder, background)
-    files[BACKGROUND], manifest["background"] = _npy(rows), {"file": BACKGROUND, "count": len(rows)}
+    files[BACKGROUND], manifest["background"] = npy(rows), {"file": BACKGROUND, "count": len(rows)}
     manifest["calibration"] = fits.calibration(embedder, rows.astype(np.float32), collection, sample)
     if int8:
         key, pictures = trial.embedding.graph, sample.first(INT8_PICTURES)
@@ -142,7 +142,8 @@ def _fit(
         variants["int8"]["cosine"] = fits.agreement(embedder, int8_embedder, background[:INT8_PICTURES])
 
 
-def _npy(rows: npt.NDArray[np.float16]) -> bytes:
+def npy(rows: npt.NDArray[np.float16]) -> bytes:
+    """The contents of a file with an array (N, D)."""
     out = BytesIO()
     np.save(out, rows)
     return out.getvalue()

@@ -123,3 +123,17 @@ def test_once_the_copy_is_found_candidates_that_the_score_refutes_are_left_out()
     assert asked == [0, 1]
     assert found[0].probability > 0.9 > 0.05 > found[1].probability
     assert [one.verified for one in found] == [True, True, False, False]
+
+
+def test_a_picture_that_the_collection_holds_twice_is_no_rival_of_itself():
+    picture = textured_picture(0, 300)
+    pictures = [picture, picture.resize((240, 240)), textured_picture(1, 300)]
+    reference, _ = counting(pictures)
+    candidates = [Candidate(0.61, 0.99), Candidate(0.6, 0.99), Candidate(0.1, 0.2)]
+    query = picture.crop((20, 20, 280, 290))
+    twice = verified.verify(candidates, verified.checking(lambda: prepare(query), reference))
+    once = verified.verify(
+        candidates[::2], verified.checking(lambda: prepare(query), lambda place: reference(2 * place))
+    )
+    assert min(twice[0].probability, twice[1].probability) > 0.9
+    assert twice[0].probability == once[0].probability

@@ -1,5 +1,6 @@
 """An amended bundle keeps its embedding; attention, calibrations, name and card change."""
 
+import numpy as np
 import pytest
 
 from copysight.errors import InvalidArgument
@@ -71,3 +72,20 @@ def test_amend_refuses_what_it_cannot_do(old, parts, tmp_path):
     whole = export([parts[1]], tmp_path / "whole")
     with pytest.raises(InvalidArgument, match="by one graph"):
         amend(whole, tmp_path / "kept", parts[2])
+
+
+def test_amend_renews_the_background_from_other_pictures(parts, tmp_path, drawn):
+    for name, start in (("first", 0), ("second", 500)):
+        (tmp_path / name).mkdir()
+        for seed in range(start, start + 120):
+            drawn(seed).save(tmp_path / name / f"{seed}.png")
+    old = export(parts[:1], tmp_path / "old", fitting=Fitting(tmp_path / "first"))
+    kept = amend(old, tmp_path / "kept", pictures=tmp_path / "second")
+    made = amend(old, tmp_path / "new", pictures=tmp_path / "second", background=True)
+    assert (kept.background_vectors() == old.background_vectors()).all()
+    assert made.background_vectors().shape == old.background_vectors().shape
+    assert not np.isin(made.background_vectors(), old.background_vectors()).all()
+    assert made.calibration["low"]["source"] == "bundle"
+    assert made.calibration["verified"]["samples"] > 0
+    with pytest.raises(InvalidArgument, match="give --pictures"):
+        amend(old, tmp_path / "none", background=True)
