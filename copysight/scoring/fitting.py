@@ -75,7 +75,7 @@ def fit(
         low, high = (float(value) for value in np.quantile(spread, (0.025, 0.975)))
         thresholds.append(Threshold(precision, _threshold(s, y, weights, precision), low, high))
     found = Calibration(line.slope, line.intercept, share, len(s), tuple(thresholds), source, curve)
-    return replace(found, policies=table(found.probability(s), y, weights))
+    return replace(found, policies=table(found.probability(s), y, weights, share))
 
 
 def fit_verified(answers: Answers, share: float = 0.5) -> VerifiedCalibration:
@@ -87,7 +87,7 @@ def fit_verified(answers: Answers, share: float = 0.5) -> VerifiedCalibration:
     odds = np.asarray(answers.scores, np.float64)
     line = _fit_logistic(odds, answers.correct, weights * len(odds), PRIOR_PRECISION)
     probabilities = logistic.sigmoid(line.slope * odds + line.intercept)
-    return VerifiedCalibration(line, len(odds), table(probabilities, answers.correct, weights))
+    return VerifiedCalibration(line, len(odds), table(probabilities, answers.correct, weights, share))
 
 
 def fit_line(by_effort: Sequence[tuple[Answers, Curve]], share: float = 0.5) -> Line:

@@ -24,23 +24,23 @@ class Policy:
     recall: float | None
 
 
-def table(probabilities: Floats, correct: npt.NDArray[np.bool_], weights: Floats) -> tuple[Policy, ...]:
+def table(probabilities: Floats, correct: npt.NDArray[np.bool_], weights: Floats, share: float) -> tuple[Policy, ...]:
     """A policy for each of ``PRECISIONS``, from the best answers (Q,) of rehearsed queries.
 
     Among the answers from a policy's probability on, both the share of correct ones and the mean probability, weighted
     by ``weights`` (Q,), reach its precision: the first is what was seen, the second what can be said where few answers
-    were seen. A precision that none reaches has a probability of 1 and finds nothing.
+    were seen. A precision that none reaches has a probability of 1 and finds nothing. ``share`` is the weight of the
+    queries that have a copy.
     """
     order = np.argsort(-probabilities, kind="stable")
     p, right, mass = probabilities[order], correct[order] * weights[order], np.cumsum(weights[order])
     seen, stated = np.cumsum(right) / mass, np.cumsum(p * weights[order]) / mass
-    present = float(weights[correct].sum()) or 1.0
     # Equal probabilities stand or fall together, so only the last of them may be the end of a policy.
     last = np.append(p[1:] < p[:-1], True)
     policies = []
     for precision in PRECISIONS:
         enough = np.flatnonzero(last & (np.minimum(seen, stated) >= precision - ROUNDING))
-        found = float(right[: enough[-1] + 1].sum()) / present if len(enough) else 0.0
+        found = min(1.0, float(right[: enough[-1] + 1].sum()) / share) if len(enough) else 0.0
         policies.append(Policy(precision, float(p[enough[-1]]) if len(enough) else 1.0, found))
     return tuple(policies)
 

@@ -71,10 +71,11 @@ class EmbeddedQueries:
 
 @dataclass(frozen=True)
 class CalibrationResult:
-    """A calibration fitted on edited copies of the references, and its reliability on the queries."""
+    """A calibration fitted on edited copies of the references, and its reliability on the queries, also by kind."""
 
     calibration: Calibration
     reliability: Reliability
+    kinds: Mapping[str, Reliability]
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class Result:
         if self.calibrated is not None:
             fitted = self.calibrated.calibration.to_json()
             found["calibration"] = asdict(self.calibrated.reliability) | {"fitted": fitted}
+            found["calibration"]["kinds"] = {name: asdict(one) for name, one in self.calibrated.kinds.items()}
         return found
 
 
@@ -109,7 +111,7 @@ class Result:
 @click.option(
     "--ground-truth",
     type=EXISTING,
-    help="CSV file with the columns query_id, reference_id (empty if there is no copy) and level.",
+    help="CSV file with the columns query_id, reference_id (empty if there is no copy) and level, and perhaps kind.",
 )
 @click.option(
     "--copydays",
@@ -159,7 +161,11 @@ class Result:
     help="Assumed share of queries that have a copy. The calibration uses it.",
 )
 @click.option("--beside", multiple=True, help="Another source to compare with, for example pdq. May be repeated.")
-@click.option("--diagram", type=click.Path(path_type=Path), help="File to draw the reliability diagram to.")
+@click.option(
+    "--diagram",
+    type=click.Path(path_type=Path),
+    help="File to draw the reliability diagram to; with kinds, one more for each of them.",
+)
 @reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def copy(
@@ -215,6 +221,8 @@ def copy(
             drawn = diagram if len(source) == 1 else place_of(diagram.with_suffix(""), name, source)
             drawn.parent.mkdir(parents=True, exist_ok=True)
             reliability.draw(result.calibrated.reliability.bins, drawn.with_suffix(diagram.suffix))
+            for kind, errors in result.calibrated.kinds.items():
+                reliability.draw(errors.bins, drawn.with_name(f"{drawn.stem}-{kind}{diagram.suffix}"))
     print_answers(_with_beside(answers, beside, benchmark), as_json)
 
 
@@ -231,16 +239,18 @@ def _with_beside(answers: list[Answer], names: Sequence[str], benchmark: Benchma
 def _answer(name: str, result: Result, settings: Mapping[str, Any]) -> Answer:
     levels = sorted(result.raw.recall_at_1)
     header = ("source", "scores", "micro-AP", "R@P90", *(f"R@1 {level}" for level in levels))
-    notes = [] if result.calibrated is None else [_calibration_line(result.calibrated.reliability)]
+    notes = [] if result.calibrated is None else _calibration_lines(result.calibrated)
     report = {"source": name, **settings, **result.to_json()}
     return Answer(name, report, header, _rows(name, result, levels), SEED, notes)
 
 
-def _calibration_line(errors: Reliability) -> str:
-    return (
-        f"calibration: expected error {errors.expected_calibration_error:.3f}, worst of {len(errors.bins)} bins "
+def _calibration_lines(found: CalibrationResult) -> list[str]:
+    kinds = {f"{kind} ({sum(one.count for one in errors.bins)})": errors for kind, errors in found.kinds.items()}
+    return [
+        f"{name}: expected error {errors.expected_calibration_error:.3f}, worst of {len(errors.bins)} bins "
         f"{errors.worst:.3f}"
-    )
+        for name, errors in {"calibration": found.reliability, **kinds}.items()
+    ]
 
 
 def measure(benchmark: Benchmark, extractor: Extractor, effort: Effort, verify: Mode = "never") -> Result:
@@ -273,7 +283,8 @@ def measure(benchmark: Benchmark, extractor: Extractor, effort: Effort, verify: 
         probabilities = verification.verify(scores, asked, kept, fitted, line, verify, extractor.at_least)
         verified = isc.measure(probabilities, queries.ids, database.ids, benchmark.truth)
     errors = _reliability(probabilities, queries.ids, database.ids, benchmark.truth)
-    return Result(raw, normalized, verified, CalibrationResult(fitted, errors))
+    kinds = _by_kind(probabilities, queries.ids, database.ids, benchmark.truth)
+    return Result(raw, normalized, verified, CalibrationResult(fitted, errors, kinds))
 
 
 def whitened(extractor: Extractor, pictures: Path, centred: bool, dimensions: int | None) -> Extractor:
@@ -351,6 +362,17 @@ def _rows(name: str, result: Result, levels: Sequence[str]) -> list[list[object]
         for scores, one in kinds.items()
         if one is not None
     ]
+
+
+def _by_kind(
+    probabilities: Floats, queries: Sequence[str], references: Sequence[str], truth: Truth
+) -> dict[str, Reliability]:
+    found = {}
+    for kind in sorted(set(truth.kinds.values())):
+        rows = [row for row, name in enumerate(queries) if truth.kinds.get(name) == kind]
+        if rows:
+            found[kind] = _reliability(probabilities[rows], [queries[row] for row in rows], references, truth)
+    return found
 
 
 def _reliability(probabilities: Floats, queries: Sequence[str], references: Sequence[str], truth: Truth) -> Reliability:

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +19,11 @@ PER_QUERY = 10
 
 @dataclass(frozen=True)
 class Truth:
-    """The reference ('' if none) and the level of each query, by query id."""
+    """The reference ('' if none), the level and, if known, the ``kinds`` of the picture of each query, by query id."""
 
     references: Mapping[str, str]
     levels: Mapping[str, str]
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, queries: Sequence[str], references: Sequence[str]) -> None:
         """Raise ``InvalidArgument`` unless every query has a row and every reference in these rows is present."""
@@ -50,7 +51,7 @@ class Metrics:
 
 
 def read_ground_truth(path: Path) -> Truth:
-    """Read the ground truth from a CSV file.
+    """Read the ground truth from a CSV file. A column ``kind`` may say what a query is, for example a screen.
 
     Raises ``InvalidArgument`` if a column is missing or a query occurs twice.
     """
@@ -62,7 +63,8 @@ def read_ground_truth(path: Path) -> Truth:
     references = {row["query_id"]: row["reference_id"] for row in rows}
     if len(references) != len(rows):
         raise InvalidArgument(f"{path} has two rows for one query; each query needs exactly one row")
-    return Truth(references, {row["query_id"]: row["level"] for row in rows})
+    kinds = {row["query_id"]: row["kind"] for row in rows if row.get("kind")}
+    return Truth(references, {row["query_id"]: row["level"] for row in rows}, kinds)
 
 
 def measure(scores: Float, queries: Sequence[str], references: Sequence[str], truth: Truth) -> Metrics:

@@ -18,7 +18,8 @@ def population(count, seed):
 
 
 def test_a_policy_keeps_its_precision_and_recall_on_new_answers():
-    made = precision.table(*population(20_000, 0), np.full(20_000, 1 / 20_000))
+    known = population(20_000, 0)
+    made = precision.table(*known, np.full(20_000, 1 / 20_000), known[1].mean())
     probabilities, right = population(50_000, 1)
     for policy in made:
         answered = probabilities >= policy.probability
@@ -27,7 +28,7 @@ def test_a_policy_keeps_its_precision_and_recall_on_new_answers():
 
 
 def test_stricter_policies_answer_less():
-    made = precision.table(*population(400, 2), np.full(400, 1 / 400))
+    made = precision.table(*population(400, 2), np.full(400, 1 / 400), 0.5)
     assert [policy.precision for policy in made] == list(PRECISIONS)
     assert [policy.probability for policy in made] == sorted(policy.probability for policy in made)
     recalls = [policy.recall for policy in made]
@@ -36,7 +37,7 @@ def test_stricter_policies_answer_less():
 
 def test_what_was_not_seen_wrong_is_not_more_certain_than_stated():
     """Forty right answers of probability 0.9 do not prove a precision of 0.99."""
-    made = precision.table(np.full(40, 0.9), np.ones(40, bool), np.full(40, 1 / 40))
+    made = precision.table(np.full(40, 0.9), np.ones(40, bool), np.full(40, 1 / 40), 1.0)
     assert precision.policy(made, 0.9).probability == 0.9
     assert precision.policy(made, 0.99).probability == 1.0
 

@@ -150,3 +150,22 @@ def test_several_sources_in_one_table(benchmark):
     assert [one["source"] for one in found] == ["colours", "pixels", "phash"]
     alone = json.loads(run(benchmark, "--json").stdout)
     assert {key: value for key, value in alone.items() if key != "scans"} == found[0]
+
+
+def test_the_error_of_each_kind_is_reported_and_drawn(benchmark, drawn, jpeg):
+    for seed in range(300, 410):
+        (benchmark / "references" / f"r{seed}.jpg").write_bytes(jpeg(drawn(seed)))
+    with (benchmark / "truth.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with (benchmark / "truth.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0], "kind"])
+        writer.writeheader()
+        writer.writerows({**row, "kind": "photo" if number < 5 else "screen"} for number, row in enumerate(rows))
+    options = ("--background", benchmark / "background", "--diagram", benchmark / "drawn.png", "--verify", "never")
+    kinds = json.loads(run(benchmark, *options, "--json").stdout)["calibration"]["kinds"]
+    assert {name: sum(one["count"] for one in found["bins"]) for name, found in kinds.items()} == {
+        "photo": 5,
+        "screen": 3,
+    }
+    assert {path.name for path in benchmark.glob("*.png")} == {"drawn.png", "drawn-photo.png", "drawn-screen.png"}
+    assert "screen (3): expected error" in run(benchmark, *options).stdout
