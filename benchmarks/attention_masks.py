@@ -51,7 +51,7 @@ def main() -> None:
     sizes = set()
     for source in sys.argv[1:] or ["default"]:
         model = load_model(source)
-        sizes.add(model.preprocess.size)
+        sizes.add(model.preprocess.height)
         print_row(Path(source).name, [head_jaccard(model, sequence).max() for sequence in sequences])
     for size in sorted(sizes):
         found = [[head_jaccard(untrained(size, seed), one).max() for one in sequences] for seed in range(SEEDS)]

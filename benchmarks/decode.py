@@ -76,8 +76,8 @@ def methods(bundle: Bundle) -> dict[str, Callable[[bytes], Float]]:
 def plain_pillow(data: bytes, preprocess: Preprocess) -> Float:
     """Decode and preprocess in the simplest way: decode every pixel, crop and resize, normalise, transpose."""
     picture = Image.open(BytesIO(data)).convert("RGB")
-    side, box = preprocess.size, crop_box(picture.width, picture.height, preprocess)
-    square = picture.resize((side, side), RESAMPLING[preprocess.interpolation], box=box)
+    box = crop_box(picture.width, picture.height, preprocess)
+    square = picture.resize((preprocess.width, preprocess.height), RESAMPLING[preprocess.interpolation], box=box)
     pixels = np.asarray(square).astype(np.float32) / np.float32(255)
     normalised = (pixels - np.asarray(preprocess.mean, np.float32)) / np.asarray(preprocess.std, np.float32)
     return np.ascontiguousarray(normalised.transpose(2, 0, 1))

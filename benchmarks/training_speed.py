@@ -26,6 +26,7 @@ from benchmarks import training_lightly
 from benchmarks.service_throughput import pictures as load_pictures
 from benchmarks.training_lightly import Lightly, Setting
 from copysight.pictures.decode import decode
+from copysight.pictures.preprocess import sides
 from training.data import pack as packs
 from training.data.pack import Pack
 from training.methods.dino import Dino, DinoConfig
@@ -94,7 +95,7 @@ def augmentation(pack: Pack, folder: Path, recipe: multi_crop.Recipe, rounds: in
     """Print the images per second of CPU time on one core, from decoded pictures to all views."""
     indices = np.arange(32)
     decoded = [Image.open(file).convert("RGB") for file in sorted(folder.iterdir())[:32]]
-    sizes = [crops.size for crops in recipe.crops]
+    sizes = [max(sides(crops.size)) for crops in recipe.crops]
     transform = training_lightly.transform(sizes[0], sizes[-1], recipe.views - 2)
     rng = np.random.default_rng(0)
 

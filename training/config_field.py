@@ -10,11 +10,15 @@ Group = Literal["Common", "Method", "Schedule", "Machine"]
 
 @dataclass(frozen=True)
 class Span:
-    """The values that a number may have: from ``least`` to ``most``. ``above``: without ``least`` itself."""
+    """The values that a number may have: from ``least`` to ``most``. ``above``: without ``least`` itself.
+
+    ``rectangle``: it is the side of a square, or height and width.
+    """
 
     least: float
     most: float | None = None
     above: bool = False
+    rectangle: bool = False
 
 
 SHARE = Span(0, 1)
@@ -22,7 +26,7 @@ SHARE = Span(0, 1)
 DROP = Span(0, 0.99)
 """A rate of dropped blocks. At 1 nothing is left."""
 POSITIVE, NOT_NEGATIVE = Span(0, above=True), Span(0)
-SIDE = Span(8, 4096)
+SIDE = Span(8, 4096, rectangle=True)
 """Pixels of a crop."""
 WIDTH = Span(1, 65_536)
 """Dimension of a layer."""

@@ -215,7 +215,7 @@ def load(source: str) -> Backbone:
     with safe_open(file, "pt") as opened:
         about = opened.metadata()
     preprocess = Preprocess.from_json(json.loads(about["preprocess"]))
-    network = backbones.build(about["backbone"].split(".")[0], int(about.get("size") or preprocess.size))
+    network = backbones.build(about["backbone"].split(".")[0], int(about.get("size") or preprocess.height))
     state = load_file(file)
     if bad := [name for name, value in state.items() if not bool(value.isfinite().all())]:
         raise InvalidArgument(

@@ -225,7 +225,11 @@ def tile_patches(frame: Image.Image, embedder: Embedder, tiles: int) -> Float:
         for x in range(across)
     ]
     inputs = [
-        {graph: to_tensor(frame.resize((preprocess.size,) * 2, Image.Resampling.BICUBIC, box=box), preprocess)}
+        {
+            graph: to_tensor(
+                frame.resize((preprocess.width, preprocess.height), Image.Resampling.BICUBIC, box=box), preprocess
+            )
+        }
         for box in boxes
     ]
     found = embedder.run(inputs, ("patches",)).patches

@@ -19,6 +19,7 @@ from PIL import Image
 
 from cli.main import main
 from copysight.errors import TrainingDiverged
+from copysight.system.numbers import Pixels
 from tests.conftest import drawn_picture
 from tests.training import kills
 from tests.training.conftest import PLAN, make_method
@@ -289,7 +290,7 @@ NUMBERS = [
     pytest.param(names, option, id=f"{'-'.join(names)}{option.opts[-1]}")
     for names, command in commands(main)
     for option in command.params
-    if isinstance(option.type, click.types.IntParamType | click.types.FloatParamType)
+    if isinstance(option.type, click.types.IntParamType | click.types.FloatParamType | Pixels)
 ]
 
 
@@ -297,9 +298,10 @@ NUMBERS = [
 @pytest.mark.parametrize(("names", "option"), NUMBERS)
 def test_every_number_has_a_range(names: tuple[str, ...], option: click.Option) -> None:
     kind, flag = option.type, max(option.opts, key=len)
-    assert isinstance(kind, click.IntRange | click.FloatRange)
+    assert isinstance(kind, click.IntRange | click.FloatRange | Pixels)
     assert kind.min is not None
-    wrong = ["nan", "inf", "-inf", "x", str(kind.min - 1), *([str(kind.min)] if kind.min_open else [])]
+    wrong = ["nan", "inf", "-inf", "x", str(kind.min - 1)]
+    wrong += [str(kind.min)] if getattr(kind, "min_open", False) else []
     wrong += [str(kind.max + 1)] if kind.max is not None else []
     for value in wrong:
         result = CliRunner().invoke(main, [*names, flag, *([value] * option.nargs)])

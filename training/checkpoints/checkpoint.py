@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from copysight.errors import CheckpointMismatch
+from copysight.pictures.preprocess import Size
 from copysight.system.durable import write_file
 from training.networks import heads
 
@@ -35,7 +36,7 @@ class Checkpoint:
     path: Path
     method: str
     backbone: str
-    image_size: int
+    image_size: Size
     step: int
     config: Mapping[str, Any]
     training: Mapping[str, Any]

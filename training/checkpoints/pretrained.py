@@ -120,8 +120,17 @@ def _with_positions(found: Source, network: nn.Module) -> tuple[dict[str, Tensor
     if table is None or not isinstance(network, VisionTransformer) or network.pos_embed is None:
         return state, ""
     leading = network.pos_embed.shape[1] - network.patch_embed.num_patches
-    side, grid = round((table.shape[1] - leading) ** 0.5), tuple(network.patch_embed.grid_size)
-    if side * side != table.shape[1] - leading or (side, side) == grid:
+    before, grid = _grid(found, network, table.shape[1] - leading), tuple(network.patch_embed.grid_size)
+    if before in {None, grid}:
         return state, ""
-    state["pos_embed"] = resized_positions(table, (side, side), grid)
-    return state, f"positions resized from {side} x {side} to {grid[0]} x {grid[1]}"
+    state["pos_embed"] = resized_positions(table, before, grid)
+    return state, f"positions resized from {before[0]} x {before[1]} to {grid[0]} x {grid[1]}"
+
+
+def _grid(found: Source, network: VisionTransformer, places: int) -> tuple[int, int] | None:
+    """Rows and columns of a source's positions: those of its rectangle, if it says one, else those of a square."""
+    if isinstance(found.image_size, int) or found.image_size is None:
+        rows = columns = round(places**0.5)
+    else:
+        rows, columns = (side // (backbones.patch_side(network) or 1) for side in found.image_size)
+    return (rows, columns) if rows * columns == places else None

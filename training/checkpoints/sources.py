@@ -10,6 +10,7 @@ from torch import Tensor
 
 from copysight.errors import CheckpointMismatch, InvalidArgument
 from copysight.model import bundle as bundles
+from copysight.pictures.preprocess import Size
 from training.checkpoints import checkpoint, frameworks, onnx_weights, released, torch_file
 from training.checkpoints.state_dicts import COUNTER, check_finite, split, to_float, weights
 from training.networks.timm_networks import first_line, on_meta, without_tag
@@ -27,7 +28,7 @@ class Source:
 
     kind: str
     backbone: str | None
-    image_size: int | None
+    image_size: Size | None
     state: Mapping[str, Tensor]
     rest: Mapping[str, Tensor]
     licence: str = UNKNOWN

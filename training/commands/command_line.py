@@ -39,4 +39,6 @@ def _words(parameter: click.Parameter, value: Any) -> list[str]:
         return [flag if value else max(parameter.secondary_opts, key=len)]
     if parameter.nargs > 1:
         return [flag, *(str(one) for one in values)]
+    if not parameter.multiple:
+        values = ("x".join(str(side) for side in values),)  # a size of two sides
     return [word for one in values for word in (flag, str(one))]

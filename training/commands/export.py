@@ -5,7 +5,9 @@ from pathlib import Path
 
 import click
 
+from copysight.pictures.preprocess import Size
 from copysight.pictures.scan import ScanOptions, scan_options
+from copysight.system.numbers import Pixels
 from training.checkpoints import frameworks
 from training.export import exportable
 from training.export.export import export as write_bundle
@@ -17,9 +19,10 @@ from training.export.fitting import Fitting
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the bundle. It must not exist.")
 @click.option(
     "--size",
-    type=click.IntRange(1, 8192),
+    type=Pixels(1, 8192),
     default=None,
-    help="Input size in pixels. By default it is the size at which the network was trained.",
+    help="Input size in pixels, or height and width as in 224x160. By default it is the size at which the network was "
+    "trained.",
 )
 @click.option(
     "--recipe",
@@ -37,7 +40,7 @@ from training.export.fitting import Fitting
 )
 @click.option(
     "--beside-size",
-    type=click.IntRange(1, 8192),
+    type=Pixels(1, 8192),
     default=None,
     help="Input size of the second network in pixels. By default it is the size at which it was trained.",
 )
@@ -92,10 +95,10 @@ from training.export.fitting import Fitting
 def export(
     source: str,
     out: Path,
-    size: int | None,
+    size: Size | None,
     recipe: str | None,
     beside: str | None,
-    beside_size: int | None,
+    beside_size: Size | None,
     views: bool,
     pictures: Path | None,
     whiten: int,

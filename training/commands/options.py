@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from copysight.system.numbers import Real
+from copysight.system.numbers import Pixels, Real
 from training.commands.option_groups import GroupedOption
 from training.config_field import Span
 
@@ -48,8 +48,10 @@ def _option(field: dataclasses.Field[Any]) -> Callable[[Command], Command]:
     return click.option(flag, field.name, **settings)
 
 
-def number(span: Span, whole: bool) -> click.IntRange | Real:
+def number(span: Span, whole: bool) -> click.IntRange | Real | Pixels:
     """The type of an option for numbers within ``span``."""
+    if span.rectangle and span.most is not None:
+        return Pixels(int(span.least), int(span.most))
     if whole:
         return click.IntRange(int(span.least), None if span.most is None else int(span.most), min_open=span.above)
     return Real(span.least, span.most, min_open=span.above)

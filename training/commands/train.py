@@ -132,7 +132,10 @@ def method(config: type, crops: int, global_scale: tuple[float, float], local_sc
             help="Number of local crops per picture; 0 uses only global crops.",
         )
         @option(
-            "--local-size", type=options.number(SIDE, whole=True), default=96, help="Side of the local crops in pixels."
+            "--local-size",
+            type=options.number(SIDE, whole=True),
+            default=96,
+            help="Side of the local crops in pixels, or height and width as in 96x64.",
         )
         @scale("--global-scale", default=global_scale, help="Area of global crops as a share of the picture.")
         @scale("--local-scale", default=local_scale, help="Area of local crops as a share of the picture.")

@@ -11,7 +11,7 @@ from torch import Tensor
 from copysight.errors import ExportFailed
 from copysight.model.bundle import Bundle, Numerics
 from copysight.model.embedder import Embedder
-from copysight.pictures.preprocess import to_batch
+from copysight.pictures.preprocess import in_words, to_batch
 from training.export.network import Network
 from training.networks.input_sizes import ERRORS
 from training.networks.timm_networks import first_line
@@ -48,8 +48,8 @@ def outputs(network: Network) -> dict[str, Tensor]:
             found = network.graph(pictures)
     except ERRORS as error:
         raise ExportFailed(
-            f"{network.backbone} does not take pictures of {network.preprocess.size} px ({first_line(error)}); choose "
-            "another --size"
+            f"{network.backbone} does not take pictures of {in_words(network.preprocess.size)} px "
+            f"({first_line(error)}); choose another --size"
         ) from error
     return dict(zip(network.outputs, found, strict=True))
 

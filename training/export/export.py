@@ -15,6 +15,7 @@ from copysight.errors import InvalidArgument
 from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder, Runtime
+from copysight.pictures.preprocess import in_words
 from training.checkpoints import frameworks
 from training.export import fitting as fits
 from training.export import onnx_graph, quantization
@@ -89,7 +90,12 @@ def _weights(network: Network, framework: str) -> bytes:
 def _size(network: Network) -> int:
     """Pixels for which the network inside the graph was built; a graph that cuts views takes larger pictures."""
     views: ManyViews | None = next((one for one in network.graph.modules() if isinstance(one, ManyViews)), None)
-    return network.preprocess.size if views is None else min(view.size for view in views.views)
+    if views is not None:
+        return min(view.size for view in views.views)
+    if not isinstance(network.preprocess.size, int):
+        size = in_words(network.preprocess.size)
+        raise InvalidArgument(f"--weights is for networks of squares, and {network.name} takes {size} px; omit it")
+    return network.preprocess.size
 
 
 @dataclass(frozen=True)

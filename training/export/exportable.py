@@ -10,7 +10,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from copysight.errors import InvalidArgument
-from copysight.pictures.preprocess import Preprocess
+from copysight.pictures.preprocess import Preprocess, Size, in_words
 from training.checkpoints import checkpoint, released
 from training.checkpoints.checkpoint import LICENCE, Checkpoint
 from training.checkpoints.released import Released
@@ -36,7 +36,7 @@ WITH_CLS, WITHOUT_CLS = ("cls", "gem", "cls+gem", "pool"), ("pool", "gem")
 
 def load(
     source: str,
-    size: int | None = None,
+    size: Size | None = None,
     recipe: str | None = None,
     random: bool = False,
     views: bool = False,
@@ -54,7 +54,7 @@ def load(
     return network if licence is None else replace(network, licence=licence)
 
 
-def _load(source: str, size: int | None, recipe: str | None, random: bool, views: bool, method: str | None) -> Network:
+def _load(source: str, size: Size | None, recipe: str | None, random: bool, views: bool, method: str | None) -> Network:
     if source.startswith("timm:"):
         return from_timm(source.removeprefix("timm:"), size, recipe, random)
     path = Path(source)
@@ -64,7 +64,7 @@ def _load(source: str, size: int | None, recipe: str | None, random: bool, views
     return from_released(path, size, recipe, method)
 
 
-def from_timm(name: str, size: int | None, recipe: str | None, random: bool) -> Network:
+def from_timm(name: str, size: Size | None, recipe: str | None, random: bool) -> Network:
     """A timm network with its published weights, and their preprocessing and licence."""
     if not timm.is_model(name):
         raise InvalidArgument(f"got timm:{name}, which timm does not have; similar names are: {similar_names(name)}")
@@ -82,7 +82,7 @@ def from_timm(name: str, size: int | None, recipe: str | None, random: bool) -> 
     return Network(graph, preprocess, f"{name}-random" if random else name, "timm", plain, recipe, None, {}, licence)
 
 
-def from_checkpoint(saved: Checkpoint, size: int | None, recipe: str | None) -> Network:
+def from_checkpoint(saved: Checkpoint, size: Size | None, recipe: str | None) -> Network:
     """A run of DINO, SwAV or DeepCluster: its backbone (the teacher's, if any), with its head as prototypes."""
     body = backbones.build(saved.backbone, saved.image_size)
     body.load_state_dict(saved.backbone_state)
@@ -102,8 +102,8 @@ def from_checkpoint(saved: Checkpoint, size: int | None, recipe: str | None) -> 
     )
 
 
-def from_copy(saved: Checkpoint, size: int | None, views: bool) -> Network:
-    """A run of the copy method: its averaged descriptor network, on whole pictures squashed to a square."""
+def from_copy(saved: Checkpoint, size: Size | None, views: bool) -> Network:
+    """A run of the copy method: its averaged descriptor network, on whole pictures squashed to its size."""
     method = saved.config["method"]
     # Checkpoints of older versions have no power.
     descriptor = descriptors.build(saved.backbone, saved.image_size, method["dimension"], method.get("power", 3.0))
@@ -115,8 +115,13 @@ def from_copy(saved: Checkpoint, size: int | None, views: bool) -> Network:
     descriptor.backbone = at_size(saved.backbone, descriptor.backbone, pixels)
     descriptors.pooled_width(descriptor.backbone, pixels)  # raises if this size does not fit
     mean, std = saved.config["recipe"]["mean"], saved.config["recipe"]["std"]
-    body = ManyViews(descriptor, standard_views(pixels)) if views else descriptor
-    pixels = 2 * pixels if views else pixels
+    body: nn.Module = descriptor
+    if views:
+        if not isinstance(pixels, int):
+            raise InvalidArgument(
+                f"--views cuts squares, and {saved.path} was trained at {in_words(pixels)} px; omit it"
+            )
+        body, pixels = ManyViews(descriptor, standard_views(pixels)), 2 * pixels
     return Network(
         graph=PooledGraph(body).eval().requires_grad_(False),
         preprocess=Preprocess(pixels, "squash", pixels, "bicubic", tuple(mean), tuple(std)),
@@ -130,7 +135,7 @@ def from_copy(saved: Checkpoint, size: int | None, views: bool) -> Network:
     )
 
 
-def from_released(path: Path, size: int | None, recipe: str | None, method: str | None = None) -> Network:
+def from_released(path: Path, size: Size | None, recipe: str | None, method: str | None = None) -> Network:
     """A released checkpoint file, with the preprocessing of its published evaluation.
 
     ``method`` is what trained it, if the file does not say so: a bare backbone may be from anywhere.
@@ -154,13 +159,13 @@ def from_released(path: Path, size: int | None, recipe: str | None, method: str 
     )
 
 
-def _released_preprocess(loaded: Released, method: str, pixels: int) -> Preprocess:
+def _released_preprocess(loaded: Released, method: str, pixels: Size) -> Preprocess:
     if loaded.method == "dinov3":
         return Preprocess(pixels, "shortest", pixels, "bicubic", IMAGENET_MEAN, IMAGENET_STD)
     return centre_crop(pixels, IMAGENET_MEAN, SWAV_STD if method in {"swav", "deepcluster"} else IMAGENET_STD)
 
 
-def _graph(body: nn.Module, head: nn.Module | None, recipe: str | None, size: int) -> tuple[nn.Module, str]:
+def _graph(body: nn.Module, head: nn.Module | None, recipe: str | None, size: Size) -> tuple[nn.Module, str]:
     """The graph of a network, and its recipe: by default the network's own pooling, which is [CLS] for most ViTs."""
     if head is not None and count_prototypes(head, backbones.dimension(body, size)) > MAX_PROTOTYPES:
         head = None

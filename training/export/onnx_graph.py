@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from copysight.errors import ExportFailed
-from copysight.pictures.preprocess import to_batch
+from copysight.pictures.preprocess import in_words, to_batch
 from training.export.checks import synthetic_picture
 from training.export.network import Network
 from training.networks.timm_networks import first_line
@@ -46,7 +46,7 @@ def _without_fusion(network: Network, fused: Sequence[Any]) -> torch.onnx.ONNXPr
 
 
 def _program(network: Network) -> torch.onnx.ONNXProgram:
-    size = network.preprocess.size
+    height, width = network.preprocess.height, network.preprocess.width
     # Two different pictures, so that the exporter does not treat the batch size as a constant.
     example = torch.from_numpy(to_batch([synthetic_picture(0), synthetic_picture(1)], network.preprocess))
     with _quiet():
@@ -56,7 +56,7 @@ def _program(network: Network) -> torch.onnx.ONNXProgram:
             dynamo=True,
             input_names=["pictures"],
             output_names=list(network.outputs),
-            dynamic_shapes=({0: torch.export.Dim("B"), 1: 3, 2: size, 3: size},),
+            dynamic_shapes=({0: torch.export.Dim("B"), 1: 3, 2: height, 3: width},),
             external_data=False,
             verbose=False,
         )
@@ -84,6 +84,6 @@ def _quiet() -> Iterator[None]:
 def _not_exported(network: Network, error: Exception) -> ExportFailed:
     cause = error.__cause__ or error
     return ExportFailed(
-        f"torch cannot export {network.backbone} at {network.preprocess.size} px to ONNX ({first_line(cause)}); try "
-        "another --size or backbone"
+        f"torch cannot export {network.backbone} at {in_words(network.preprocess.size)} px to ONNX "
+        f"({first_line(cause)}); try another --size or backbone"
     )

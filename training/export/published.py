@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from copysight.errors import InvalidArgument
-from copysight.pictures.preprocess import RESAMPLING, Preprocess
+from copysight.pictures.preprocess import RESAMPLING, Preprocess, Size, scaled
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SWAV_STD = (0.228, 0.224, 0.225)
 """Standard deviations in the released code of SwAV and DeepCluster-v2."""
 
 
-def of_timm(name: str, config: Mapping[str, Any], size: int | None) -> Preprocess:
+def of_timm(name: str, config: Mapping[str, Any], size: Size | None) -> Preprocess:
     """The preprocessing of timm's configuration: size, crop, interpolation, mean and standard deviation.
 
     ``size`` in pixels replaces the published one; the picture is then resized in the same ratio. Raises
@@ -32,7 +32,7 @@ def of_timm(name: str, config: Mapping[str, Any], size: int | None) -> Preproces
     return Preprocess(
         size=pixels,
         resize=RULES[config["crop_mode"]],
-        resize_to=math.floor(pixels / config["crop_pct"]),
+        resize_to=_floored(pixels, config["crop_pct"]),
         interpolation=config["interpolation"] if config["interpolation"] in RESAMPLING else "bicubic",
         mean=three(config["mean"]),
         std=three(config["std"]),
@@ -43,9 +43,16 @@ RULES: Mapping[str, Any] = {"center": "shortest", "squash": "squash"}
 """Name in timm -> rule of a bundle."""
 
 
-def centre_crop(pixels: int, mean: Sequence[float], std: Sequence[float]) -> Preprocess:
+def centre_crop(pixels: Size, mean: Sequence[float], std: Sequence[float]) -> Preprocess:
     """Resize to 8/7 of the crop (256 for 224) and crop the centre, as in the evaluations of DINO and SwAV."""
-    return Preprocess(pixels, "shortest", round(pixels * 8 / 7), "bicubic", three(mean), three(std))
+    return Preprocess(pixels, "shortest", scaled(pixels, 8 / 7), "bicubic", three(mean), three(std))
+
+
+def _floored(pixels: Size, share: float) -> Size:
+    """A size divided by ``share``, rounded down as timm does."""
+    if isinstance(pixels, int):
+        return math.floor(pixels / share)
+    return math.floor(pixels[0] / share), math.floor(pixels[1] / share)
 
 
 def three(values: Sequence[float]) -> tuple[float, float, float]:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from copysight.pictures.preprocess import Size, sides
 from training import distributed
 from training.config_field import NOT_NEGATIVE, POSITIVE, SHARE, SIDE, WIDTH, config_field
 from training.losses.infonce import copy_loss
@@ -37,9 +38,9 @@ class CopyConfig:
     average: float = config_field(
         0.998, "Momentum of the averaged weights, which are exported. The default is ours.", span=SHARE
     )
-    first_size: int = config_field(
+    first_size: Size = config_field(
         96,
-        "Side of the views in pixels in the first part of the training. The default is ours.",
+        "Side of the views in pixels, or height and width, in the first part of the training. The default is ours.",
         group="Schedule",
         span=SIDE,
     )
@@ -84,7 +85,7 @@ class Copy(Method):
     backbone_prefix = "average.backbone."
     head_prefix = "average.project."
 
-    def __init__(self, config: CopyConfig, backbone: str, image_size: int, recipe: EditRecipe) -> None:
+    def __init__(self, config: CopyConfig, backbone: str, image_size: Size, recipe: EditRecipe) -> None:
         super().__init__(config, recipe)
         self.image_size = image_size
         self.descriptor = descriptors.build(backbone, image_size, config.dimension, config.power)
@@ -109,7 +110,7 @@ class Copy(Method):
     def scheduled(self, progress: Progress) -> Mapping[str, float]:
         """Size of the views, and frequency of edits."""
         self._prepare(progress.step)
-        return {"size of views": self.recipe.size, "frequency of edits": self.recipe.strength.probability}
+        return {"size of views": max(sides(self.recipe.size)), "frequency of edits": self.recipe.strength.probability}
 
     def begin_step(self, progress: Progress) -> None:
         """Make edits more frequent over the first 15 % of the training, and views larger at ``grow_at``."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from copysight.errors import InvalidArgument, TooFewPictures
+from copysight.pictures.preprocess import Size
 from training import distributed
 from training.clusters import agreement
 from training.clusters.spherical_kmeans import spherical_kmeans
@@ -116,7 +117,7 @@ class DeepCluster(Method):
     memory_index: Tensor
     assignments: Tensor
 
-    def __init__(self, config: DeepClusterConfig, backbone: str, image_size: int, recipe: Recipe) -> None:
+    def __init__(self, config: DeepClusterConfig, backbone: str, image_size: Size, recipe: Recipe) -> None:
         super().__init__(config, recipe)
         self.backbone = backbones.build(backbone, image_size, config.drop_path)
         counts = (config.prototypes,) * config.prototype_heads

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from copysight.errors import TooFewPictures, TrainingDiverged
+from copysight.pictures.preprocess import Size
 from training import distributed
 from training.clusters import agreement, pseudo_labels
 from training.config_field import ITERATIONS, NOT_NEGATIVE, PROTOTYPES, WIDTH, config_field
@@ -53,7 +54,7 @@ class DeepClusterV1(Method):
     remedy = "lower --lr, or change --clusters"
     labels: Tensor
 
-    def __init__(self, config: DeepClusterV1Config, backbone: str, image_size: int, recipe: Recipe) -> None:
+    def __init__(self, config: DeepClusterV1Config, backbone: str, image_size: Size, recipe: Recipe) -> None:
         super().__init__(config, recipe)
         self.backbone = backbones.build(backbone, image_size)
         features = backbones.dimension(self.backbone, *crop_sizes(recipe, image_size))

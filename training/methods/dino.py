@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from copysight.pictures.preprocess import Size
 from training import distributed
 from training.config_field import DROP, NOT_NEGATIVE, POSITIVE, PROTOTYPES, SHARE, WIDTH, Span, config_field
 from training.losses.koleo import koleo
 from training.losses.sinkhorn import sinkhorn
 from training.methods.method import Length, Method, Progress, StepOutput, crop_sizes
 from training.networks import backbones, heads
-from training.networks.input_sizes import Size
 from training.optim import parameter_groups, schedules
 from training.optim.schedules import Schedules
 from training.views.multi_crop import Recipe
@@ -132,7 +132,7 @@ class Dino(Method):
     remedy = "lower --warmup-teacher-temperature, add --koleo 0.1, or use --centring sinkhorn"
     centre: Tensor
 
-    def __init__(self, config: DinoConfig, backbone: str, image_size: int, recipe: Recipe) -> None:
+    def __init__(self, config: DinoConfig, backbone: str, image_size: Size, recipe: Recipe) -> None:
         super().__init__(config, recipe)
         self.uniform_entropy = math.log(config.prototypes)
         sizes = crop_sizes(recipe, image_size)
@@ -260,7 +260,7 @@ def update_teacher(teacher: nn.Module, student: nn.Module, momentum: float) -> N
 
 
 def _network(
-    config: DinoConfig, backbone: str, image_size: int, sizes: Sequence[Size], drop_path: float, norm_last_layer: bool
+    config: DinoConfig, backbone: str, image_size: Size, sizes: Sequence[Size], drop_path: float, norm_last_layer: bool
 ) -> Network:
     body = backbones.build(backbone, image_size, drop_path)
     return Network(body, head(config, backbones.dimension(body, *sizes), norm_last_layer))

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from copysight.pictures.preprocess import Size
 from training.checkpoints import pretrained
 from training.data.pack import Pack
 from training.methods.method import Length, Method, StepOutput
@@ -38,8 +39,8 @@ class ImitationConfig:
     optimizer: str = "adamw"
 
 
-def recipe(size: int, like: Recipe | EditRecipe) -> Recipe:
-    """One crop of ``size`` pixels with mild colour jitter, normalised as in the recipe of the method that follows."""
+def recipe(size: Size, like: Recipe | EditRecipe) -> Recipe:
+    """One crop of ``size`` with mild colour jitter, normalised as in the recipe of the method that follows."""
     crops = (Crops(size, (0.25, 1.0), (0.0,), (0.0,)),)
     return Recipe(crops, (0.3, 0.3, 0.2, 0.05), "bicubic", like.mean, like.std, grey_probability=0.1)
 
@@ -83,7 +84,7 @@ class Imitation(Method):
     head_prefix = "projection."
 
     def __init__(
-        self, config: ImitationConfig, teacher: Teacher, backbone: str, image_size: int, recipe: Recipe
+        self, config: ImitationConfig, teacher: Teacher, backbone: str, image_size: Size, recipe: Recipe
     ) -> None:
         super().__init__(config, recipe)
         self.teacher = teacher

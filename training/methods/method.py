@@ -10,7 +10,7 @@ import numpy.typing as npt
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from training.networks.input_sizes import Size
+from copysight.pictures.preprocess import Size
 from training.optim.schedules import Schedules
 from training.views.edited_pairs import EditRecipe
 from training.views.multi_crop import Recipe
@@ -82,7 +82,7 @@ class TrainingData(Protocol):
         """The pictures ``indices`` (B,) without augmentation: central squares at the global size, (B, 3, S, S)."""
 
 
-def crop_sizes(recipe: Recipe | None, image_size: int) -> list[Size]:
+def crop_sizes(recipe: Recipe | None, image_size: Size) -> list[Size]:
     """The sizes of the crops of a recipe; ``image_size`` without one, for a method that is only asked for losses."""
     return [image_size] if recipe is None else [crops.size for crops in recipe.crops]
 

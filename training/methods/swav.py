@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from copysight.pictures.preprocess import Size
 from training import distributed
 from training.clusters import agreement
 from training.config_field import DROP, ITERATIONS, NOT_NEGATIVE, POSITIVE, PROTOTYPES, WIDTH, Span, config_field
@@ -108,7 +109,7 @@ class Swav(Method):
     remedy = "lower --lr or --epsilon, raise --freeze-prototypes-steps, or begin the queue later (--queue-from-epoch)"
     queue: Tensor
 
-    def __init__(self, config: SwavConfig, backbone: str, image_size: int, recipe: Recipe) -> None:
+    def __init__(self, config: SwavConfig, backbone: str, image_size: Size, recipe: Recipe) -> None:
         super().__init__(config, recipe)
         self.uniform_entropy = math.log(config.prototypes)
         self.backbone = backbones.build(backbone, image_size, config.drop_path)

@@ -10,8 +10,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from copysight.errors import InvalidArgument
+from copysight.pictures.preprocess import Size
 from training.networks import input_sizes
-from training.networks.input_sizes import Size
 from training.networks.timm_networks import check_name, create
 
 DEFAULT_SIZE = 224
@@ -36,10 +36,9 @@ def resize_positions(table: Tensor, grid: tuple[int, int], rows: int, columns: i
     """Resize a position table (1, 1 + P, D) from ``grid`` to ``rows`` x ``columns``: (1, 1 + rows * columns, D).
 
     Bicubic without antialias. The scale is (n + 0.1) / grid, and coordinates follow that scale, not the size
-    (Caron et al. 2021, released vision_transformer.py). The table is returned as it is only for the square training
-    grid.
+    (Caron et al. 2021, released vision_transformer.py). The table is returned as it is only for the training grid.
     """
-    if (rows, columns) == tuple(grid) and rows == columns:
+    if (rows, columns) == tuple(grid):
         return table
     patches = table[:, 1:].reshape(1, *grid, -1).permute(0, 3, 1, 2)
     scale = ((rows + 0.1) / grid[0], (columns + 0.1) / grid[1])
@@ -47,14 +46,16 @@ def resize_positions(table: Tensor, grid: tuple[int, int], rows: int, columns: i
     return torch.cat([table[:, :1], resized.flatten(2).transpose(1, 2)], dim=1)
 
 
-def build(name: str, image_size: int = DEFAULT_SIZE, drop_path: float = 0.0, zero_init_last: bool = False) -> nn.Module:
+def build(
+    name: str, image_size: Size = DEFAULT_SIZE, drop_path: float = 0.0, zero_init_last: bool = False
+) -> nn.Module:
     """Build a randomly initialised network without classifier.
 
-    ``image_size`` (pixels) sets the position grid of a ViT; smaller crops are possible later. ViTs are initialised as
-    in DINO: [CLS] token and positions from a truncated normal with standard deviation 0.02 (timm uses 1e-6 for the
-    token). The last BatchNorm of a ResNet block does not start at 0, as in DINO and SwAV, unless ``zero_init_last``.
-    Raises ``InvalidArgument`` for a name that timm does not have, for one with a tag, for a size that does not fit, and
-    for a network with infinite constants, which nobody could tell from a training that diverged.
+    ``image_size`` (pixels, or height and width) sets the position grid of a ViT; smaller crops are possible later. ViTs
+    are initialised as in DINO: [CLS] token and positions from a truncated normal with standard deviation 0.02 (timm
+    uses 1e-6 for the token). The last BatchNorm of a ResNet block does not start at 0, as in DINO and SwAV, unless
+    ``zero_init_last``. Raises ``InvalidArgument`` for a name that timm does not have, for one with a tag, for a size
+    that does not fit, and for a network with infinite constants, which nobody could tell from a training that diverged.
     """
     check_name(name)
     network = _build(name, image_size, drop_path, zero_init_last)
@@ -63,7 +64,7 @@ def build(name: str, image_size: int = DEFAULT_SIZE, drop_path: float = 0.0, zer
     return network
 
 
-def _build(name: str, image_size: int, drop_path: float, zero_init_last: bool) -> nn.Module:
+def _build(name: str, image_size: Size, drop_path: float, zero_init_last: bool) -> nn.Module:
     if is_model_in_modules(name, TRANSFORMERS):
         return _transformer(name, image_size, drop_path)
     # Stochastic depth is for ViTs only; ResNets train without it, as in the papers.
@@ -71,7 +72,7 @@ def _build(name: str, image_size: int, drop_path: float, zero_init_last: bool) -
     return input_sizes.for_size(name, create(name, **extra), image_size)
 
 
-def _transformer(name: str, image_size: int, drop_path: float) -> nn.Module:
+def _transformer(name: str, image_size: Size, drop_path: float) -> nn.Module:
     network: Any = create(name, img_size=image_size, dynamic_img_size=True, drop_path_rate=drop_path)
     if type(network) is not VisionTransformer or not _has_dino_positions(network):
         return network  # type: ignore[no-any-return]

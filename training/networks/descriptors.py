@@ -5,6 +5,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from copysight.errors import InvalidArgument
+from copysight.pictures.preprocess import Size, in_words, sides
 from training.networks import backbones
 from training.networks.export_graphs import gem
 from training.networks.input_sizes import ERRORS, in_eval
@@ -22,7 +23,7 @@ class Descriptor(nn.Module):
     means. ``size``: side of a picture in pixels. Raises ``InvalidArgument`` if the network gives no such features.
     """
 
-    def __init__(self, backbone: nn.Module, dimension: int, power: float = 3.0, size: int = 224) -> None:
+    def __init__(self, backbone: nn.Module, dimension: int, power: float = 3.0, size: Size = 224) -> None:
         super().__init__()
         self.backbone, self.power = backbone, power
         self.project = nn.Linear(pooled_width(backbone, size), dimension)
@@ -33,7 +34,7 @@ class Descriptor(nn.Module):
         return descriptor
 
 
-def build(backbone: str, image_size: int, dimension: int, power: float = 3.0) -> Descriptor:
+def build(backbone: str, image_size: Size, dimension: int, power: float = 3.0) -> Descriptor:
     """Build a randomly initialised descriptor network on a timm backbone."""
     return Descriptor(backbones.build(backbone, image_size), dimension, power, image_size)
 
@@ -48,13 +49,13 @@ def pooled(backbone: nn.Module, pictures: Tensor, power: float = 3.0) -> Tensor:
     return torch.cat([gem(stage.flatten(2).transpose(1, 2), power) for stage in stages], dim=1)
 
 
-def pooled_width(backbone: nn.Module, size: int) -> int:
+def pooled_width(backbone: nn.Module, size: Size) -> int:
     """Number W of pooled features, by a forward pass. Raises ``InvalidArgument`` if there are none at this size."""
     try:
         with in_eval(backbone):
-            return int(pooled(backbone, torch.zeros(1, 3, size, size)).shape[1])
+            return int(pooled(backbone, torch.zeros(1, 3, *sides(size))).shape[1])
     except (*ERRORS, AttributeError) as error:
         raise InvalidArgument(
-            f"{name_of(backbone)} gives no maps of its last {STAGES} stages at {size} px ({first_line(error)}), which "
-            "copy training needs; choose another --backbone or size"
+            f"{name_of(backbone)} gives no maps of its last {STAGES} stages at {in_words(size)} px "
+            f"({first_line(error)}), which copy training needs; choose another --backbone or size"
         ) from error

@@ -6,12 +6,13 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from copysight.errors import InvalidArgument
+from copysight.pictures.preprocess import Size, in_words, sides
 from training.networks import backbones, input_sizes
 from training.networks.timm_networks import create, first_line, name_of
 
 
-def at_size(name: str, body: nn.Module, size: int) -> nn.Module:
-    """The network for pictures of ``size`` pixels only. The positions of a ViT are resized by DINO's rule.
+def at_size(name: str, body: nn.Module, size: Size) -> nn.Module:
+    """The network for pictures of ``size`` only. The positions of a ViT are resized by DINO's rule.
 
     Raises ``InvalidArgument`` if it does not take the size, with sizes that fit.
     """
@@ -22,12 +23,12 @@ def at_size(name: str, body: nn.Module, size: int) -> nn.Module:
     return _built_for(name, body, size)
 
 
-def _transformer(name: str, body: VisionTransformer, size: int) -> nn.Module:
+def _transformer(name: str, body: VisionTransformer, size: Size) -> nn.Module:
     patch = input_sizes.patch_side(body) or 1
-    if size % patch:
+    if wrong := [side for side in sides(size) if side % patch]:
         raise InvalidArgument(
-            f"got a size of {size} px for patches of {patch} px; choose a multiple of {patch}, such as "
-            f"{size // patch * patch or patch} or {-(-size // patch) * patch}"
+            f"got a size of {in_words(size)} px for patches of {patch} px; choose a multiple of {patch}, such as "
+            f"{wrong[0] // patch * patch or patch} or {-(-wrong[0] // patch) * patch}"
         )
     fixed = create(name, img_size=size)
     state = body.state_dict()
@@ -50,7 +51,7 @@ def resized_positions(table: Tensor, grid: tuple[int, int], new: tuple[int, int]
     return torch.cat([leading, resized], dim=1)
 
 
-def _built_for(name: str, body: nn.Module, size: int) -> nn.Module:
+def _built_for(name: str, body: nn.Module, size: Size) -> nn.Module:
     """The network as timm builds it for ``size``, if all weights fit there."""
     try:
         fixed = timm.create_model(name, num_classes=0, img_size=size)
@@ -62,8 +63,8 @@ def _built_for(name: str, body: nn.Module, size: int) -> nn.Module:
     return fixed  # type: ignore[no-any-return]
 
 
-def _refused(body: nn.Module, size: int, reason: str) -> InvalidArgument:
+def _refused(body: nn.Module, size: Size, reason: str) -> InvalidArgument:
     return InvalidArgument(
-        f"{name_of(body)} does not take pictures of {size} px ({reason}); sizes that fit: "
+        f"{name_of(body)} does not take pictures of {in_words(size)} px ({reason}); sizes that fit: "
         f"{input_sizes.fitting(body, size)} px"
     )

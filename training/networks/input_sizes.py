@@ -7,16 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from copysight.errors import InvalidArgument
+from copysight.pictures.preprocess import Size, in_words, sides
 from training.networks.timm_networks import create, first_line, name_of
 
-Size = int | tuple[int, int]
-"""Side in pixels, or height and width."""
 STEPS = (32, 16)
 """Sides that are multiples of these fit most networks."""
 
 
-def for_size(name: str, network: nn.Module, size: int) -> nn.Module:
-    """``network``, or a random one that timm builds for pictures of ``size`` pixels where the given one refuses them.
+def for_size(name: str, network: nn.Module, size: Size) -> nn.Module:
+    """``network``, or a random one that timm builds for pictures of ``size`` where the given one refuses them.
 
     Raises ``InvalidArgument`` if neither takes the size, with sizes that fit.
     """
@@ -29,9 +28,10 @@ def for_size(name: str, network: nn.Module, size: int) -> nn.Module:
         built = network
     if (reason := refusal(built, size)) is None:
         return built
-    fitting = [side for side in _near(network, size) if _can_be_built(name, side)]
+    fitting = [side for side in _near(network, max(sides(size))) if _can_be_built(name, side)]
     raise InvalidArgument(
-        f"{name} does not take pictures of {size} px ({reason}); sizes that fit: {_listed([*fitting, own])} px"
+        f"{name} does not take pictures of {in_words(size)} px ({reason}); sizes that fit: "
+        f"{_listed([*fitting, own])} px"
     )
 
 
@@ -45,7 +45,8 @@ def width(network: nn.Module, sizes: Sequence[Size]) -> int:
     if len(widths) > 1:
         raise InvalidArgument(
             f"{name_of(network)} gives features of other widths for other sizes of pictures "
-            f"({', '.join(f'{features.shape[1]} at {size} px' for size, features in found.items())}); use one size"
+            f"({', '.join(f'{features.shape[1]} at {in_words(size)} px' for size, features in found.items())}); use "
+            "one size"
         )
     return int(widths.pop())
 
@@ -71,10 +72,10 @@ def patch_side(network: nn.Module) -> int | None:
 def _features(network: nn.Module, size: Size, others: Sequence[Size]) -> Tensor:
     try:
         with in_eval(network):
-            features = network(torch.zeros(2, 3, *_sides(size)))
+            features = network(torch.zeros(2, 3, *sides(size)))
     except ERRORS as error:
         raise InvalidArgument(
-            f"{name_of(network)} does not take pictures of {size} px ({first_line(error)}); sizes that fit: "
+            f"{name_of(network)} does not take pictures of {in_words(size)} px ({first_line(error)}); sizes that fit: "
             f"{fitting(network, size, others)} px; local crops can also be left out (--local-crops 0)"
         ) from error
     if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != 2:
@@ -92,16 +93,16 @@ ERRORS = (AssertionError, RuntimeError, ValueError, IndexError, TypeError, ZeroD
 def check(network: nn.Module, size: tuple[int, int]) -> None:
     """Raise ``InvalidArgument`` if the network does not take pictures of this height and width, with what fits."""
     if (reason := refusal(network, size)) is not None:
-        shape = f"{size[0]} px" if size[0] == size[1] else f"{size[0]} x {size[1]} px"
+        shape = in_words(size[0] if size[0] == size[1] else size)
         raise InvalidArgument(
-            f"{name_of(network)} does not take pictures of {shape} ({reason}); squares that fit: "
+            f"{name_of(network)} does not take pictures of {shape} px ({reason}); squares that fit: "
             f"{fitting(network, size)} px"
         )
 
 
 def fitting(network: nn.Module, size: Size, others: Sequence[Size] = ()) -> str:
     """Sizes near ``size`` that the network takes, and those of ``others``, for a message."""
-    near = [*(max(_sides(other)) for other in others), *_near(network, max(_sides(size)))]
+    near = [*(max(sides(other)) for other in others), *_near(network, max(sides(size)))]
     return _listed([side for side in near if refusal(network, side) is None]) or "none near it"
 
 
@@ -109,7 +110,7 @@ def refusal(network: nn.Module, size: Size) -> str | None:
     """Why the network refuses pictures of this size; ``None`` if it takes them."""
     try:
         with in_eval(network):
-            network(torch.zeros(1, 3, *_sides(size), device=next(network.parameters()).device))
+            network(torch.zeros(1, 3, *sides(size), device=next(network.parameters()).device))
     except ERRORS as error:
         return first_line(error)
     return None
@@ -140,15 +141,11 @@ def in_eval(network: nn.Module) -> Iterator[None]:
 def _near(network: nn.Module, size: int) -> list[int]:
     """Sides near ``size`` that may fit: multiples of the patch, of 32 and of 16 around it, and the published size."""
     steps = {patch for patch in (patch_side(network), *STEPS) if patch}
-    sides = {side for step in steps for side in (size // step * step, -(-size // step) * step) if side > 0}
-    sides |= {own_size(network)}
-    return sorted(sides - {size}, key=lambda side: (abs(side - size), side))
+    found = {side for step in steps for side in (size // step * step, -(-size // step) * step) if side > 0}
+    found |= {own_size(network)}
+    return sorted(found - {size}, key=lambda side: (abs(side - size), side))
 
 
-def _sides(size: Size) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else size
-
-
-def _listed(sides: Sequence[int]) -> str:
-    unique = sorted({*sides[:4]})
+def _listed(fitting: Sequence[int]) -> str:
+    unique = sorted({*fitting[:4]})
     return ", ".join(str(side) for side in unique)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from copysight.errors import InvalidArgument
+from copysight.pictures.preprocess import Size, in_words, sides
 from training.networks.input_sizes import ERRORS, in_eval
 from training.networks.timm_networks import first_line, name_of
 
@@ -35,8 +36,8 @@ class Layout:
         return features.flatten(1, 2) if self.channels_last else features.flatten(2).transpose(1, 2)
 
 
-def read(network: nn.Module, size: int) -> Layout:
-    """Layout at ``size`` pixels, found by a forward pass.
+def read(network: nn.Module, size: Size) -> Layout:
+    """Layout at ``size``, found by a forward pass.
 
     The number of channels is the network's ``num_features``; the places are those of ``forward_intermediates``, which
     timm promises as (B, D, rows, columns), or of ``num_prefix_tokens``. Raises ``InvalidArgument`` if the network
@@ -68,7 +69,7 @@ def _map(network: nn.Module, shape: tuple[int, ...]) -> Layout:
     return Layout(False, last, 0, False, rows, columns, width)
 
 
-def _tokens(network: nn.Module, shape: tuple[int, ...], size: int) -> Layout:
+def _tokens(network: nn.Module, shape: tuple[int, ...], size: Size) -> Layout:
     count, width = shape
     grid = _grid(network, size)
     known = getattr(network, "num_prefix_tokens", None)
@@ -78,22 +79,22 @@ def _tokens(network: nn.Module, shape: tuple[int, ...], size: int) -> Layout:
     return Layout(True, False, prefix, has_cls(network) and prefix > 0, *grid, width)
 
 
-def _grid(network: nn.Module, size: int) -> tuple[int, int]:
+def _grid(network: nn.Module, size: Size) -> tuple[int, int]:
     """Rows and columns of the last intermediate map, as timm gives it: (B, D, rows, columns)."""
     passing: Any = getattr(network, "forward_intermediates", None)
     if passing is None:
         raise _refused(network, "timm does not say where its places are")
     with in_eval(network):
-        last = passing(torch.zeros(1, 3, size, size), indices=1, intermediates_only=True)[-1]
+        last = passing(torch.zeros(1, 3, *sides(size)), indices=1, intermediates_only=True)[-1]
     return int(last.shape[2]), int(last.shape[3])
 
 
-def _features(network: nn.Module, size: int) -> Any:
+def _features(network: nn.Module, size: Size) -> Any:
     try:
         with in_eval(network):
-            return network.forward_features(torch.zeros(1, 3, size, size))  # type: ignore[operator]
+            return network.forward_features(torch.zeros(1, 3, *sides(size)))  # type: ignore[operator]
     except ERRORS as error:
-        raise _refused(network, f"it gives no features at {size} px ({first_line(error)})") from error
+        raise _refused(network, f"it gives no features at {in_words(size)} px ({first_line(error)})") from error
 
 
 def _refused(network: nn.Module, reason: str) -> InvalidArgument:

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from copysight.errors import InvalidArgument
+from copysight.pictures.preprocess import in_words, sides
 from training.checkpoints import pretrained
 from training.checkpoints.checkpoint import Checkpoint
 from training.data.pack import Pack
@@ -48,9 +49,9 @@ def _check_batch(plan: Plan, method: Method) -> None:
         network = deepcopy(method.exported_backbone()).train()
         try:
             with torch.no_grad(), torch.random.fork_rng():
-                network(torch.zeros(1, 3, alone, alone))
+                network(torch.zeros(1, 3, *sides(alone)))
         except ValueError as error:
             raise InvalidArgument(
-                f"got --batch {plan.batch}: {plan.backbone} has BatchNorm, which needs more than one crop of {alone} "
-                "px at a time; raise --batch, or lower --accumulate"
+                f"got --batch {plan.batch}: {plan.backbone} has BatchNorm, which needs more than one crop of "
+                f"{in_words(alone)} px at a time; raise --batch, or lower --accumulate"
             ) from error

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from copysight.errors import NoPictures
 from copysight.pictures.decode import Limits
-from copysight.pictures.preprocess import Preprocess, to_batch
+from copysight.pictures.preprocess import Preprocess, Size, scaled, sides, to_batch
 from copysight.pictures.scan import ORDINARY, Entry, Failure, ScanOptions, scan
 
 NEIGHBOURS = (5, 10, 20)
@@ -21,7 +21,7 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Split:
-    """Pictures (N, 3, S, S) uint8 and labels (N,)."""
+    """Pictures (N, 3, height, width) uint8 and labels (N,)."""
 
     pictures: Tensor
     labels: Tensor
@@ -37,11 +37,12 @@ class Probe:
     classes: int
 
 
-def load(path: Path, size: int, reading: ScanOptions = ORDINARY) -> Probe:
+def load(path: Path, size: Size, reading: ScanOptions = ORDINARY) -> Probe:
     """Read a labelled set: a tar or a folder with ``train/<class>/*.jpg`` and ``val/<class>/*.jpg``.
 
-    The shortest side is resized to 8/7 of ``size`` pixels and the central square is cut out, as in DINO's evaluation
-    (256 and 224). Pictures that cannot be read are left out. Raises ``NoPictures`` if a split is empty.
+    The shortest side is resized to 8/7 of ``size`` pixels and the central square, or rectangle, is cut out, as in
+    DINO's evaluation (256 and 224). Pictures that cannot be read are left out. Raises ``NoPictures`` if a split is
+    empty.
     """
     files = scan(path, reading).entries
     splits = {split: [file for file in files if _split_and_class(file)[0] == split] for split in ("train", "val")}
@@ -91,9 +92,9 @@ def _features(backbone: nn.Module, pictures: Tensor, mean: Tensor, std: Tensor) 
     return torch.cat(rows)
 
 
-def _split(files: list[Entry], classes: list[str], size: int, limits: Limits) -> Split:
-    plain = Preprocess(size, "shortest", round(size * 8 / 7), "bicubic", (0, 0, 0), (1, 1, 1))
-    pixels = np.empty((len(files), 3, size, size), np.uint8)
+def _split(files: list[Entry], classes: list[str], size: Size, limits: Limits) -> Split:
+    plain = Preprocess(size, "shortest", scaled(size, 8 / 7), "bicubic", (0, 0, 0), (1, 1, 1))
+    pixels = np.empty((len(files), 3, *sides(size)), np.uint8)
     labels: list[int] = []
     for file in files:
         found = file.decode(limits, plain.at_least)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from copysight.pictures.preprocess import sides
 from training import distributed
 from training.data.pack import Pack
 from training.methods.method import Length, Method
@@ -101,10 +102,15 @@ class Loader:
         return self._apply(self._recipe, indices, multi_crop.sample(self._recipe, self.pack.sizes[indices], rng))
 
     def plain(self, indices: Ints) -> Tensor:
-        """Central squares of 7/8 of the shortest side at the size of a global crop, normalised: (B, 3, S, S)."""
+        """Central parts of the shape of a global crop, 7/8 of the largest that fit, at its size, normalised.
+
+        Shape (B, 3, height, width). Of squares: 7/8 of the shortest side.
+        """
         recipe, sizes = self._recipe, self.pack.sizes[indices]
-        side = np.rint(sizes.min(axis=1) * 7 / 8).astype(np.int64)
-        boxes = np.stack([(sizes[:, 0] - side) // 2, (sizes[:, 1] - side) // 2, side, side], axis=-1)[None]
+        rows, columns = sides(recipe.crops[0].size)
+        height = np.rint(np.minimum(sizes[:, 0], sizes[:, 1] * rows / columns) * 7 / 8).astype(np.int64).clip(1)
+        width = np.rint(np.minimum(sizes[:, 1], sizes[:, 0] * columns / rows) * 7 / 8).astype(np.int64).clip(1)
+        boxes = np.stack([(sizes[:, 0] - height) // 2, (sizes[:, 1] - width) // 2, height, width], axis=-1)[None]
         return self._apply(replace(recipe, crops=recipe.crops[:1]), indices, [multi_crop.fixed(boxes)])[0]
 
     def _apply(self, recipe: Recipe, indices: Ints, parameters: list[CropParameters]) -> list[Tensor]:

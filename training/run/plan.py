@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from copysight.errors import InvalidArgument, TooFewPictures
+from copysight.pictures.preprocess import Size
 from training import distributed
 from training.config_field import NOT_NEGATIVE, SIDE, Span, config_field
 from training.methods.method import Length
@@ -19,9 +20,10 @@ class Plan:
         "Name of the network in timm. DINO uses ViT-S/16, SwAV uses resnet50.",
         group="Common",
     )
-    image_size: int = config_field(
+    image_size: Size = config_field(
         224,
-        "Side of the two global crops in pixels, also the size of a ViT's position grid. DINO and SwAV use 224.",
+        "Side of the two global crops in pixels, or height and width as in 224x160; also the size of a ViT's position "
+        "grid. DINO and SwAV use 224.",
         flag="--global-size",
         group="Common",
         span=SIDE,

@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from copysight.errors import TrainingDiverged
+from copysight.pictures.preprocess import sides
 from copysight.system import version
 from training import distributed
 from training.checkpoints import checkpoint
@@ -115,8 +116,7 @@ def _process_state(run: Run) -> dict[str, Any]:
 
 
 def _check(run: Run) -> None:
-    side = run.plan.image_size
-    found = finite.fault(run.method.state_dict(), run.method.exported_backbone(), (side, side))
+    found = finite.fault(run.method.state_dict(), run.method.exported_backbone(), sides(run.plan.image_size))
     if any_process(found is not None)[0]:
         raise TrainingDiverged(
             f"{found or 'the state of another process is not finite'} after step {run.step}; {REMEDY}"

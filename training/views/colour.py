@@ -1,4 +1,4 @@
-"""Colour augmentations on batches (N, 3, S, S) of float RGB in 0..1, in place, equal to Pillow's and torchvision's.
+"""Colour augmentations on batches (N, 3, H, W) of float RGB in 0..1, in place, equal to Pillow's and torchvision's.
 
 Values are not rounded to 8 bits. Used on a GPU; on a CPU ``compiled`` does the same for one crop at a time.
 """
@@ -21,7 +21,7 @@ PASSES = 3
 
 
 def luma(x: Tensor) -> Tensor:
-    """ITU-R 601 luma, (N, 1, S, S)."""
+    """ITU-R 601 luma, (N, 1, H, W)."""
     return (x[:, 0:1] * LUMA[0]).add_(x[:, 1:2], alpha=LUMA[1]).add_(x[:, 2:3], alpha=LUMA[2])
 
 
@@ -89,9 +89,11 @@ def blur(x: Tensor, radius: npt.NDArray[np.float64]) -> None:
     It is three box filters in a row, each with repeated borders. Together they are one matrix for each side.
     """
     for rows, part in _rows_in_place(x, np.flatnonzero(radius > 0)):
-        single = _one_pass_matrices(torch.from_numpy(box_windows(radius[rows])).to(x), x.shape[-1])
-        matrix = torch.linalg.matrix_power(single, PASSES)[:, None]
-        part.copy_(matrix @ part @ matrix.transpose(-1, -2))
+        windows = torch.from_numpy(box_windows(radius[rows])).to(x)
+        down, across = (
+            torch.linalg.matrix_power(_one_pass_matrices(windows, side), PASSES)[:, None] for side in x.shape[-2:]
+        )
+        part.copy_(down @ part @ across.transpose(-1, -2))
 
 
 def _one_pass_matrices(windows: Tensor, size: int) -> Tensor:

@@ -36,7 +36,7 @@ def augment(
     scale: Floats,
     offset: Floats,
 ) -> None:
-    """Mirror, jitter, grey, blur, solarise and normalise ``crop`` (S, S, 3) of 0..255 into ``out`` (3, S, S).
+    """Mirror, jitter, grey, blur, solarise and normalise ``crop`` (H, W, 3) of 0..255 into ``out`` (3, H, W).
 
     ``order``: none or all four colour operations, as indices into ``colour.OPERATIONS``. ``factors`` (4,): one for each
     operation. ``window``: box filter with an odd number of taps, applied in three passes; one tap means no blur.
@@ -66,13 +66,13 @@ def _before_contrast(
     crop: npt.NDArray[np.uint8], out: Floats, mirrored: bool, order: npt.NDArray[np.int64], factors: Floats
 ) -> np.float32:
     """Mirror, and apply the operations before contrast. Returns the mean luma, which contrast blends with."""
-    size = out.shape[1]
+    height, width = out.shape[1:]
     pixels = out.reshape(3, -1)
-    rows, total = max(1, BLOCK // size), 0.0
-    for top in range(0, size, rows):
-        bottom = min(top + rows, size)
+    rows, total = max(1, BLOCK // width), 0.0
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
         _load(crop, out, top, bottom, mirrored)
-        red, green, blue = _planes(pixels, top * size, bottom * size)
+        red, green, blue = _planes(pixels, top * width, bottom * width)
         for step in order:
             _adjust(red, green, blue, step, factors[step])
         total += _luma(red, green, blue)
@@ -157,26 +157,26 @@ def _hue(red: Floats, green: Floats, blue: Floats, shift: np.float32) -> None:
 @compiled
 def _blur(plane: Floats, window: Floats) -> None:
     """Filter three times along rows and three times along columns, with repeated borders."""
-    size, reach = len(plane), len(window) // 2
-    line = np.empty(size + 2 * reach, np.float32)
-    for y in range(size):
+    (height, width), reach = plane.shape, len(window) // 2
+    line = np.empty(width + 2 * reach, np.float32)
+    for y in range(height):
         row = plane[y]
         for _ in range(PASSES):
             line[:reach] = row[0]
-            line[reach : reach + size] = row
-            line[reach + size :] = row[size - 1]
+            line[reach : reach + width] = row
+            line[reach + width :] = row[width - 1]
             row *= window[reach]
             for away in range(1, reach + 1):
                 left, right = reach - away, reach + away
-                _add(row, window[left], line[left : left + size], line[right : right + size])
-    source, target = plane, np.empty((size, size), np.float32)
+                _add(row, window[left], line[left : left + width], line[right : right + width])
+    source, target = plane, np.empty((height, width), np.float32)
     for _ in range(PASSES):
-        for y in range(size):
-            for x in range(size):
+        for y in range(height):
+            for x in range(width):
                 target[y, x] = window[reach] * source[y, x]
             for away in range(1, reach + 1):
-                weight, above, below = window[reach - away], max(y - away, 0), min(y + away, size - 1)
-                for x in range(size):
+                weight, above, below = window[reach - away], max(y - away, 0), min(y + away, height - 1)
+                for x in range(width):
                     target[y, x] += weight * (source[above, x] + source[below, x])
         source, target = target, source
     plane[:] = source

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from copysight.pictures import edits
 from copysight.pictures.edits import Strength
-from copysight.pictures.preprocess import Preprocess, to_batch
+from copysight.pictures.preprocess import Preprocess, Size, to_batch
 from training.data.pack import Pack
 
 Ints = npt.NDArray[np.int64]
@@ -23,10 +23,10 @@ PASTE_CANDIDATES = 2
 class EditRecipe:
     """Two views per picture: the first has mild edits with probability ``mild``, else strong; the second strong edits.
 
-    ``strength`` scales the edits of both. Views are squashed to ``size`` pixels and normalised by ``mean`` and ``std``.
+    ``strength`` scales the edits of both. Views are squashed to ``size`` and normalised by ``mean`` and ``std``.
     """
 
-    size: int
+    size: Size
     mild: float = 0.6
     strength: Strength = field(default_factory=Strength)
     mean: tuple[float, float, float] = (0.45, 0.45, 0.45)
@@ -37,13 +37,13 @@ class EditRecipe:
         """The preprocessing of the exported network."""
         return Preprocess(self.size, "squash", self.size, "bicubic", self.mean, self.std)
 
-    def at(self, size: int, often: float) -> "EditRecipe":
+    def at(self, size: Size, often: float) -> "EditRecipe":
         """The same recipe at another size and with another frequency of edits."""
         return replace(self, size=size, strength=replace(self.strength, probability=often))
 
 
 def views(recipe: EditRecipe, pack: Pack, indices: Ints, seeds: Sequence[Sequence[int]]) -> list[Tensor]:
-    """Two tensors (B, 3, S, S) of the pictures ``indices`` (B,). ``seeds``: one for each picture."""
+    """Two tensors (B, 3, height, width) of the pictures ``indices`` (B,). ``seeds``: one for each picture."""
     first: list[Image.Image] = []
     second: list[Image.Image] = []
     for index, seed in zip(indices, seeds, strict=True):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from copysight.pictures.preprocess import Size, sides
 from training.views import colour, compiled
 from training.views.resample import crop, crop_resize
 
@@ -27,12 +28,12 @@ NO_BLUR = np.ones(1, np.float32)
 
 @dataclass(frozen=True)
 class Crops:
-    """A group of ``len(blur)`` crops of ``size`` pixels, whose share of the picture's area is within ``scale``.
+    """A group of ``len(blur)`` crops of ``size``, whose share of the picture's area is within ``scale``.
 
     ``blur`` and ``solarise`` are probabilities, one for each crop.
     """
 
-    size: int
+    size: Size
     scale: tuple[float, float]
     blur: tuple[float, ...]
     solarise: tuple[float, ...]
@@ -59,8 +60,8 @@ class Recipe:
 
 
 def dino_recipe(
-    global_size: int = 224,
-    local_size: int = 96,
+    global_size: Size = 224,
+    local_size: Size = 96,
     local_crops: int = 8,
     global_scale: tuple[float, float] = (0.4, 1.0),
     local_scale: tuple[float, float] = (0.05, 0.4),
@@ -74,8 +75,8 @@ def dino_recipe(
 
 
 def swav_recipe(
-    global_size: int = 224,
-    local_size: int = 96,
+    global_size: Size = 224,
+    local_size: Size = 96,
     local_crops: int = 6,
     global_scale: tuple[float, float] = (0.14, 1.0),
     local_scale: tuple[float, float] = (0.05, 0.14),
@@ -93,7 +94,7 @@ def _scaled_jitter(colours: float, jitter: tuple[float, float, float, float]) ->
     return brightness, contrast, saturation, hue
 
 
-def plain_recipe(size: int = 224, scale: tuple[float, float] = (0.08, 1.0)) -> Recipe:
+def plain_recipe(size: Size = 224, scale: tuple[float, float] = (0.08, 1.0)) -> Recipe:
     """The original DeepCluster: one bilinear crop and a flip, without colour augmentation."""
     crops = (Crops(size, scale, (0.0,), (0.0,)),)
     return Recipe(crops, (0.0, 0.0, 0.0, 0.0), "bilinear", jitter_probability=0.0, grey_probability=0.0)
@@ -139,16 +140,16 @@ def fixed(boxes: Ints) -> CropParameters:
 def apply(
     recipe: Recipe, pictures: Sequence[Tensor], parameters: Sequence[CropParameters], device: torch.device
 ) -> list[Tensor]:
-    """B pictures (height, width, 3) uint8 to V views (B, 3, size, size) float32, normalised, on ``device``."""
+    """B pictures (height, width, 3) uint8 to V views (B, 3, height, width) float32, normalised, on ``device``."""
     make = _crop_by_crop if device.type == "cpu" else _batched
     views: list[Tensor] = []
     for crops, group in zip(recipe.crops, parameters, strict=True):
-        views.extend(make(recipe, pictures, crops.size, group, device).chunk(len(group.order)))
+        views.extend(make(recipe, pictures, sides(crops.size), group, device).chunk(len(group.order)))
     return views
 
 
 def _batched(
-    recipe: Recipe, pictures: Sequence[Tensor], size: int, parameters: CropParameters, device: torch.device
+    recipe: Recipe, pictures: Sequence[Tensor], size: tuple[int, int], parameters: CropParameters, device: torch.device
 ) -> Tensor:
     """Apply each operation to all crops together: fast on a GPU."""
     pixels = crop_resize(pictures, parameters.boxes, size, recipe.interpolation, device, parameters.flip)
@@ -161,11 +162,11 @@ def _batched(
 
 
 def _crop_by_crop(
-    recipe: Recipe, pictures: Sequence[Tensor], size: int, parameters: CropParameters, _: torch.device
+    recipe: Recipe, pictures: Sequence[Tensor], size: tuple[int, int], parameters: CropParameters, _: torch.device
 ) -> Tensor:
     """Apply all operations to one crop after the other: fast on a CPU, whose cache holds one crop."""
     flat = parameters.flat()
-    out = torch.empty(len(flat.order), 3, size, size)
+    out = torch.empty(len(flat.order), 3, *size)
     scale = (1 / np.array(recipe.std)).astype(np.float32)
     offset = (-np.array(recipe.mean) / recipe.std).astype(np.float32)
     factors, windows = flat.factors.astype(np.float32), colour.box_windows(flat.radius).astype(np.float32)
@@ -187,7 +188,8 @@ def _crop_by_crop(
 
 def _sample_group(recipe: Recipe, crops: Crops, sizes: Ints, rng: np.random.Generator) -> CropParameters:
     shape = (len(crops.blur), len(sizes))
-    boxes = random_boxes(sizes, shape[0], crops.scale, rng)
+    height, width = sides(crops.size)
+    boxes = random_boxes(sizes, shape[0], crops.scale, rng, width / height)
     order = rng.integers(0, 24, shape)
     order[rng.random(shape) >= recipe.jitter_probability] = -1
     radius = rng.uniform(*recipe.blur_radius, shape)
@@ -209,16 +211,19 @@ def _factor(index: int, strength: float, shape: tuple[int, int], rng: np.random.
     return rng.uniform(max(0.0, 1 - strength), 1 + strength, shape)
 
 
-def random_boxes(sizes: Ints, views: int, scale: tuple[float, float], rng: np.random.Generator) -> Ints:
+def random_boxes(
+    sizes: Ints, views: int, scale: tuple[float, float], rng: np.random.Generator, shape_of_crop: float = 1.0
+) -> Ints:
     """Torchvision's RandomResizedCrop for a batch: (V, B, 4) of top, left, height, width in pixels.
 
-    Ten attempts sample a share of the area within ``scale`` and a log-uniform ratio in 3/4..4/3. The first attempt that
-    fits is used, else the largest central crop with an allowed ratio.
+    Ten attempts sample a share of the area within ``scale`` and a log-uniform ratio of width to height in 3/4..4/3,
+    times ``shape_of_crop``: the ratio of the crop that the box is resized to. The first attempt that fits is used, else
+    the largest central box with an allowed ratio.
     """
     height, width = sizes[:, 0], sizes[:, 1]
     shape = (views, len(sizes), ATTEMPTS)
     area = (height * width)[None, :, None] * rng.uniform(*scale, shape)
-    ratio = np.exp(rng.uniform(np.log(RATIO[0]), np.log(RATIO[1]), shape))
+    ratio = np.exp(rng.uniform(np.log(RATIO[0]), np.log(RATIO[1]), shape)) * shape_of_crop
     w = np.rint(np.sqrt(area * ratio)).astype(np.int64)
     h = np.rint(np.sqrt(area / ratio)).astype(np.int64)
     fits = (w > 0) & (w <= width[None, :, None]) & (h > 0) & (h <= height[None, :, None])
@@ -227,18 +232,18 @@ def random_boxes(sizes: Ints, views: int, scale: tuple[float, float], rng: np.ra
     top = np.floor(rng.random(shape[:2]) * (height - h + 1)).astype(np.int64)
     left = np.floor(rng.random(shape[:2]) * (width - w + 1)).astype(np.int64)
     boxes = np.stack([top, left, h, w], axis=-1)
-    return np.where(fits.any(axis=-1, keepdims=True), boxes, _central(sizes)[None])
+    return np.where(fits.any(axis=-1, keepdims=True), boxes, _central(sizes, shape_of_crop)[None])
 
 
-def _central(sizes: Ints) -> Ints:
+def _central(sizes: Ints, shape_of_crop: float) -> Ints:
     height, width = sizes[:, 0], sizes[:, 1]
-    w = np.minimum(width, np.rint(height * RATIO[1])).astype(np.int64)
-    h = np.minimum(height, np.rint(width / RATIO[0])).astype(np.int64)
+    w = np.minimum(width, np.rint(height * RATIO[1] * shape_of_crop).clip(1)).astype(np.int64)
+    h = np.minimum(height, np.rint(width / RATIO[0] / shape_of_crop).clip(1)).astype(np.int64)
     return np.stack([(height - h) // 2, (width - w) // 2, h, w], axis=-1)
 
 
 def normalise(recipe: Recipe, pixels: Tensor) -> Tensor:
-    """Normalise pixels (N, 3, S, S) in 0..1 by mean and standard deviation, in place."""
+    """Normalise pixels (N, 3, H, W) in 0..1 by mean and standard deviation, in place."""
     for channel, (mean, std) in enumerate(zip(recipe.mean, recipe.std, strict=True)):
         # One pass over memory: offset + pixels / std.
         offset = torch.tensor(-mean / std)

@@ -8,31 +8,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from copysight.pictures.preprocess import Size, sides
+
 Ints = npt.NDArray[np.int64]
 Pixels = npt.NDArray[np.uint8]
 
 
-def crop(picture: Tensor, box: Sequence[int], size: int, interpolation: str) -> Pixels:
-    """On a CPU: crop ``picture`` (height, width, 3) uint8 to ``box`` and resize it to (size, size, 3) uint8.
+def crop(picture: Tensor, box: Sequence[int], size: Size, interpolation: str) -> Pixels:
+    """On a CPU: crop ``picture`` (height, width, 3) uint8 to ``box`` and resize it to ``size``: (H, W, 3) uint8.
 
     ``box``: top, left, height, width in pixels. ``interpolation``: ``bicubic`` or ``bilinear``. The filter uses only
     pixels of the crop, as if Pillow first crops and then resizes. The result is rounded to 8 bits, as in Pillow.
     """
     top, left, height, width = box
     cropped = picture.permute(2, 0, 1)[None, :, top : top + height, left : left + width]
-    resized = F.interpolate(cropped, (size, size), mode=interpolation, antialias=True)[0]
+    resized = F.interpolate(cropped, sides(size), mode=interpolation, antialias=True)[0]
     return np.ascontiguousarray(resized.permute(1, 2, 0).numpy())
 
 
 def crop_resize(
     pictures: Sequence[Tensor],
     boxes: Ints,
-    size: int,
+    size: Size,
     interpolation: str,
     device: torch.device,
     flip: npt.NDArray[np.bool_] | None = None,
 ) -> Tensor:
-    """On any device: crop and resize B pictures (height, width, 3) uint8 to (V * B, 3, size, size) float32, view-major.
+    """On any device: crop and resize B pictures (height, width, 3) uint8 to (V * B, 3, *size) float32, view-major.
 
     ``boxes`` (V, B, 4): top, left, height, width in pixels. ``flip`` (V, B): which crops are mirrored. Resizing is one
     matrix product per side, so a batch needs two products. Values are clamped to 0..1 and not rounded. The filter uses
@@ -40,8 +42,9 @@ def crop_resize(
     """
     padded = _padded(pictures).to(device).permute(0, 3, 1, 2).float().div_(255)
     places = torch.from_numpy(boxes).to(device, torch.float32)
-    rows = _weights(places[..., 0], places[..., 2], size, padded.shape[2], interpolation)
-    columns = _weights(places[..., 1], places[..., 3], size, padded.shape[3], interpolation)
+    down, across = sides(size)
+    rows = _weights(places[..., 0], places[..., 2], down, padded.shape[2], interpolation)
+    columns = _weights(places[..., 1], places[..., 3], across, padded.shape[3], interpolation)
     if flip is not None:
         columns = torch.where(torch.from_numpy(flip).to(device)[..., None, None], columns.flip(-2), columns)
     # Pillow resizes along rows first, and clamps the overshoot of the bicubic filter after each pass.

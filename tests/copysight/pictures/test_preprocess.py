@@ -1,5 +1,6 @@
 """Preprocessing against the textbook form."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +39,39 @@ def test_shortest_is_resize_then_centre_crop(size, drawn):
     got = to_tensor(picture, CENTRE)
     cosine = (got * expected).sum() / np.linalg.norm(got) / np.linalg.norm(expected)
     assert cosine > 0.98
+
+
+@pytest.mark.parametrize("size", [(160, 120), (120, 160), (97, 97), (500, 36)])
+@pytest.mark.parametrize(("height", "width"), [(42, 28), (28, 56)])
+def test_a_rectangle_is_the_centre_of_the_picture_that_just_covers_its_size(height, width, size, drawn):
+    """As for squares: scale the picture until it just covers ``resize_to``, then cut out the centre."""
+    picture = drawn(2, size)
+    rows, columns = round(height * 8 / 7), round(width * 8 / 7)
+    scale = max(columns / size[0], rows / size[1])
+    middle = picture.resize((round(size[0] * scale), round(size[1] * scale)), Image.Resampling.BICUBIC)
+    left, top = (middle.width - width) // 2, (middle.height - height) // 2
+    expected = slow(middle.crop((left, top, left + width, top + height)))
+    preprocess = Preprocess((height, width), "shortest", (rows, columns), "bicubic", MEAN, STD)
+    got = to_tensor(picture, preprocess)
+    assert got.shape == (3, height, width)
+    cosine = (got * expected).sum() / np.linalg.norm(got) / np.linalg.norm(expected)
+    assert cosine > 0.98
+    assert Preprocess.from_json(json.loads(json.dumps(preprocess.to_json()))) == preprocess
+    assert preprocess.at_least == max(rows, columns)
+
+
+def test_a_rectangle_may_hold_the_whole_picture_squashed(drawn):
+    picture = drawn(1)
+    preprocess = Preprocess((24, 40), "squash", (24, 40), "bilinear", MEAN, STD)
+    expected = slow(picture.resize((40, 24), Image.Resampling.BILINEAR, reducing_gap=2.0))
+    assert np.abs(to_tensor(picture, preprocess) - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize("resize", ["shortest", "squash"])
+def test_two_equal_sides_are_a_square(resize, drawn):
+    square = Preprocess(32, resize, 36, "bicubic", MEAN, STD)
+    same = Preprocess((32, 32), resize, (36, 36), "bicubic", MEAN, STD)
+    assert (to_tensor(drawn(3, (90, 70)), square) == to_tensor(drawn(3, (90, 70)), same)).all()
 
 
 def test_a_batch_equals_its_pictures_one_by_one(drawn):

@@ -78,9 +78,9 @@ def test_blur_is_close_to_pillows(radius: float) -> None:
         assert off.max() <= 3.1
 
 
-@pytest.mark.parametrize("size", [5, 11, 40])
-def test_blur_equals_three_box_filters(size: int) -> None:
-    x = torch.rand(2, 3, size, size, dtype=torch.float64)
+@pytest.mark.parametrize("size", [(5, 5), (11, 11), (40, 40), (7, 30), (30, 7)])
+def test_blur_equals_three_box_filters(size: tuple[int, int]) -> None:
+    x = torch.rand(2, 3, *size, dtype=torch.float64)
     radius = np.array([0.8, 1.9])
     got = x.clone()
     colour.blur(got, radius)

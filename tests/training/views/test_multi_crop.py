@@ -5,6 +5,7 @@ import pytest
 import torch
 from torchvision.transforms import RandomResizedCrop
 
+from copysight.pictures.preprocess import Size, sides
 from tests.conftest import drawn_picture
 from training.views import multi_crop, resample
 
@@ -75,17 +76,40 @@ def test_colours_scale_the_jitter_of_the_method() -> None:
     assert multi_crop.swav_recipe(colours=1.0) == multi_crop.swav_recipe()
 
 
-def test_views_have_the_pixels_of_their_boxes() -> None:
+@pytest.mark.parametrize("size", [(48, 24), (24, 72)])
+def test_boxes_of_rectangles_are_those_of_squares_on_a_stretched_picture(size: tuple[int, int]) -> None:
+    """Seen with the ratio of the crop as 1, a rectangle is a square: the same draws give the same boxes."""
+    height, width, ratio = 600, 400, size[1] / size[0]
+    stretched = np.tile([[height * ratio, width]], (2000, 1)).astype(np.int64)
+    squares = multi_crop.random_boxes(stretched, 1, (0.05, 0.4), np.random.default_rng(0))[0]
+    plain = np.tile([[height, width]], (2000, 1))
+    boxes = multi_crop.random_boxes(plain, 1, (0.05, 0.4), np.random.default_rng(0), ratio)[0]
+    assert np.abs(boxes - squares / [ratio, 1, ratio, 1]).max() <= 1 + 1 / ratio
+    assert (boxes[:, 0] + boxes[:, 2]).max() <= height
+    assert (boxes[:, 1] + boxes[:, 3]).max() <= width
+
+
+def test_the_central_box_of_a_rectangle_fits_into_any_picture() -> None:
+    sizes = np.array([[1, 400], [400, 1], [10, 400], [400, 10]])
+    boxes = multi_crop.random_boxes(sizes, 1, (1.0, 1.0), np.random.default_rng(0), 10.0)[0]
+    assert (boxes[:, 2:] >= 1).all()
+    assert (boxes[:, :2] + boxes[:, 2:] <= sizes).all()
+    assert boxes[2].tolist() == [0, 133, 10, 133]
+
+
+@pytest.mark.parametrize("size", [24, (24, 16), (16, 40)])
+def test_views_have_the_pixels_of_their_boxes(size: Size) -> None:
+    rows, columns = sides(size)
     picture = drawn_picture(1, (80, 60))
     tensor = torch.from_numpy(np.asarray(picture).copy())
-    recipe = multi_crop.plain_recipe(24)
+    recipe = multi_crop.plain_recipe(size)
     (parameters,) = multi_crop.sample(recipe, np.array([[60, 80]] * 6), np.random.default_rng(3))
     (view,) = multi_crop.apply(recipe, [tensor] * 6, [parameters], CPU)
-    assert view.shape == (6, 3, 24, 24)
+    assert view.shape == (6, 3, rows, columns)
     assert parameters.flip.any()
     assert not parameters.flip.all()
     for row, (top, left, height, width) in enumerate(parameters.boxes[0].tolist()):
-        expected = np.asarray(picture.crop((left, top, left + width, top + height)).resize((24, 24), 2)) / 255
+        expected = np.asarray(picture.crop((left, top, left + width, top + height)).resize((columns, rows), 2)) / 255
         expected = expected[:, ::-1] if parameters.flip[0, row] else expected
         expected = (expected - recipe.mean) / recipe.std
         assert np.abs(view[row].permute(1, 2, 0).numpy() - expected).max() < 0.02
@@ -107,7 +131,9 @@ def test_without_local_crops_there_are_two_views() -> None:
 
 
 @pytest.mark.parametrize(
-    "recipe", [multi_crop.dino_recipe(48, 32, 6), multi_crop.swav_recipe(64, 9, 6)], ids=["dino", "swav"]
+    "recipe",
+    [multi_crop.dino_recipe(48, 32, 6), multi_crop.swav_recipe(64, 9, 6), multi_crop.dino_recipe((48, 31), (9, 40), 6)],
+    ids=["dino", "swav", "rectangles"],
 )
 def test_crop_by_crop_equals_batched(recipe: multi_crop.Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = [torch.from_numpy(np.asarray(drawn_picture(seed, (70, 50))).copy()) for seed in range(20)]
@@ -115,7 +141,7 @@ def test_crop_by_crop_equals_batched(recipe: multi_crop.Recipe, monkeypatch: pyt
     single = multi_crop.apply(recipe, pictures, parameters, CPU)
     monkeypatch.setattr(multi_crop, "crop_resize", rounded)
     for crops, group in zip(recipe.crops, parameters, strict=True):
-        batched = multi_crop._batched(recipe, pictures, crops.size, group, CPU)
+        batched = multi_crop._batched(recipe, pictures, sides(crops.size), group, CPU)
         for views in batched.chunk(len(crops.blur)):
             assert torch.allclose(single.pop(0), views, atol=3e-5)
     assert not single
@@ -124,7 +150,7 @@ def test_crop_by_crop_equals_batched(recipe: multi_crop.Recipe, monkeypatch: pyt
 def rounded(
     pictures: list[torch.Tensor],
     boxes: np.ndarray,
-    size: int,
+    size: tuple[int, int],
     interpolation: str,
     device: torch.device,
     flip: np.ndarray,
