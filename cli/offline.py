@@ -13,8 +13,8 @@ from cli import local, remote
 from cli.local import LocalPicture
 from copysight.client import Client, Options
 from copysight.errors import InvalidArgument
-from copysight.index import Index, Query, Selection, find_copies, judged, where
-from copysight.index.find_copies import verify_pair
+from copysight.index import Index, Query, Selection, find_copies, where
+from copysight.index.find_copies import judge_pair
 from copysight.matching import verification
 from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder, Runtime
@@ -202,12 +202,12 @@ def _compare_files(one: Path, other: Path, bundle: str, effort: Effort, verify: 
     vectors = [embedder.embed([view.pixels for view in of_picture]) for of_picture in views]
     a, b = ([view.penalty for view in of_picture] for of_picture in views)
     found = judge.compare(vectors[0], vectors[1], (a, b), local.equal_pixels(first, second), effort)
-    checked = verify_pair(found.judgement, first.pixels, second.pixels, verify, judge, effort)
-    seen = where(views[found.picture - 1][found.view], checked)
+    judgement, outcome = judge_pair(found.judgement, first.pixels, second.pixels, verify, judge, effort)
+    seen = where(views[found.picture - 1][found.view], outcome)
     return {
         "model": model.id,
-        **asdict(judged(found.judgement, checked, judge.verdicts)),
-        "verified": checked.verified,
+        **asdict(judgement),
+        "verified": outcome.verified,
         "where": seen and {"picture": found.picture, **seen},
     }
 

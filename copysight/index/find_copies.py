@@ -133,17 +133,18 @@ def find_copies(index: Index, snapshot: Snapshot, query: Query, wanted: Selectio
     return Answer(matches, held)
 
 
-def verify_pair(
-    judgement: Judgement, one: Image.Image, other: Image.Image, mode: Mode, judge: Judge, effort: Effort
-) -> Outcome:
-    """Verify two RGB pictures: ``other`` is laid over ``one``."""
-    probability = 1.0 if judgement.probability is None else judgement.probability
-    candidate = Candidate(judgement.score, probability, judge.share(effort))
-    if not _is_open(judgement, mode):
-        return Outcome(candidate.probability)
-    check = verified.checking(lambda: verification.prepare(one), lambda _: verification.prepare(other))
-    [found] = verified.verify([candidate], check, mode, line=judge.verified.line)
-    return found
+def judge_pair(
+    found: Judgement, one: Image.Image, other: Image.Image, mode: Mode, judge: Judge, effort: Effort
+) -> tuple[Judgement, Outcome]:
+    """Verify two RGB pictures, ``other`` laid over ``one``, and judge them by all evidence.
+
+    Pictures that hold next to nothing are copies only if they are equal.
+    """
+    outcome = _verified_pair(found, one, other, mode, judge, effort)
+    judgement = judged(found, outcome, judge.verdicts)
+    if judgement.verdict not in {"exact", "different"} and _least_information(one, other) < information.LEAST:
+        judgement = _refuted(judgement, judge.verdicts)
+    return judgement, outcome
 
 
 def judged(judgement: Judgement, found: Outcome, verdicts: Verdicts) -> Judgement:
@@ -192,6 +193,21 @@ def _verified(
 def _is_open(judgement: Judgement, mode: Mode) -> bool:
     """Equal pictures need no verification; without a calibration there is no probability that it could change."""
     return mode == "always" or (judgement.verdict != "exact" and judgement.probability is not None)
+
+
+def _verified_pair(
+    found: Judgement, one: Image.Image, other: Image.Image, mode: Mode, judge: Judge, effort: Effort
+) -> Outcome:
+    candidate = Candidate(found.score, 1.0 if found.probability is None else found.probability, judge.share(effort))
+    if not _is_open(found, mode):
+        return Outcome(candidate.probability)
+    check = verified.checking(lambda: verification.prepare(one), lambda _: verification.prepare(other))
+    [outcome] = verified.verify([candidate], check, mode, line=judge.verified.line)
+    return outcome
+
+
+def _least_information(*pictures: Image.Image) -> float:
+    return min(information.information(one) for one in pictures)
 
 
 def _rank(match: Match) -> tuple[bool, float, float, int]:

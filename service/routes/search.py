@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from copysight.errors import InvalidArgument, ItemNotFound, PictureError
-from copysight.index import Snapshot, judged, where
-from copysight.index.find_copies import verify_pair
+from copysight.index import Snapshot, where
+from copysight.index.find_copies import judge_pair
 from copysight.scoring.query_views import DEFAULT_EFFORT, Effort
 from copysight.scoring.verified import DEFAULT_MODE, Mode
 from service.http.problems import item_error
@@ -161,11 +161,9 @@ def _compared(
     first, second = SearchQuery.of(one), SearchQuery.of(other)
     penalties = ([view.penalty for view in first.views], [view.penalty for view in second.views])
     found = snapshot.judge.compare(first.vectors, second.vectors, penalties, equal, effort)
-    checked = verify_pair(found.judgement, one.picture.pixels, other.picture.pixels, verify, snapshot.judge, effort)
-    seen = where((first, second)[found.picture - 1].views[found.view], checked)
-    about = {"verified": checked.verified, "where": seen and {"picture": found.picture, **seen}}
-    return (
-        search_answers.index_fields(snapshot)
-        | asdict(judged(found.judgement, checked, snapshot.judge.verdicts))
-        | about
+    judgement, outcome = judge_pair(
+        found.judgement, one.picture.pixels, other.picture.pixels, verify, snapshot.judge, effort
     )
+    seen = where((first, second)[found.picture - 1].views[found.view], outcome)
+    about = {"verified": outcome.verified, "where": seen and {"picture": found.picture, **seen}}
+    return search_answers.index_fields(snapshot) | asdict(judgement) | about

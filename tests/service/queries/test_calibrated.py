@@ -1,6 +1,7 @@
 """Answers of a calibrated index: every match has a probability, in the order of the scores."""
 
 import pytest
+from PIL import Image
 
 from index_builder.build import build
 from index_builder.progress import Progress
@@ -71,3 +72,11 @@ def test_the_state_of_the_index_has_its_near_duplicates_and_verdicts(calibrated)
     assert status["near_duplicates"] == 0
     assert status["verdicts"] == {"copy": 0.9, "different": 0.05}
     assert status["calibrated"] == "on pictures of this index"
+
+
+def test_two_blank_pages_are_no_copies_of_each_other(calibrated, jpeg):
+    white, grey = (Image.new("RGB", (300, 400), level) for level in ("white", (235, 235, 235)))
+    with serving(calibrated) as server:
+        files = [("file", ("a.jpg", jpeg(one), "image/jpeg")) for one in (white, grey)]
+        assert server.http.post("/compare", files=files).json()["verdict"] == "different"
+        assert server.http.post("/compare", files=[files[0], files[0]]).json()["verdict"] == "exact"
