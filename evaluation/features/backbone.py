@@ -24,6 +24,7 @@ from evaluation.features.extract import Extractor
 from evaluation.features.tokens import last_blocks, multi_scale, without_registers
 from evaluation.metrics import copydays
 from training.networks import backbones
+from training.networks.finite import not_finite
 
 Float = npt.NDArray[np.float32]
 FILE = "weights.safetensors"
@@ -217,7 +218,7 @@ def load(source: str) -> Backbone:
     preprocess = Preprocess.from_json(json.loads(about["preprocess"]))
     network = backbones.build(about["backbone"].split(".")[0], int(about.get("size") or preprocess.height))
     state = load_file(file)
-    if bad := [name for name, value in state.items() if not bool(value.isfinite().all())]:
+    if bad := not_finite(state):
         raise InvalidArgument(
             f"the weights of {bundle.name} are not finite ({len(bad)} of {len(state)} tensors, such as {bad[0]}); its "
             "training diverged, export an earlier checkpoint"

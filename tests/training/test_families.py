@@ -17,7 +17,7 @@ from copysight.model.embedder import Embedder
 from tests.conftest import drawn_picture
 from tests.training import families
 from tests.training.families import FAMILIES, SHORT, Family
-from training.checkpoints import checkpoint
+from training.checkpoints import checkpoint, pretrained
 from training.networks import backbones, layouts
 from training.networks.input_sizes import in_eval
 
@@ -93,6 +93,32 @@ def test_the_table_has_each_family_of_timm():
     """A newer timm may have more families: add them to the table."""
     assert sorted(family.module for family in FAMILIES) == sorted(timm.list_modules())
     assert len(FAMILIES) >= 60
+
+
+def check_start(family: Family, tmp_path: Path) -> None:
+    """A training starts from a state dict under timm's names, also as codes save it, with another network beside it."""
+    families.register()
+    if family.module == "gemma4_vit":  # is refused as a backbone
+        return
+    network = backbones.build(family.name, family.size)
+    state = network.state_dict()
+    student = {f"student.backbone.{name}": torch.zeros_like(value) for name, value in state.items()}
+    teacher = {f"teacher.backbone.{name}": value for name, value in state.items()}
+    for content in (state, {**student, **teacher}):
+        torch.save(content, tmp_path / "file.pth")
+        found = pretrained.initial(str(tmp_path / "file.pth"), network).state
+        assert [name for name in state if not torch.equal(found[name], state[name])] == []
+
+
+@pytest.mark.parametrize("family", LIMITED, ids=lambda family: family.module)
+def test_a_family_starts_from_its_state_dict(family: Family, tmp_path: Path) -> None:
+    check_start(family, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.module)
+def test_each_family_starts_from_its_state_dict(family: Family, tmp_path: Path) -> None:
+    check_start(family, tmp_path)
 
 
 @pytest.mark.parametrize("family", LIMITED, ids=lambda family: family.module)

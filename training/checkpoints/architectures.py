@@ -60,7 +60,7 @@ def identify(state: Mapping[str, Tensor], source: object) -> Architecture:
 
 def _vit(state: Mapping[str, Tensor], source: object) -> Architecture:
     width, _, patch, _ = state["patch_embed.proj.weight"].shape
-    blocks = 1 + max((int(found[1]) for name in state if (found := re.match(r"blocks\.(\d+)\.", name))), default=-1)
+    blocks = _count(state, r"blocks\.(\d+)\.")
     kind, named = _vit_of_layout(state, WIDTHS.get(width, "?"), patch)
     if timm.is_model(named.name) and len(on_meta(named.name).blocks) == blocks:  # type: ignore[arg-type]
         return named
@@ -75,15 +75,22 @@ def _vit_of_layout(state: Mapping[str, Tensor], width: str, patch: int) -> tuple
     if "storage_tokens" in state or "rope_embed.periods" in state:
         name = _dinov3_name(state, width, patch)
         return "DINOv3", Architecture(name, DINOV3_SIZE, "dinov3", eva.checkpoint_filter_fn)
-    if "mask_token" in state and "blocks.0.ls1.gamma" in state:
+    side = _side(state, patch)
+    if side and "mask_token" in state and "blocks.0.ls1.gamma" in state:
         name = f"vit_{width}_patch{patch}_{'reg4_' if 'register_tokens' in state else ''}dinov2"
-        return "DINOv2", Architecture(name, _side(state, patch), "dinov2", vision_transformer.checkpoint_filter_fn)
-    name = f"vit_{width}_patch{patch}_224" if "pos_embed" in state else ""
-    return "vision", Architecture(name, _side(state, patch) if name else 0)
+        return "DINOv2", Architecture(name, side, "dinov2", vision_transformer.checkpoint_filter_fn)
+    return "vision", Architecture(f"vit_{width}_patch{patch}_224" if side else "", side)
 
 
 def _side(state: Mapping[str, Tensor], patch: int) -> int:
-    return int(round((state["pos_embed"].shape[1] - 1) ** 0.5) * patch)
+    """Side in pixels of the pictures that a table of positions (1, 1 + P, D) is for; 0 without one."""
+    table = state.get("pos_embed")
+    return 0 if table is None or table.ndim != 3 else int(round((table.shape[1] - 1) ** 0.5) * patch)
+
+
+def _count(state: Mapping[str, Tensor], pattern: str) -> int:
+    """Number of blocks, from the highest number in names that match ``pattern``; 0 if none does."""
+    return 1 + max((int(found[1]) for name in state if (found := re.match(pattern, name))), default=-1)
 
 
 def _dinov3_name(state: Mapping[str, Tensor], width: str, patch: int) -> str:
@@ -95,13 +102,10 @@ def _dinov3_name(state: Mapping[str, Tensor], width: str, patch: int) -> str:
 
 
 def _resnet(state: Mapping[str, Tensor], source: object) -> Architecture:
-    blocks = [
-        1 + max(int(found[1]) for name in state if (found := re.match(rf"layer{layer}\.(\d+)\.", name)))
-        for layer in range(1, 5)
-    ]
+    blocks = [_count(state, rf"layer{layer}\.(\d+)\.") for layer in range(1, 5)]
     bottlenecks = "layer4.0.conv3.weight" in state
     name = RESNETS.get((*blocks, bottlenecks))
-    width = len(state["layer1.0.conv1.weight"])
+    width = len(state.get("layer1.0.conv1.weight", ()))
     if name is None or width != 64:
         kind = "bottlenecks" if bottlenecks else "basic blocks"
         raise CheckpointMismatch(
@@ -112,7 +116,7 @@ def _resnet(state: Mapping[str, Tensor], source: object) -> Architecture:
 
 
 def _convnext(state: Mapping[str, Tensor], source: object) -> Architecture:
-    blocks = 1 + max(int(found[1]) for name in state if (found := re.match(r"stages\.2\.(\d+)\.", name)))
+    blocks = _count(state, r"stages\.2\.(\d+)\.")
     width = len(state["downsample_layers.0.0.weight"])
     name = CONVNEXTS.get((width, blocks))
     if name is None:

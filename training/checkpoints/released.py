@@ -18,6 +18,7 @@ from training.checkpoints import architectures, torch_file
 from training.checkpoints.architectures import Architecture
 from training.checkpoints.state_dicts import COUNTER, Parts, check_finite, listed, split, to_float, weights
 from training.networks import backbones, heads
+from training.networks.timm_networks import first_line
 
 SWAV_PARTS = ("projection_head.", "prototypes.")
 CLASSIFIERS = ("fc.weight", "fc.bias", "head.weight", "head.bias", "head_dist.weight", "head_dist.bias")
@@ -45,7 +46,11 @@ def load(path: Path) -> Released:
     Raises ``CheckpointMismatch``, which says what the file is, and which tensors are missing, unknown or of another
     shape.
     """
-    state = to_float(weights(torch_file.read(path)[0], path))
+    return of_state(path, to_float(weights(torch_file.read(path)[0], path)))
+
+
+def of_state(path: Path, state: dict[str, Tensor]) -> Released:
+    """The network of the tensors that ``path`` holds. Raises as ``load``."""
     if any(name.startswith(SWAV_PARTS) for name in state):
         return _swav(path, state)
     parts = split(state)
@@ -99,7 +104,12 @@ def load_strictly(source: object, known: Architecture, state: Mapping[str, Tenso
     """
     body = backbones.build(known.name, known.size)
     expected = body.state_dict()
-    state = known.convert(dict(state), body)
+    try:
+        state = known.convert(dict(state), body)
+    except (KeyError, IndexError, RuntimeError, ValueError) as error:
+        raise CheckpointMismatch(
+            f"the weights in {source} cannot be converted to {known.name} ({first_line(error)}); download it again"
+        ) from error
     missing = [name for name in expected if name not in state and not name.endswith(COUNTER)]
     extra = [name for name in state if name not in expected and not name.startswith((*CLASSIFIERS, "head."))]
     reshaped = [name for name in expected if name in state and state[name].shape != expected[name].shape]

@@ -101,12 +101,13 @@ def _of_run(path: Path) -> Source:
 
 def _of_file(path: Path, names: Collection[str]) -> Source:
     content, about = torch_file.read(path)
-    parts = split(to_float(weights(content, path)), names)
+    held = to_float(weights(content, path))
+    parts = split(held, names)
     if names and all(name in parts.backbone or name.endswith(COUNTER) for name in names):
         return Source("a state dict", about.get("backbone"), None, parts.backbone, parts.rest)
     if "backbone" in about:  # a weights.safetensors of a bundle, or one with the name of its network beside it
         size = about.get("size") or json.loads(about.get("preprocess", "{}")).get("size")
         name = without_tag(about["backbone"])
         return Source(f"weights of {name}", name, int(size) if size else None, parts.backbone, parts.rest)
-    loaded = released.load(path)
+    loaded = released.of_state(path, held)
     return Source(f"a {loaded.method} file", loaded.backbone, loaded.image_size, loaded.body.state_dict(), parts.rest)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from copysight.errors import CheckpointMismatch
+from training.networks.finite import not_finite
 
 HOLDERS = ("teacher", "state_dict", "model_state_dict", "model", "model_ema", "net", "encoder", "backbone", "module")
 """Keys under which codes save a network, in the order in which they are looked for. DINO's teacher comes first."""
@@ -65,13 +66,17 @@ def split(state: Mapping[str, Tensor], names: Collection[str] = ()) -> Parts:
     best = min(prefixes, key=lambda prefix: (-found[prefix], _rank(prefix), len(prefix), prefix))
     backbone = {name.removeprefix(best): value for name, value in state.items() if name.startswith(best)}
     rest = {name: value for name, value in state.items() if not name.startswith(best)}
-    return Parts({CHUNKED.sub(r"blocks.\1.", name): value for name, value in backbone.items()}, rest)
+    return Parts({_without_chunk(name, names): value for name, value in backbone.items()}, rest)
+
+
+def _without_chunk(name: str, names: Collection[str]) -> str:
+    """The name of a tensor without the chunk of its block. The blocks of an EfficientNet have two numbers, too."""
+    return name if name in names else CHUNKED.sub(r"blocks.\1.", name)
 
 
 def check_finite(state: Mapping[str, Tensor], source: object) -> None:
     """Raise ``CheckpointMismatch`` if a tensor holds NaN or infinity; one line names the first."""
-    bad = [name for name, value in state.items() if value.is_floating_point() and not bool(value.isfinite().all())]
-    if bad:
+    if bad := not_finite(state):
         raise CheckpointMismatch(
             f"the weights of {source} are not finite ({len(bad)} of {len(state)} tensors, such as {bad[0]}); the "
             "training diverged, and nothing can be made of them: train again with a lower learning rate"

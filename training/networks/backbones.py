@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from copysight.errors import InvalidArgument
 from copysight.pictures.preprocess import Size
 from training.networks import input_sizes
+from training.networks.finite import not_finite
 from training.networks.timm_networks import check_name, create
 
 DEFAULT_SIZE = 224
@@ -59,7 +60,7 @@ def build(
     """
     check_name(name)
     network = _build(name, image_size, drop_path, zero_init_last)
-    if bad := [one for one, value in network.state_dict().items() if not bool(value.isfinite().all())]:
+    if bad := not_finite(network.state_dict()):
         raise InvalidArgument(f"{name} holds infinite constants, such as {bad[0]}; choose another backbone")
     return network
 

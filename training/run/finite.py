@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from training.networks.finite import not_finite
 from training.networks.input_sizes import in_eval
 
 
@@ -35,8 +36,7 @@ def fault(state: Mapping[str, Tensor], backbone: nn.Module, shape: Sequence[int]
     ``shape``: height and width of the pictures (pixels) that ``backbone`` is given. Finite weights can be so large
     that features are not. Random numbers come from a generator of their own, so a training does not depend on this.
     """
-    bad = [name for name, value in state.items() if value.is_floating_point() and not bool(value.isfinite().all())]
-    if bad:
+    if bad := not_finite(state):
         return f"{len(bad)} of {len(state)} tensors are not finite, such as {bad[0]}"
     pictures = torch.randn(2, 3, *shape, generator=torch.Generator().manual_seed(0))
     with in_eval(backbone):

@@ -106,3 +106,40 @@ def test_what_holds_no_weights_is_told(tmp_path: Path) -> None:
             sources.read(str(tmp_path / "file.pth"))
     with pytest.raises(CheckpointMismatch, match="there is no such file"):
         sources.read(str(tmp_path / "absent.pth"))
+
+
+def test_blocks_with_two_numbers_of_their_own_keep_them(tmp_path: Path) -> None:
+    """EfficientNets and MobileNets number the stage, then the block."""
+    body = backbones.build("test_efficientnet")
+    torch.save(prefixed("backbone.", body.state_dict()), tmp_path / "file.pth")
+    found = sources.read(str(tmp_path / "file.pth"), body.state_dict())
+    assert set(found.state) == set(body.state_dict())
+
+
+PARTS: dict[str, tuple[State, str]] = {
+    "a stem": ({"downsample_layers.0.0.weight": torch.zeros(96, 3, 4, 4)}, "a ConvNeXt of 96 channels with 0 blocks"),
+    "a last layer": (
+        {"conv1.weight": torch.zeros(64, 3, 7, 7), "layer4.0.conv1.weight": torch.zeros(512, 256, 3, 3)},
+        "a ResNet of 0-0-0-1 basic blocks, 0 channels wide",
+    ),
+    "no positions": (
+        {
+            "patch_embed.proj.weight": torch.zeros(384, 3, 14, 14),
+            "mask_token": torch.zeros(1, 384),
+            "blocks.0.ls1.gamma": torch.zeros(384),
+        },
+        "a vision transformer of 1 blocks with 384 channels",
+    ),
+    "flat positions": (
+        {"patch_embed.proj.weight": torch.zeros(192, 3, 16, 16), "pos_embed": torch.zeros(5)},
+        "a vision transformer of 0 blocks with 192 channels",
+    ),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_of_a_network_is_told(part: str, tmp_path: Path) -> None:
+    state, said = PARTS[part]
+    torch.save(state, tmp_path / "file.pth")
+    with pytest.raises(CheckpointMismatch, match=said):
+        sources.read(str(tmp_path / "file.pth"))
