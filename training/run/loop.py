@@ -4,11 +4,12 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 from typing import Any
 
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -99,11 +100,18 @@ def step(run: Run, forward: nn.Module, meter: Meter, guard: CollapseGuard) -> No
     else:
         for metrics, pictures in measured:
             meter.add(metrics, pictures)
-            guard.check(run.step, metrics, method.uniform_entropy, method.remedy)
+        guard.check(run.step, _mean([metrics for metrics, _ in measured]), method.uniform_entropy, method.remedy)
         method.after_backward(progress)
         run.optimizer.step()
         method.after_update(progress)
     run.step += 1
+
+
+def _mean(measured: Sequence[Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
+    """The mean of each metric over the micro-batches of a step."""
+    if len(measured) == 1:
+        return measured[0]
+    return {name: torch.stack([metrics[name].float() for metrics in measured]).mean() for name in measured[0]}
 
 
 def _skip(run: Run, losses: Sequence[Tensor], guard: CollapseGuard) -> None:

@@ -154,6 +154,15 @@ def test_teacher_and_centre_are_updated_once_per_step_with_accumulation(new_run:
     assert states[0]["centre"].abs().max() > 0
 
 
+def test_collapse_is_counted_in_steps_with_accumulation(new_run: New) -> None:
+    run, guard = new_run("dino", accumulate=2), CollapseGuard(3)
+    run.method.uniform_entropy = 1e-9  # any targets are then more than uniform
+    for _ in range(2):
+        loop.step(run, run.method, Meter(), guard)
+    with pytest.raises(TrainingDiverged, match="for 3 steps"):
+        loop.step(run, run.method, Meter(), guard)
+
+
 def test_each_epoch_uses_every_picture_once_in_another_order(new_run: New) -> None:
     run = new_run("dino")
     first, second = run.loader.order(0), run.loader.order(1)
