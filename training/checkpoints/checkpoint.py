@@ -23,6 +23,8 @@ READ_ERRORS = (
 NAME = "checkpoint.pt"
 LICENCE = "Apache-2.0"
 """Licence of weights that this project's code trained from random ones."""
+UNKNOWN = "unknown"
+"""Licence of weights whose source does not say it, and method of weights that may be from anywhere."""
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,13 @@ from torch import Tensor, nn
 from copysight.errors import CheckpointMismatch
 from training.checkpoints import architectures, torch_file
 from training.checkpoints.architectures import Architecture
+from training.checkpoints.checkpoint import UNKNOWN
 from training.checkpoints.state_dicts import COUNTER, Parts, check_finite, listed, split, to_float, weights
 from training.networks import backbones, heads
 from training.networks.timm_networks import first_line
 
 SWAV_PARTS = ("projection_head.", "prototypes.")
 CLASSIFIERS = ("fc.weight", "fc.bias", "head.weight", "head.bias", "head_dist.weight", "head_dist.bias")
-UNKNOWN = "unknown"
-"""Method of weights whose file does not say what trained them."""
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,21 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import timm
 from torch import Tensor
 
-from copysight.errors import CheckpointMismatch, InvalidArgument
+from copysight.errors import CheckpointMismatch
 from copysight.model import bundle as bundles
 from copysight.pictures.preprocess import Size
 from training.checkpoints import checkpoint, frameworks, onnx_weights, released, torch_file
+from training.checkpoints.checkpoint import UNKNOWN
 from training.checkpoints.state_dicts import COUNTER, check_finite, split, to_float, weights
-from training.networks.timm_networks import first_line, on_meta, without_tag
+from training.networks.input_sizes import own_size
+from training.networks.timm_networks import load_published, on_meta, without_tag
 
-TIMM, UNKNOWN = "timm:", "unknown"
+TIMM = "timm:"
 
 
 @dataclass(frozen=True)
@@ -56,17 +59,9 @@ def _read(source: str, path: Path, names: Collection[str]) -> Source:
 
 
 def _of_timm(name: str) -> Source:
-    plain = without_tag(name)
-    if not timm.is_model(name):
-        raise InvalidArgument(f"got timm:{name}, which timm does not have; choose a name of timm.list_models()")
-    try:
-        body = timm.create_model(name, pretrained=True, num_classes=0)
-    except (OSError, RuntimeError) as error:
-        raise InvalidArgument(
-            f"cannot load the weights of timm:{name} ({first_line(error)}); go online once"
-        ) from error
-    size, licence = int(body.pretrained_cfg["input_size"][1]), body.pretrained_cfg.get("license") or UNKNOWN
-    return Source(f"timm's {name}", plain, size, body.state_dict(), {}, licence)
+    body: Any = load_published(name)
+    licence = body.pretrained_cfg.get("license") or UNKNOWN
+    return Source(f"timm's {name}", without_tag(name), own_size(body), body.state_dict(), {}, licence)
 
 
 def _of_bundle(source: str) -> Source:

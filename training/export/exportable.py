@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import timm
 import torch
 from timm.data import resolve_data_config
 from timm.models.vision_transformer import VisionTransformer
@@ -12,7 +12,7 @@ from torch import nn
 from copysight.errors import InvalidArgument
 from copysight.pictures.preprocess import Preprocess, Size, in_words
 from training.checkpoints import checkpoint, released
-from training.checkpoints.checkpoint import LICENCE, Checkpoint
+from training.checkpoints.checkpoint import LICENCE, UNKNOWN, Checkpoint
 from training.checkpoints.released import Released
 from training.export import published
 from training.export.network import Network
@@ -22,14 +22,12 @@ from training.networks.export_graphs import PooledGraph, TokenDescriptor, Transf
 from training.networks.fixed_size import at_size
 from training.networks.many_views import ManyViews, standard_views
 from training.networks.rope_graph import RopeGraph
-from training.networks.timm_networks import first_line, name_of, similar_names, without_tag
+from training.networks.timm_networks import check_known, create, load_published, name_of, without_tag
 
 TEMPERATURE = 0.1
 """Softmax temperature for the logits of released heads: that of DINO's student, SwAV and DeepCluster-v2."""
 MAX_PROTOTYPES = 4096
 """A head with more prototypes is not exported: DINO's 65,536 would be 64 MB of weights that nobody uses."""
-UNKNOWN = "unknown"
-"""Licence of weights whose source does not say it."""
 WITH_CLS, WITHOUT_CLS = ("cls", "gem", "cls+gem", "pool"), ("pool", "gem")
 """Recipes of networks with and without a [CLS] token."""
 
@@ -66,15 +64,8 @@ def _load(source: str, size: Size | None, recipe: str | None, random: bool, view
 
 def from_timm(name: str, size: Size | None, recipe: str | None, random: bool) -> Network:
     """A timm network with its published weights, and their preprocessing and licence."""
-    if not timm.is_model(name):
-        raise InvalidArgument(f"got timm:{name}, which timm does not have; similar names are: {similar_names(name)}")
-    try:
-        body = timm.create_model(name, pretrained=not random, num_classes=0)
-    except (OSError, RuntimeError) as error:
-        raise InvalidArgument(
-            f"cannot load the weights of timm:{name} ({first_line(error)}); go online once, or use --random for random "
-            "weights"
-        ) from error
+    check_known(name)
+    body: Any = create(name) if random else load_published(name)
     preprocess = published.of_timm(name, resolve_data_config(model=body), size)
     plain = without_tag(name)
     graph, recipe = _graph(at_size(plain, body, preprocess.size), None, recipe, preprocess.size)
@@ -119,7 +110,8 @@ def from_copy(saved: Checkpoint, size: Size | None, views: bool) -> Network:
     if views:
         if not isinstance(pixels, int):
             raise InvalidArgument(
-                f"--views cuts squares, and {saved.path} was trained at {in_words(pixels)} px; omit it"
+                f"--views cuts squares, and {saved.path} would take {in_words(pixels)} px; omit it, or give one side "
+                "as --size"
             )
         body, pixels = ManyViews(descriptor, standard_views(pixels)), 2 * pixels
     return Network(

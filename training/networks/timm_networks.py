@@ -49,6 +49,26 @@ def create(name: str, **settings: Any) -> nn.Module:
         raise InvalidArgument(f"timm cannot build {name}{size} ({first_line(error)}); choose another size") from error
 
 
+def load_published(name: str) -> nn.Module:
+    """A network with published weights, from timm's cache or from where timm fetches them.
+
+    Raises ``InvalidArgument`` if timm does not have the name, or cannot fetch the weights.
+    """
+    check_known(name)
+    try:
+        return timm.create_model(name, pretrained=True, num_classes=0)  # type: ignore[no-any-return]
+    except (OSError, RuntimeError) as error:
+        raise InvalidArgument(
+            f"cannot load the weights of timm:{name} ({first_line(error)}); go online once, or use random weights"
+        ) from error
+
+
+def check_known(name: str) -> None:
+    """Raise ``InvalidArgument`` if timm does not have ``name``."""
+    if not timm.is_model(name):
+        raise InvalidArgument(f"got timm:{name}, which timm does not have; similar names are: {similar_names(name)}")
+
+
 def on_meta(name: str, **settings: Any) -> nn.Module:
     """The network without memory for its weights, to ask for names and shapes."""
     with torch.device("meta"):
