@@ -19,7 +19,12 @@ HOMES = {
     "torchvision": ("training", "evaluation", "benchmarks"),
     "timm": ("training", "evaluation", "benchmarks"),
     "numba": ("training/views/compiled",),
-    "onnxruntime": ("copysight/model/embedder", "training/export/quantization", "benchmarks"),
+    "onnxruntime": (
+        "copysight/model/embedder",
+        "training/export/quantization",
+        "training/export/foreign",
+        "benchmarks",
+    ),
     "faiss": ("copysight/index", "copysight/vectors", "benchmarks"),
     "cv2": ("copysight/matching", "evaluation", "benchmarks"),
     "sqlalchemy": ("copysight/catalog", "benchmarks"),

@@ -1,17 +1,27 @@
-"""The command ``export``: write a trained network as a bundle."""
+"""The command ``export``: write a trained network, or an ONNX file of others, as a bundle.
+
+An ONNX file needs no torch; torch is imported for the other sources only.
+"""
 
 import json
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 
+from copysight.errors import InvalidArgument
+from copysight.model.bundle import Bundle
 from copysight.pictures.preprocess import Size
 from copysight.pictures.scan import ScanOptions, scan_options
 from copysight.system.numbers import Pixels
-from training.checkpoints import frameworks
-from training.export import exportable
-from training.export.export import export as write_bundle
+from training.commands.foreign_options import NAMES, foreign_options, wishes_of
 from training.export.fitting import Fitting
+from training.export.foreign.graph_file import is_torchscript
+from training.export.foreign.write import About, ForeignExport, export_file
+
+FRAMEWORKS = ("timm", "torchvision")
+"""As in `training.checkpoints.frameworks`, which needs torch."""
 
 
 @click.command(short_help="Write a trained network as a bundle that the service can run.")
@@ -67,7 +77,7 @@ from training.export.fitting import Fitting
 )
 @click.option(
     "--weights",
-    type=click.Choice(frameworks.FRAMEWORKS),
+    type=click.Choice(FRAMEWORKS),
     default=None,
     help="Add weights.safetensors: the backbone of SOURCE under the names of this framework, for training detection or "
     "segmentation.",
@@ -90,6 +100,7 @@ from training.export.fitting import Fitting
     help="File with the text of MODEL_CARD.md. By default the text is generated.",
 )
 @click.option("--random", is_flag=True, help="Use random weights for timm:NAME, as a baseline.")
+@foreign_options
 @scan_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def export(
@@ -112,21 +123,67 @@ def export(
     random: bool,
     as_json: bool,
     reading: ScanOptions,
+    **foreign: Any,
 ) -> None:
     """Write a trained network as a bundle that the service can run.
 
     SOURCE is the folder of a run, a checkpoint file, a released checkpoint of DINO, SwAV, DeepCluster-v2, DINOv2 or
-    DINOv3, or timm:NAME.
+    DINOv3, or timm:NAME; or an ONNX or TorchScript file of others, whose output is one vector for each picture. Options
+    for such files are guessed from the file where it says so; what was settled is printed.
     """
     if pictures is None and (whiten or int8):
         raise click.UsageError("--whiten and --int8 need pictures to fit on: add --pictures")
+    fitting = Fitting(pictures, whiten, int8, reading=reading) if pictures is not None else None
+    kind, text = _kind(Path(source)), card.read_text() if card else None
+    if kind is not None:
+        others = {"--beside": beside, "--beside-size": beside_size, "--views": views, "--weights": weights}
+        _refuse({**others, "--random": random}, f"an {kind} file")
+        about = About(name, method, licence, foreign["origin"], text, Path(source))
+        wishes = {**foreign, "size": size, "recipe": recipe}
+        done = _export_foreign(Path(source), kind, out, wishes, about, fitting, half)
+        _report(done.bundle, "the file", done, as_json)
+        return
+    _refuse({f"--{option.replace('_', '-')}": foreign[option] for option in NAMES}, "other than an ONNX file")
+    from training.export import exportable  # noqa: PLC0415 - needs torch
+    from training.export.export import export as write_bundle  # noqa: PLC0415 - needs torch
+
     networks = [exportable.load(source, size, recipe, random, views, method, licence)]
     if beside is not None:
         networks.append(exportable.load(beside, beside_size, None, random))
-    fitting = Fitting(pictures, whiten, int8, reading=reading) if pictures is not None else None
-    bundle = write_bundle(networks, out, card.read_text() if card else None, name, fitting, half, weights)
+    _report(write_bundle(networks, out, text, name, fitting, half, weights), "torch", None, as_json)
+
+
+def _kind(source: Path) -> str | None:
+    """ONNX or TorchScript, or None for what torch loads. Raises ``InvalidArgument`` for an ONNX file not there."""
+    if source.suffix.lower() == ".onnx":
+        if not source.is_file():
+            raise InvalidArgument(f"there is no file {source}; download it first")
+        return "ONNX"
+    return "TorchScript" if is_torchscript(source) else None
+
+
+def _refuse(given: dict[str, Any], source: str) -> None:
+    """Raise a usage error for the options that a source does not have."""
+    wrong = [option for option, value in given.items() if value]
+    if wrong:
+        raise click.UsageError(f"{', '.join(wrong)} cannot be used for a source that is {source}")
+
+
+def _export_foreign(
+    source: Path, kind: str, out: Path, wishes: dict[str, Any], about: About, fitting: Fitting | None, half: bool
+) -> ForeignExport:
+    if kind == "ONNX":
+        return export_file(source, out, wishes_of(wishes), about, fitting, half)
+    from training.export.foreign import torchscript  # noqa: PLC0415 - needs torch
+
+    with tempfile.TemporaryDirectory() as scratch:
+        converted = torchscript.convert(source, Path(scratch) / f"{source.stem}.onnx", wishes["size"])
+        return export_file(converted, out, wishes_of(wishes), about, fitting, half)
+
+
+def _report(bundle: Bundle, against: str, foreign: ForeignExport | None, as_json: bool) -> None:
     outputs = [output for graph in bundle.graphs.values() for output in graph.outputs]
-    report = {
+    report: dict[str, Any] = {
         "path": str(bundle.path),
         "id": bundle.id,
         "name": bundle.name,
@@ -135,10 +192,16 @@ def export(
         "largest_difference": bundle.numerics.largest_difference,
         "cosine": bundle.numerics.cosine,
     }
+    if foreign is not None:
+        report |= {"settings": list(foreign.reasons), "warnings": list(foreign.warnings)}
     if as_json:
         click.echo(json.dumps(report))
         return
+    for reason in foreign.reasons if foreign else ():
+        click.echo(reason)
+    for warning in foreign.warnings if foreign else ():
+        click.echo(f"warning: {warning}", err=True)
     click.echo(f"{bundle.name} at {bundle.path}: {bundle.dimension} dimensions, outputs {', '.join(outputs)}")
     click.echo(
-        f"largest difference to torch {bundle.numerics.largest_difference:.1e}, cosine {bundle.numerics.cosine:.6f}"
+        f"largest difference to {against} {bundle.numerics.largest_difference:.1e}, cosine {bundle.numerics.cosine:.6f}"
     )

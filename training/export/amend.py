@@ -13,8 +13,8 @@ from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder, Runtime
 from training.export import fitting as fits
-from training.export.export import BACKGROUND, Network, export, npy
-from training.export.fitting import Fitting, PictureSample
+from training.export.export import Network, export
+from training.export.fitting import BACKGROUND, Fitting, PictureSample, npy
 
 CARD = "MODEL_CARD.md"
 REPLACEABLE = ("attention", "prototypes", "patches", "activations")

@@ -4,39 +4,36 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+import torch
+from torch import nn
 
 from copysight.errors import InvalidArgument
 from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle
-from copysight.model.embedder import Embedder, Runtime
+from copysight.model.embedder import Embedder
 from copysight.pictures.preprocess import in_words
 from training.checkpoints import frameworks
 from training.export import fitting as fits
-from training.export import onnx_graph, quantization
-from training.export.checks import (
+from training.export import onnx_graph
+from training.export.checks import check_network, compare, shapes
+from training.export.fitting import Fitting, PictureSample
+from training.export.half_precision import to_half_precision
+from training.export.network import Network
+from training.export.numerics import (
     HALF_COSINE,
     HALF_DIFFERENCE,
     MAX_DIFFERENCE,
     MIN_COSINE,
-    check_network,
     check_numerics,
-    compare,
     numerics_json,
-    shapes,
 )
-from training.export.fitting import INT8_PICTURES, Fitting, PictureSample
-from training.export.half_precision import to_half_precision
-from training.export.network import Network
+from training.export.whitening import Whitening
 from training.networks.many_views import ManyViews
 
 __all__ = ["Network", "export"]
-BACKGROUND = "background.npy"
 OPTIONAL_OUTPUTS = ("attention", "prototypes", "patches", "activations")
 """Outputs that a bundle may have besides the embedding."""
 
@@ -69,7 +66,8 @@ def export(
     with tempfile.TemporaryDirectory() as scratch:
         if sample is not None and fitting is not None and fitting.whiten:
             unwhitened = _export_trial(networks[:1], Path(scratch), "plain")
-            networks[0].graph.whitening = fits.whiten(Embedder(unwhitened.bundle), sample, fitting.whiten)
+            fitted = fits.whiten(Embedder(unwhitened.bundle), sample, fitting.whiten)
+            networks[0].graph.whitening = layer(fitted)
         exported = _export_trial(networks, Path(scratch), "exact", name)
         manifest, files, trial = exported.manifest, exported.files, exported.bundle
         manifest["numerics"] = check_numerics(compare(trial, exported.networks), MAX_DIFFERENCE, MIN_COSINE)
@@ -77,9 +75,19 @@ def export(
             trial = _with_half_weights(trial, manifest, files)
             manifest["numerics"] = check_numerics(compare(trial, exported.networks), HALF_DIFFERENCE, HALF_COSINE)
         if sample is not None and fitting is not None:
-            _fit(manifest, files, trial, sample, fitting.int8)
+            fits.fit_to_pictures(manifest, files, trial, sample, fitting.int8)
         files["MODEL_CARD.md"] = (card or _card(manifest)).encode()
         return bundles.write(out, manifest, {**files, **tensors})
+
+
+def layer(whitening: Whitening) -> nn.Linear:
+    """The map of a whitening without its normalisation, as the last layer of a graph."""
+    inputs, outputs = whitening.matrix.shape
+    linear = nn.Linear(inputs, outputs)
+    with torch.no_grad():
+        linear.weight.copy_(torch.from_numpy(whitening.matrix.T))
+        linear.bias.copy_(torch.from_numpy(whitening.bias))
+    return linear.requires_grad_(False)
 
 
 def _weights(network: Network, framework: str) -> bytes:
@@ -125,34 +133,6 @@ def _with_half_weights(trial: Bundle, manifest: Mapping[str, Any], files: Mappin
         if isinstance(file, Path):
             to_half_precision(file)
     return bundles.write(trial.path.parent / "halved", manifest, files)
-
-
-def _fit(
-    manifest: dict[str, Any], files: dict[str, Path | bytes], trial: Bundle, sample: PictureSample, int8: bool
-) -> None:
-    """Fit background, calibration and int8, and add them to ``manifest`` and ``files``."""
-    embedder, (background, collection) = Embedder(trial), sample.split()
-    rows = fits.background(embedder, background)
-    files[BACKGROUND], manifest["background"] = npy(rows), {"file": BACKGROUND, "count": len(rows)}
-    manifest["calibration"] = fits.calibration(embedder, rows.astype(np.float32), collection, sample)
-    if int8:
-        key, pictures = trial.embedding.graph, sample.first(INT8_PICTURES)
-        inputs = [embedder.prepare(picture)[key] for picture in pictures]
-        path = trial.path.parent / f"{key}.int8.onnx"
-        quantization.quantize(trial.path / f"{key}.onnx", path, inputs)
-        files[path.name] = path
-        variants = manifest["graphs"][key]["variants"]
-        variants["int8"] = {"file": path.name, "cosine": 1.0}
-        second = bundles.write(trial.path.parent / "second", manifest, files)
-        int8_embedder = Embedder(second, Runtime(variant="int8"))
-        variants["int8"]["cosine"] = fits.agreement(embedder, int8_embedder, background[:INT8_PICTURES])
-
-
-def npy(rows: npt.NDArray[np.float16]) -> bytes:
-    """The contents of a file with an array (N, D)."""
-    out = BytesIO()
-    np.save(out, rows)
-    return out.getvalue()
 
 
 def _manifest(

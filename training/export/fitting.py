@@ -3,23 +3,26 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from torch import nn
 
 from copysight.errors import TooFewPictures
 from copysight.matching import verification
-from copysight.model.embedder import Embedder
+from copysight.model import bundle as bundles
+from copysight.model.bundle import Bundle
+from copysight.model.embedder import Embedder, Runtime
 from copysight.pictures import edits
 from copysight.pictures.decode import Limits
 from copysight.pictures.scan import ORDINARY, Entry, Failure, ScanOptions, scan
 from copysight.scoring import calibrate
 from copysight.scoring.self_calibration import Sample
-from training.export import whitening
+from training.export import quantization, whitening
+from training.export.whitening import Whitening
 
 Float = npt.NDArray[np.float32]
 Picture = Image.Image
@@ -27,6 +30,7 @@ WHITENING_PICTURES, BACKGROUND_PICTURES, CALIBRATION_PICTURES, INT8_PICTURES = 2
 """Largest numbers of pictures for the whitening, the background, the collection of the calibration, and the ranges of
 int8. If there are fewer, background and collection share them in this ratio."""
 MIN_PICTURES = 100
+BACKGROUND = "background.npy"
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,39 @@ class PictureSample:
         return self._rng.spawn(purpose + 1)[purpose]
 
 
-def whiten(embedder: Embedder, sample: PictureSample, dimension: int) -> nn.Linear:
-    """Whitening layer for unwhitened embeddings, fitted on pictures and one strongly edited copy of each."""
+def fit_to_pictures(
+    manifest: dict[str, Any], files: dict[str, Path | bytes], trial: Bundle, sample: PictureSample, int8: bool
+) -> None:
+    """Fit background, calibration and int8, and add them to ``manifest`` and ``files``."""
+    embedder, (first, collection) = Embedder(trial), sample.split()
+    rows = background(embedder, first)
+    files[BACKGROUND], manifest["background"] = npy(rows), {"file": BACKGROUND, "count": len(rows)}
+    manifest["calibration"] = calibration(embedder, rows.astype(np.float32), collection, sample)
+    if int8:
+        key, pictures = trial.embedding.graph, sample.first(INT8_PICTURES)
+        inputs = [embedder.prepare(picture)[key] for picture in pictures]
+        path = trial.path.parent / f"{key}.int8.onnx"
+        quantization.quantize(trial.path / f"{key}.onnx", path, inputs)
+        files[path.name] = path
+        variants = manifest["graphs"][key]["variants"]
+        variants["int8"] = {"file": path.name, "cosine": 1.0}
+        second = bundles.write(trial.path.parent / "second", manifest, files)
+        int8_embedder = Embedder(second, Runtime(variant="int8"))
+        variants["int8"]["cosine"] = agreement(embedder, int8_embedder, first[:INT8_PICTURES])
+
+
+def npy(rows: npt.NDArray[np.float16]) -> bytes:
+    """The contents of a file with an array (N, D)."""
+    out = BytesIO()
+    np.save(out, rows)
+    return out.getvalue()
+
+
+def whiten(embedder: Embedder, sample: PictureSample, dimension: int) -> Whitening:
+    """Whitening of unwhitened embeddings, fitted on pictures and one strongly edited copy of each."""
     pictures, rng = sample.first(WHITENING_PICTURES), sample.generator(0)
     copies = [edits.strong(picture, rng, _others(pictures, rng)) for picture in pictures]
-    return whitening.fit(embedder.embed_parallel(pictures), embedder.embed_parallel(copies), dimension).module()
+    return whitening.fit(embedder.embed_parallel(pictures), embedder.embed_parallel(copies), dimension)
 
 
 def background(embedder: Embedder, pictures: Sequence[Picture]) -> npt.NDArray[np.float16]:

@@ -11,8 +11,8 @@ import torch
 
 from copysight.errors import ExportFailed
 from copysight.pictures.preprocess import in_words, to_batch
-from training.export.checks import synthetic_picture
 from training.export.network import Network
+from training.export.numerics import synthetic_picture
 from training.networks.timm_networks import first_line
 
 

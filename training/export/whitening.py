@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
 from copysight.errors import InvalidArgument
 
@@ -24,14 +22,10 @@ class Whitening:
         white = (descriptors - self.mean) @ self.matrix
         return np.asarray(white / np.linalg.norm(white, axis=1, keepdims=True), np.float32)
 
-    def module(self) -> nn.Linear:
-        """The same map without normalisation, as the last layer of a graph."""
-        inputs, outputs = self.matrix.shape
-        linear = nn.Linear(inputs, outputs)
-        with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(self.matrix.T))
-            linear.bias.copy_(torch.from_numpy(-(self.mean @ self.matrix)))
-        return linear.requires_grad_(False)
+    @property
+    def bias(self) -> Float:
+        """The constant (d,) of the map: ``x @ matrix + bias``."""
+        return np.asarray(-(self.mean @ self.matrix), np.float32)
 
 
 def fit(originals: Float, copies: Float, dimension: int, ridge: float = 0.05) -> Whitening:

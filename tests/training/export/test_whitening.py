@@ -6,6 +6,7 @@ import torch
 
 from copysight.errors import InvalidArgument
 from training.export import whitening
+from training.export.export import layer
 
 
 def unit(x):
@@ -44,9 +45,9 @@ def test_differences_of_copies_have_unit_covariance(pairs):
 def test_the_layer_is_the_same_map(pairs):
     white = whitening.fit(*pairs, 5)
     with torch.inference_mode():
-        layer = torch.nn.functional.normalize(white.module()(torch.from_numpy(pairs[0])), dim=1).numpy()
-    assert layer.shape == (400, 5)
-    assert np.abs(layer - white(pairs[0])).max() < 1e-5
+        found = torch.nn.functional.normalize(layer(white)(torch.from_numpy(pairs[0])), dim=1).numpy()
+    assert found.shape == (400, 5)
+    assert np.abs(found - white(pairs[0])).max() < 1e-5
 
 
 def test_too_few_pictures_are_refused(pairs):
