@@ -1,10 +1,11 @@
 """Fit the weights of ``copysight/scoring/evidence.py`` on edited copies of pictures, and measure them.
 
-    python -m benchmarks.evidence_fit PHOTOGRAPHS GRAPHICS [--queries 500] [--cache FILE]
+    python -m benchmarks.evidence_fit PHOTOGRAPHS GRAPHICS pages [--queries 500] [--cache FILE]
 
-Each argument is a folder or tar file. Half of its pictures are indexed; copies of some of them, and copies of pictures
-of the other half, are searched with normal effort. Weights come from all sources; a source's figures from two folds of
-its queries (weights fitted on the other fold and on the other sources). Never use pictures of a benchmark.
+Each argument is a folder or tar file, or `pages`: 40 drawn pages of each of eight forms. Half of its pictures are
+indexed; copies of some of them, and copies of pictures of the other half, are searched with normal effort. Weights come
+from all sources; a source's figures from two folds of its queries (weights fitted on the other fold and on the other
+sources). Never use pictures of a benchmark.
 """
 
 import argparse
@@ -28,10 +29,12 @@ from copysight.scoring.evidence import Evidence
 from copysight.scoring.judge import Judge
 from copysight.scoring.verified import CANDIDATES, Candidate
 from evaluation.metrics.reliability import reliability
+from evaluation.regions.drawn_pages import TEMPLATES, page
 from evaluation.sources import read, scan
 
 Picture = Image.Image
 EFFORT: query_views.Effort = "normal"
+PAGES, PAGES_EACH = "pages", 40
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,8 @@ def main() -> None:
 
 
 def collect(source: Path, queries: int, most: int) -> Pairs:
-    entries = list(scan(source).entries)
     rng = np.random.default_rng(7)
-    entries = [entries[int(place)] for place in rng.permutation(len(entries))[:most]]
-    pictures = [_small(read(entry)) for entry in tqdm(entries, desc=f"{source.stem}: read")]
+    pictures = _pages(rng) if str(source) == PAGES else _pictures(source, most, rng)
     half = len(pictures) // 2
     queries = min(queries, half - 1)
     inside = copies(pictures[:queries], rng)
@@ -108,6 +109,17 @@ def collect(source: Path, queries: int, most: int) -> Pairs:
             correct.append(query < queries and int(row) == query)
             owners.append(query)
     return Pairs(rows, np.array(correct), np.array(owners), queries)
+
+
+def _pages(rng: np.random.Generator) -> list[Picture]:
+    made = [page(template, number) for template in TEMPLATES for number in range(PAGES_EACH)]
+    return [_small(made[int(place)]) for place in rng.permutation(len(made))]
+
+
+def _pictures(source: Path, most: int, rng: np.random.Generator) -> list[Picture]:
+    entries = list(scan(source).entries)
+    entries = [entries[int(place)] for place in rng.permutation(len(entries))[:most]]
+    return [_small(read(entry)) for entry in tqdm(entries, desc=f"{source.stem}: read")]
 
 
 def to_json(pairs: Pairs) -> dict[str, Any]:

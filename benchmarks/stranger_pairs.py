@@ -155,7 +155,8 @@ def compare(group: Group, results: Path, done: int) -> None:
         score = float((vector @ vector_2.T)[0, 0] - judge.offsets(vector)[0])
         calibration = judge.calibrations["low"]
         candidate = Candidate(score, float(calibration.probability(score)), calibration.share)
-        [answer] = verified.verify([candidate], lambda _: verified.check(mine, theirs), "always")
+        check = lambda _: verified.check(mine, theirs)  # noqa: E731 - a named argument
+        [answer] = verified.verify([candidate], check, "always", line=judge.verified.line)
         found = answer.verification
         numbers = (int(pair[0]), int(pair[1]))
         if found is None:

@@ -1,7 +1,7 @@
 """One probability from all evidence: the score of the descriptor, and what geometric verification found.
 
-A logistic regression on a few numbers of a pair. Its weights were fitted on edited copies of photographs and of
-graphics (screens, documents, charts, drawings) by ``benchmarks.evidence_fit``, which prints them.
+A logistic regression on a few numbers of a pair. Its weights were fitted on edited copies of photographs, of graphics
+(screens, documents, charts, drawings) and of drawn pages of one form by ``benchmarks.evidence_fit``, which prints them.
 """
 
 import math
@@ -41,8 +41,8 @@ TERMS = (
     "log rival / agreeing above -1", "log keypoints", "log keypoints, not found", "odds, not found", "margin, found",
     "margin above -0.2", "margin above 0.1",
 )  # fmt: skip
-WEIGHTS = (1.601, 1.801, 1.266, 0.021, -2.014, -1.056, 0.272, 0.202, -10.447, 25.355, -12.837)
-INTERCEPT = -5.157
+WEIGHTS = (-1.459, 3.014, 0.745, 0.084, -3.854, -0.82, 0.203, 0.412, -8.244, 18.287, -1.212)
+INTERCEPT = -1.286
 
 
 def terms(evidence: Evidence) -> list[float]:
