@@ -43,6 +43,9 @@ def wrap(
     kept = _needed(graph, name)
     weights = {one for node in kept for one in _names(node)}
     nodes = [*before, *kept, *after]
+    for number, node in enumerate(nodes):
+        # The quantiser leaves out nodes by their names, so none may be empty.
+        node.name = node.name or f"node{number}"
     del graph.node[:]
     graph.node.extend(nodes)
     initializers = [one for one in graph.initializer if one.name in weights]

@@ -1,6 +1,8 @@
 """Convert a TorchScript file to ONNX at a fixed size, checked against torch."""
 
 import warnings
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import onnxruntime as ort
@@ -23,10 +25,12 @@ def convert(path: Path, out: Path, size: Size | None) -> Path:
     if size is None:
         raise InvalidArgument(f"{path} is TorchScript, which takes pictures of any size; give --size")
     try:
-        module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
         raise InvalidArgument(f"torch cannot load {path} ({str(error).splitlines()[0]})") from error
-    pictures = torch.rand(2, 3, *sides(size), generator=torch.Generator().manual_seed(0))
+    pictures = torch.rand(1, 3, *sides(size), generator=torch.Generator().manual_seed(0))
     try:
         with torch.inference_mode():
             expected = module(pictures)
@@ -47,9 +51,11 @@ def convert(path: Path, out: Path, size: Size | None) -> Path:
 
 def _write(path: Path, module: torch.jit.ScriptModule, pictures: torch.Tensor, out: Path) -> None:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(StringIO()):
             # The exporter of TorchScript is the older one; torch.export does not take such files.
             warnings.simplefilter("ignore")
+            # All sides are fixed: with a free batch the exporter does not know the size of the last map, over which
+            # SSCD takes its mean. A batch of one is freed afterwards where the graph allows it.
             torch.onnx.export(
                 module,
                 (pictures,),
@@ -58,7 +64,6 @@ def _write(path: Path, module: torch.jit.ScriptModule, pictures: torch.Tensor, o
                 opset_version=OPSET,
                 input_names=["pictures"],
                 output_names=["embedding"],
-                dynamic_axes={"pictures": {0: "B"}, "embedding": {0: "B"}},
             )
     except Exception as error:
         # torch's exporter raises errors of its own and of everything that it calls.
