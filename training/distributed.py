@@ -1,4 +1,4 @@
-"""Reduce, gather and broadcast tensors over the processes of a training; the identity without a process group."""
+"""Reduce, gather and broadcast over the processes of a training, and wait for them; alone, these change nothing."""
 
 import torch
 import torch.distributed as dist
@@ -53,6 +53,21 @@ def all_reduce_max(x: Tensor) -> Tensor:
     x = x.clone()
     dist.all_reduce(x, op=dist.ReduceOp.MAX)
     return x
+
+
+def any_process(*flags: bool) -> list[bool]:
+    """For each flag, whether it is set on any process. Clocks differ, but all must log, save and stop together."""
+    if not _is_distributed():
+        return list(flags)
+    device = f"cuda:{torch.cuda.current_device()}" if dist.get_backend() == "nccl" else "cpu"
+    counts = all_reduce_sum(torch.tensor(flags, dtype=torch.float32, device=device))
+    return [count > 0 for count in counts.tolist()]
+
+
+def wait() -> None:
+    """Wait until all processes are here."""
+    if _is_distributed():
+        dist.barrier()
 
 
 def _is_distributed() -> bool:

@@ -26,7 +26,7 @@ def table(histories: Sequence[History]) -> list[list[str]]:
 def summary(history: History) -> dict[str, Any]:
     """The facts of a run by name: numbers, words, or ``None`` if the log does not say."""
     run, step = history.facts["run"], history.facts["step"]
-    speed = history.panels["images/s"].get("")
+    speed = history.panels[METRICS["images_per_s"]].get("")
     found: dict[str, Any] = {
         "method": run.get("method"),
         "backbone": run.get("backbone"),

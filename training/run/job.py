@@ -65,7 +65,7 @@ class _Inputs:
 def run(job: Job, recipe: Recipe | EditRecipe, build: Callable[[], Method], echo: Callable[[str], None]) -> bool:
     """Train the method that ``build`` returns; resume if ``job.out`` has a checkpoint. True if the training is done.
 
-    False means that it stopped early, with a checkpoint. ``echo`` prints a line. Raises ``NoPictures``,
+    False means that it stopped early. ``echo`` prints a line. Raises ``NoPictures``,
     ``TooFewPictures``, ``InvalidArgument``, ``CheckpointMismatch`` or ``TrainingDiverged``.
     """
     job = dataclasses.replace(job, plan=dataclasses.replace(job.plan, device=find_device(job.plan.device)))
@@ -165,11 +165,11 @@ def find_device(name: str) -> str:
 def _pack(job: Job, log: TrainingLog) -> Pack:
     """The pack of the pictures; rank 0 writes it while the other processes wait."""
     if distributed.rank() > 0:
-        dist.barrier()
+        distributed.wait()
     progress = _DecodingProgress(log)
     pack = packs.pack(job.source, job.cache, min_pictures=job.plan.batch, report=progress, reading=job.reading)
-    if distributed.rank() == 0 and distributed.world_size() > 1:
-        dist.barrier()
+    if distributed.rank() == 0:
+        distributed.wait()
     log.write("pictures", readable=len(pack), unreadable=sum(pack.unreadable.values()), reasons=pack.unreadable)
     if pack.account is not None:
         log.write_lines("scan", pack.account.lines(), **pack.account.to_json())

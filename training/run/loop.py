@@ -23,16 +23,16 @@ from training.run import knn_probe, resume, saving
 from training.run.collapse_guard import REMEDY, CollapseGuard
 from training.run.finite import BatchStatistics, step_is_finite
 from training.run.run import Run
-from training.run.saving import any_process, save
+from training.run.saving import save
 from training.run.training_log import Meter
 
 
 def train(run: Run, saved: Checkpoint | None = None) -> bool:
     """Train to the end, or until a stop (``stop_after_minutes``, SIGTERM, SIGHUP, Ctrl-C). True if it is done.
 
-    ``saved``: checkpoint to resume from. A stop saves a checkpoint. Raises ``TrainingDiverged`` if ten steps in a row
-    or the weights are not finite or the targets have collapsed, and ``CheckpointMismatch`` if ``saved`` belongs to
-    another training.
+    ``saved``: checkpoint to resume from. A stop saves a checkpoint, unless the last steps were skipped. Raises
+    ``TrainingDiverged`` if ten steps in a row or the weights are not finite or the targets have collapsed, and
+    ``CheckpointMismatch`` if ``saved`` belongs to another training.
     """
     if saved is not None:
         resume.restore(run, saved)
@@ -52,7 +52,7 @@ def _train(run: Run) -> bool:
             step(run, forward, meter, guard)
             run.minutes = clock.minutes
             first, last = run.step == 1, run.step == run.length.steps
-            stopping, log_due, probe_due, late = any_process(stop.requested or clock.over(), *clock.due())
+            stopping, log_due, probe_due, late = distributed.any_process(stop.requested or clock.over(), *clock.due())
             # The state after a skipped step is that before it. Whether it is sound, only a good step can tell.
             save_due = (save_due or late) and not last
             if log_due or first or last:
@@ -94,7 +94,7 @@ def step(run: Run, forward: nn.Module, meter: Meter, guard: CollapseGuard) -> No
         losses.append(output.loss.detach())
         measured.append((output.metrics, len(views.indices) * distributed.world_size()))
     norms = parameter_groups.clip(method.parameters(), plan.clip)
-    if any_process(not step_is_finite(losses, norms))[0]:
+    if distributed.any_process(not step_is_finite(losses, norms))[0]:
         statistics.restore()
         _skip(run, losses, guard)
     else:

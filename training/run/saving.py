@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from copysight.errors import TrainingDiverged
@@ -22,17 +21,17 @@ def save(run: Run) -> None:
     """Save the checkpoint on rank 0; other ranks save only their own state beside it.
 
     The others write first, under another name, and take their own name after rank 0 has written. So the files of one
-    step are there whenever the processes are killed: ``process_file`` finds them. Raises ``TrainingDiverged``, on every
-    process, if the state is not finite; then the checkpoint before stays.
+    step are there whenever the processes are killed: ``process_files`` names them. Raises ``TrainingDiverged``, on
+    every process, if the state is not finite; then the checkpoint before stays.
     """
     _check(run)
     mine = process_files(run.out, distributed.rank())
     if distributed.rank() > 0:
         checkpoint.save(mine[1], _process_state(run))
-    _wait()
+    distributed.wait()
     if distributed.rank() == 0:
         checkpoint.save(run.out / checkpoint.NAME, describe(run))
-    _wait()
+    distributed.wait()
     if distributed.rank() > 0:
         commit(run.out, distributed.rank())
     run.saved_step = run.step
@@ -47,15 +46,6 @@ def commit(out: Path, rank: int) -> None:
     """Let the file that a process wrote first replace its file."""
     file, following = process_files(out, rank)
     following.replace(file)
-
-
-def any_process(*flags: bool) -> list[bool]:
-    """For each flag, whether it is set on any process. Clocks differ, but all must log, save and stop together."""
-    if not dist.is_initialized():
-        return list(flags)
-    device = f"cuda:{torch.cuda.current_device()}" if dist.get_backend() == "nccl" else "cpu"
-    counts = distributed.all_reduce_sum(torch.tensor(flags, dtype=torch.float32, device=device))
-    return [count > 0 for count in counts.tolist()]
 
 
 def describe(run: Run) -> dict[str, Any]:
@@ -117,12 +107,7 @@ def _process_state(run: Run) -> dict[str, Any]:
 
 def _check(run: Run) -> None:
     found = finite.fault(run.method.state_dict(), run.method.exported_backbone(), sides(run.plan.image_size))
-    if any_process(found is not None)[0]:
+    if distributed.any_process(found is not None)[0]:
         raise TrainingDiverged(
             f"{found or 'the state of another process is not finite'} after step {run.step}; {REMEDY}"
         )
-
-
-def _wait() -> None:
-    if dist.is_initialized():
-        dist.barrier()

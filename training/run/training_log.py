@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -24,10 +24,8 @@ class Meter:
 
     pictures: int = 0
     steps: int = 0
-
-    def __post_init__(self) -> None:
-        self._sums: dict[str, Tensor | float] = {}
-        self._since = time.perf_counter()
+    _sums: dict[str, Tensor | float] = field(default_factory=dict)
+    _since: float = field(default_factory=time.perf_counter)
 
     def add(self, metrics: Mapping[str, Tensor], pictures: int) -> None:
         """Add the metrics of a step. Tensors stay on their device until ``take``."""
@@ -43,7 +41,7 @@ class Meter:
         means = dict(zip(self._sums, shares.tolist(), strict=True))
         means["images_per_s"] = self.pictures / max(time.perf_counter() - self._since, 1e-9)
         self.pictures = self.steps = 0
-        self.__post_init__()
+        self._sums, self._since = {}, time.perf_counter()
         return means
 
 
