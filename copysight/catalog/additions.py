@@ -88,7 +88,16 @@ def existing(connection: sa.Connection, item_keys: set[ItemKey]) -> dict[ItemKey
 def item_of(row: sa.Row[Any]) -> Item:
     """The item of a row of the table ``items``."""
     return Item(
-        row.id, row.collection, row.key, row.sha256, row.width, row.height, row.metadata, row.source, row.changed
+        row.id,
+        row.collection,
+        row.key,
+        row.sha256,
+        row.width,
+        row.height,
+        row.metadata,
+        row.source,
+        row.changed,
+        row.information,
     )
 
 
@@ -196,6 +205,7 @@ def _columns(item: NewItem, sequence: int) -> dict[str, Any]:
         "changed": sequence,
         "placed": sequence,
         "files": item.files,
+        "information": item.information,
     }
 
 

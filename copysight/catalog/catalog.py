@@ -336,7 +336,7 @@ class Catalog:
 
 
 _BY_ID = (
-    "SELECT id, collection, key, sha256, width, height, metadata, source, changed FROM items "
+    "SELECT id, collection, key, sha256, width, height, metadata, source, changed, information FROM items "
     "WHERE id IN (SELECT value FROM json_each(?))"
 )
 _STATE = sa.select(state)
@@ -364,5 +364,5 @@ def _delete(connection: sa.Connection, ids: Sequence[int], now: int) -> int:
 
 
 def _item(row: Sequence[Any]) -> Item:
-    number, collection, key, sha256, width, height, metadata, source, changed = row
-    return Item(number, collection, key, sha256, width, height, storable.loads(metadata), source, changed)
+    number, collection, key, sha256, width, height, metadata, source, changed, held = row
+    return Item(number, collection, key, sha256, width, height, storable.loads(metadata), source, changed, held)

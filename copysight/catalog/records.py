@@ -18,7 +18,8 @@ class NewItem:
     ``vector`` is ``(D,)`` float32, L2-normalised. It may be None if the catalog already holds the vector of this sha256
     for the model. ``sha256`` is the digest of the picture file, 64 hexadecimal digits. ``width`` and ``height`` are in
     pixels of the upright original. ``source`` is the path that the file was read from. ``files`` is true if the
-    thumbnail, and by the policy the original, are stored with the item; `verify` then looks for them.
+    thumbnail, and by the policy the original, are stored with the item; `verify` then looks for them. ``information``:
+    how much the picture holds, 0..1 (`pictures.information`); None if that is not known.
     """
 
     key: str
@@ -30,11 +31,15 @@ class NewItem:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
     files: bool = False
+    information: float | None = None
 
 
 @dataclass(frozen=True)
 class Item:
-    """A picture in the catalog. An ``id`` is never reused. ``sequence`` is the number of the item's last change."""
+    """A picture in the catalog. An ``id`` is never reused. ``sequence`` is the number of the item's last change.
+
+    ``information`` is as in ``NewItem``; items of older indexes have none.
+    """
 
     id: int
     collection: str
@@ -45,6 +50,7 @@ class Item:
     metadata: Mapping[str, Any]
     source: str | None
     sequence: int
+    information: float | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from copysight.errors import IndexCorrupt
 
-VERSION = 3
+VERSION = 4
 
 metadata = sa.MetaData()
 
@@ -37,6 +37,7 @@ RowId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 # `changed` is the sequence of the last change of any kind, `placed` that of the last change of the picture. `files`
 # (since version 3) says whether the thumbnail, and by the policy the original, were stored; NULL: not known.
+# `information` (since version 4): how much the picture holds, 0..1; NULL: not known.
 items = sa.Table(
     "items",
     metadata,
@@ -51,6 +52,7 @@ items = sa.Table(
     sa.Column("changed", sa.BigInteger, nullable=False),
     sa.Column("placed", sa.BigInteger, nullable=False, index=True),
     sa.Column("files", sa.Boolean),
+    sa.Column("information", sa.Double),
     sa.UniqueConstraint("collection", "key"),
     sqlite_autoincrement=True,
 )
@@ -173,10 +175,14 @@ def _split_large_numbers(connection: sa.Connection, item: int, field: str, conte
             connection.execute(sa.text(insert), row | {"number": float(value), "residual": residual})
 
 
+def _add_information(connection: sa.Connection) -> None:
+    connection.execute(sa.text("ALTER TABLE items ADD COLUMN information DOUBLE"))
+
+
 # Migration n changes a catalog of version n to version n + 1, inside the given transaction. It is written in plain SQL,
 # because it must not change when the tables above change again.
 Migration = Callable[[sa.Connection], None]
-MIGRATIONS: dict[int, Migration] = {1: _add_coming_model, 2: _add_identity_files_and_residual}
+MIGRATIONS: dict[int, Migration] = {1: _add_coming_model, 2: _add_identity_files_and_residual, 3: _add_information}
 
 
 def create(connection: sa.Connection, model: str, variant: str, policy: str) -> None:

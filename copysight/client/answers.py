@@ -146,7 +146,10 @@ class Maps:
 
 @dataclass(frozen=True)
 class Item:
-    """A picture of the collection."""
+    """A picture of the collection.
+
+    ``information``: how much it holds, 0..1; None for items of older indexes and from older servers.
+    """
 
     id: int
     key: str
@@ -156,6 +159,7 @@ class Item:
     height: int
     sequence: int
     metadata: Mapping[str, Any]
+    information: float | None = None
 
 
 @dataclass(frozen=True)

@@ -126,8 +126,11 @@ def find_copies(index: Index, snapshot: Snapshot, query: Query, wanted: Selectio
         matches = sorted(matches, key=_rank)[: wanted.k]
     policy = wanted.policy(snapshot.judge)
     held = _information(query, matches)
-    if held is not None and held < information.LEAST:
-        matches = [replace(match, judgement=_refuted(match.judgement, snapshot.judge.verdicts)) for match in matches]
+    verdicts = snapshot.judge.verdicts
+    matches = [
+        replace(match, judgement=_refuted(match.judgement, verdicts)) if _is_empty(held, match.item) else match
+        for match in matches
+    ]
     if policy is not None:
         matches = [one for one in matches if (one.judgement.probability or 0.0) >= policy.probability]
     return Answer(matches, held)
@@ -168,6 +171,11 @@ def _information(query: Query, matches: Sequence[Match]) -> float | None:
         return None
     picture = query.picture()
     return None if picture is None else information.information(picture)
+
+
+def _is_empty(held: float | None, item: Item) -> bool:
+    """Whether the query or the item holds next to nothing, as far as that is known."""
+    return any(one is not None and one < information.LEAST for one in (held, item.information))
 
 
 def _refuted(judgement: Judgement, verdicts: Verdicts) -> Judgement:

@@ -26,8 +26,10 @@ the queries have a copy, is below the first; and no candidate below the second. 
 originals lies between the two."""
 BUDGET = 2.0
 """Seconds after which a search stops verifying. It protects the service from pictures that take very long."""
-PLAIN_AGREEING, PLAIN_AGREEMENT, PLAIN_CLOSENESS = 20, 0.95, 0.9
-"""Pairs of keypoints, agreement and closeness of the overlap from which on a candidate is plainly a copy."""
+PLAIN_AGREEING, PLAIN_AGREEMENT = 20, 0.95
+"""Pairs of keypoints and agreement of the overlap from which on a candidate is plainly a copy."""
+CLOSE_AS = 0.03
+"""Difference of closeness up to which two candidates are as close."""
 NO_RIVAL = 0.1
 """Score of the best other candidate if there is none: about that of the best match of an unrelated picture."""
 
@@ -143,16 +145,22 @@ def _judged(candidates: Sequence[Candidate], found: dict[int, Checked], line: Li
     return results
 
 
+def _is_as_close(checked: Checked, other: Checked) -> bool:
+    """Whether both are plainly copies and the first is as close as the other: it is then no rival of the first.
+
+    A collection may hold a picture twice, and a query show two pictures. A picture that resembles the copy is less
+    close than the copy, which stays its rival.
+    """
+    if not (_is_plain(checked) and _is_plain(other)):
+        return False
+    closeness = [one.found.alignment.closeness for one in (checked, other) if one.found is not None]
+    return closeness[0] >= closeness[1] - CLOSE_AS
+
+
 def _is_plain(checked: Checked) -> bool:
     """Whether the overlap alone says that a candidate is a copy."""
-    if checked.found is None:
-        return False
-    aligned = checked.found.alignment
-    return (
-        checked.found.agreeing >= PLAIN_AGREEING
-        and aligned.agreement >= PLAIN_AGREEMENT
-        and aligned.closeness >= PLAIN_CLOSENESS
-    )
+    found = checked.found
+    return found is not None and found.agreeing >= PLAIN_AGREEING and found.alignment.agreement >= PLAIN_AGREEMENT
 
 
 def evidence_of(candidates: Sequence[Candidate], found: dict[int, Checked]) -> dict[int, Evidence]:
@@ -162,12 +170,10 @@ def evidence_of(candidates: Sequence[Candidate], found: dict[int, Checked]) -> d
 
 def _evidence(candidates: Sequence[Candidate], number: int, found: dict[int, Checked]) -> Evidence:
     candidate, checked = candidates[number], found[number]
-    # Plain copies are no rivals of each other: a collection may hold a picture twice, and a query show two pictures.
-    plain = _is_plain(checked)
     rivals = [
         place
         for place in range(len(candidates))
-        if place != number and not (plain and _is_plain(found.get(place, NOTHING)))
+        if place != number and not _is_as_close(checked, found.get(place, NOTHING))
     ]
     other = max((candidates[place].score for place in rivals), default=NO_RIVAL)
     agreeing = [one.found.agreeing for place, one in found.items() if one.found is not None and place in rivals]

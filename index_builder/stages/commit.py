@@ -98,4 +98,5 @@ def _item(record: Embedded, collection: str) -> NewItem:
         collection=collection,
         source=record.source,
         files=True,
+        information=record.information,
     )

@@ -12,6 +12,7 @@ from copysight.blobs import THUMBNAIL_SUFFIX, encode_thumbnail
 from copysight.errors import KeyConflict, PictureError
 from copysight.model.embedder import Embedder, Inputs
 from copysight.pictures.decode import Limits, decode
+from copysight.pictures.information import information
 from copysight.pictures.scan import Entry
 from copysight.pictures.scan.entry import failure
 from copysight.system import processors
@@ -33,6 +34,7 @@ class Prepared:
     width: int
     height: int
     source: str | None
+    information: float
     inputs: Inputs
 
 
@@ -87,8 +89,8 @@ def _prepare(entry: Entry, context: EmbedContext) -> Prepared | Unreadable | Pre
     context.put(sha256 + THUMBNAIL_SUFFIX, encode_thumbnail(picture.pixels))
     if context.keep:
         context.put(sha256, data)
-    inputs = context.embedder.prepare(picture.pixels)
-    return Prepared(entry.key, entry.stamp, sha256, picture.width, picture.height, entry.source, inputs)
+    inputs, held = context.embedder.prepare(picture.pixels), information(picture.pixels)
+    return Prepared(entry.key, entry.stamp, sha256, picture.width, picture.height, entry.source, held, inputs)
 
 
 def _run(batch: list[Prepared | Unreadable | Present], embedder: Embedder) -> list[Record]:
@@ -107,6 +109,7 @@ def _with_vector(picture: Prepared, vector: Float) -> Embedded:
         height=picture.height,
         source=picture.source,
         vector=vector,
+        information=picture.information,
     )
 
 

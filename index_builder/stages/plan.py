@@ -16,9 +16,9 @@ class Plan:
     """What to build, and how.
 
     ``bundle`` None: the bundle of the index, or the default bundle for a new index. ``clusters`` None: a number that
-    depends on N. ``publish`` False leaves the new items in the delta: they are searchable at once, and the next rebuild moves
-    them into a generation. ``chunk``: pictures per durable step, the most that a killed build loses. ``reading``: what
-    is left out of the source, and the limits of a picture.
+    depends on N. ``publish`` False leaves the new items in the delta: they are searchable at once, and the next rebuild
+    moves them into a generation. ``chunk``: pictures per durable step, the most that a killed build loses. ``reading``:
+    what is left out of the source, and the limits of a picture.
     """
 
     source: Path

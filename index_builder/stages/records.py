@@ -10,7 +10,10 @@ Float = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Embedded:
-    """An embedded picture: ``vector`` (D,) is L2-normalised; the sides are in pixels of the upright original."""
+    """An embedded picture: ``vector`` (D,) is L2-normalised; the sides are in pixels of the upright original.
+
+    ``information`` is how much it holds, 0..1; None in records that an older version staged.
+    """
 
     key: str
     stamp: str
@@ -19,6 +22,7 @@ class Embedded:
     height: int
     source: str | None
     vector: Float
+    information: float | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import orjson
 from copysight.catalog import Added, NewItem, limits
 from copysight.errors import InvalidArgument, KeyConflict
 from copysight.index import Snapshot
+from copysight.pictures.information import information
 from copysight.system import exact_json, names
 from service.http.problems import preview
 from service.intake.url_fetch import PictureSource
@@ -71,6 +72,7 @@ def _item(features: PictureFeatures, new: NewPicture) -> NewItem:
         collection=new.collection,
         metadata=new.metadata,
         files=True,
+        information=information(features.picture.pixels),
     )
 
 

@@ -145,7 +145,7 @@ def prototypes(snapshot: Snapshot, logits: Float | None) -> list[dict[str, Any]]
 
 def item(found: Item) -> dict[str, Any]:
     """An item as JSON."""
-    names = ("id", "key", "collection", "sha256", "width", "height", "sequence")
+    names = ("id", "key", "collection", "sha256", "width", "height", "sequence", "information")
     return {name: getattr(found, name) for name in names} | {"metadata": dict(found.metadata)}
 
 

@@ -60,7 +60,7 @@ def _opened(source: Path) -> Any:
 
 def _schema(dimension: int) -> Any:
     texts, sides = {"key", "collection", "sha256", "metadata", "source"}, {"width", "height"}
-    kinds = {**dict.fromkeys(texts, pa.string()), **dict.fromkeys(sides, pa.int32())}
+    kinds = {**dict.fromkeys(texts, pa.string()), **dict.fromkeys(sides, pa.int32()), "information": pa.float64()}
     return pa.schema([*((name, kinds[name]) for name in FIELDS), (VECTOR, pa.list_(pa.float32(), dimension))])
 
 

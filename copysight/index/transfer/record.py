@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from copysight.catalog import Item, NewItem
 from copysight.errors import InvalidArgument
 
-FIELDS = ("key", "collection", "sha256", "width", "height", "metadata", "source")
+FIELDS = ("key", "collection", "sha256", "width", "height", "metadata", "source", "information")
 """The fields of an item that are exported beside its vector. Only the key is required for import."""
 
 
@@ -60,6 +61,7 @@ def new_item(found: Mapping[str, Any], vector: npt.NDArray[np.float32], row: int
             collection=_text(found.get("collection") or "default"),
             metadata=_metadata(found.get("metadata")),
             source=found.get("source"),
+            information=_share(found.get("information")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InvalidArgument(f"row {row + 1} is not an item ({error!r}); it needs at least a key, as text") from error
@@ -69,6 +71,14 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not a text")
     return value
+
+
+def _share(value: object) -> float | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):  # Parquet tools write empty numbers as NaN
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"{value!r} is not a number from 0 to 1")
+    return float(value)
 
 
 def _metadata(given: object) -> dict[str, Any]:
