@@ -7,6 +7,7 @@ photos are the background of sources without one, and the training set of the wh
     COPYSIGHT_DATA=folder python -m benchmarks.copybench --only [BUNDLE ...]   without baselines
     COPYSIGHT_DATA=folder python -m benchmarks.copybench --only --screenshots  pictures in screenshots as a level
     COPYSIGHT_DATA=folder python -m benchmarks.copybench --baselines           only the baselines
+    python -m benchmarks.copybench --anchors SOURCE ... --on FOLDER ... --background PICTURES      see copybench_anchors
 
 Each row has micro-AP / R@P90 with raw scores and with score normalisation, and recall@1 by level. Then follows the
 calibration error of an index of the references (expected error, worst of 15 bins). The calibration gets the true share
@@ -24,6 +25,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
+from benchmarks import copybench_anchors
 from copysight.scoring.query_views import EFFORTS
 from evaluation.copies.copy import copy
 from training.export import exportable
@@ -40,6 +42,9 @@ DIMENSIONS = "64"
 
 def main() -> None:
     """Print the table, each row as soon as it is measured."""
+    if "--anchors" in sys.argv:
+        copybench_anchors.main([word for word in sys.argv[1:] if word != "--anchors"])
+        return
     data = Path(os.environ.get("COPYSIGHT_DATA", ""))
     benchmark, photos = data / "copybench", str(data / "photos")
     if not benchmark.is_dir():
