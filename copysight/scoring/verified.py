@@ -26,8 +26,8 @@ the queries have a copy, is below the first; and no candidate below the second. 
 originals lies between the two."""
 BUDGET = 2.0
 """Seconds after which a search stops verifying. It protects the service from pictures that take very long."""
-PLAIN_AGREEING, PLAIN_AGREEMENT = 20, 0.95
-"""Pairs of keypoints and agreement of the overlap from which on a candidate is plainly a copy."""
+PLAIN_AGREEING, PLAIN_AGREEMENT, PLAIN_CLOSENESS = 20, 0.95, 0.9
+"""Pairs of keypoints, agreement and closeness of the overlap from which on a candidate is plainly a copy."""
 CLOSE_AS = 0.03
 """Difference of closeness up to which two candidates are as close."""
 NO_RIVAL = 0.1
@@ -146,21 +146,23 @@ def _judged(candidates: Sequence[Candidate], found: dict[int, Checked], line: Li
 
 
 def _is_as_close(checked: Checked, other: Checked) -> bool:
-    """Whether both are plainly copies and the first is as close as the other: it is then no rival of the first.
+    """Whether the first is plainly a copy and as close as the other, which is then no rival.
 
-    A collection may hold a picture twice, and a query show two pictures. A picture that resembles the copy is less
-    close than the copy, which stays its rival.
+    A collection may hold a picture twice, or frames of one scene, and a query show two pictures. What merely resembles
+    the copy is less close, so that the copy stays its rival.
     """
-    if not (_is_plain(checked) and _is_plain(other)):
+    if not _is_plain(checked):
         return False
-    closeness = [one.found.alignment.closeness for one in (checked, other) if one.found is not None]
+    closeness = [0.0 if one.found is None else one.found.alignment.closeness for one in (checked, other)]
     return closeness[0] >= closeness[1] - CLOSE_AS
 
 
 def _is_plain(checked: Checked) -> bool:
     """Whether the overlap alone says that a candidate is a copy."""
-    found = checked.found
-    return found is not None and found.agreeing >= PLAIN_AGREEING and found.alignment.agreement >= PLAIN_AGREEMENT
+    if checked.found is None or checked.found.agreeing < PLAIN_AGREEING:
+        return False
+    aligned = checked.found.alignment
+    return aligned.agreement >= PLAIN_AGREEMENT and aligned.closeness >= PLAIN_CLOSENESS
 
 
 def evidence_of(candidates: Sequence[Candidate], found: dict[int, Checked]) -> dict[int, Evidence]:
