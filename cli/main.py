@@ -19,6 +19,7 @@ COMMANDS = {
     "curves": ("training.commands.curves:curves", "Draw the curves of trainings, several side by side."),
     "evaluate": ("evaluation.cli:evaluate", "Measure a bundle on the benchmarks of the papers."),
     "index": ("index_builder.cli:index", "Build and maintain an index of pictures."),
+    "dedupe": ("index_builder.dedupe.command:dedupe", "Find groups of copies in folders or an index."),
     "serve": ("service.cli:serve", "Start the HTTP service."),
     "keys": ("service.auth.keys_cli:keys", "Manage the API keys of a service."),
     "embed": ("cli.offline:embed", "Compute the embeddings of pictures."),
