@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import numpy.typing as npt
 
 from copysight.model import bundle as bundles
 from copysight.pictures.scan import Entry
@@ -31,6 +32,7 @@ from evaluation.sources import read, scan
 from training.export.foreign.choices import Wishes
 from training.export.foreign.write import About, export_file
 
+Float = npt.NDArray[np.float32]
 SIZE = 288
 """Pixels of foreign files that take any size."""
 BACKGROUND, TIMED = 4000, 60
@@ -43,6 +45,7 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("sources", nargs="+", help="pdq, ONNX files, bundles")
     parser.add_argument("--on", type=Path, action="append", required=True, help="folder of a benchmark; repeatable")
     parser.add_argument("--background", type=Path, required=True, help="pictures for the normalisation of scores")
+    parser.add_argument("--background-pictures", type=int, default=BACKGROUND, help="largest number of these")
     parser.add_argument("--queries", type=int, help="largest number of queries of a benchmark")
     parser.add_argument("--distractors", type=int, help="largest number of references that no query shows")
     parser.add_argument(
@@ -51,12 +54,14 @@ def main(words: Sequence[str]) -> None:
     options = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as scratch:
         loaded = list(load_sources(options.sources, Path(scratch)))
+        entries = spread(scan(options.background).entries, options.background_pictures)
+        away = [extract(entries, extractor, "background").rows for extractor in loaded]
         for folder in options.on:
             benchmark = Benchmark(folder, options.queries, options.distractors)
             print(f"\n{folder.name}: {len(benchmark.references)} references, {len(benchmark.queries)} queries")
             print(f"{'source':34} {'ms a look':>9} {'raw':>13} {'normalised':>13}  recall@1 by level; micro-AP by kind")
-            for extractor in loaded:
-                table(benchmark, extractor, options.background, options.effort or ("low", "normal"))
+            for extractor, background in zip(loaded, away, strict=True):
+                table(benchmark, extractor, background, options.effort or ("low", "normal"))
 
 
 class Benchmark:
@@ -83,18 +88,17 @@ def load_sources(sources: Sequence[str], scratch: Path) -> Iterator[Extractor]:
             yield load_extractor(source, "fp32" if source in HASHES else bundles.load(source).default_variant)
 
 
-def table(benchmark: Benchmark, extractor: Extractor, background: Path, efforts: Sequence[Effort]) -> None:
-    """Print a row for each effort; references and background are embedded once."""
+def table(benchmark: Benchmark, extractor: Extractor, background: Float, efforts: Sequence[Effort]) -> None:
+    """Print a row for each effort; the references are embedded once. ``background`` (M, D): for the normalisation."""
     cost = milliseconds(extractor, benchmark.references)
     rows = extract(benchmark.references, extractor, "references")
     names = [name_of(entry) for entry, kept in zip(benchmark.references, rows.kept, strict=True) if kept]
-    away = extract(spread(scan(background).entries, BACKGROUND), extractor, "background").rows
     for effort in efforts:
         if effort != "low" and extractor.name in HASHES:
             continue
         queries = embed(extractor, benchmark.queries, effort)
         similarities = queries.vectors @ rows.rows.T - queries.penalties[:, None]
-        normalised = normalise(similarities, queries.vectors, away)
+        normalised = normalise(similarities, queries.vectors, background)
         found = [best_per_query(scores, queries.owners, len(queries.ids)) for scores in (similarities, normalised)]
         raw, best = (isc.measure(scores, queries.ids, names, benchmark.truth) for scores in found)
         levels = ", ".join(f"{level} {recall:.3f}" for level, recall in best.recall_at_1.items())
@@ -139,7 +143,7 @@ def name_of(entry: Entry) -> str:
     return PurePosixPath(entry.key).stem
 
 
-def _kinds(benchmark: Benchmark, scores: np.ndarray, ids: Sequence[str], names: Sequence[str]) -> str:
+def _kinds(benchmark: Benchmark, scores: Float, ids: Sequence[str], names: Sequence[str]) -> str:
     """Micro-AP of the queries of each kind, if the benchmark has kinds."""
     found = []
     for kind in sorted(set(benchmark.truth.kinds.values())):
