@@ -172,14 +172,18 @@ def _blur(plane: Floats, window: Floats) -> None:
     source, target = plane, np.empty((height, width), np.float32)
     for _ in range(PASSES):
         for y in range(height):
-            for x in range(width):
-                target[y, x] = window[reach] * source[y, x]
+            row = target[y]
+            _scale(row, window[reach], source[y])
             for away in range(1, reach + 1):
-                weight, above, below = window[reach - away], max(y - away, 0), min(y + away, height - 1)
-                for x in range(width):
-                    target[y, x] += weight * (source[above, x] + source[below, x])
+                _add(row, window[reach - away], source[max(y - away, 0)], source[min(y + away, height - 1)])
         source, target = target, source
     plane[:] = source
+
+
+@compiled
+def _scale(row: Floats, weight: np.float32, one: Floats) -> None:
+    for x in range(len(row)):
+        row[x] = weight * one[x]
 
 
 @compiled
