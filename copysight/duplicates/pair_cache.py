@@ -14,6 +14,8 @@ from copysight.duplicates.candidates import Scorer
 from copysight.scoring import evidence
 from copysight.system.version import version
 
+RULES = 2
+"""Version of the rules of `verify`; pairs of another one are not read."""
 FLUSH = 256
 """Pairs after which the file is written."""
 
@@ -37,7 +39,7 @@ class PairCache:
 
     def __init__(self, directory: Path, model: str, scorer: Scorer) -> None:
         fit = json.dumps([scorer.calibration.to_json(), vars(scorer.line)], sort_keys=True)
-        text = "\0".join([version(), model, fit, repr(evidence.WEIGHTS), repr(evidence.INTERCEPT)])
+        text = "\0".join([version(), str(RULES), model, fit, repr(evidence.WEIGHTS), repr(evidence.INTERCEPT)])
         self._path = directory / f"pairs-{hashlib.sha256(text.encode()).hexdigest()[:16]}.jsonl"
         self._lock = threading.Lock()
         self._waiting: list[Stored] = []
