@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 APPLICATIONS = ("training", "index_builder", "service", "evaluation")
 PACKAGES = ("copysight", *APPLICATIONS, "cli", "benchmarks")
-EXCEPTIONS = {("evaluation", "training.networks.backbones")}
+EXCEPTIONS = {("evaluation", "training.networks.backbones"), ("evaluation", "training.networks.finite")}
 """Allowed imports between applications: (importer, imported)."""
 
 HOMES = {
