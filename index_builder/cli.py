@@ -109,7 +109,7 @@ def status(directory: Path, as_json: bool) -> None:
         return
     latest = found.pop("jobs")
     for name, value in found.items():
-        click.echo(f"{name:15} {_readable(name, value)}")
+        click.echo(f"{name:12} {_readable(name, value)}")
     for job in latest:
         click.echo(f"job {job['id']:<8} {job['kind']}: {job['state']}, {job['progress']:,} of {job['total']:,}")
 

@@ -35,7 +35,7 @@ STEPS = {
     "copysight index rollback": "index rollback --index index",
     "copysight index prune": "index prune --index index --keep 1",
     "copysight index remove": "index remove --index index --key 0.jpg",
-    "copysight dedupe": "dedupe pictures more --bundle bundle --cache cache --report duplicates.html",
+    "copysight dedupe": "dedupe pictures more --bundle default --cache cache --report duplicates.html",
     "copysight keys add": "keys add somebody --scope read --index restored",
     "copysight keys list": "keys list --index restored",
     "copysight keys revoke": (
