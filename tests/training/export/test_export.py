@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import timm
 import torch
 from torch import nn
 
@@ -130,7 +131,7 @@ def test_unknown_networks_sizes_and_recipes_are_errors():
 
 def test_positions_are_resized_by_the_rule_of_dino(vit):
     """A 160 px network at 96 px has the position table of DINO's rule, not of timm's."""
-    whole = exportable.timm.create_model("test_vit", num_classes=0)
+    whole = timm.create_model("test_vit", num_classes=0)
     small = exportable.at_size("test_vit", whole, 96)
     expected = exportable.backbones.resize_positions(whole.pos_embed, (10, 10), 6, 6)
     assert torch.equal(small.pos_embed, expected)
