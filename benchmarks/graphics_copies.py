@@ -11,13 +11,13 @@ likewise. The seed is printed.
 
 import argparse
 import csv
-import io
 import tarfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.hard import add
 from copysight.pictures import edits
 from evaluation.sources import read, scan
 
@@ -47,7 +47,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     with tarfile.open(options.out / "references.tar", "w") as tar:
         for name in halves[0]:
-            _add(tar, f"r{Path(name).stem}", read(entries[name]), 92)
+            add(tar, f"r{Path(name).stem}", read(entries[name]), 92)
     rows = [("query_id", "reference_id", "level", "kind")]
     with tarfile.open(options.out / "queries.tar", "w") as tar:
         for half in (0, 1):
@@ -55,7 +55,7 @@ def main() -> None:
                 name, other = halves[half][int(place)], halves[1][int(rng.integers(0, len(halves[1])))]
                 copy, steps = _edited(read(entries[name]), rng, read(entries[other]))
                 query = f"q{half}{number:04d}"
-                _add(tar, query, copy, int(rng.integers(40, 90)))
+                add(tar, query, copy, int(rng.integers(40, 90)))
                 level = "light" if steps == 1 else "medium" if steps == 2 else "strong"
                 rows.append((query, f"r{Path(name).stem}" if half == 0 else "", level, about[name]["kind"]))
     with (options.out / "ground_truth.csv").open("w", newline="") as file:
@@ -70,15 +70,6 @@ def _edited(picture: Picture, rng: np.random.Generator, other: Picture) -> tuple
         picture = edits.apply(str(name), picture, rng, float(rng.uniform(0.2, 0.6)), other)
         picture.thumbnail((SIDE, SIDE))
     return picture, steps
-
-
-def _add(tar: tarfile.TarFile, name: str, picture: Picture, quality: int) -> None:
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=quality)
-    info = tarfile.TarInfo(f"{name}.jpg")
-    info.size = out.tell()
-    out.seek(0)
-    tar.addfile(info, out)
 
 
 if __name__ == "__main__":

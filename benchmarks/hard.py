@@ -81,7 +81,7 @@ def main() -> None:
     originals = [item for kind in kinds.values() for item in kind.indexed if item.name in needed]
     with tarfile.open(options.out / "references.tar", "w") as tar:
         for item in sorted([*originals, *kept], key=lambda item: item.name):
-            _add(tar, item.name, item.read(), 90)
+            add(tar, item.name, item.read(), 90)
     with (options.out / "ground_truth.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("query_id", "reference_id", "level", "kind", "edits"), *rows])
     print(f"{len(originals)} originals, {len(kept)} distractors, {len(rows)} queries, seed {options.seed}")
@@ -123,7 +123,7 @@ def write_queries(out: Path, kinds: Mapping[str, Kind], count: int, rng: Generat
                     item = items[int(place)]
                     picture, edits = edited(item.read(), level, rng, other)
                     query = f"q{len(rows):05d}"
-                    _add(tar, query, picture, int(rng.integers(50, 90)))
+                    add(tar, query, picture, int(rng.integers(50, 90)))
                     rows.append((query, item.name if copy else "", level, name, " ".join(edits)))
     return rows
 
@@ -195,7 +195,8 @@ def _halved(items: Sequence[Item], rng: Generator) -> tuple[list[Item], list[Ite
     return order[: len(order) // 2], order[len(order) // 2 :]
 
 
-def _add(tar: tarfile.TarFile, name: str, picture: Picture, quality: int) -> None:
+def add(tar: tarfile.TarFile, name: str, picture: Picture, quality: int) -> None:
+    """Add a picture to a tar file as a JPEG."""
     out = io.BytesIO()
     picture.convert("RGB").save(out, "JPEG", quality=quality)
     info = tarfile.TarInfo(f"{name}.jpg")

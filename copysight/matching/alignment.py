@@ -79,27 +79,27 @@ def align(query: Bytes, reference: Bytes, transform: Matrix) -> Alignment:
         nothing = np.zeros((height // CELL, width // CELL), np.bool_)
         return Alignment(nothing, nothing, nothing, (width, height))
     inside = cv2.warpPerspective(np.full_like(reference, 255), transform, (width, height), flags=cv2.INTER_NEAREST)
-    laid = cv2.warpPerspective(_reduced(reference, transform), transform, (width, height), flags=cv2.INTER_LINEAR)
+    laid = cv2.warpPerspective(reduced(reference, transform), transform, (width, height), flags=cv2.INTER_LINEAR)
     one = np.asarray(cv2.GaussianBlur(query.astype(np.float32), (0, 0), BLUR), np.float32)
     other = np.asarray(cv2.GaussianBlur(laid.astype(np.float32), (0, 0), BLUR), np.float32)
-    full = _means((inside > 0).astype(np.float32)) > 0.99
-    mean_1, mean_2 = _means(one), _means(other)
-    variance_1 = np.maximum(_means(one * one) - mean_1**2, 0)
-    variance_2 = np.maximum(_means(other * other) - mean_2**2, 0)
-    shared = _means(one * other) - mean_1 * mean_2
+    full = cell_means((inside > 0).astype(np.float32)) > 0.99
+    mean_1, mean_2 = cell_means(one), cell_means(other)
+    variance_1 = np.maximum(cell_means(one * one) - mean_1**2, 0)
+    variance_2 = np.maximum(cell_means(other * other) - mean_2**2, 0)
+    shared = cell_means(one * other) - mean_1 * mean_2
     correlation = shared / np.sqrt(np.maximum(variance_1 * variance_2, 1e-6))
     compared = full & (np.maximum(variance_1, variance_2) >= MIN_TEXTURE**2)
     return Alignment(compared, compared & (correlation < SAME), compared & (correlation >= CLOSE), (width, height))
 
 
-def _means(values: Floats) -> Floats:
+def cell_means(values: Floats) -> Floats:
     """Mean of each cell: (rows, columns) from (h, w); what does not fill a cell is left out."""
     rows, columns = values.shape[0] // CELL, values.shape[1] // CELL
     cells = values[: rows * CELL, : columns * CELL].reshape(rows, CELL, columns, CELL)
     return np.asarray(cells.mean(axis=(1, 3)))
 
 
-def _reduced(reference: Bytes, transform: Matrix) -> Bytes:
+def reduced(reference: Bytes, transform: Matrix) -> Bytes:
     """The reference, blurred if the transform makes it much smaller, so that the warp does not alias."""
     scale = float(np.sqrt(max(abs(np.linalg.det(transform[:2, :2])), 1e-6)))
     return reference if scale > 0.7 else np.asarray(cv2.GaussianBlur(reference, (0, 0), 0.5 / scale), np.uint8)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from copysight.matching.alignment import Bytes, Floats, Mask, _means, _reduced
+from copysight.matching.alignment import Bytes, Floats, Mask, cell_means, reduced
 from copysight.matching.verification import MIRROR, Prepared, Verification
 from copysight.pictures.polygon import Matrix
 
@@ -45,8 +45,8 @@ def _in_pixels(query: Prepared, reference: Prepared, found: Verification) -> Mat
 def _differ(query: Bytes, reference: Bytes, transform: Matrix) -> bool:
     height, width = query.shape
     inside = cv2.warpPerspective(np.full_like(reference, 255), transform, (width, height), flags=cv2.INTER_NEAREST)
-    laid = cv2.warpPerspective(_reduced(reference, transform), transform, (width, height), flags=cv2.INTER_LINEAR)
-    full = _means((inside > 0).astype(np.float32)) > 0.99
+    laid = cv2.warpPerspective(reduced(reference, transform), transform, (width, height), flags=cv2.INTER_LINEAR)
+    full = cell_means((inside > 0).astype(np.float32)) > 0.99
     correlation, contrast = _compared(_blurred(query), _blurred(np.asarray(laid, np.uint8)))
     counted = full & (contrast >= MIN_CONTRAST)
     if counted.sum() < MIN_CELLS:
@@ -63,14 +63,14 @@ def _compared(one: Floats, other: Floats) -> tuple[Floats, Floats]:
 
     The contrast is the larger standard deviation of the two.
     """
-    mean = _means(one)
-    variance = np.maximum(_means(one * one) - mean**2, 0)
+    mean = cell_means(one)
+    variance = np.maximum(cell_means(one * one) - mean**2, 0)
     best, contrast = np.full(mean.shape, -1.0), np.sqrt(variance)
     for shift in SHIFTS:
         moved = np.roll(other, shift, (0, 1))
-        mean_2 = _means(moved)
-        variance_2 = np.maximum(_means(moved * moved) - mean_2**2, 0)
-        shared = _means(one * moved) - mean * mean_2
+        mean_2 = cell_means(moved)
+        variance_2 = np.maximum(cell_means(moved * moved) - mean_2**2, 0)
+        shared = cell_means(one * moved) - mean * mean_2
         best = np.maximum(best, shared / np.sqrt(np.maximum(variance * variance_2, 1e-6)))
         contrast = np.maximum(contrast, np.sqrt(variance_2)) if shift == (0, 0) else contrast
     return best, contrast

@@ -13,8 +13,6 @@ import numpy.typing as npt
 
 from copysight.matching.verification import Prepared
 from copysight.scoring import evidence, verified
-from copysight.scoring.evidence import Evidence
-from copysight.scoring.verified import Checked
 from copysight.vectors.knn import exact
 
 Float = npt.NDArray[np.float32]
@@ -90,14 +88,5 @@ def _verified(row: int, others: Ints, similarities: Float, picture: Callable[[in
 def _is_near_duplicate(one: Prepared | None, other: Prepared | None, similarity: float) -> bool:
     if one is None or other is None or not min(len(one.features), len(other.features)):
         return similarity >= SAME_COSINE
-    return evidence.probability(_evidence(verified.check(one, other))) >= 0.5
-
-
-def _evidence(checked: Checked) -> Evidence:
-    """What local features alone say: even odds from the score, and no rival, because all neighbours may be copies."""
-    found = checked.found
-    if found is None:
-        return Evidence(0.0, 0.0, keypoints=checked.keypoints)
-    aligned = found.alignment
-    agreement, closeness = aligned.agreement, aligned.closeness
-    return Evidence(0.0, 0.0, found.agreeing, agreement, closeness, aligned.cells, keypoints=checked.keypoints)
+    # All neighbours may be copies, so none is a rival.
+    return evidence.probability(verified.overlap_evidence(verified.check(one, other))) >= 0.5

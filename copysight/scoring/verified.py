@@ -179,20 +179,27 @@ def _evidence(candidates: Sequence[Candidate], number: int, found: dict[int, Che
     ]
     other = max((candidates[place].score for place in rivals), default=NO_RIVAL)
     agreeing = [one.found.agreeing for place, one in found.items() if one.found is not None and place in rivals]
-    scored = Evidence(
+    return replace(
+        overlap_evidence(checked),
         odds=evidence.odds_of(candidate.probability),
         margin=candidate.score - other,
         rival=max(agreeing, default=0),
         share=candidate.share,
-        keypoints=checked.keypoints,
     )
-    if checked.found is None:
-        return scored
-    aligned = checked.found.alignment
-    return replace(
-        scored,
-        agreeing=checked.found.agreeing,
+
+
+def overlap_evidence(checked: Checked) -> Evidence:
+    """What local features alone say of a pair: even odds from the score, and no rival."""
+    found = checked.found
+    if found is None:
+        return Evidence(0.0, 0.0, keypoints=checked.keypoints)
+    aligned = found.alignment
+    return Evidence(
+        0.0,
+        0.0,
+        agreeing=found.agreeing,
         agreement=aligned.agreement,
         closeness=aligned.closeness,
         cells=aligned.cells,
+        keypoints=checked.keypoints,
     )
