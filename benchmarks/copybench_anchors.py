@@ -25,8 +25,8 @@ from copysight.pictures.scan import Entry
 from copysight.scoring.judge import normalise
 from copysight.scoring.query_views import EFFORTS, Effort, best_per_query
 from evaluation.copies import isc
-from evaluation.copies.copy import EmbeddedQueries
 from evaluation.copies.isc import Metrics
+from evaluation.copies.measure import EmbeddedQueries
 from evaluation.features.extract import Extractor, extract, load_extractor, map_pictures
 from evaluation.sources import read, scan
 from training.export.foreign.choices import Wishes
