@@ -29,6 +29,7 @@ CopysightError
 └── JobError                     a job on files cannot start or go on
     ├── NoPictures               the source has no pictures
     ├── TooFewPictures           fewer pictures than the job needs
+    ├── TooManyMissing           most files of a collection have vanished, so nothing is removed
     ├── CheckpointMismatch       a checkpoint does not fit the job
     └── TrainingDiverged         the loss is not finite, or the teacher collapsed
 """
@@ -213,6 +214,12 @@ class TooFewPictures(JobError):
     """There are fewer pictures than the job needs."""
 
     code = "too_few_pictures"
+
+
+class TooManyMissing(JobError):
+    """More files of a collection have vanished than a sync may remove: perhaps a disk is not mounted."""
+
+    code = "too_many_missing"
 
 
 class CheckpointMismatch(JobError):

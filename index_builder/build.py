@@ -20,6 +20,8 @@ from index_builder.stages.plan import Plan, Work
 from index_builder.stages.records import Embedded, Record
 from index_builder.stages.staging import Staging
 from index_builder.summary import MAX_LISTED, Summary
+from index_builder.sync import follow
+from index_builder.sync.follow import Synced
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def build(plan: Plan, progress: Progress) -> Summary:
     be read and the index is empty.
     """
     began = time.monotonic()
-    found = scan(plan.source, plan.reading)
+    found = scan(plan.source, plan.reading, allow_empty=plan.sync is not None)
     with open_or_create(plan.index, plan.bundle, plan.policy) as index:
         # The whole build uses this model, even if a re-embedding makes another one live in the meantime.
         snapshot = index.snapshot()
@@ -46,13 +48,16 @@ def build(plan: Plan, progress: Progress) -> Summary:
         with staging.lock(), _job(index, staging) as job:
             known = former_keys.with_known_keys(found, index.catalog, plan.collection)
             work = Work(plan, known, index, embedder, staging, job, progress)
+            if plan.sync is not None:
+                follow.check_early(work, plan.sync.most_missing)
             counts = _embed(work)
-            committed = _commit(work)
+            synced = _commit(work)
+            committed = synced.committed
             _check_not_empty(work, committed)
             if plan.publish:
                 publishing.publish_changes(index, plan.clusters, progress, plan.probabilities)
             staging.clear()
-            summary = _summary(work, counts, committed, time.monotonic() - began)
+            summary = _summary(work, counts, synced, time.monotonic() - began)
             index.catalog.jobs.update(job, message=summary.to_json())
     return summary
 
@@ -61,7 +66,8 @@ def identity(plan: Plan, embedder: Embedder) -> tuple[str, ...]:
     """What two builds must have in common so that the second can continue the first."""
     model = embedder.bundle.id, embedder.runtime.variant
     limits = () if plan.reading.limits == ORDINARY.limits else (str(plan.reading.limits),)
-    return str(plan.source.resolve()), *model, plan.collection, str(plan.replace), *limits
+    sync = () if plan.sync is None else ("sync",)
+    return str(plan.source.resolve()), *model, plan.collection, str(plan.replace), *limits, *sync
 
 
 @contextmanager
@@ -107,8 +113,10 @@ def _records(work: Work, waiting: list[Entry]) -> Iterator[Record]:
     index, plan = work.index, work.plan
     items = index.catalog.find_many(plan.collection, [entry.key for entry in waiting])
     # Items that have no vector, because a change of bundle left them out, are embedded like new ones.
-    left_out = {item.id for item in index.catalog.missing(work.embedder.bundle.id)}
+    without = index.catalog.missing(work.embedder.bundle.id)
+    left_out = {item.id for item in without}
     known = {key: item.sha256 for key, item in items.items() if item.id not in left_out}
+    stored = set() if plan.sync is None else index.catalog.sha256s_of_items() - {item.sha256 for item in without}
     context = EmbedContext(
         embedder=work.embedder,
         known=known,
@@ -117,6 +125,7 @@ def _records(work: Work, waiting: list[Entry]) -> Iterator[Record]:
         put=work.staging.put_blob,
         threads=plan.threads or embedding.cores(),
         limits=plan.reading.limits,
+        stored=stored,
     )
     return embedding.embed_entries(waiting, context)
 
@@ -131,9 +140,11 @@ def _chunks(records: Iterator[Record], size: int) -> Iterator[list[Record]]:
     return iter(lambda: list(islice(records, size)), [])
 
 
-def _commit(work: Work) -> Committed:
+def _commit(work: Work) -> Synced:
     try:
-        return commit.commit(work)
+        if work.plan.sync is None:
+            return Synced(commit.commit(work), None)
+        return follow.follow(work, work.plan.sync.most_missing)
     except BundleMismatch as error:
         work.staging.clear()
         raise BundleMismatch(
@@ -143,7 +154,7 @@ def _commit(work: Work) -> Committed:
 
 
 def _check_not_empty(work: Work, committed: Committed) -> None:
-    if work.index.catalog.count() == 0:
+    if work.index.catalog.count() == 0 and work.found.entries:
         work.staging.clear()
         reasons = ", ".join(f"{count} {code}" for code, count in committed.reasons.items())
         raise NoPictures(
@@ -153,8 +164,8 @@ def _check_not_empty(work: Work, committed: Committed) -> None:
         )
 
 
-def _summary(work: Work, counts: EmbedCounts, committed: Committed, seconds: float) -> Summary:
-    status, snapshot = work.index.status(), work.index.snapshot()
+def _summary(work: Work, counts: EmbedCounts, synced: Synced, seconds: float) -> Summary:
+    status, snapshot, committed = work.index.status(), work.index.snapshot(), synced.committed
     unreadable = committed.unreadable
     return Summary(
         index=str(work.plan.index),
@@ -178,6 +189,7 @@ def _summary(work: Work, counts: EmbedCounts, committed: Committed, seconds: flo
         recall=status.recall,
         clusters=len(snapshot.clusters()),
         seconds=round(seconds, 3),
+        sync=synced.followed,
     )
 
 

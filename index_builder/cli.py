@@ -1,7 +1,6 @@
 """The commands ``copysight index …``: build, maintain, back up and inspect an index."""
 
 import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,13 +15,13 @@ from copysight.index import Generation, Index, backup, export_items, import_item
 from copysight.index.generations.index_type import Kind
 from copysight.system import stopping
 from index_builder import rebuild_policy, reembedding
-from index_builder.build import build
-from index_builder.options import as_json, clusters, directory, machine, pictures, probabilities
+from index_builder.build_commands import add_command, build_command, sync_command
+from index_builder.dedupe.storing import duplicates_command
+from index_builder.options import as_json, clusters, directory, machine, probabilities
 from index_builder.progress import Progress
 from index_builder.reembedding import ReembedOptions
 from index_builder.stages import former_keys, publishing
 from index_builder.stages.calibration import ProbabilityOptions
-from index_builder.stages.plan import Plan
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -34,36 +33,8 @@ def index() -> None:
     click.get_current_context().with_resource(stopping.stoppable())
 
 
-@index.command("build")
-@pictures
-@clusters
-@probabilities
-def build_command(images: Path, directory: Path, originals: str, as_json: bool, **options: Any) -> None:
-    """Add pictures to an index, and publish.
-
-    IMAGES is a folder, with its subfolders, or tar shards. The index is created if it does not exist. Run the same
-    command again to continue a build that was stopped.
-    """
-    _build(Plan(images, directory, policy=originals, **options), as_json)
-
-
-@index.command("add")
-@pictures
-def add_command(images: Path, directory: Path, originals: str, as_json: bool, **options: Any) -> None:
-    """Add pictures to an index without publishing.
-
-    IMAGES is a folder, with its subfolders, or tar shards. Searches find the pictures at once. The next `rebuild` moves
-    them into a generation, which makes searches faster.
-    """
-    _build(Plan(images, directory, policy=originals, publish=False, **options), as_json)
-
-
-def _build(plan: Plan, as_json: bool) -> None:
-    summary = build(plan, Progress())
-    # A terminal may be unable to show a name; the build is done all the same.
-    encoding = sys.stdout.encoding or "utf-8"
-    text = summary.to_json() if as_json else "\n".join(summary.lines())
-    click.echo(text.encode(encoding, "backslashreplace"))
+for command in (build_command, add_command, sync_command, duplicates_command):
+    index.add_command(command)
 
 
 @index.command("remove")
@@ -211,17 +182,27 @@ def rollback_command(directory: Path, to: str | None, as_json: bool) -> None:
 @index.command("prune")
 @directory
 @click.option(
+    "--removed",
+    type=click.IntRange(0),
+    default=None,
+    metavar="DAYS",
+    help="Also free the files of pictures that were removed as copies at least this many days ago. They cannot be "
+    "restored afterwards.",
+)
+@click.option(
     "--keep", type=click.IntRange(1), default=3, show_default=True, help="Number of latest generations to keep."
 )
 @as_json
-def prune_command(directory: Path, keep: int, as_json: bool) -> None:
+def prune_command(directory: Path, keep: int, removed: int | None, as_json: bool) -> None:
     """Remove old generations and leftover files.
 
     Leftover files are those of commands that were killed. The live generation is never removed.
     """
     with Index.open(directory) as opened:
-        removed = prune(opened, keep)
-    click.echo(json.dumps({"removed": removed}) if as_json else f"removed {', '.join(removed) or 'no generation'}")
+        freed = 0 if removed is None else opened.catalog.curation.purge(time.time() - 86400 * removed)
+        pruned = prune(opened, keep)
+    text = f"removed {', '.join(pruned) or 'no generation'}" + f", freed {freed:,} pictures" * (removed is not None)
+    click.echo(json.dumps({"removed": pruned} | ({} if removed is None else {"freed": freed})) if as_json else text)
 
 
 @index.command("backup")

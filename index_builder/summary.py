@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from copysight.errors import KeyConflict
 from copysight.pictures.scan import Account
 from index_builder.stages.records import Unreadable
+from index_builder.sync.outcome import Followed
 
 MAX_LISTED = 1000
 SHOWN = 5
@@ -19,7 +20,7 @@ class Summary:
     unreadable. ``ignored`` counts the other files; ``account`` counts all files by what became of them. This run
     embedded the ``embedded`` files; an earlier run that was stopped did so with the ``resumed`` files. ``reasons``
     counts the unreadable files and the conflicts by error code, and ``failures`` lists the first 1000 of them.
-    ``absent``: items of the collection that have no file in this source.
+    ``absent``: items of the collection that have no file in this source. ``sync``: what a sync moved and removed.
     """
 
     index: str
@@ -43,11 +44,13 @@ class Summary:
     recall: float | None
     clusters: int
     seconds: float
+    sync: Followed | None = None
 
     def to_json(self) -> str:
         """All fields as JSON, for ``--json`` and for the message of the job. ``scan`` is the account."""
         fields = asdict(self)
-        del fields["account"]
+        for name in ("account", *(("sync",) if self.sync is None else ())):
+            del fields[name]
         return json.dumps({**fields, "scan": self.account.to_json()})
 
     def lines(self) -> list[str]:
@@ -57,7 +60,7 @@ class Summary:
             *self.account.lines(),
             self._outcome_line(),
             *self._conflict_lines(),
-            *self._absent_line(),
+            *(self._absent_line() if self.sync is None else self.sync.lines()),
             f"{self.embedded:,} embedded{resumed}, {self.seconds:.1f} s in total",
             self._index_line(),
         ]

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from copysight.catalog import fields
 from copysight.catalog.records import Added, Item, NewItem, Status
-from copysight.catalog.schema import items, models, orphans, values, vectors
+from copysight.catalog.schema import items, models, orphans, removals, values, vectors
 from copysight.errors import InvalidArgument, KeyConflict
 
 CHUNK = 500
@@ -133,9 +133,14 @@ def put_values(connection: sa.Connection, changed: Sequence[Item]) -> None:
 
 
 def delete_unused_vectors(connection: sa.Connection, sha256s: set[str]) -> None:
-    """Delete the vectors of pictures that no item uses any more, and list their files as orphans."""
+    """Delete the vectors of pictures that no item uses any more, and list their files as orphans.
+
+    Items that were removed and can be restored count as well.
+    """
     for part in chunks(sorted(sha256s)):
         used = set(connection.execute(sa.select(items.c.sha256).where(items.c.sha256.in_(part))).scalars())
+        can_return = sa.select(removals.c.sha256).where(removals.c.sha256.in_(part), sa.not_(removals.c.purged))
+        used |= set(connection.execute(can_return).scalars())
         if unused := [sha256 for sha256 in part if sha256 not in used]:
             connection.execute(vectors.delete().where(vectors.c.sha256.in_(unused)))
             connection.execute(orphans.delete().where(orphans.c.sha256.in_(unused)))

@@ -9,14 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from copysight.catalog import additions, fields, filters, limits, placed, schema, sequence
+from copysight.catalog import additions, fields, filters, limits, placed, relocation, schema, sequence
 from copysight.catalog.additions import CHUNK, chunks, item_of
+from copysight.catalog.curation import removals
+from copysight.catalog.curation.curation import Curation
 from copysight.catalog.database import Database
 from copysight.catalog.fields import Fields
 from copysight.catalog.jobs import Jobs
 from copysight.catalog.models import Models, check_live
 from copysight.catalog.names import ClusterNames
 from copysight.catalog.records import Added, Changes, Item, NewItem, Vectors
+from copysight.catalog.relocation import Known, Move, Relocated
 from copysight.catalog.schema import items, orphans, state, tombstones, vectors
 from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument, ItemNotFound, KeyConflict, NotWritable
 from copysight.system import durable, storable
@@ -37,6 +40,7 @@ class Catalog:
         self.fields = Fields(self._database)
         self.names = ClusterNames(self._database)
         self.models = Models(self._database)
+        self.curation = Curation(self._database)
 
     @classmethod
     def create(cls, path: Path, model: str, variant: str = "fp32", policy: str = "keep") -> Self:
@@ -148,7 +152,16 @@ class Catalog:
         """
         with self._database.write() as connection:
             now = sequence.advance(connection)
-            return sum(_delete(connection, part, now) for part in chunks(sorted(set(ids))))
+            return relocation.delete(connection, ids, now)
+
+    def relocate(self, collection: str, moves: Iterable[Move], removed: Iterable[Known]) -> Relocated:
+        """Give items of a collection other keys, and delete others, in one durable transaction.
+
+        Items that have changed since they were read are left alone, and so are moves to the key of another item.
+        """
+        with self._database.write() as connection:
+            now = sequence.advance(connection)
+            return relocation.relocate(connection, collection, list(moves), list(removed), now)
 
     # Reading items
 
@@ -171,10 +184,20 @@ class Catalog:
         """Items by key."""
         return {item.key: item for item in self._select(items.c.key, list(keys), items.c.collection == collection)}
 
-    def sha256s(self) -> list[str]:
-        """The distinct sha256 of all pictures of items, ascending."""
+    def known(self, collection: str) -> list[Known]:
+        """Id, key, sha256 and source of all items of a collection, ordered by id."""
         with self._database.read() as connection:
-            return list(connection.execute(sa.select(items.c.sha256).distinct().order_by(items.c.sha256)).scalars())
+            return relocation.known(connection, collection)
+
+    def sha256s(self) -> list[str]:
+        """The distinct sha256 of all pictures whose files are needed, ascending: also of removed items."""
+        with self._database.read() as connection:
+            return sorted(_sha256s_of_items(connection) | removals.restorable(connection))
+
+    def sha256s_of_items(self) -> set[str]:
+        """The distinct sha256 of all pictures of items."""
+        with self._database.read() as connection:
+            return _sha256s_of_items(connection)
 
     def with_files(self, files: bool | None) -> Iterator[Item]:
         """The items whose files were stored with them (True), were not (False), or may have been (None), by id."""
@@ -221,9 +244,10 @@ class Catalog:
         [[number]] = self._database.rows("SELECT sequence FROM state")
         return int(number)
 
-    def count(self, collection: str | None = None) -> int:
-        """Number of items."""
+    def count(self, collection: str | None = None, after: int = -1) -> int:
+        """Number of items; with ``after``, of those whose picture is new or was replaced after this sequence."""
         query = sa.select(sa.func.count()).select_from(items)
+        query = query if after < 0 else query.where(items.c.placed > after)
         query = query if collection is None else query.where(items.c.collection == collection)
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
@@ -350,17 +374,12 @@ def _get(connection: sa.Connection, id_: int) -> Item:
     return item_of(row)
 
 
+def _sha256s_of_items(connection: sa.Connection) -> set[str]:
+    return set(connection.execute(sa.select(items.c.sha256).distinct()).scalars())
+
+
 def _sha256s_in_use(connection: sa.Connection, sha256s: Sequence[str]) -> Iterable[str]:
     return connection.execute(sa.select(items.c.sha256).where(items.c.sha256.in_(sha256s))).scalars()
-
-
-def _delete(connection: sa.Connection, ids: Sequence[int], now: int) -> int:
-    found = connection.execute(sa.select(items.c.id, items.c.sha256).where(items.c.id.in_(ids))).all()
-    if found:
-        connection.execute(items.delete().where(items.c.id.in_([row.id for row in found])))
-        connection.execute(tombstones.insert(), [{"item": row.id, "sequence": now} for row in found])
-        additions.delete_unused_vectors(connection, {row.sha256 for row in found})
-    return len(found)
 
 
 def _item(row: Sequence[Any]) -> Item:

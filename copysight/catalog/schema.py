@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from copysight.errors import IndexCorrupt
 
-VERSION = 4
+VERSION = 5
 
 metadata = sa.MetaData()
 
@@ -114,6 +114,49 @@ cluster_names = sa.Table(
     sa.Column("name", sa.String(255), nullable=False),
 )
 
+# What people decided about copies (since version 5), by the sha256 of the pictures, so that it survives moves. `batch`
+# is what is undone at once. A picture that occurs twice in a decision stands for two items of equal bytes.
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    sa.Column("batch", sa.BigInteger, nullable=False, index=True),
+    sa.Column("decision", sa.String(16), nullable=False),
+    sa.Column("made", sa.Double, nullable=False),
+    sa.Column("author", sa.String(255)),
+    sqlite_autoincrement=True,
+)
+
+# `kept`: the picture that a decision `keep` chose.
+decision_members = sa.Table(
+    "decision_members",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    sa.Column("decision", RowId, sa.ForeignKey("decisions.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("kept", sa.Boolean, nullable=False),
+)
+
+# Items that were removed as copies (since version 5) and can be restored; `purged`: not any more, their files are gone.
+removals = sa.Table(
+    "removals",
+    metadata,
+    sa.Column("item", RowId, primary_key=True, autoincrement=False),
+    sa.Column("batch", sa.BigInteger, nullable=False, index=True),
+    sa.Column("collection", sa.String(255), nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False, index=True),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("metadata", sa.JSON, nullable=False),
+    sa.Column("source", sa.Text),
+    sa.Column("files", sa.Boolean),
+    sa.Column("information", sa.Double),
+    sa.Column("made", sa.Double, nullable=False),
+    sa.Column("author", sa.String(255)),
+    sa.Column("purged", sa.Boolean, nullable=False),
+)
+
 jobs = sa.Table(
     "jobs",
     metadata,
@@ -179,10 +222,36 @@ def _add_information(connection: sa.Connection) -> None:
     connection.execute(sa.text("ALTER TABLE items ADD COLUMN information DOUBLE"))
 
 
+_DECISIONS = """
+CREATE TABLE decisions (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, batch BIGINT NOT NULL,
+    decision VARCHAR(16) NOT NULL, made DOUBLE NOT NULL, author VARCHAR(255));
+CREATE INDEX ix_decisions_batch ON decisions (batch);
+CREATE TABLE decision_members (id INTEGER NOT NULL, decision INTEGER NOT NULL, sha256 VARCHAR(64) NOT NULL,
+    kept BOOLEAN NOT NULL, PRIMARY KEY (id), FOREIGN KEY(decision) REFERENCES decisions (id) ON DELETE CASCADE);
+CREATE INDEX ix_decision_members_decision ON decision_members (decision);
+CREATE TABLE removals (item INTEGER NOT NULL, batch BIGINT NOT NULL, collection VARCHAR(255) NOT NULL,
+    "key" TEXT NOT NULL, sha256 VARCHAR(64) NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
+    metadata JSON NOT NULL, source TEXT, files BOOLEAN, information DOUBLE, made DOUBLE NOT NULL, author VARCHAR(255),
+    purged BOOLEAN NOT NULL, PRIMARY KEY (item));
+CREATE INDEX ix_removals_batch ON removals (batch);
+CREATE INDEX ix_removals_sha256 ON removals (sha256)
+"""
+
+
+def _add_decisions_and_removals(connection: sa.Connection) -> None:
+    for statement in _DECISIONS.split(";"):
+        connection.execute(sa.text(statement))
+
+
 # Migration n changes a catalog of version n to version n + 1, inside the given transaction. It is written in plain SQL,
 # because it must not change when the tables above change again.
 Migration = Callable[[sa.Connection], None]
-MIGRATIONS: dict[int, Migration] = {1: _add_coming_model, 2: _add_identity_files_and_residual, 3: _add_information}
+MIGRATIONS: dict[int, Migration] = {
+    1: _add_coming_model,
+    2: _add_identity_files_and_residual,
+    3: _add_information,
+    4: _add_decisions_and_removals,
+}
 
 
 def create(connection: sa.Connection, model: str, variant: str, policy: str) -> None:

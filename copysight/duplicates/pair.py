@@ -1,5 +1,6 @@
 """A pair of pictures that were verified against each other, and how the one differs from the other."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,3 +25,8 @@ class Pair:
     def partner(self, number: int) -> int:
         """The other picture of the pair."""
         return self.other if number == self.one else self.one
+
+    def renumbered(self, places: Mapping[int, int]) -> "Pair":
+        """The pair with the numbers that ``places`` gives to its pictures, in the same order."""
+        part = None if self.part is None else places[self.part]
+        return Pair(places[self.one], places[self.other], self.probability, self.kind, part)

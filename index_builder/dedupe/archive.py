@@ -127,12 +127,15 @@ def of_folders(
     )
 
 
-def of_index(index: Index, collection: str | None) -> Archive:
-    """All pictures of an index, or of a collection. Raises ``NoPictures``."""
+def of_index(index: Index, collection: str | None, with_collection: bool = True) -> Archive:
+    """All pictures of an index, or of a collection. Raises ``NoPictures``.
+
+    ``with_collection``: paths begin with the collection if there are several.
+    """
     items: list[Item] = []
     while page := index.catalog.page(collection, items[-1].id if items else 0, PAGE):
         items += page
-    several = len({item.collection for item in items}) > 1
+    several = with_collection and len({item.collection for item in items}) > 1
     return _archive([(item, f"{item.collection}/" if several else "", _file(item)) for item in items], index, ())
 
 
@@ -164,18 +167,19 @@ def _file(item: Item) -> Path | None:
 
 
 def _with_facts(found: Found) -> Picture:
-    file = found.picture.file
-    if file is None:
-        return found.picture
-    try:
-        status, is_link = file.stat(), file.is_symlink()
-    except OSError:
-        return found.picture
-    read = exposure(file)
-    return replace(
-        found.picture, bytes=status.st_size, modified=status.st_mtime, is_link=is_link, format=read.format,
-        taken=read.taken, camera=read.camera,
-    )  # fmt: skip
+    """What the file says; if there is none any more, what the stored original says, whose time says nothing."""
+    stored = [path for path in found.index.blobs.files(found.item.sha256) if not path.suffix]
+    for file in [*([] if found.picture.file is None else [found.picture.file]), *stored]:
+        try:
+            status, is_link = file.stat(), file.is_symlink()
+        except OSError:
+            continue
+        read, is_stored = exposure(file), file in stored
+        return replace(
+            found.picture, bytes=status.st_size, modified=None if is_stored else status.st_mtime, is_link=is_link,
+            format=read.format, taken=read.taken, camera=read.camera,
+        )  # fmt: skip
+    return found.picture
 
 
 def check_folders(folders: Sequence[Path]) -> None:

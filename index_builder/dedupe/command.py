@@ -4,7 +4,6 @@ import json
 import os
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -16,11 +15,6 @@ from copysight.duplicates.actions.apply import Done, apply, undo
 from copysight.duplicates.actions.steps import Action, TargetOf, plan_steps
 from copysight.duplicates.actions.trash import TrashOf
 from copysight.duplicates.answer import Answer
-from copysight.duplicates.candidates import Scorer
-from copysight.duplicates.find import find_pairs
-from copysight.duplicates.groups import form_groups
-from copysight.duplicates.pair import Pair
-from copysight.duplicates.pair_cache import PairCache
 from copysight.duplicates.report import Report
 from copysight.errors import InvalidArgument
 from copysight.index import Index
@@ -28,23 +22,12 @@ from copysight.pictures.scan import ScanOptions, scan_options
 from copysight.system import stopping
 from copysight.system.numbers import Real
 from index_builder.dedupe import archive as archives
-from index_builder.dedupe.archive import Archive
-from index_builder.dedupe.sides import scope_of
-from index_builder.progress import SECONDS, Progress
+from index_builder.dedupe.search import Wanted, find
+from index_builder.progress import Progress
 
 PATH = click.Path(path_type=Path)
 PROBABILITY = 0.9
 SHOWN = 20
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is searched for: the least probability, the keep rules and the scope."""
-
-    probability: float
-    keep: str
-    within: tuple[str, ...]
-    between: tuple[str, str] | None
 
 
 @click.command()
@@ -122,7 +105,8 @@ def dedupe(
     """Find groups of copies in FOLDERS, or in an index.
 
     Every member of a group was compared with the picture that is kept. Members are `exact` (equal bytes or pixels),
-    `resized`, `edited`, or a `part` of the kept picture. Nothing is changed without --action and --yes.
+    `resized`, `edited`, or a `part` of the kept picture. Nothing is changed without --action and --yes. Of an index,
+    pictures that people decided to be no duplicates, or to keep, are in no group.
     """
     if undone is not None:
         _say(undo(undo_file.read(undone)), "undone", as_json)
@@ -139,8 +123,7 @@ def dedupe(
             archive = archives.of_index(held.enter_context(Index.open(directory)), collection)
         else:
             archives.check_folders(folders)
-            place = cache or _cache()
-            archive = archives.of_folders(folders, place, bundle, reading, threads, progress, held)
+            archive = archives.of_folders(folders, cache or _cache(), bundle, reading, threads, progress, held)
         answer = find(archive, Wanted(**wanted), folders, reading, progress)  # type: ignore[arg-type]
         if table is not None:
             table.write_text(answer.to_csv(), errors="surrogateescape")
@@ -149,38 +132,6 @@ def dedupe(
     click.echo(json.dumps(answer.to_json()) if as_json else "\n".join(answer.lines()))
     if action is not None:
         _act(answer, action, target, yes, written, as_json)
-
-
-def find(
-    archive: Archive, wanted: Wanted, folders: tuple[Path, ...], reading: ScanOptions, progress: Progress
-) -> Answer:
-    """The groups of an archive."""
-    rules = keep.parse(wanted.keep)
-    pictures = [one.picture for one in archive.found]
-    scope = scope_of(pictures, wanted.within, wanted.between, folders)
-    snapshot = archive.index.snapshot()
-    scorer = Scorer.of(archive.vectors, snapshot.judge)
-    if scorer is None:
-        raise InvalidArgument(
-            f"the bundle {snapshot.bundle.name!r} has no calibration, so there are no probabilities; use another bundle"
-        )
-    sha256s = [one.sha256 for one in pictures]
-    kept = PairCache(archive.index.directory / "features", f"{snapshot.bundle.id} {snapshot.variant}", scorer)
-    contents, minimum = archive.contents(reading), wanted.probability
-    pairs = find_pairs(sha256s, scorer, contents, scope, minimum, kept, _Lines(progress))
-    facts = archive.with_facts(_numbers(pairs))
-    first = scope.sides if scope.mode == "between" else None
-
-    def rank(number: int) -> tuple[object, ...]:
-        return (0 if first is None else int(first[number]), *keep.rank(facts[number], rules))
-
-    if scope.mode == "between":  # what is in A is kept, also if it is a part of what is in B
-        pairs = [Pair(pair.one, pair.other, pair.probability, pair.kind) for pair in pairs]
-    return Answer(tuple(form_groups(pairs, rank, minimum)), facts, rules, archive.unreadable)
-
-
-def _numbers(pairs: list[Pair]) -> set[int]:
-    return {number for pair in pairs for number in (pair.one, pair.other)}
 
 
 def _cache() -> Path:
@@ -219,15 +170,3 @@ def _say(done: Done, what: str, as_json: bool) -> None:
     click.echo(f"{what}: {done.count:,} files, {len(done.skipped):,} left alone", err=as_json)
     if done.skipped:
         raise click.exceptions.Exit(1)
-
-
-class _Lines:
-    """Print the progress of a stage every ten seconds."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress, self._printed = progress, time.monotonic()
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        if time.monotonic() - self._printed >= SECONDS:
-            self._printed = time.monotonic()
-            self._progress.print_line(f"{stage}: {done:,} of {total:,}")

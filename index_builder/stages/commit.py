@@ -1,8 +1,9 @@
 """Commit staged records to the catalog. Each chunk is one durable transaction; committing a chunk twice is harmless."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from copysight.catalog import Added, NewItem
 from copysight.errors import KeyConflict
@@ -43,22 +44,24 @@ def commit(work: Work) -> Committed:
     failures: list[Unreadable] = []
     with work.progress.stage("commit", len(entries)) as step:
         for chunk in work.staging.chunks():
-            records = [record for record in chunk if _is_current(record, entries)]
+            records = [record for record in chunk if is_current(record, entries)]
             failures += [record for record in records if isinstance(record, Unreadable)]
             present = [entries[record.key] for record in records if isinstance(record, Present)]
             counts["unchanged"] += len(present)
             _renew_sources(work, present)
-            counts.update(_add(work, [record for record in records if isinstance(record, Embedded)], failures))
+            counts.update(add(work, [record for record in records if isinstance(record, Embedded)], failures))
             step(len(records))
     return Committed(counts["created"], counts["replaced"], counts["unchanged"], tuple(failures))
 
 
-def _is_current(record: Record, entries: dict[str, Entry]) -> bool:
+def is_current(record: Record, entries: dict[str, Entry]) -> bool:
+    """Whether a staged record is of a file that is still as it was."""
     entry = entries.get(record.key)
     return entry is not None and entry.stamp == record.stamp
 
 
-def _add(work: Work, records: list[Embedded], failures: list[Unreadable]) -> Iterable[str]:
+def add(work: Work, records: list[Embedded], failures: list[Unreadable]) -> list[str]:
+    """Add embedded pictures with their files. Returns the status of each; those not added go to ``failures``."""
     index = work.index
     with index.blobs.hold():
         work.staging.move_blobs([record.sha256 for record in records], index.blobs)
@@ -69,11 +72,24 @@ def _add(work: Work, records: list[Embedded], failures: list[Unreadable]) -> Ite
                 failures.append(Unreadable(record.key, record.stamp, "deleted", reason))
             else:
                 complete.append(record)
-        items = [_item(record, work.plan.collection) for record in complete]
+        kept = metadata_of(work, [record.key for record in complete])
+        items = [_item(record, work.plan.collection, kept.get(record.key, {})) for record in complete]
         outcomes = index.catalog.add(items, model=work.embedder.bundle.id, replace=work.plan.replace) if items else []
     for record, outcome in zip(complete, outcomes, strict=True):
         if isinstance(outcome, KeyConflict):
             failures.append(Unreadable(record.key, record.stamp, outcome.code, outcome.message))
+    return statuses(outcomes)
+
+
+def metadata_of(work: Work, keys: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """The metadata by key that stay when a sync replaces a picture. A build with ``--replace`` removes them."""
+    if work.plan.sync is None:
+        return {}
+    return {key: one.metadata for key, one in work.index.catalog.find_many(work.plan.collection, keys).items()}
+
+
+def statuses(outcomes: Iterable[Added | KeyConflict]) -> list[str]:
+    """The status of each item that was added."""
     return [outcome.status for outcome in outcomes if isinstance(outcome, Added)]
 
 
@@ -88,7 +104,7 @@ def _renew_sources(work: Work, present: Iterable[Entry]) -> None:
         work.index.catalog.set_sources({number: source for number, source in moved.items() if source is not None})
 
 
-def _item(record: Embedded, collection: str) -> NewItem:
+def _item(record: Embedded, collection: str, metadata: Mapping[str, Any]) -> NewItem:
     return NewItem(
         key=record.key,
         sha256=record.sha256,
@@ -96,6 +112,7 @@ def _item(record: Embedded, collection: str) -> NewItem:
         height=record.height,
         vector=record.vector,
         collection=collection,
+        metadata=metadata,
         source=record.source,
         files=True,
         information=record.information,

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -44,7 +44,7 @@ class EmbedContext:
 
     ``known`` maps the keys in the catalog to the sha256 of their pictures. ``replace``: replace the picture of a known
     key if its sha256 differs. ``keep``: store originals. ``put`` stores a blob by name and bytes; it is thread-safe.
-    ``limits``: those of a picture.
+    ``limits``: those of a picture. ``stored``: the sha256 of pictures that are not embedded again, whatever their key.
     """
 
     embedder: Embedder
@@ -54,6 +54,7 @@ class EmbedContext:
     put: Callable[[str, bytes], None]
     threads: int
     limits: Limits
+    stored: Collection[str] = frozenset()
 
 
 def cores() -> int:
@@ -78,8 +79,8 @@ def _prepare(entry: Entry, context: EmbedContext) -> Prepared | Unreadable | Pre
         data = entry.read()
         sha256 = hashlib.sha256(data).hexdigest()
         known = context.known.get(entry.key)
-        if known == sha256:
-            return Present(entry.key, entry.stamp)
+        if known == sha256 or sha256 in context.stored:
+            return Present(entry.key, entry.stamp, sha256)
         picture = decode(data, context.limits, context.embedder.bundle.at_least)
     except (PictureError, OSError) as error:
         found = failure(entry.key, error)

@@ -12,13 +12,21 @@ from index_builder.stages.staging import Staging
 
 
 @dataclass(frozen=True)
+class SyncOptions:
+    """A build after which the collection equals the source. ``most_missing``: share of the items that may leave."""
+
+    most_missing: float
+
+
+@dataclass(frozen=True)
 class Plan:
     """What to build, and how.
 
     ``bundle`` None: the bundle of the index, or the default bundle for a new index. ``clusters`` None: a number that
     depends on N. ``publish`` False leaves the new items in the delta: they are searchable at once, and the next rebuild
     moves them into a generation. ``chunk``: pictures per durable step, the most that a killed build loses. ``reading``:
-    what is left out of the source, and the limits of a picture.
+    what is left out of the source, and the limits of a picture. ``sync``: whether the collection follows the source;
+    then ``replace`` is true, too.
     """
 
     source: Path
@@ -34,6 +42,7 @@ class Plan:
     provider: str = "cpu"
     chunk: int = 256
     reading: ScanOptions = ORDINARY
+    sync: SyncOptions | None = None
 
 
 @dataclass(frozen=True)

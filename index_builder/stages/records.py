@@ -37,10 +37,14 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Present:
-    """A file whose key and bytes are already in the catalog."""
+    """A file whose key and bytes are already in the catalog; in a sync, one whose bytes are, under any key.
+
+    ``sha256`` is None in records that an older version staged.
+    """
 
     key: str
     stamp: str
+    sha256: str | None = None
 
 
 Record = Embedded | Unreadable | Present

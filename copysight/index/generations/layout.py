@@ -48,6 +48,11 @@ class Layout:
         return self.root / "features"
 
     @property
+    def duplicates(self) -> Path:
+        """Pairs of copies that were found: a cache, which may be removed at any time."""
+        return self.root / "duplicates"
+
+    @property
     def current(self) -> Path:
         """The file that holds the name of the live generation."""
         return self.root / CURRENT
@@ -61,7 +66,8 @@ class Layout:
 
         The directories are those that a killed `Index.create` leaves.
         """
-        ours = {self.blobs, self.bundles, self.generations, self.staging, self.features, self.publisher}
+        ours = {self.blobs, self.bundles, self.generations, self.staging, self.features, self.duplicates}
+        ours |= {self.publisher}
         known = {path.name for path in ours} | set(SYSTEM)
         return sorted(path.name for path in self.root.iterdir() if path.name not in known and path.name[0] != ".")
 

@@ -109,12 +109,16 @@ class Account:
 
 @dataclass
 class Tally:
-    """Counts files while a scan runs. Names are given as paths and kept as keys."""
+    """Counts files while a scan runs. Names are given as paths and kept as keys.
+
+    ``failed``: the paths of all files, folders and tar files that cannot be read, relative to the source.
+    """
 
     passed_over: dict[str, Bin] = field(default_factory=dict)
     unreadable: dict[str, Bin] = field(default_factory=dict)
     folders: int = 0
     shards: int = 0
+    failed: list[str] = field(default_factory=list)
 
     def pass_over(self, reason: str, path: str) -> None:
         """Count a file that is left out on purpose."""
@@ -123,6 +127,7 @@ class Tally:
     def fail(self, code: str, path: str, detail: str) -> None:
         """Count a file that cannot be read."""
         _count(self.unreadable, code, Example(names.key_of(path), detail))
+        self.failed.append(path)
 
     def account(self, source: str, taken: int) -> Account:
         """What was counted."""

@@ -18,11 +18,15 @@ MAX_KEY = 4096
 
 @dataclass(frozen=True)
 class Scan:
-    """The picture files of a source, sorted by key, and what became of all its files."""
+    """The picture files of a source, sorted by key, and what became of all its files.
+
+    ``failed``: the paths of all files, folders and tar files that cannot be read, relative to the source.
+    """
 
     source: Path
     entries: tuple[Entry, ...]
     account: Account
+    failed: tuple[str, ...] = ()
 
     @property
     def ignored(self) -> int:
@@ -30,19 +34,20 @@ class Scan:
         return sum(one.count for one in self.account.passed_over.values())
 
 
-def scan(source: Path, options: ScanOptions = ORDINARY) -> Scan:
+def scan(source: Path, options: ScanOptions = ORDINARY, allow_empty: bool = False) -> Scan:
     """List the pictures of ``source``. Nothing in it stops the scan: what cannot be read is counted with its reason.
 
     Left out are hidden files, folders of systems, folders that hold an index, and what the patterns of
-    ``options.exclude`` match (`rules`). Links are followed (`folder`). Raises ``NoPictures`` if there are none.
+    ``options.exclude`` match (`rules`). Links are followed (`folder`). Raises ``NoPictures`` if there are none, unless
+    ``allow_empty``.
     """
     start = source.parent if _is_list(source) else source
     rules, tally = Rules(options.exclude, options.limits.formats, str(start.absolute())), Tally()
     found = sorted(_short_enough(_pictures(source, rules, tally), tally), key=lambda entry: entry.key)
     account = tally.account(str(source), len(found))
-    if not found:
+    if not found and not allow_empty:
         raise NoPictures(_nothing(account), source=str(source), account=account.to_json())
-    return Scan(source, tuple(found), account)
+    return Scan(source, tuple(found), account, tuple(tally.failed))
 
 
 def _pictures(source: Path, rules: Rules, tally: Tally) -> list[Entry]:
