@@ -9,6 +9,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from copysight.duplicates.review.listing import Review
 from copysight.index import Index
 from copysight.model.embedder import first_provider
 from service.gateway import Gateway
@@ -18,11 +19,13 @@ from service.inference.batching import Batcher
 from service.inference.models import Models
 from service.intake import decoding
 from service.intake.url_fetch import Fetcher, FetchPolicy
+from service.jobs.duplicates import DuplicateSearches
 from service.jobs.rebuilds import Rebuilder, run_schedule
 from service.queries import inference
 from service.routes import (
     attention,
     clusters,
+    duplicates,
     embed,
     health,
     images,
@@ -40,7 +43,7 @@ from service.state import State
 
 MAX_WAIT_SHARE = 0.5
 """Share of the deadline that a picture may wait in the queue, by estimate. The rest is a margin for wrong estimates."""
-ROUTERS = (embed, search, clusters, attention, images, index, health, whoami, openai, page)
+ROUTERS = (embed, search, clusters, attention, images, duplicates, index, health, whoami, openai, page)
 
 
 def create_app(settings: Settings, opened: Index) -> ASGIApp:
@@ -111,5 +114,7 @@ def _state(settings: Settings, opened: Index, metrics: Metrics, policy: FetchPol
         searchers=ThreadPoolExecutor(max(4, settings.cores), thread_name_prefix="search"),
         metrics=metrics,
         rebuilder=Rebuilder(settings.index, opened),
+        duplicates=DuplicateSearches(settings.index, opened),
+        review=Review(opened.catalog, opened.layout.duplicates),
         keys=scopes.open_keys(settings),
     )

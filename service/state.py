@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from copysight.duplicates.review.listing import Review
 from copysight.index import Index, Snapshot
 from copysight.model.embedder import Embedder
 from service.auth.keys import Keys
@@ -11,6 +12,7 @@ from service.inference.models import Models
 from service.inference.precision import Choice
 from service.intake.decoding import Decoder
 from service.intake.url_fetch import Fetcher
+from service.jobs.duplicates import DuplicateSearches
 from service.jobs.rebuilds import Rebuilder
 from service.runtime import threads
 from service.runtime.metrics import Metrics
@@ -44,6 +46,8 @@ class State:
     searchers: ThreadPoolExecutor
     metrics: Metrics
     rebuilder: Rebuilder
+    duplicates: DuplicateSearches
+    review: Review
     keys: Keys | None
 
     async def query_context(self) -> QueryContext:

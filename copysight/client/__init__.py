@@ -5,6 +5,10 @@ from copysight.client.answers import (
     Caller,
     Cluster,
     Comparison,
+    Decided,
+    Duplicate,
+    DuplicateGroup,
+    Duplicates,
     Embeddings,
     Fault,
     Found,
@@ -21,7 +25,7 @@ from copysight.client.answers import (
     Ready,
 )
 from copysight.client.asynchronous import AsyncClient
-from copysight.client.calls import New, Options
+from copysight.client.calls import DuplicateOptions, New, Options
 from copysight.client.errors import ClientError, Refused, ServerUnreachable
 from copysight.client.pictures import Source
 from copysight.client.retries import Retries
@@ -35,6 +39,11 @@ __all__ = [
     "ClientError",
     "Cluster",
     "Comparison",
+    "Decided",
+    "Duplicate",
+    "DuplicateGroup",
+    "DuplicateOptions",
+    "Duplicates",
     "Embeddings",
     "Fault",
     "Found",

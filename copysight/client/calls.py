@@ -16,6 +16,8 @@ from copysight.client.answers import (
     Added,
     Caller,
     Comparison,
+    Decided,
+    Duplicates,
     Embeddings,
     Fault,
     Found,
@@ -72,6 +74,21 @@ class Options:
     effort: str | None = None
     verify: str | None = None
     precision: float | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The options that are set, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class DuplicateOptions:
+    """Which groups of copies are wanted. ``keep``: the keep rules. ``verdict``: names separated by commas."""
+
+    collection: str | None = None
+    min_probability: float | None = None
+    verdict: str | None = None
+    prefix: str | None = None
+    keep: str | None = None
 
     def given(self) -> dict[str, Any]:
         """The options that are set, by name."""
@@ -185,6 +202,40 @@ def delete(number: int) -> Call[None]:
 def thumbnail(number: int) -> Call[bytes]:
     """``GET /images/{number}/thumbnail``."""
     return Call("GET", f"/images/{number}/thumbnail", _content)
+
+
+def duplicates(wanted: DuplicateOptions, offset: int = 0, limit: int = 50) -> Call[Duplicates]:
+    """``GET /duplicates``."""
+    return Call("GET", "/duplicates", _json(answers.duplicates), wanted.given() | {"offset": offset, "limit": limit})
+
+
+def find_duplicates(collection: str | None = None) -> Call[Job]:
+    """``POST /duplicates``."""
+    return Call("POST", "/duplicates", _one(Job), content=_text("collection", collection))
+
+
+def decide(decisions: Sequence[tuple[str, Sequence[int]]]) -> Call[Decided]:
+    """``POST /duplicates/decisions`` with decisions: the name of each, and the ids of its items."""
+    listed = [{"decision": name, "ids": list(ids)} for name, ids in decisions]
+    return Call(
+        "POST", "/duplicates/decisions", _one(Decided), content=orjson.dumps({"decisions": listed}), retry_safe=False
+    )
+
+
+def resolve_duplicates(wanted: DuplicateOptions) -> Call[Decided]:
+    """``POST /duplicates/decisions`` for all groups."""
+    return Call(
+        "POST",
+        "/duplicates/decisions",
+        _one(Decided),
+        content=orjson.dumps({"resolve": wanted.given()}),
+        retry_safe=False,
+    )
+
+
+def undo_decisions(batch: int) -> Call[Decided]:
+    """``POST /duplicates/decisions`` that undoes a batch."""
+    return Call("POST", "/duplicates/decisions", _one(Decided), content=orjson.dumps({"undo": batch}), retry_safe=False)
 
 
 def index() -> Call[Index]:

@@ -11,6 +11,8 @@ from copysight.client.answers import (
     Added,
     Caller,
     Comparison,
+    Decided,
+    Duplicates,
     Embeddings,
     Fault,
     Float,
@@ -25,7 +27,7 @@ from copysight.client.answers import (
     Page,
     Ready,
 )
-from copysight.client.calls import Call, New, Options
+from copysight.client.calls import Call, DuplicateOptions, New, Options
 from copysight.client.pictures import Source
 from copysight.client.retries import Retries
 from copysight.client.sending import Outcomes, Pause, UploadBatches
@@ -33,6 +35,7 @@ from copysight.client.sending import Outcomes, Pause, UploadBatches
 P = ParamSpec("P")
 T = TypeVar("T")
 DEFAULT_OPTIONS, DEFAULT_RETRIES = Options(), Retries()
+ALL_DUPLICATES = DuplicateOptions()
 
 
 class Client:
@@ -132,6 +135,26 @@ class Client:
     def thumbnail(self, number: int) -> bytes:
         """Get the thumbnail of an item, a JPEG."""
         return self._do(calls.thumbnail, number)
+
+    def duplicates(self, wanted: DuplicateOptions = ALL_DUPLICATES, offset: int = 0, limit: int = 50) -> Duplicates:
+        """Get a page of groups of copies. ``find_duplicates`` searches for them."""
+        return self._do(calls.duplicates, wanted, offset, limit)
+
+    def find_duplicates(self, collection: str | None = None) -> Job:
+        """Start a search for copies in a collection, or in all. If one is running, return its job."""
+        return self._do(calls.find_duplicates, collection)
+
+    def decide(self, decisions: Sequence[tuple[str, Sequence[int]]]) -> Decided:
+        """Decide about copies: pairs of `not_duplicates`, `keep_all`, `keep` or `remove`, and ids of items."""
+        return self._do(calls.decide, decisions)
+
+    def resolve_duplicates(self, wanted: DuplicateOptions = ALL_DUPLICATES) -> Decided:
+        """Remove the copies of all groups that ``duplicates`` lists with the same options."""
+        return self._do(calls.resolve_duplicates, wanted)
+
+    def undo_decisions(self, batch: int) -> Decided:
+        """Undo a batch of decisions and removals."""
+        return self._do(calls.undo_decisions, batch)
 
     def index(self) -> Index:
         """Get the state of the index."""

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import math
 import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from copysight.errors import BundleError, InvalidArgument, PublisherBusy
 from copysight.index import Index, Status
 from copysight.model import bundle as bundles
 from copysight.system import storable
+from service.jobs.worker import spawn
 from service.runtime import threads
 
 log = logging.getLogger("copysight.schedule")
@@ -51,16 +51,10 @@ class Rebuilder:
                     raise PublisherBusy(f"job {self._job} is running on this index; try again when it is done")
                 return self.index.catalog.jobs.get(self._job)
             job = self.index.catalog.jobs.create("rebuild" if path is None else "reembed")
-            # A separate niced process, so that searches keep their processor time. It writes its progress to the job's
-            # row. It stays in the server's session: Linux (autogroup) shares processors evenly between sessions and
-            # applies nice values only within one.
-            command = ["nice", "-n", "10", sys.executable, "-m", "cli", "index", "rebuild"]
             arguments = ["--index", str(self.directory), "--job", str(job.id), "--json"]
             arguments += ["--bundle", path] if path is not None else []
             arguments += ["--allow-missing"] if allow_missing else []
-            self._worker = subprocess.Popen(  # noqa: S603 - our own command; the path is that of a bundle
-                [*command, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, process_group=0
-            )
+            self._worker = spawn("index", "rebuild", *arguments)  # it writes its progress to the job's row
             self._job = job.id
             return job
 

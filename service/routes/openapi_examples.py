@@ -28,6 +28,16 @@ INDEX = INDEX | {
     "collections": {"default": 1200},
     "fields": ["album"],
 }
+COPY = {"id": 17, "key": "2026/photo.jpg", "sha256": SHA256, "width": 1024, "height": 683, "bytes": 214511}
+COPY = COPY | {"format": "JPEG", "taken": "2026-05-01T12:30:00", "camera": "Acme C1", "modified": 1795508790.1}
+GROUP = {
+    "keep": COPY,
+    "reason": "most pixels",
+    "members": [COPY | {"id": 18, "probability": 0.9987, "verdict": "resized"}],
+}
+COMPUTED = {"made": 1795508790.1, "generation": "000007", "sequence": 1200, "collection": None, "searched": 1200}
+DUPLICATES = HEAD | {"computed": COMPUTED | {"new": 4}, "job": JOB, "undo": 1203, "total": 1, "copies": 1}
+DUPLICATES = DUPLICATES | {"bytes": 214511, "groups": [GROUP], "next": None}
 OPENAI_MODEL = {"id": "copysight", "object": "model", "created": 1795508790, "owned_by": "copysight"}
 
 
@@ -79,6 +89,11 @@ EXAMPLES = {
     "PATCH /images/{number}": Example("Change metadata", HEAD | ITEM),
     "DELETE /images/{number}": Example("Delete an item", None, 204),
     "GET /images/{number}/thumbnail": Example("Get a thumbnail", None),
+    "GET /duplicates": Example("List groups of copies", DUPLICATES),
+    "POST /duplicates": Example("Search for copies", JOB | {"kind": "duplicates"}, 202),
+    "POST /duplicates/decisions": Example(
+        "Decide about copies", {"batch": 1204, "decisions": 1, "removed": 1, "restored": 0, "left": []}
+    ),
     "GET /index": Example("Get the status of the index", INDEX),
     "POST /index/rebuild": Example("Start a rebuild", JOB, 202),
     "POST /index/reload": Example("Load the live generation", INDEX),

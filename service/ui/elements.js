@@ -89,6 +89,9 @@ export function confirmDialog(question, action) {
 /** "1 picture", "2 pictures", "10,000 pictures". */
 export const counted = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
+/** Bytes as "214 kB" or "12.3 MB". */
+export const megabytes = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} MB`);
+
 /** Seconds since the epoch as "3 hours ago". */
 export function ago(seconds) {
   if (!seconds) return "never";

@@ -24,6 +24,7 @@ CROPS = "--local-size 16 --local-crops 1"
 STEPS = {
     "copysight index build": "index build pictures --index index --bundle bundle --originals keep",
     "copysight index add": "index add more --index index",
+    "copysight index sync": "index sync more --index index --most-missing 1",
     "copysight index fields": "index fields --index index --add shot",
     "copysight index status": "index status --index index",
     "copysight index verify": "index verify --index index",
@@ -36,6 +37,7 @@ STEPS = {
     "copysight index prune": "index prune --index index --keep 1",
     "copysight index remove": "index remove --index index --key 0.jpg",
     "copysight dedupe": "dedupe pictures more --bundle default --cache cache --report duplicates.html",
+    "copysight index duplicates": "index duplicates --index $(ls -d cache/* | head -1)",
     "copysight keys add": "keys add somebody --scope read --index restored",
     "copysight keys list": "keys list --index restored",
     "copysight keys revoke": (

@@ -39,6 +39,7 @@ def test_examples_match_real_answers(http, pictures):
         "POST /attention": http.post("/attention", files=files),
         "GET /images": http.get("/images"),
         "GET /images/{number}": http.get("/images/1"),
+        "GET /duplicates": http.get("/duplicates"),
         "GET /index": http.get("/index"),
         "GET /jobs": http.get("/jobs"),
         "GET /readyz": http.get("/readyz"),
