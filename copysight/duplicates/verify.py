@@ -13,7 +13,6 @@ from PIL import Image
 from copysight.duplicates import kinds
 from copysight.duplicates.candidates import Scorer
 from copysight.duplicates.pair import Kind, Pair
-from copysight.matching import details
 from copysight.matching.verification import Prepared
 from copysight.pictures import information
 from copysight.scoring import evidence, verified
@@ -61,7 +60,7 @@ class Verifier:
         checked = verified.check(left, right)
         known = verified.evidence_of([candidate], {0: checked})[0]
         probability = evidence.probability(known, self._scorer.line)
-        if probability > DIFFERENT and self._is_refuted(one, other, left, right, checked):
+        if probability > DIFFERENT and self._is_refuted(one, other, checked):
             probability = DIFFERENT
         kind, part = self._kind(query, reference, checked) if probability > DIFFERENT else ("edited", None)
         return Pair(one, other, probability, kind, part)
@@ -80,12 +79,12 @@ class Verifier:
         cosine = float(self._scorer.vectors[one] @ self._scorer.vectors[other])
         return cosine >= SAME and self._contents.equal_pixels(one, other)
 
-    def _is_refuted(self, one: int, other: int, query: Prepared, reference: Prepared, checked: Checked) -> bool:
+    def _is_refuted(self, one: int, other: int, checked: Checked) -> bool:
         if not (self._holds_enough(one) and self._holds_enough(other)):
             return True
         if checked.found is None:
             return not self._is_resized(one, other)
-        return details.differ(query, reference, checked.found)
+        return checked.details.differ
 
     def _information_is_enough(self, number: int) -> bool:
         thumbnail = self._contents.thumbnail(number)

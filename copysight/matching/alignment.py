@@ -95,8 +95,12 @@ def align(query: Bytes, reference: Bytes, transform: Matrix) -> Alignment:
 def cell_means(values: Floats) -> Floats:
     """Mean of each cell: (rows, columns) from (h, w); what does not fill a cell is left out."""
     rows, columns = values.shape[0] // CELL, values.shape[1] // CELL
-    cells = values[: rows * CELL, : columns * CELL].reshape(rows, CELL, columns, CELL)
-    return np.asarray(cells.mean(axis=(1, 3)))
+    if not rows or not columns:
+        return np.zeros((rows, columns), values.dtype)
+    # With a whole factor this filter is the mean, several times as fast as one by NumPy.
+    return np.asarray(
+        cv2.resize(values[: rows * CELL, : columns * CELL], (columns, rows), interpolation=cv2.INTER_AREA)
+    )
 
 
 def reduced(reference: Bytes, transform: Matrix) -> Bytes:

@@ -20,9 +20,9 @@ class Evidence:
     ``odds``: log odds from the calibrated score. ``margin``: its score minus the best score of another candidate.
     ``agreeing``: pairs of keypoints that agree with the transform, 0 if there is none. ``agreement``: share of the
     compared cells of the overlap that show the same, ``closeness`` of those that show it closely; ``cells``: number of
-    compared cells. ``rival``: the most agreeing pairs of
-    another candidate. ``share``: the share of queries with a copy that ``odds`` assumes. ``keypoints``: those of the
-    picture that has fewer.
+    compared cells. ``rival``: the most agreeing pairs of another candidate. ``share``: the share of queries with a copy
+    that ``odds`` assumes. ``keypoints``: those of the picture that has fewer. ``places``: separate places of the
+    overlap that differ in detail, ``unlike``: their share of it.
     """
 
     odds: float
@@ -34,15 +34,19 @@ class Evidence:
     rival: int = 0
     share: float = 0.5
     keypoints: int = 0
+    places: int = 0
+    unlike: float = 0.0
 
 
+FEW_KEYPOINTS = 40
+"""Keypoints at which the score counts half if nothing was found: in pictures with many, a copy would have been."""
 TERMS = (
     "found", "closeness", "log agreeing x agreement", "log cells x agreement above 0.7",
-    "log rival / agreeing above -1", "log keypoints", "log keypoints, not found", "odds, not found", "margin, found",
-    "margin above -0.2", "margin above 0.1",
+    "log rival / agreeing above -1", "log keypoints", "log keypoints, not found", "odds if smooth, not found",
+    "margin, found", "margin above -0.2", "margin above 0.1", "log places", "unlike",
 )  # fmt: skip
-WEIGHTS = (-1.459, 3.014, 0.745, 0.084, -3.854, -0.82, 0.203, 0.412, -8.244, 18.287, -1.212)
-INTERCEPT = -1.286
+WEIGHTS = (1.01, 0.29, 1.05, -0.06, -3.19, -0.69, -0.28, 0.73, -6.11, 18.26, -5.99, -1.75, -0.65)
+INTERCEPT = -0.84
 
 
 def terms(evidence: Evidence) -> list[float]:
@@ -62,10 +66,12 @@ def terms(evidence: Evidence) -> list[float]:
         max(0.0, math.log1p(evidence.rival) - agreeing + 1),
         keypoints,
         keypoints * (1 - found),
-        odds * (1 - found),
+        odds * (1 - found) / (1 + evidence.keypoints / FEW_KEYPOINTS),
         margin * found,
         max(0.0, margin + 0.2),
         max(0.0, margin - 0.1),
+        math.log1p(evidence.places),
+        evidence.unlike,
     ]
 
 

@@ -8,7 +8,8 @@ from functools import cache
 from typing import Literal, get_args
 
 from copysight.errors import InvalidArgument
-from copysight.matching import verification
+from copysight.matching import details, verification
+from copysight.matching.details import Details
 from copysight.matching.verification import Prepared, Verification
 from copysight.scoring import evidence
 from copysight.scoring.calibration import COPY, DIFFERENT, IDENTITY, Line
@@ -27,9 +28,8 @@ originals lies between the two."""
 BUDGET = 2.0
 """Seconds after which a search stops verifying. It protects the service from pictures that take very long."""
 PLAIN_AGREEING, PLAIN_AGREEMENT, PLAIN_CLOSENESS = 20, 0.95, 0.9
-"""Pairs of keypoints, agreement and closeness of the overlap from which on a candidate is plainly a copy."""
-CLOSE_AS = 0.03
-"""Difference of closeness up to which two candidates are as close."""
+"""Pairs of keypoints, agreement and closeness of the overlap from which on a candidate is plainly a copy, if details do
+not differ."""
 NO_RIVAL = 0.1
 """Score of the best other candidate if there is none: about that of the best match of an unrelated picture."""
 
@@ -48,13 +48,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Checked:
-    """What verification found for a candidate, or None, and the keypoints of the picture that has fewer."""
+    """What verification found for a candidate, or None, and the keypoints of the picture that has fewer.
+
+    ``details``: of the overlap that was found.
+    """
 
     found: Verification | None
     keypoints: int
-
-
-NOTHING = Checked(None, 0)
+    details: Details = details.NOTHING
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,9 @@ def checking(
 
 def check(query: Prepared, reference: Prepared) -> Checked:
     """Verify one pair."""
-    return Checked(verification.verify(query, reference), min(len(query.features), len(reference.features)))
+    keypoints = min(len(query.features), len(reference.features))
+    found = verification.verify(query, reference)
+    return Checked(found, keypoints, details.NOTHING if found is None else details.compare(query, reference, found))
 
 
 def _judged(candidates: Sequence[Candidate], found: dict[int, Checked], line: Line) -> list[Outcome]:
@@ -145,21 +148,13 @@ def _judged(candidates: Sequence[Candidate], found: dict[int, Checked], line: Li
     return results
 
 
-def _is_as_close(checked: Checked, other: Checked) -> bool:
-    """Whether the first is plainly a copy and as close as the other, which is then no rival.
-
-    A collection may hold a picture twice, or frames of one scene, and a query show two pictures. What merely resembles
-    the copy is less close, so that the copy stays its rival.
-    """
-    if not _is_plain(checked):
-        return False
-    closeness = [0.0 if one.found is None else one.found.alignment.closeness for one in (checked, other)]
-    return closeness[0] >= closeness[1] - CLOSE_AS
-
-
 def _is_plain(checked: Checked) -> bool:
-    """Whether the overlap alone says that a candidate is a copy."""
-    if checked.found is None or checked.found.agreeing < PLAIN_AGREEING:
+    """Whether the overlap alone says that a candidate is a copy.
+
+    Two such candidates are no rivals: a collection may hold a picture twice, or frames of one scene, and a query show
+    two pictures. What merely resembles the copy, as another page of its form, differs in details.
+    """
+    if checked.found is None or checked.found.agreeing < PLAIN_AGREEING or checked.details.differ:
         return False
     aligned = checked.found.alignment
     return aligned.agreement >= PLAIN_AGREEMENT and aligned.closeness >= PLAIN_CLOSENESS
@@ -172,11 +167,8 @@ def evidence_of(candidates: Sequence[Candidate], found: dict[int, Checked]) -> d
 
 def _evidence(candidates: Sequence[Candidate], number: int, found: dict[int, Checked]) -> Evidence:
     candidate, checked = candidates[number], found[number]
-    rivals = [
-        place
-        for place in range(len(candidates))
-        if place != number and not _is_as_close(checked, found.get(place, NOTHING))
-    ]
+    no_rivals = {place for place, one in found.items() if _is_plain(one)} if _is_plain(checked) else {number}
+    rivals = [place for place in range(len(candidates)) if place not in no_rivals]
     other = max((candidates[place].score for place in rivals), default=NO_RIVAL)
     agreeing = [one.found.agreeing for place, one in found.items() if one.found is not None and place in rivals]
     return replace(
@@ -202,4 +194,6 @@ def overlap_evidence(checked: Checked) -> Evidence:
         closeness=aligned.closeness,
         cells=aligned.cells,
         keypoints=checked.keypoints,
+        places=checked.details.places,
+        unlike=checked.details.share,
     )

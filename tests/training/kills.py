@@ -24,7 +24,7 @@ METHODS: Mapping[str, Mapping[str, object]] = {
     "swav": {"output": 16, "queue-length": 16, "queue-from-epoch": 0, "freeze-prototypes-steps": 1},
     "deepcluster": {"output": 16, "prototypes": 6, "rounds": 2, "refill": True},
 }
-PATIENCE = 180
+PATIENCE = 1800
 """Seconds after which a process is said to hang."""
 
 

@@ -72,9 +72,6 @@ def test_finding_nothing_says_little_of_smooth_pictures():
     assert textured < 0.6 < 0.95 < smooth
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the weights trust a sure score more: 0.55 for textured pictures with nothing found"
-)
 def test_finding_nothing_in_textured_pictures_refutes_a_sure_score():
     assert evidence.probability(Evidence(evidence.MAX_ODDS, 0.1, keypoints=300)) < 0.1
 
