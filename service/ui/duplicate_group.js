@@ -4,7 +4,8 @@ import { may, thumbnail } from "./api.js";
 import { counted, make, megabytes, named } from "./elements.js";
 import { bar } from "./verdict.js";
 
-export const HEIGHT = () => (innerWidth < 560 ? 420 : 366); // pixels of a row
+export const HEIGHT = () => (innerWidth < 560 ? 440 : 384); // pixels of a row
+const LONGEST = 32; // characters of a file name; of a longer one, the middle is left out
 const WORDS = { exact: "same picture", resized: "resized", edited: "edited", part: "part of it" };
 const TONES = { exact: "exact", resized: "copy", edited: "copy", part: "copy" };
 const ACTIONS = [["keep", "Remove copies", "k"], ["swap", "Keep the chosen one", "s"], ["apart", "Not a duplicate", "n"], ["all", "Keep all", "a"]];
@@ -26,7 +27,7 @@ function figure(picture, place, reason, pressed, choose) {
   const label = kept ? `${picture.key}, kept: ${reason}` : `${picture.key}, ${WORDS[picture.verdict]}`;
   return make("button", { type: "button", class: kept ? "one kept" : "one", "aria-pressed": String(pressed), "aria-label": label, onclick: choose, "data-verdict": kept ? null : TONES[picture.verdict] },
     thumbnail(picture.id, "", 150), make("span", { class: "tag" }, kept ? `kept: ${reason}` : WORDS[picture.verdict]),
-    named(picture.key), kept ? null : bar(picture.probability),
+    named(picture.key, LONGEST), kept ? make("span", { class: "probability" }) : bar(picture.probability),
     make("span", { class: "hint" }, [`${picture.width} x ${picture.height}`, picture.bytes === null ? null : megabytes(picture.bytes), picture.format].filter(Boolean).join(" · ")),
     make("span", { class: "hint" }, date(picture)), picture.camera ? make("span", { class: "hint" }, picture.camera) : null);
 }

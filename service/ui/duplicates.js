@@ -22,7 +22,7 @@ export async function show(view, query) {
   const wanted = { collection: query.get("collection") ?? "", min_probability: 0.9, keep: Object.keys(RULES)[0], verdict: "", prefix: "" };
   const batches = []; // of this visit, the latest last
   let [groups, answer, at, chosen, closed, loading] = [[], null, 0, 1, false, false];
-  const state = make("section", { class: "panel", "aria-label": "Search for copies" });
+  const state = make("div", { class: "state" });
   const summary = make("p", { class: "hint", role: "status" });
   const bulk = make("button", { type: "button", class: "danger", onclick: () => resolveAll() });
   const back = make("button", { type: "button", onclick: () => undo(), title: "Shortcut: u" }, "Undo");
@@ -105,15 +105,19 @@ export async function show(view, query) {
   async function act(name, number, place) {
     const one = groups[number];
     if (!one || !may("write")) return;
-    const picture = place > 0 ? one.members[place - 1] : one.members[0];
+    const picture = one.members[place - 1] ?? (one.members.length === 1 ? one.members[0] : null);
+    if (!picture && ["swap", "apart"].includes(name)) {
+      select(number, 1);
+      return notice("Choose one of the copies with ← and →, then press again.");
+    }
     at = number;
     const acts = {
-      keep: [[{ decision: "remove", ids: one.members.map((member) => member.id) }], `${counted(one.members.length, "copy", "copies")} of ${one.keep.key} removed.`],
-      swap: [[{ decision: "keep", ids: [picture.id, ...ids(one).filter((id) => id !== picture.id)] }], `${picture.key} is kept now.`],
-      apart: [[{ decision: "not_duplicates", ids: [one.keep.id, picture.id] }], `${picture.key} is no duplicate of ${one.keep.key}.`],
-      all: [[{ decision: "keep_all", ids: ids(one) }], `All ${counted(one.members.length + 1, "picture")} are kept.`],
+      keep: () => [[{ decision: "remove", ids: one.members.map((member) => member.id) }], `${counted(one.members.length, "copy", "copies")} of ${one.keep.key} removed.`],
+      swap: () => [[{ decision: "keep", ids: [picture.id, ...ids(one).filter((id) => id !== picture.id)] }], `${picture.key} is kept now.`],
+      apart: () => [[{ decision: "not_duplicates", ids: [one.keep.id, picture.id] }], `${picture.key} is no duplicate of ${one.keep.key}.`],
+      all: () => [[{ decision: "keep_all", ids: ids(one) }], `All ${counted(one.members.length + 1, "picture")} are kept.`],
     };
-    const [decisions, said] = acts[name];
+    const [decisions, said] = acts[name]();
     await decide({ decisions }, said);
   }
 
@@ -150,7 +154,7 @@ export async function show(view, query) {
     slider("Minimum probability", { least: 0.5, value: wanted.min_probability }, later("min_probability")),
     labelled("Key begins with", make("input", { name: "prefix", oninput: (event) => later("prefix")(event.target.value) })));
   const legend = make("p", { class: "hint keys" }, KEYS.map(([key, text]) => make("span", {}, make("kbd", {}, key), ` ${text}`)));
-  fill(view, make("h1", {}, "Which pictures are copies?"), make("div", { class: "bar between" }, labelled("Collection", which)), state, tools,
+  fill(view, make("h1", {}, "Which pictures are copies?"), make("section", { class: "panel searched", "aria-label": "Search for copies" }, labelled("Collection", which), state), tools,
     make("div", { class: "bar between" }, summary, make("span", { class: "bar" }, back, bulk)), legend, grid.element);
   const about = await request("GET", "index");
   fill(which, [["", "all"], ...Object.entries(about.collections).map(([one, count]) => [one, `${one} (${count.toLocaleString("en")})`])]

@@ -34,11 +34,16 @@ export function labelled(text, control, note = null) {
   return make("label", { class: "field" }, make("span", {}, text, note), control);
 }
 
-/** An item's key on one line. If it is too long, the folder is shortened first, because the file name tells pictures apart. */
-export function named(key) {
+/** An item's key on one line. If it is too long, the folder is shortened first, because the file name tells pictures apart. With `longest`, the middle of a longer file name is left out. */
+export function named(key, longest = Infinity) {
   const end = key.replace(/\/+$/, "").lastIndexOf("/") + 1;
   return make("span", { class: "name", title: key },
-    end ? make("span", { class: "folder" }, key.slice(0, end)) : null, make("span", { class: "file" }, key.slice(end)));
+    end ? make("span", { class: "folder" }, key.slice(0, end)) : null, make("span", { class: "file" }, shortened(key.slice(end), longest)));
+}
+
+function shortened(text, longest) {
+  const half = Math.floor(longest / 2);
+  return text.length > longest ? `${text.slice(0, half)}…${text.slice(1 - half)}` : text;
 }
 
 /** A slider with its value. `changed(value)` is called for every change. */

@@ -73,6 +73,8 @@ def test_a_clean_up_by_keyboard_and_by_a_rule_and_its_undo(served, open_page, ar
     page.keyboard.press("s")  # the small one is to stay
     expect(row(page, "1-small.jpg").locator(".one.kept .tag")).to_have_text("kept: chosen by hand")
     row(page, "0.jpg").locator(".one").first.click()
+    page.keyboard.press("s")  # of two copies, none is chosen: nothing is decided
+    expect(page.locator("#notice")).to_contain_text("Choose one of the copies")
     page.keyboard.press("k")
     expect(rows(page)).to_have_count(1)
     assert keys(served) == everything - {"0-again.jpg", "0-small.jpg"}
