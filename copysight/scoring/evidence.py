@@ -45,8 +45,8 @@ TERMS = (
     "log rival / agreeing above -1", "log keypoints", "log keypoints, not found", "odds if smooth, not found",
     "margin, found", "margin above -0.2", "margin above 0.1", "log places", "unlike",
 )  # fmt: skip
-WEIGHTS = (1.01, 0.29, 1.05, -0.06, -3.19, -0.69, -0.28, 0.73, -6.11, 18.26, -5.99, -1.75, -0.65)
-INTERCEPT = -0.84
+WEIGHTS = (1.878, -0.887, 1.102, 0.137, -2.941, -0.833, -0.178, 0.56, -6.124, 17.434, -4.093, -1.548, -1.167)
+INTERCEPT = -1.099
 
 
 def terms(evidence: Evidence) -> list[float]:
