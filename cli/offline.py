@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
-from cli import local, remote
+from cli import explanation, local, remote
 from cli.local import LocalPicture
 from copysight.client import Client, Options
 from copysight.errors import InvalidArgument
@@ -137,6 +137,12 @@ def search(
 @remote.options
 @click.option("--effort", type=click.Choice(EFFORTS), default=DEFAULT_EFFORT, show_default=True, help=EFFORT_HELP)
 @click.option("--verify", type=click.Choice(MODES), default=DEFAULT_MODE, show_default=True, help=VERIFY_HELP)
+@click.option(
+    "--explain",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Draw on both pictures how much each place adds to their similarity, to this .png or .jpg file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def compare(
     one: Path,
@@ -146,14 +152,18 @@ def compare(
     key: str | None,
     effort: Effort,
     verify: Mode,
+    explain: Path | None,
     as_json: bool,
 ) -> None:
     """Decide whether one of two pictures is a copy of the other.
 
-    Prints the verdict, the similarity, and the probability that one is a copy of the other.
+    Prints the verdict, the similarity, and the probability that one is a copy of the other. With --explain, JSON also
+    has the maps: how much each place adds; the values of each map add up to the similarity.
     """
+    if explain is not None and server is not None:
+        raise click.UsageError("--explain draws local files with a local bundle; leave out --server")
     if server is None:
-        answer = _compare_files(one, other, bundle, effort, verify)
+        answer = _compare_files(one, other, bundle, effort, verify, explain)
     else:
         with Client(server, key) as client:
             answer = remote.compare(client, one, other, effort, verify)
@@ -162,6 +172,8 @@ def compare(
         return
     probability = "" if answer["probability"] is None else f", probability {answer['probability']:.3f}"
     click.echo(f"{answer['verdict']}: similarity {answer['similarity']:.4f}{probability}")
+    if explain is not None:
+        click.echo(f"{explain}: what each place adds to the similarity")
 
 
 def _embed_files(files: list[Path], bundle: str) -> dict[str, Any]:
@@ -194,7 +206,9 @@ def _search_index(picture: Path, directory: Path, options: Options) -> dict[str,
     return {**about, "matches": matches}
 
 
-def _compare_files(one: Path, other: Path, bundle: str, effort: Effort, verify: Mode) -> dict[str, Any]:
+def _compare_files(
+    one: Path, other: Path, bundle: str, effort: Effort, verify: Mode, explain: Path | None
+) -> dict[str, Any]:
     model = bundles.load(bundle)
     first, second = local.read(one, model), local.read(other, model)
     judge, embedder = Judge.of(model), Embedder(model)
@@ -204,12 +218,17 @@ def _compare_files(one: Path, other: Path, bundle: str, effort: Effort, verify: 
     found = judge.compare(vectors[0], vectors[1], (a, b), local.equal_pixels(first, second), effort)
     judgement, outcome = judge_pair(found.judgement, first.pixels, second.pixels, verify, judge, effort)
     seen = where(views[found.picture - 1][found.view], outcome)
-    return {
+    answer = {
         "model": model.id,
         **asdict(judgement),
         "verified": outcome.verified,
         "where": seen and {"picture": found.picture, **seen},
     }
+    if explain is None:
+        return answer
+    chosen = [views[0][0], views[1][0]]
+    chosen[found.picture - 1] = views[found.picture - 1][found.view]
+    return answer | {"explanation": explanation.drawn(embedder, chosen, (first.pixels, second.pixels), explain)}
 
 
 def _policy_line(policy: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ from evaluation.sources import current, read, reading_sources
 from evaluation.video import davis as sequences
 from evaluation.video import follow
 from evaluation.video.follow import Animations
+from evaluation.video.frame_features import FrameFeatures, frame_features
 from evaluation.video.propagation import Propagation
 
 EXISTING = click.Path(exists=True, path_type=Path)
@@ -74,10 +75,9 @@ class Section:
 )
 @click.option(
     "--tiles",
-    default=2,
-    show_default=True,
     type=click.IntRange(1),
-    help="With --davis: tiles along the shortest side of a frame.",
+    help="With --davis: tiles along the shortest side of a frame. By default 2 for a bundle of a fixed input size, and "
+    "whole frames for others.",
 )
 @click.option(
     "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="HTML file to write the report to."
@@ -91,7 +91,7 @@ def evaluate_all(
     copydays: Path | None,
     epochs: int,
     views: int,
-    tiles: int,
+    tiles: int | None,
     out: Path,
     as_json: bool,
 ) -> None:
@@ -106,7 +106,7 @@ def evaluate_all(
     # Load all bundles and data first, so that a missing file is reported before the long work begins.
     named = {name: bundles.load(name) for name in source}
     data = _Data([labelled.load(path) for path in sets], davis, copydays_folder.load(copydays) if copydays else None)
-    frames = {name: follow.tiled_features(name, tiles) for name in named} if davis else {}
+    frames = {name: frame_features(name, tiles) for name in named} if davis else {}
     if davis is not None:
         sequences.load(davis)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -140,16 +140,14 @@ class _Data:
     copydays: copydays_folder.Folder | None
 
 
-def _sections(
-    source: str, data: _Data, frame_features: follow.FrameFeatures | None, epochs: int, views: int
-) -> list[Section]:
+def _sections(source: str, data: _Data, of_frames: FrameFeatures | None, epochs: int, views: int) -> list[Section]:
     """All sections on one source."""
     extractor, embedder = extract.load_extractor(source), Embedder(bundles.load(source))
     sections = [part for found in data.sets for part in _labelled_sections(found, source, extractor, epochs, views)]
     if data.sets and (embedder.bundle.attention is not None or embedder.bundle.activations is not None):
         sections.append(attention(data.sets[0], embedder))
-    if data.davis is not None and frame_features is not None:
-        sections.append(_video(data.davis, frame_features))
+    if data.davis is not None and of_frames is not None:
+        sections.append(_video(data.davis, of_frames))
     if data.copydays is not None:
         figures = copydays_folder.measure(data.copydays, extractor, (), None)
         blocks = [[name, value] for name, value in [*figures.blocks.items(), ("all pooled", figures.overall)]]
@@ -200,9 +198,9 @@ def attention(data: LabelledSet, embedder: Embedder) -> Section:
     return Section(f"Attention maps of {kind}", sheets=sheets, side=sheet.height)
 
 
-def _video(data: Path, frame_features: follow.FrameFeatures) -> Section:
+def _video(data: Path, of_frames: FrameFeatures) -> Section:
     with tempfile.TemporaryDirectory() as folder:
-        found = follow.measure(data, frame_features, Propagation(), Animations(Path(folder), "webp"))
+        found = follow.measure(data, of_frames, Propagation(), Animations(Path(folder), "webp"))
         stills = [(name, _stills(Path(folder) / f"{name}.webp")) for name in found.sequences]
     rows = [[name, *astuple(quality)] for name, quality in found.table_rows()]
     return Section("Video: object segmentation from the first mask", follow.HEADER, rows, stills)

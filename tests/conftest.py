@@ -61,7 +61,7 @@ def exported_vit(directory: Path, name: str, side: int, width: int, depth: int, 
     graph = TransformerGraph(backbone, "cls", head).eval()
     preprocess = Preprocess(side, "squash", side, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     network = Network(graph, preprocess, name, "random", f"vit_{name}_test", "cls", 0.1, {"epochs": 0})
-    return export([network], directory / name)
+    return export([network], directory / name, places=False)
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +86,7 @@ def resnet_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     graph = PooledGraph(body, SwavHead(body.num_features, (12,), 32, 16)).eval()
     preprocess = Preprocess(64, "squash", 64, "bicubic", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     network = Network(graph, preprocess, "resnet", "swav", "test_resnet", "pool", 0.1, {})
-    return export([network], tmp_path_factory.mktemp("bundles") / "resnet")
+    return export([network], tmp_path_factory.mktemp("bundles") / "resnet", places=False)
 
 
 @pytest.fixture(scope="session")

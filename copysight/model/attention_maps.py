@@ -91,6 +91,18 @@ def grid(
     return out
 
 
+def side_by_side(pictures: Sequence[Image.Image], maps: Sequence[Float], height: int = 384) -> Image.Image:
+    """Draw pictures in one row, each with its map (rows, columns) over it; negative values count as 0."""
+    sizes = [(max(round(one.width * height / one.height), 1), height) for one in pictures]
+    out = Image.new("RGB", (sum(width + GAP for width, _ in sizes) - GAP, height), (24, 24, 28))
+    x = 0
+    for picture, values, size in zip(pictures, maps, sizes, strict=True):
+        resized = picture.resize(size, Image.Resampling.LANCZOS)
+        out.paste(heatmap(resized, np.maximum(values, np.float32(0))), (x, 0))
+        x += size[0] + GAP
+    return out
+
+
 def stack(pictures: Sequence[Image.Image], names: Sequence[str]) -> Image.Image:
     """Arrange pictures of any sizes in one column, each below its name."""
     bar = 18

@@ -11,6 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from copysight.errors import BundleCorrupt, BundleNotFound, InvalidArgument, OutputMissing
+from copysight.model.outputs import (
+    Activations,
+    Attention,
+    Contributions,
+    Embedding,
+    Patches,
+    PlaceGrid,
+    Prototypes,
+)
 from copysight.pictures.preprocess import Preprocess
 from copysight.system import durable
 
@@ -39,52 +48,6 @@ class Graph:
     preprocess: Preprocess
     outputs: tuple[str, ...]
     variants: Mapping[str, Variant]
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """``embedding (B, dimension)`` float32, L2-normalised; ``recipe`` is ``cls``, ``gem`` or ``cls+gem``."""
-
-    graph: str
-    dimension: int
-    recipe: str
-    whitening: bool
-
-
-@dataclass(frozen=True)
-class Attention:
-    """``attention (B, heads, rows, columns)``: [CLS] row of the last block, after softmax, without the [CLS] column."""
-
-    graph: str
-    heads: int
-    grid: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Prototypes:
-    """``prototypes (B, count)``: logits; probabilities are their softmax after division by ``temperature``."""
-
-    graph: str
-    count: int
-    temperature: float
-
-
-@dataclass(frozen=True)
-class Activations:
-    """``activations (B, count, rows, columns)``: prototype logits at each position of a ResNet's last feature map."""
-
-    graph: str
-    count: int
-    grid: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Patches:
-    """``patches (B, rows * columns, dimension)``: normalised patch tokens of the last block."""
-
-    graph: str
-    dimension: int
-    grid: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -120,6 +83,7 @@ class Bundle:
     prototypes: Prototypes | None
     patches: Patches | None
     activations: Activations | None
+    contributions: Contributions | None
     numerics: Numerics
     calibration: Mapping[str, Any] | None
     background: Background | None
@@ -151,6 +115,8 @@ class Bundle:
 
     def graph_of(self, output: str) -> str:
         """Name of the graph that has ``output``. Raises ``OutputMissing``."""
+        if output == "patches" and self.patches is not None:
+            return self.patches.graph  # a graph for any size may give them as well
         for name, graph in self.graphs.items():
             if output in graph.outputs:
                 return name
@@ -211,6 +177,7 @@ def _parse(directory: Path, data: bytes) -> Bundle:
             prototypes=_optional(Prototypes, manifest["prototypes"]),
             patches=_optional(Patches, manifest["patches"]),
             activations=_optional(Activations, manifest.get("activations")),
+            contributions=_contributions(manifest.get("contributions")),
             numerics=Numerics(**manifest["numerics"]),
             background=_optional(Background, manifest.get("background")),
             files=manifest["files"],
@@ -240,6 +207,13 @@ def _optional(kind: type[T], data: Mapping[str, Any] | None) -> T | None:
     if data is None:
         return None
     return kind(**{key: tuple(value) if key == "grid" else value for key, value in data.items()})
+
+
+def _contributions(data: Mapping[str, Any] | None) -> Contributions | None:
+    if data is None:
+        return None
+    grids = (PlaceGrid(**{**grid, "box": tuple(grid["box"])}) for grid in data["grids"])
+    return Contributions(data["graph"], tuple(grids))
 
 
 def _verify(bundle: Bundle) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -57,6 +58,12 @@ class Features:
     prototypes: Float | None = None
     patches: Float | None = None
     activations: Float | None = None
+    contributions: Float | None = None
+
+
+ON_DEMAND = frozenset({"patches", "contributions"})
+"""A graph that gives nothing but these is loaded when it is first run: a service that searches never needs it, and it
+would take the memory of a second network."""
 
 
 class Embedder:
@@ -65,7 +72,9 @@ class Embedder:
     def __init__(self, bundle: Bundle, runtime: Runtime = Runtime()) -> None:
         self.bundle = bundle
         self.runtime = runtime
-        self._sessions = {name: _session(bundle, name, runtime) for name in bundle.graphs}
+        at_once = [name for name, graph in bundle.graphs.items() if not ON_DEMAND.issuperset(graph.outputs)]
+        self._sessions = {name: _session(bundle, name, runtime) for name in at_once}
+        self._loading = threading.Lock()
         # Without this, ONNX Runtime computes the whole graph even if only one output is fetched.
         self._options = ort.RunOptions()
         self._options.only_execute_path_to_fetches = True
@@ -100,6 +109,24 @@ class Embedder:
         """Prototype logits at each position: (B, K, rows, columns). Raises ``OutputMissing``."""
         return self._single("activations", pictures)
 
+    def places(self, pixels: Float) -> Float:
+        """Patches (rows, columns, D) of one preprocessed picture (3, height, width) of any size.
+
+        Height and width are multiples of the stride of ``bundle.patches``. Raises ``OutputMissing`` for a bundle whose
+        patches have a fixed size, or that has none, and ``InvalidArgument`` for another size.
+        """
+        about = self.bundle.patches
+        if about is None or about.any_size is None or about.stride is None:
+            raise self.bundle.missing("patches of any size" if about else "patches")
+        height, width = pixels.shape[1:]
+        if height % about.stride or width % about.stride or not min(height, width):
+            raise InvalidArgument(
+                f"got a picture of {height} x {width} px for patches of {about.stride} px; resize it to multiples of "
+                f"{about.stride}"
+            )
+        [patches] = self._run_graph(about.any_size, ("patches",), pixels[None])
+        return np.asarray(patches[0].reshape(height // about.stride, width // about.stride, -1), np.float32)
+
     def _single(self, output: str, pictures: Sequence[Image.Image]) -> Float:
         inputs = [self.prepare(picture, (output,)) for picture in pictures]
         return self._outputs(inputs, (output,))[output]
@@ -119,9 +146,16 @@ class Embedder:
     def _run_graph(self, graph: str, names: Sequence[str], batch: Float) -> list[Float]:
         rows: list[list[Float]] = []
         for chunk, count in _chunks(batch, BUCKETS[self.runtime.provider]):
-            outputs = self._sessions[graph].run(names, {"pictures": chunk}, self._options)
+            outputs = self._session(graph).run(names, {"pictures": chunk}, self._options)
             rows.append([output[:count] for output in outputs])
         return [np.concatenate(parts) for parts in zip(*rows, strict=True)]
+
+    def _session(self, graph: str) -> ort.InferenceSession:
+        if graph not in self._sessions:
+            with self._loading:
+                if graph not in self._sessions:
+                    self._sessions[graph] = _session(self.bundle, graph, self.runtime)
+        return self._sessions[graph]
 
 
 def first_provider(bundle: Bundle) -> str:

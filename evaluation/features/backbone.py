@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from copysight.errors import InvalidArgument
 from copysight.model import bundle as bundles
+from copysight.model.bundle import Bundle
 from copysight.pictures.preprocess import Preprocess, to_tensor
 from evaluation.features import frames
 from evaluation.features.extract import Extractor
@@ -203,6 +204,12 @@ class Backbone:
         mean, std = (np.asarray(part, np.float32) for part in (self.preprocess.mean, self.preprocess.std))
         pixels = (np.asarray(small, np.float32) / 255 - mean) / std
         return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32))[None]
+
+
+def has_tokens(bundle: Bundle) -> bool:
+    """Whether a bundle has the weights of a vision transformer."""
+    file = bundle.path / FILE
+    return file.exists() and isinstance(load(str(bundle.path)).network, TRANSFORMERS)
 
 
 def load(source: str) -> Backbone:

@@ -23,10 +23,13 @@ def target_size(height: int, width: int, shortest: int, multiple: int = MULTIPLE
     return shortest, int(shortest * width / height // multiple * multiple)
 
 
-def prepare(frame: Pixels, shortest: int, multiple: int = MULTIPLE) -> Float:
-    """Resize and normalise an RGB frame (height, width, 3) uint8; return (3, h, w) float32."""
+def prepare(frame: Pixels, shortest: int, multiple: int = MULTIPLE, mean: Float = MEAN, std: Float = STD) -> Float:
+    """Resize and normalise an RGB frame (height, width, 3) uint8; return (3, h, w) float32.
+
+    ``mean`` and ``std`` (3,) are for channel values in 0..1.
+    """
     resized = resize(frame, *target_size(frame.shape[0], frame.shape[1], shortest, multiple))
-    return np.ascontiguousarray(((resized.astype(np.float32) / np.float32(255) - MEAN) / STD).transpose(2, 0, 1))
+    return np.ascontiguousarray(((resized.astype(np.float32) / np.float32(255) - mean) / std).transpose(2, 0, 1))
 
 
 def shrink_mask(mask: Pixels, height: int, width: int) -> Pixels:

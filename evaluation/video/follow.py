@@ -1,8 +1,8 @@
 """``evaluate video``: segment objects in videos from the mask of the first frame (DAVIS 2017, semi-supervised)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Items
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
@@ -12,27 +12,20 @@ import torch
 from PIL import Image
 
 from copysight.errors import InvalidArgument
-from copysight.model import bundle as bundles
 from copysight.model.attention_maps import colours
-from copysight.model.bundle import Bundle
-from copysight.model.embedder import Embedder
-from copysight.pictures.preprocess import to_tensor
 from copysight.system.progress import with_progress
 from evaluation.arguments import place_of, sources_and_data
-from evaluation.features import backbone
-from evaluation.features.extract import Extractor, check_finite
 from evaluation.features.frames import shrink_mask
 from evaluation.metrics.region import boundary, region
 from evaluation.report import Answer, print_answers
 from evaluation.sources import reading_sources
 from evaluation.video import davis, propagation
 from evaluation.video.davis import Sequence
+from evaluation.video.frame_features import FrameFeatures, frame_features
 from evaluation.video.propagation import LabelledFrame, Propagation
 
 Float = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
-FrameFeatures = Callable[[Image.Image], Float]
-"""Maps a frame to patch features (rows, columns, D)."""
 HEADER = ("sequence", "J", "F", "J&F")
 MILLISECONDS = 80
 WIDTH = 480
@@ -51,15 +44,13 @@ class Quality:
 @sources_and_data("bundle", several=False)
 @click.option(
     "--tiles",
-    default=2,
-    show_default=True,
     type=click.IntRange(1),
-    help="Number of tiles along the shortest side of a frame.",
+    help="Cut frames into so many tiles along the shortest side. By default 2 for a bundle of a fixed input size.",
 )
 @click.option(
     "--lines",
     type=click.IntRange(64),
-    help="Run whole frames with this shortest side through the weights of the bundle, instead of tiles. DINO uses 480.",
+    help="Take whole frames with this shortest side. By default about 480, as DINO, for a bundle that takes any size.",
 )
 @click.option(
     "--frames",
@@ -95,7 +86,7 @@ class Quality:
 def video(
     sources: Items[str],
     data: Path,
-    tiles: int,
+    tiles: int | None,
     lines: int | None,
     frames: int,
     topk: int,
@@ -106,16 +97,15 @@ def video(
 ) -> None:
     """Segment the objects of every sequence in DATA, given the mask of the first frame, with the patches of BUNDLE.
 
-    DATA is a folder or tar file in the DAVIS layout. A bundle has a fixed input size, so each frame is cut into
-    tiles. With --lines, whole frames run through weights.safetensors (`export --weights timm`), as in DINO's released
-    evaluation. The last row of the table is a baseline: the first mask, copied to all frames. The propagation and its
-    defaults are those of DINO.
+    DATA is a folder or tar file in the DAVIS layout. Whole frames of 480 lines are taken if the bundle has patches of
+    any size; otherwise each frame is cut into tiles. With --lines, a vision transformer with weights.safetensors
+    (`export --weights timm`) runs as in DINO's released evaluation. The last row of the table is a baseline: the first
+    mask, copied to all frames. The propagation and its defaults are those of DINO.
     """
     answers = []
     for bundle in sources:
-        frame_features = tiled_features(bundle, tiles) if lines is None else whole_frame_features(bundle, lines)
         films = Animations(place_of(pictures, bundle, sources), film) if pictures else None
-        found = measure(data, frame_features, Propagation(frames, topk, radius), films)
+        found = measure(data, frame_features(bundle, tiles, lines), Propagation(frames, topk, radius), films)
         rows = [[name, quality.j, quality.f, quality.jf] for name, quality in found.table_rows()]
         report = found.to_json() if len(sources) == 1 else {"source": bundle, **found.to_json()}
         answers.append(Answer(bundle, report, HEADER, rows))
@@ -154,36 +144,15 @@ class Animations:
     kind: str
 
 
-def tiled_features(source: str, tiles: int) -> FrameFeatures:
-    """Return patch features of frames cut into tiles. Raises ``OutputMissing`` if the bundle has no patches."""
-    embedder = Embedder(bundles.load(source))
-    if embedder.bundle.patches is None:
-        raise embedder.bundle.missing("patches")
-
-    def features(frame: Image.Image) -> Float:
-        return tile_patches(frame, embedder, tiles)
-
-    check_finite(Extractor(embedder.bundle.name, embedder.bundle.at_least, features))
-    return features
-
-
-def whole_frame_features(source: str, lines: int) -> FrameFeatures:
-    """Return patch features of whole frames with the shortest side ``lines``, from the weights of the bundle.
-
-    Raises ``InvalidArgument`` if the bundle has no weights, or if so many lines do not fit its patches.
-    """
-    return backbone.load(source).whole_frames(lines)
-
-
 def measure(
-    data: Path, frame_features: FrameFeatures, config: Propagation, animations: Animations | None = None
+    data: Path, features: FrameFeatures, config: Propagation, animations: Animations | None = None
 ) -> VideoResult:
     """Segment every sequence of ``data`` and compare with the ground truth; write ``animations`` if given."""
     found: dict[str, list[Quality]] = {}
     copied: dict[str, list[Quality]] = {}
     for sequence in davis.load(data):
         truth = _truth(sequence)
-        masks = propagate_masks(sequence, frame_features, config)
+        masks = propagate_masks(sequence, features, config)
         found[sequence.name] = score_masks(masks, truth)
         copied[sequence.name] = score_masks([truth[0]] * len(truth), truth)
         if animations is not None:
@@ -192,10 +161,10 @@ def measure(
     return VideoResult(found, copied)
 
 
-def propagate_masks(sequence: Sequence, frame_features: FrameFeatures, config: Propagation) -> list[Pixels]:
+def propagate_masks(sequence: Sequence, features_of: FrameFeatures, config: Propagation) -> list[Pixels]:
     """Return the mask of every frame at its original size. The first mask is the given one."""
     given = sequence.mask(0)
-    grids = (frame_features(sequence.frame(number)) for number in range(len(sequence.frames)))
+    grids = (features_of(sequence.frame(number)) for number in range(len(sequence.frames)))
     first = next(grids)
     rows, columns = first.shape[:2]
     small = propagation.one_hot(torch.from_numpy(np.array(shrink_mask(given, rows, columns))))
@@ -204,39 +173,6 @@ def propagate_masks(sequence: Sequence, frame_features: FrameFeatures, config: P
     watched_masks = with_progress(soft, len(sequence.frames) - 1, sequence.name)
     patch = -(-min(given.shape) // min(rows, columns))
     return [given, *(shrink_mask(propagation.labels(masks, patch).numpy(), *given.shape) for masks in watched_masks)]
-
-
-def tile_patches(frame: Image.Image, embedder: Embedder, tiles: int) -> Float:
-    """Return patch features (rows, columns, D) of a frame that is cut into ``tiles`` along its shortest side."""
-    down, across = _tiling(frame, tiles)
-    grid_rows, grid_columns = _grid(embedder.bundle)
-    graph = embedder.bundle.graph_of("patches")
-    # "squash" keeps the whole tile; the usual resize would crop it.
-    preprocess = embedder.bundle.graphs[graph].preprocess
-    preprocess = replace(preprocess, resize="squash", resize_to=preprocess.size)
-    boxes = [
-        (
-            x * frame.width / across,
-            y * frame.height / down,
-            (x + 1) * frame.width / across,
-            (y + 1) * frame.height / down,
-        )
-        for y in range(down)
-        for x in range(across)
-    ]
-    inputs = [
-        {
-            graph: to_tensor(
-                frame.resize((preprocess.width, preprocess.height), Image.Resampling.BICUBIC, box=box), preprocess
-            )
-        }
-        for box in boxes
-    ]
-    found = embedder.run(inputs, ("patches",)).patches
-    if found is None:
-        raise embedder.bundle.missing("patches")
-    grid = found.reshape(down, across, grid_rows, grid_columns, -1).transpose(0, 2, 1, 3, 4)
-    return np.ascontiguousarray(grid.reshape(down * grid_rows, across * grid_columns, -1))
 
 
 def score_masks(found: Items[Pixels], truth: Items[Pixels]) -> list[Quality]:
@@ -267,17 +203,6 @@ def _truth(sequence: Sequence) -> list[Pixels]:
     if len(sizes := sorted({mask.shape for mask in truth})) > 1:
         raise InvalidArgument(f"sequence {sequence.name} has masks of several sizes ({sizes}); all must have one size")
     return truth
-
-
-def _tiling(frame: Image.Image, tiles: int) -> tuple[int, int]:
-    shortest = min(frame.size)
-    return round(tiles * frame.height / shortest), round(tiles * frame.width / shortest)
-
-
-def _grid(bundle: Bundle) -> tuple[int, int]:
-    if bundle.patches is None:
-        raise bundle.missing("patches")
-    return bundle.patches.grid
 
 
 def _animate(sequence: Sequence, masks: list[Pixels], out: Path) -> None:

@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from copysight.errors import InvalidArgument
 from copysight.model import attention_maps as drawing
-from copysight.model.bundle import Attention
 from copysight.model.embedder import Embedder
+from copysight.model.outputs import Attention
 from copysight.pictures.preprocess import crop_box as seen_box
 from service.http.problems import item_error
 from service.intake import uploads

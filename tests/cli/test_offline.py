@@ -182,3 +182,28 @@ def test_search_rejects_a_filter_that_is_not_json(folder, index):
     result = run("search", folder / "0.jpg", "--index", index, "--filter", "{")
     assert result.exit_code == 1
     assert "which is not valid JSON" in result.stderr
+
+
+def test_compare_explains_a_match_on_both_pictures(folder, tmp_path, drawn):
+    """A picture within a larger one: the maps add up to the similarity, and lie on the part that was found."""
+    page = Image.new("RGB", (480, 360), "white")
+    page.paste(drawn(1, (240, 180)), (200, 150))
+    page.save(tmp_path / "page.png")
+    drawn(1, (240, 180)).save(tmp_path / "picture.png")
+    words = ("--bundle", "default", "--explain", tmp_path / "made" / "why.png")
+    found = answer("compare", tmp_path / "page.png", tmp_path / "picture.png", *words)
+    assert found["explanation"]["similarity"] == pytest.approx(found["similarity"], abs=1e-5)
+    maps = np.array(found["explanation"]["maps"])
+    assert maps.shape == (2, 24, 24)
+    assert maps.sum(axis=(1, 2)) == pytest.approx([found["similarity"]] * 2, abs=1e-4)
+    positive = maps[0].clip(0)
+    assert positive[10:22, 10:22].sum() > 0.8 * positive.sum()
+    with Image.open(tmp_path / "made" / "why.png") as drawn_maps:
+        assert drawn_maps.height == 384
+
+
+def test_explanations_that_cannot_be_drawn_are_refused(folder, tiny_bundle, tmp_path):
+    both = ("compare", folder / "0.jpg", folder / "1.jpg", "--bundle")
+    assert "gives no contributions" in run(*both, tiny_bundle.path, "--explain", tmp_path / "a.png").stderr
+    assert "needed is .png or .jpg" in run(*both, "default", "--explain", tmp_path / "a.txt").stderr
+    assert "leave out --server" in run(*both, "default", "--explain", tmp_path / "a.png", "--server", "http://x").stderr

@@ -31,6 +31,12 @@ EXISTING = click.Path(exists=True, path_type=Path)
     help="Input size of the network of --rest in pixels. By default it is the size at which it was trained.",
 )
 @click.option("--half", is_flag=True, help="Store the weights of the network of --rest in half precision.")
+@click.option(
+    "--places",
+    is_flag=True,
+    help="Add the graphs of places, from the network of the embedding: patches of pictures of any size, and "
+    "contributions to a match. For bundles that were exported without them, or by an older version.",
+)
 @click.option("--pictures", type=EXISTING, help="Unlabelled pictures. Fit the calibrations again with them.")
 @click.option("--background", is_flag=True, help="With --pictures: make the background from them again, too.")
 @click.option("--name", default=None, help="Name of the new bundle. By default the name does not change.")
@@ -45,17 +51,18 @@ def amend(
     rest: str | None,
     rest_size: int | None,
     half: bool,
+    places: bool,
     pictures: Path | None,
     background: bool,
     name: str | None,
     card: Path | None,
 ) -> None:
-    """Write a copy of BUNDLE with other attention, background, calibrations, name or card.
+    """Write a copy of BUNDLE with other attention, graphs of places, background, calibrations, name or card.
 
     The embedding stays bit for bit. BUNDLE is the folder of a bundle, or `default`.
     """
     network = None if rest is None else exportable.load(rest, rest_size)
     text = None if card is None else card.read_text()
-    amended = write_bundle(bundles.load(bundle), out, network, pictures, text, name, half, background)
-    outputs = [output for graph in amended.graphs.values() for output in graph.outputs]
+    amended = write_bundle(bundles.load(bundle), out, network, pictures, text, name, half, background, places)
+    outputs = dict.fromkeys(output for graph in amended.graphs.values() for output in graph.outputs)
     click.echo(f"{amended.name} at {amended.path}: {amended.dimension} dimensions, outputs {', '.join(outputs)}")

@@ -99,6 +99,13 @@ FRAMEWORKS = ("timm", "torchvision")
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File with the text of MODEL_CARD.md. By default the text is generated.",
 )
+@click.option(
+    "--places/--no-places",
+    default=True,
+    show_default=True,
+    help="Add the graphs of places that the network has, without another copy of its weights: patches of pictures of "
+    "any size, and, for copy runs of convolutional networks, contributions to a match.",
+)
 @click.option("--random", is_flag=True, help="Use random weights for timm:NAME, as a baseline.")
 @foreign_options
 @scan_options
@@ -120,6 +127,7 @@ def export(
     licence: str | None,
     name: str | None,
     card: Path | None,
+    places: bool,
     random: bool,
     as_json: bool,
     reading: ScanOptions,
@@ -150,7 +158,7 @@ def export(
     networks = [exportable.load(source, size, recipe, random, views, method, licence)]
     if beside is not None:
         networks.append(exportable.load(beside, beside_size, None, random))
-    _report(write_bundle(networks, out, text, name, fitting, half, weights), "torch", None, as_json)
+    _report(write_bundle(networks, out, text, name, fitting, half, weights, places), "torch", None, as_json)
 
 
 def _kind(source: Path) -> str | None:
@@ -182,7 +190,7 @@ def _export_foreign(
 
 
 def _report(bundle: Bundle, against: str, foreign: ForeignExport | None, as_json: bool) -> None:
-    outputs = [output for graph in bundle.graphs.values() for output in graph.outputs]
+    outputs = list(dict.fromkeys(output for graph in bundle.graphs.values() for output in graph.outputs))
     report: dict[str, Any] = {
         "path": str(bundle.path),
         "id": bundle.id,

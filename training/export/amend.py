@@ -1,6 +1,7 @@
 """Amend a bundle: replace attention, background, calibrations, name or card and keep the embedding bit for bit."""
 
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,11 +11,17 @@ import numpy as np
 
 from copysight.errors import InvalidArgument
 from copysight.model import bundle as bundles
-from copysight.model.bundle import Bundle
+from copysight.model.bundle import Bundle, Numerics
 from copysight.model.embedder import Embedder, Runtime
+from training.export import checks as bundle_checks
 from training.export import fitting as fits
 from training.export.export import Network, export
 from training.export.fitting import BACKGROUND, Fitting, PictureSample, npy
+from training.export.half_precision import to_half_precision
+from training.export.numerics import MAX_DIFFERENCE, MIN_COSINE, check_numerics
+from training.export.sharing import added_graphs
+from training.export.sharing.rebuilt import is_half, rebuilt
+from training.export.sharing.shared_weights import files_used
 
 CARD = "MODEL_CARD.md"
 REPLACEABLE = ("attention", "prototypes", "patches", "activations")
@@ -31,8 +38,12 @@ def amend(
     name: str | None = None,
     half: bool = False,
     background: bool = False,
+    places: bool = False,
 ) -> Bundle:
     """Write a changed copy of ``old`` to ``out``; ``rest`` replaces attention, prototypes and patches.
+
+    ``places`` adds the graphs of patches of any size and of contributions, from the network of the embedding. Such
+    patches stay where ``rest`` gives others.
 
     ``pictures``: the pictures to fit the calibrations with; the background was made from the first of them, or, with
     ``background``, is made from them now. ``half`` stores the weights of ``rest`` in half precision. Indexes of ``old``
@@ -43,14 +54,16 @@ def amend(
     """
     if background and pictures is None:
         raise InvalidArgument("got a background to renew and no pictures to make it from; give --pictures")
-    if rest is None and pictures is None and card is None and name is None:
-        raise InvalidArgument("got nothing to change; give --rest, --pictures, --card or --name")
+    if rest is None and pictures is None and card is None and name is None and not places:
+        raise InvalidArgument("got nothing to change; give --rest, --places, --pictures, --card or --name")
     manifest: dict[str, Any] = json.loads((old.path / bundles.DESCRIPTION).read_text())
     files: dict[str, Path | bytes] = {file: old.path / file for file in manifest.pop("files")}
     manifest["name"] = name or old.name
     with tempfile.TemporaryDirectory() as scratch:
         if rest is not None:
-            _replace_graph(old, manifest, files, export([rest], Path(scratch) / "rest", half=half))
+            _replace_graph(old, manifest, files, export([rest], Path(scratch) / "rest", half=half, places=False))
+        if places:
+            _add_places(old, manifest, files, Path(scratch))
         if pictures is not None:
             _fit(old, pictures, background, manifest, files)
         if card is not None:
@@ -75,8 +88,30 @@ def _fit(old: Bundle, pictures: Path, renew: bool, manifest: dict[str, Any], fil
     manifest["calibration"] = fits.calibration(embedder, rows, second, sample)
 
 
+def _add_places(old: Bundle, manifest: dict[str, Any], files: dict[str, Path | bytes], scratch: Path) -> None:
+    """Add the graphs of places of the network of the embedding, which is rebuilt from its graph.
+
+    Raises ``InvalidArgument`` if it cannot be rebuilt or has no places, and ``ExportFailed`` if it differs from torch.
+    """
+    key, network = old.embedding.graph, rebuilt(old)
+    check_numerics(bundle_checks.compare(old, {key: network}), MAX_DIFFERENCE, MIN_COSINE)
+    stored = Path(shutil.copy(old.path / old.graphs[key].variants["fp32"].file, scratch))
+    made: dict[str, Path | bytes] = {stored.name: stored}
+    added = added_graphs.write(added_graphs.find({key: network}), scratch, made)
+    if not added:
+        raise InvalidArgument(f"the network of {old.name!r} gives no features of places; omit --places")
+    if is_half(stored):
+        for one in added:
+            to_half_precision(scratch / added_graphs.file_of(one))
+        added_graphs.share_weights(made, added)
+    added_graphs.describe(manifest, added)
+    files |= {name: made[name] for name in map(added_graphs.file_of, added)}
+    trial = bundles.write(scratch / "places", {one: manifest[one] for one in manifest if one != "format"}, files)
+    check_numerics(Numerics(added_graphs.compare(trial, added), 1.0), MAX_DIFFERENCE, MIN_COSINE)
+
+
 def _replace_graph(old: Bundle, manifest: dict[str, Any], files: dict[str, Path | bytes], new: Bundle) -> None:
-    """Keep only the graph of the embedding, and add the graph of ``new`` for all other outputs."""
+    """Keep the graph of the embedding and what is a part of it, and add the graph of ``new`` for all other outputs."""
     kept = old.embedding.graph
     if old.graphs[kept].outputs != ("embedding",):
         raise InvalidArgument(
@@ -85,13 +120,14 @@ def _replace_graph(old: Bundle, manifest: dict[str, Any], files: dict[str, Path 
         )
     key, graph = KEY, new.graphs[new.embedding.graph]
     other = json.loads((new.path / bundles.DESCRIPTION).read_text())
-    kept_files = {variant.file for variant in old.graphs[kept].variants.values()}
+    parts = _parts(old, kept)
+    kept_files = {variant.file for name in (kept, *parts) for variant in old.graphs[name].variants.values()}
     old_files = {variant.file for one in old.graphs.values() for variant in one.variants.values()}
     for file in old_files - kept_files:
         del files[file]
     files[f"{key}.onnx"] = (new.path / graph.variants["fp32"].file).read_bytes()
     manifest["graphs"] = {
-        kept: manifest["graphs"][kept],
+        **{name: manifest["graphs"][name] for name in (kept, *parts)},
         key: {
             **other["graphs"][new.embedding.graph],
             "outputs": [output for output in graph.outputs if output in REPLACEABLE],
@@ -99,12 +135,20 @@ def _replace_graph(old: Bundle, manifest: dict[str, Any], files: dict[str, Path 
         },
     }
     for output in REPLACEABLE:
-        entry = other.get(output)
-        manifest[output] = entry and {**entry, "graph": key}
+        if output not in parts:
+            entry = other.get(output)
+            manifest[output] = entry and {**entry, "graph": key}
     manifest["training"] = {kept: manifest["training"][kept], key: next(iter(other["training"].values()))}
     manifest["method"] = _both(manifest["method"], new.method)
     manifest["backbone"] = _both(manifest["backbone"], new.backbone)
     manifest["numerics"] = _worse(manifest["numerics"], other["numerics"])
+
+
+def _parts(bundle: Bundle, kept: str) -> list[str]:
+    """Keys of the graphs of places that refer to the weights of the graph ``kept``."""
+    file = bundle.graphs[kept].variants["fp32"].file
+    places = [name for name in (added_graphs.PATCHES, added_graphs.CONTRIBUTIONS) if name in bundle.graphs]
+    return [name for name in places if file in files_used(bundle.path / added_graphs.file_of(name))]
 
 
 def _both(old: str, new: str) -> str:

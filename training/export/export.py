@@ -12,7 +12,7 @@ from torch import nn
 
 from copysight.errors import InvalidArgument
 from copysight.model import bundle as bundles
-from copysight.model.bundle import Bundle
+from copysight.model.bundle import Bundle, Numerics
 from copysight.model.embedder import Embedder
 from copysight.pictures.preprocess import in_words
 from training.checkpoints import frameworks
@@ -30,6 +30,8 @@ from training.export.numerics import (
     check_numerics,
     numerics_json,
 )
+from training.export.sharing import added_graphs
+from training.export.sharing.added_graphs import Added
 from training.export.whitening import Whitening
 from training.networks.many_views import ManyViews
 
@@ -46,12 +48,14 @@ def export(
     fitting: Fitting | None = None,
     half: bool = False,
     weights: str | None = None,
+    places: bool = True,
 ) -> Bundle:
     """Write a bundle to ``out``: the embedding from the first network, each other output from the first that has it.
 
     ``half`` stores weights in half precision; they are cast to float32 at loading. ``fitting`` adds what is fitted on
     pictures: whitening, background, calibration, int8. ``weights`` (``timm`` or ``torchvision``) adds the tensors of
-    the first network under the names of that framework.
+    the first network under the names of that framework. ``places`` adds the graphs of `sharing.added_graphs` where the
+    networks have them: patches of any size, and contributions.
 
     Raises ``ExportFailed`` if weights or outputs are not finite, if torch cannot export a network, or if a graph
     differs from torch by more than 1e-4 or a cosine is below 0.99999 (in half precision: 1e-2 and 0.9999), and
@@ -68,12 +72,12 @@ def export(
             unwhitened = _export_trial(networks[:1], Path(scratch), "plain")
             fitted = fits.whiten(Embedder(unwhitened.bundle), sample, fitting.whiten)
             networks[0].graph.whitening = layer(fitted)
-        exported = _export_trial(networks, Path(scratch), "exact", name)
+        exported = _export_trial(networks, Path(scratch), "exact", name, places)
         manifest, files, trial = exported.manifest, exported.files, exported.bundle
-        manifest["numerics"] = check_numerics(compare(trial, exported.networks), MAX_DIFFERENCE, MIN_COSINE)
+        manifest["numerics"] = check_numerics(_compare_all(trial, exported), MAX_DIFFERENCE, MIN_COSINE)
         if half:
-            trial = _with_half_weights(trial, manifest, files)
-            manifest["numerics"] = check_numerics(compare(trial, exported.networks), HALF_DIFFERENCE, HALF_COSINE)
+            trial = _with_half_weights(exported)
+            manifest["numerics"] = check_numerics(_compare_all(trial, exported), HALF_DIFFERENCE, HALF_COSINE)
         if sample is not None and fitting is not None:
             fits.fit_to_pictures(manifest, files, trial, sample, fitting.int8)
         files["MODEL_CARD.md"] = (card or _card(manifest)).encode()
@@ -111,28 +115,41 @@ class TrialExport:
     """Exported graphs that are not checked yet, and a temporary bundle of them."""
 
     networks: dict[str, Network]
+    added: dict[str, Added]
     manifest: dict[str, Any]
     files: dict[str, Path | bytes]
     bundle: Bundle
 
 
-def _export_trial(networks: Sequence[Network], scratch: Path, trial: str, name: str | None = None) -> TrialExport:
+def _export_trial(
+    networks: Sequence[Network], scratch: Path, trial: str, name: str | None = None, places: bool = False
+) -> TrialExport:
     by_key = {f"graph{number}": network for number, network in enumerate(networks)}
-    (scratch / f"{trial}-graphs").mkdir()
+    folder = scratch / f"{trial}-graphs"
+    folder.mkdir()
     files: dict[str, Path | bytes] = {
-        f"{key}.onnx": onnx_graph.write(network, scratch / f"{trial}-graphs" / f"{key}.onnx")
-        for key, network in by_key.items()
+        f"{key}.onnx": onnx_graph.write(network, folder / f"{key}.onnx") for key, network in by_key.items()
     }
     manifest = _manifest(by_key, {key: shapes(network) for key, network in by_key.items()}, name or networks[0].name)
+    added = added_graphs.write(added_graphs.find(by_key), folder, files) if places else {}
+    added_graphs.describe(manifest, added)
     bundle = bundles.write(scratch / trial, {**manifest, "numerics": numerics_json(1.0, 0.0)}, files)
-    return TrialExport(by_key, manifest, files, bundle)
+    return TrialExport(by_key, added, manifest, files, bundle)
 
 
-def _with_half_weights(trial: Bundle, manifest: Mapping[str, Any], files: Mapping[str, Path | bytes]) -> Bundle:
-    for file in files.values():
-        if isinstance(file, Path):
+def _compare_all(trial: Bundle, exported: TrialExport) -> Numerics:
+    """Agreement of all graphs with torch."""
+    networks, added = compare(trial, exported.networks), added_graphs.compare(trial, exported.added)
+    return Numerics(max(added, networks.largest_difference), networks.cosine)
+
+
+def _with_half_weights(exported: TrialExport) -> Bundle:
+    # The added graphs first, because they refer to bytes of the others.
+    for name in reversed(exported.files):
+        if isinstance(file := exported.files[name], Path):
             to_half_precision(file)
-    return bundles.write(trial.path.parent / "halved", manifest, files)
+    added_graphs.share_weights(exported.files, exported.added)
+    return bundles.write(exported.bundle.path.parent / "halved", exported.manifest, exported.files)
 
 
 def _manifest(

@@ -16,28 +16,30 @@ from training.export.numerics import synthetic_picture
 from training.networks.timm_networks import first_line
 
 
-def write(network: Network, path: Path) -> Path:
+def write(network: Network, path: Path, any_size: bool = False, optimize: bool = True) -> Path:
     """Write the graph of ``network`` to ``path`` and return the path. Raises ``ExportFailed`` if torch cannot.
 
-    The exporter does not know fused attention over more than four axes (windows); it is then tried without.
+    ``any_size``: height and width of the pictures are free, too. ``optimize``: fold BatchNorm into convolutions, among
+    others; ONNX Runtime does so in any case. The exporter does not know fused attention over more than four axes
+    (windows); it is then tried without.
     """
     try:
-        program = _program(network)
+        program = _program(network, any_size, optimize)
     except Exception as error:
         # torch's exporter raises errors of its own and of everything that it calls.
         fused: list[Any] = [one for one in network.graph.modules() if getattr(one, "fused_attn", False)]
         if not fused:
             raise _not_exported(network, error) from error
-        program = _without_fusion(network, fused)
+        program = _without_fusion(network, fused, any_size, optimize)
     program.save(str(path))
     return path
 
 
-def _without_fusion(network: Network, fused: Sequence[Any]) -> torch.onnx.ONNXProgram:
+def _without_fusion(network: Network, fused: Sequence[Any], any_size: bool, optimize: bool) -> torch.onnx.ONNXProgram:
     for module in fused:
         module.fused_attn = False
     try:
-        return _program(network)
+        return _program(network, any_size, optimize)
     except Exception as error:
         raise _not_exported(network, error) from error
     finally:
@@ -45,10 +47,15 @@ def _without_fusion(network: Network, fused: Sequence[Any]) -> torch.onnx.ONNXPr
             module.fused_attn = True
 
 
-def _program(network: Network) -> torch.onnx.ONNXProgram:
+def _program(network: Network, any_size: bool, optimize: bool) -> torch.onnx.ONNXProgram:
     height, width = network.preprocess.height, network.preprocess.width
     # Two different pictures, so that the exporter does not treat the batch size as a constant.
     example = torch.from_numpy(to_batch([synthetic_picture(0), synthetic_picture(1)], network.preprocess))
+    sides: dict[int, Any] = {2: height, 3: width}
+    if any_size:
+        # Of two lengths, so that the exporter does not take one side for the other, and large enough for two places.
+        example = example.repeat(1, 1, 2, 3)
+        sides = {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
     with _quiet():
         program = torch.onnx.export(
             network.graph,
@@ -56,8 +63,9 @@ def _program(network: Network) -> torch.onnx.ONNXProgram:
             dynamo=True,
             input_names=["pictures"],
             output_names=list(network.outputs),
-            dynamic_shapes=({0: torch.export.Dim("B"), 1: 3, 2: height, 3: width},),
+            dynamic_shapes=({0: torch.export.Dim.AUTO if any_size else torch.export.Dim("B"), 1: 3, **sides},),
             external_data=False,
+            optimize=optimize,
             verbose=False,
         )
     if program is None:

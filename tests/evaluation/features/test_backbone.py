@@ -58,7 +58,7 @@ def test_retrieval_at_several_scales(copysight, exported, labelled_set, drawn):
 def resnet(tmp_path_factory):
     torch.manual_seed(0)
     loaded = exportable.load("timm:test_resnet", size=64, random=True)
-    return export([loaded], tmp_path_factory.mktemp("b") / "resnet", weights="timm")
+    return export([loaded], tmp_path_factory.mktemp("b") / "resnet", weights="timm", places=False)
 
 
 def test_pictures_are_decoded_large_enough(exported, jpeg, drawn):

@@ -23,7 +23,7 @@ def parts():
 
 @pytest.fixture(scope="module")
 def old(parts, tmp_path_factory):
-    return export(parts[:2], tmp_path_factory.mktemp("old") / "bundle", name="old")
+    return export(parts[:2], tmp_path_factory.mktemp("old") / "bundle", name="old", places=False)
 
 
 def test_amend_takes_attention_from_another_network(old, parts, tmp_path, drawn):

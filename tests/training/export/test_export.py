@@ -29,7 +29,8 @@ def resnet():
 
 def test_a_convolutional_network_has_no_attention(resnet, tmp_path, drawn):
     bundle = export([resnet], tmp_path / "resnet")
-    assert (bundle.attention, bundle.prototypes, bundle.patches) == (None, None, None)
+    assert (bundle.attention, bundle.prototypes, bundle.contributions) == (None, None, None)
+    assert (bundle.patches.graph, bundle.patches.grid) == ("patches", (10, 10))
     embedder = Embedder(bundle)
     assert embedder.embed([drawn(0)]).shape == (1, bundle.dimension)
     with pytest.raises(OutputMissing, match="gives no attention"):
