@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from cli.explanation import part_of
 from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder
 from copysight.model.explanation import SIDE, Box, Explanation, Part, explain, spread
@@ -102,7 +101,8 @@ def explained(embedder: Embedder, paste: Paste, views: bool) -> Explanation:
     best = Judge.of(embedder.bundle).compare(first, second, penalties, effort="normal")
     chosen = [some[0] for some in both]
     chosen[best.picture - 1] = both[best.picture - 1][best.view]
-    return explain(embedder, part_of(chosen[0]), part_of(chosen[1]))
+    page, picture = (Part.of(view.pixels, view.region, view.turn) for view in chosen)
+    return explain(embedder, page, picture)
 
 
 def figures(paste: Paste, found: Explanation) -> tuple[float, float, float, float, float]:

@@ -9,7 +9,7 @@ from PIL import Image
 from copysight.errors import InvalidArgument
 from copysight.model import attention_maps as drawing
 from copysight.model.embedder import Embedder
-from copysight.model.explanation import WHOLE, Part, explain
+from copysight.model.explanation import Part, explain
 from copysight.scoring.query_views import QueryView
 
 
@@ -20,14 +20,8 @@ def drawn(embedder: Embedder, views: Sequence[QueryView], pictures: Sequence[Ima
     """
     if out.suffix.lower() not in Image.registered_extensions():
         raise InvalidArgument(f"got the file name {out}; needed is .png or .jpg")
-    found = explain(embedder, part_of(views[0]), part_of(views[1]))
+    one, other = (Part.of(view.pixels, view.region, view.turn) for view in views)
+    found = explain(embedder, one, other)
     out.parent.mkdir(parents=True, exist_ok=True)
     drawing.side_by_side(pictures, (found.one, found.other)).save(out)
     return found.to_json()
-
-
-def part_of(view: QueryView) -> Part:
-    """What a query view shows of its picture."""
-    region = view.region
-    box = WHOLE if region is None else (region.left, region.top, region.right, region.bottom)
-    return Part(view.pixels, box, view.turn)

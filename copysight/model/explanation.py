@@ -17,6 +17,7 @@ from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder
 from copysight.model.outputs import PlaceGrid
 from copysight.pictures.preprocess import crop_box
+from copysight.pictures.regions import Region
 
 Float = npt.NDArray[np.float32]
 Box = tuple[float, float, float, float]
@@ -35,6 +36,11 @@ class Part:
     pixels: Image.Image
     box: Box = WHOLE
     turn: int = 0
+
+    @classmethod
+    def of(cls, pixels: Image.Image, region: Region | None, turn: int) -> "Part":
+        """The part that a query view shows: a region of its picture, or the whole, turned."""
+        return cls(pixels, (region.left, region.top, region.right, region.bottom) if region else WHOLE, turn)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ from starlette.responses import Response
 from copysight.errors import InvalidArgument, ItemNotFound, PictureError
 from copysight.index import Snapshot, where
 from copysight.index.find_copies import judge_pair
+from copysight.model import explanation
+from copysight.model.embedder import Embedder
+from copysight.model.explanation import Part
 from copysight.scoring.query_views import DEFAULT_EFFORT, Effort
 from copysight.scoring.verified import DEFAULT_MODE, Mode
 from service.http.problems import item_error
@@ -32,6 +35,10 @@ EFFORT = "Search depth: `low` for the whole picture, `normal` also for its parts
 VERIFY = (
     "Whether matches are verified by local features, and outlined: `auto` where the score leaves it open, `always`, or "
     "`never`."
+)
+EXPLAIN = (
+    "Also answer `explanation`: for each picture a map of how much each place adds to the similarity. Its values add "
+    "up to the similarity, which is then computed in float32."
 )
 PRECISION = (
     "Answer only matches that keep this expected precision, for example 0.99. `policy` in the answer says from which "
@@ -88,6 +95,7 @@ async def compare(
     request: Request,
     effort: Annotated[Effort, Query(description=EFFORT)] = DEFAULT_EFFORT,
     verify: Annotated[Mode, Query(description=VERIFY)] = DEFAULT_MODE,
+    explain: bool = Query(False, description=EXPLAIN),
 ) -> Response:
     """Compare two pictures: whether one is a copy of the other, or of a part of it."""
     state: State = request.app.state.copysight
@@ -95,13 +103,18 @@ async def compare(
     if len(body.pictures) != 2:
         raise InvalidArgument(f"got {len(body.pictures)} pictures; send exactly two to compare")
     context = await state.query_context()
-    snapshot = context.snapshot
-    results = await inference.infer(state, context.embedder, body.pictures, ("embedding",), effort)
+    snapshot, embedder = context.snapshot, context.embedder
+    if explain:
+        snapshot.bundle.graph_of("contributions")  # raises if there are none
+        embedder = await threads.run(state.searchers, state.models.get, snapshot.bundle, "fp32")
+    results = await inference.infer(state, embedder, body.pictures, ("embedding",), effort)
     for one in results:
         if isinstance(one, PictureError):
             raise one
     both = [one for one in results if isinstance(one, PictureFeatures)]
-    return search_answers.json(await threads.run(state.searchers, _compared, state, snapshot, both, effort, verify))
+    explainer = embedder if explain else None
+    found = await threads.run(state.searchers, _compared, state, snapshot, both, effort, verify, explainer)
+    return search_answers.json(found)
 
 
 async def _by_picture(state: State, context: QueryContext, body: Body, options: SearchOptions) -> list[dict[str, Any]]:
@@ -154,7 +167,12 @@ def _vectors(given: object, dimension: int) -> Float:
 
 
 def _compared(
-    state: State, snapshot: Snapshot, pictures: Sequence[PictureFeatures], effort: Effort, verify: Mode
+    state: State,
+    snapshot: Snapshot,
+    pictures: Sequence[PictureFeatures],
+    effort: Effort,
+    verify: Mode,
+    explainer: Embedder | None,
 ) -> dict[str, Any]:
     one, other = pictures
     equal = one.sha256 == other.sha256 or search_answers.same_pixels(one.data, other.data, state)
@@ -166,4 +184,9 @@ def _compared(
     )
     seen = where((first, second)[found.picture - 1].views[found.view], outcome)
     about = {"verified": outcome.verified, "where": seen and {"picture": found.picture, **seen}}
+    if explainer is not None:
+        chosen = [first.views[0], second.views[0]]
+        chosen[found.picture - 1] = (first, second)[found.picture - 1].views[found.view]
+        parts = [Part.of(view.pixels, view.region, view.turn) for view in chosen]
+        about["explanation"] = explanation.explain(explainer, parts[0], parts[1]).to_json()
     return search_answers.index_fields(snapshot) | asdict(judgement) | about

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.service.conftest import serving
+
 
 def files(*pictures: bytes) -> list:
     return [("file", (f"{number}.jpg", data, "image/jpeg")) for number, data in enumerate(pictures)]
@@ -135,6 +137,24 @@ def test_compare(http, picture, edited):
     assert copy["similarity"] > other["similarity"]
     assert http.post("/compare", files=files(picture(3))).status_code == 400
     assert http.post("/compare", files=files(picture(3), b"x")).json()["code"] == "unsupported_format"
+    assert http.post("/compare?explain=true", files=files(picture(3), edited)).json()["code"] == "output_missing"
+
+
+def test_compare_explains_the_similarity_that_it_states(tmp_path, drawn, jpeg):
+    """With the default bundle, whose index has int8 vectors: the maps add up to the similarity of this answer."""
+    page = Image.new("RGB", (480, 360), "white")
+    page.paste(drawn(3, (240, 180)), (20, 30))
+    both = files(jpeg(page, quality=95), jpeg(drawn(3, (240, 180)), quality=90))
+    with serving(tmp_path / "index") as server:
+        plain = server.http.post("/compare", files=both).json()
+        found = server.http.post("/compare?explain=true", files=both).json()
+    maps = np.array(found["explanation"]["maps"])
+    assert maps.shape == (2, *found["explanation"]["grid"])
+    assert maps.sum(axis=(1, 2)) == pytest.approx([found["similarity"]] * 2, abs=1e-4)
+    assert found["similarity"] == pytest.approx(plain["similarity"], abs=5e-3)
+    positive = maps[0].clip(0)
+    assert positive[:15, :14].sum() > 0.8 * positive.sum()
+    assert "explanation" not in plain
 
 
 def test_clusters(http, picture):
