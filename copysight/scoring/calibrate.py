@@ -94,14 +94,14 @@ def fit_efforts(
 ) -> dict[Effort, Calibration]:
     """Fit a calibration for each effort. Raises ``InvalidArgument`` for too few answers.
 
-    With curves, one line is fitted for all efforts: a collection differs from others by its unrelated pictures, which
+    With curves, one tilt is fitted for all efforts: a collection differs from others by its unrelated pictures, which
     shifts the scores of all efforts alike.
     """
     known = {effort: curve for effort in answers if (curve := curves_of.get(effort)) is not None}
     if not known:
         return {effort: fitting.fit(one, share) for effort, one in answers.items()}
-    line = fitting.fit_line([(answers[effort], curve) for effort, curve in known.items()], share)
-    return {effort: fitting.fit(answers[effort], share, curve=curve, line=line) for effort, curve in known.items()}
+    tilt = fitting.fit_tilt([(answers[effort], curve) for effort, curve in known.items()], share)
+    return {effort: fitting.fit(answers[effort], share, curve=curve, tilt=tilt) for effort, curve in known.items()}
 
 
 def _open(sample: Sample, known: Calibration | None) -> near_duplicates.IsOpen | None:

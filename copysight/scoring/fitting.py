@@ -24,6 +24,10 @@ MIN_SLOPE = 1e-6
 """A higher score never makes a copy less probable, whatever a collection says."""
 PRIOR_PRECISION = 6.0
 """1 / variance of the normal prior of slope and intercept: their standard deviation between collections is 0.4."""
+STEEPNESS_PRECISION = 1 / 5**2
+"""The same of the steepness, in log odds for each unit of the score."""
+MIN_TILTED_SLOPE = 0.01
+"""The least slope of a tilted curve, so that its numbers stay small."""
 
 
 @dataclass(frozen=True)
@@ -48,25 +52,44 @@ class Answers:
         return np.asarray(np.where(present, share / present.sum(), (1 - share) / (~present).sum()))
 
 
+@dataclass(frozen=True)
+class Tilt:
+    """How the log odds in a collection differ from a bundle's curve: ``line`` of the curve, plus steepness * score.
+
+    Where pictures resemble each other, the scores of strangers reach into those of copies elsewhere; the curve is flat
+    there, and only the score itself tells both apart.
+    """
+
+    line: Line
+    steepness: float = 0.0
+
+    def curve(self, curve: Curve) -> Curve:
+        """The curve whose ``line`` gives the log odds of the collection."""
+        return curve.steeper(self.steepness / self.line.slope)
+
+
 def fit(
     answers: Answers,
     share: float = 0.5,
     seed: int = 0,
     source: str = "index",
     curve: Curve | None = None,
-    line: Line | None = None,
+    tilt: Tilt | None = None,
 ) -> Calibration:
     """Fit a calibration to best answers, weighted so that ``share`` of the queries have a copy.
 
-    With ``curve``, the log odds are ``line`` applied to the curve's log odds; if ``line`` is None it is fitted here.
+    With ``curve``, the log odds are ``tilt`` applied to the curve's log odds; if ``tilt`` is None it is fitted here.
     Without a curve, a logistic regression is fitted on the score (Platt 1999). Thresholds come from the weighted
     precision of the same answers, their intervals from resampling the queries. Raises ``InvalidArgument`` for too few
     queries with or without a copy.
     """
     weights = answers.weights(share)
     s, y = np.asarray(answers.scores, np.float64), answers.correct
-    if line is None:
-        line = _fit_platt(s, y, weights) if curve is None else fit_line([(answers, curve)], share)
+    if curve is None:
+        line = _fit_platt(s, y, weights)
+    else:
+        tilt = tilt or fit_tilt([(answers, curve)], share)
+        line, curve = tilt.line, tilt.curve(curve)
     rng = np.random.default_rng(seed)
     samples = [_resampled(answers.has_copy, rng) for _ in range(RESAMPLES)]
     thresholds = []
@@ -90,17 +113,26 @@ def fit_verified(answers: Answers, share: float = 0.5) -> VerifiedCalibration:
     return VerifiedCalibration(line, len(odds), table(probabilities, answers.correct, weights, share))
 
 
-def fit_line(by_effort: Sequence[tuple[Answers, Curve]], share: float = 0.5) -> Line:
-    """Fit one line on the log odds of all curves: how a collection differs from those that the curves were fitted on.
+def fit_tilt(by_effort: Sequence[tuple[Answers, Curve]], share: float = 0.5) -> Tilt:
+    """Fit one tilt on all curves: how a collection differs from those that the curves were fitted on.
 
     The answers of each effort are from the same queries, perhaps fewer for some. All efforts together therefore count
     as much evidence as the effort with the most answers.
     """
+    scores = np.concatenate([np.asarray(answers.scores, np.float64) for answers, _ in by_effort])
     odds = np.concatenate([curve(answers.scores) for answers, curve in by_effort])
     correct = np.concatenate([answers.correct for answers, _ in by_effort])
     counts = [len(answers.scores) for answers, _ in by_effort]
-    weights = [answers.weights(share) * count for (answers, _), count in zip(by_effort, counts, strict=True)]
-    return _fit_logistic(odds, correct, np.concatenate(weights), PRIOR_PRECISION, max(counts) / sum(counts))
+    parts = [answers.weights(share) * count for (answers, _), count in zip(by_effort, counts, strict=True)]
+    weights, evidence = np.concatenate(parts), max(counts) / sum(counts)
+    centre = float(scores.mean())
+    x = np.stack([odds, np.ones_like(odds), scores - centre], axis=1)
+    slope, intercept, steepness = _posterior(
+        x, correct, weights, (1.0, 0.0, 0.0), (PRIOR_PRECISION, PRIOR_PRECISION, STEEPNESS_PRECISION), evidence
+    )
+    if steepness < 0:
+        return Tilt(_fit_logistic(odds, correct, weights, PRIOR_PRECISION, evidence))
+    return Tilt(Line(max(slope, MIN_TILTED_SLOPE), intercept - steepness * centre), steepness)
 
 
 def _fit_platt(s: Floats, y: npt.NDArray[np.bool_], weights: Floats) -> Line:
@@ -113,14 +145,26 @@ def _fit_platt(s: Floats, y: npt.NDArray[np.bool_], weights: Floats) -> Line:
 def _fit_logistic(
     values: Floats, y: npt.NDArray[np.bool_], weights: Floats, prior: float, evidence: float = 1.0
 ) -> Line:
-    """Slope and intercept of maximum weighted posterior; Platt's targets keep the slope finite.
+    """Slope and intercept of maximum weighted posterior.
 
     Their normal priors have means 1 and 0 and variance 1 / ``prior``. An answer counts as ``evidence`` observations.
     """
-    target = np.where(y, 1 - 1 / (evidence * y.sum() + 2), 1 / (evidence * (~y).sum() + 2))
     x = np.stack([values, np.ones_like(values)], axis=1)
-    slope, intercept = logistic.fit(x, target, evidence * weights, np.array([1.0, 0.0]), np.full(2, prior)).tolist()
+    slope, intercept = _posterior(x, y, weights, (1.0, 0.0), (prior, prior), evidence)
     return Line(max(slope, MIN_SLOPE), intercept)
+
+
+def _posterior(
+    x: Floats,
+    y: npt.NDArray[np.bool_],
+    weights: Floats,
+    means: Sequence[float],
+    precisions: Sequence[float],
+    evidence: float,
+) -> list[float]:
+    """Coefficients (D,) of maximum weighted posterior for inputs (Q, D); Platt's targets keep them finite."""
+    target = np.where(y, 1 - 1 / (evidence * y.sum() + 2), 1 / (evidence * (~y).sum() + 2))
+    return logistic.fit(x, target, evidence * weights, np.array(means), np.array(precisions)).tolist()
 
 
 def _threshold(s: Floats, y: npt.NDArray[np.bool_], weights: Floats, precision: float) -> float:

@@ -126,16 +126,16 @@ def shifted(answers, by):
     return Answers(answers.scores + by, answers.correct, answers.has_copy)
 
 
-def test_one_line_for_all_efforts_is_better_than_one_per_effort():
+def test_one_tilt_for_all_efforts_is_better_than_one_per_effort():
     """A collection with other unrelated pictures: an effort with few answers gains from the answers of another."""
     learned = long_tailed(20_000, 0)
     curve, high_curve = fitted_curve(learned), fitted_curve(shifted(learned, 0.05))
     alone, together = [], []
     for seed in range(20, 30):
         here = [shifted(long_tailed(1000, seed), 0.03), shifted(long_tailed(200, 100 + seed), 0.08)]
-        line = fitting.fit_line([(here[0], curve), (here[1], high_curve)])
-        for found, its in ((alone, None), (together, line)):
-            fitted = fitting.fit(here[1], curve=high_curve, line=its)
+        tilt = fitting.fit_tilt([(here[0], curve), (here[1], high_curve)])
+        for found, its in ((alone, None), (together, tilt)):
+            fitted = fitting.fit(here[1], curve=high_curve, tilt=its)
             new = shifted(long_tailed(40_000, 1), 0.08)
             stated = fitted.probability(new.scores)
             found.append(abs(stated.mean() - new.correct.mean()))
@@ -145,5 +145,23 @@ def test_one_line_for_all_efforts_is_better_than_one_per_effort():
 def test_the_same_answers_twice_count_once():
     """The answers of two efforts are not more evidence than those of one."""
     data, curve = long_tailed(600, 8), fitted_curve(long_tailed(4000, 0))
-    once, twice = fitting.fit_line([(data, curve)]), fitting.fit_line([(data, curve), (data, curve)])
-    assert np.allclose((once.slope, once.intercept), (twice.slope, twice.intercept))
+    once, twice = fitting.fit_tilt([(data, curve)]), fitting.fit_tilt([(data, curve), (data, curve)])
+    assert np.allclose(tuple(vars(once.line).values()), tuple(vars(twice.line).values()))
+    assert once.steepness == pytest.approx(twice.steepness)
+
+
+def test_where_strangers_reach_into_the_flat_part_of_a_curve_the_score_itself_tells_them_apart():
+    """Strangers up to 0.35, copies from 0.38 on, both where the bundle's curve calls nearly everything a copy."""
+    rng = np.random.default_rng(0)
+    copies, strangers = rng.uniform(0.38, 0.6, 150), rng.uniform(0.1, 0.35, 150)
+    scores, has_copy = np.concatenate([copies, strangers]), np.arange(300) < 150
+    fitted = fitting.fit(Answers(scores, has_copy, has_copy), curve=fitted_curve(long_tailed(20_000, 0)))
+    stated = fitted.probability(np.array([0.3, 0.5]))
+    assert stated[0] < 0.3 < 0.9 < stated[1]
+
+
+def test_a_tilt_never_falls():
+    data, curve = long_tailed(600, 8), fitted_curve(long_tailed(4000, 0))
+    tilt = fitting.fit_tilt([(Answers(-data.scores, data.correct, data.has_copy), curve)])
+    assert tilt.steepness >= 0
+    assert tilt.line.slope > 0
