@@ -151,13 +151,13 @@ def test_the_same_answers_twice_count_once():
 
 
 def test_where_strangers_reach_into_the_flat_part_of_a_curve_the_score_itself_tells_them_apart():
-    """Strangers up to 0.35, copies from 0.38 on, both where the bundle's curve calls nearly everything a copy."""
+    """Strangers up to 0.55, copies from 0.6 on: the bundle's curve calls both copies, with equal odds."""
     rng = np.random.default_rng(0)
-    copies, strangers = rng.uniform(0.38, 0.6, 150), rng.uniform(0.1, 0.35, 150)
+    copies, strangers = rng.uniform(0.6, 0.9, 150), rng.uniform(0.35, 0.55, 150)
     scores, has_copy = np.concatenate([copies, strangers]), np.arange(300) < 150
     fitted = fitting.fit(Answers(scores, has_copy, has_copy), curve=fitted_curve(long_tailed(20_000, 0)))
-    stated = fitted.probability(np.array([0.3, 0.5]))
-    assert stated[0] < 0.3 < 0.9 < stated[1]
+    stated = fitted.probability(np.array([0.45, 0.8]))
+    assert stated[0] < 0.3 < 0.8 < stated[1]
 
 
 def test_a_tilt_never_falls():
