@@ -16,6 +16,7 @@ from copysight.index.generations.index_type import Kind
 from copysight.system import stopping
 from index_builder import rebuild_policy, reembedding
 from index_builder.build_commands import add_command, build_command, sync_command
+from index_builder.dedupe.decisions import decisions_command
 from index_builder.dedupe.storing import duplicates_command
 from index_builder.options import as_json, clusters, directory, machine, probabilities
 from index_builder.progress import Progress
@@ -33,7 +34,7 @@ def index() -> None:
     click.get_current_context().with_resource(stopping.stoppable())
 
 
-for command in (build_command, add_command, sync_command, duplicates_command):
+for command in (build_command, add_command, sync_command, duplicates_command, decisions_command):
     index.add_command(command)
 
 

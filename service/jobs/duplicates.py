@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from copysight.catalog import Job
+from copysight.errors import InvalidArgument
 from copysight.index import Index
+from copysight.system import names
 from service.jobs.worker import spawn
 
 KIND = "duplicates"
@@ -23,7 +25,9 @@ class DuplicateSearches:
     _job: int = 0
 
     def start(self, collection: str | None) -> Job:
-        """Start a search and return its job. If one runs already, return that one's job."""
+        """Start a search and return its job. If one runs already, return that one's job. Raises ``InvalidArgument``."""
+        if collection is not None and not names.is_allowed(collection):
+            raise InvalidArgument(f"got the collection {collection[:80]!r}; no collection can have such a name")
         jobs = self.index.catalog.jobs
         with self._lock:
             if self._worker is not None and self._worker.poll() is None:

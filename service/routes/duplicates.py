@@ -24,9 +24,9 @@ from service.state import State
 
 router = APIRouter(prefix="/duplicates", tags=["duplicates"])
 LEAST = 0.5
-MOST = 10_000
+MOST, LONGEST = 10_000, 4096
 VERDICTS = ",".join(listing.KINDS)
-Rules = Annotated[str, Field(description="Which picture is kept: the rules of `copysight dedupe --keep`.")]
+RULES = "Which picture is kept: the rules of `copysight dedupe --keep`."
 
 
 class Decide(BaseModel):
@@ -42,10 +42,10 @@ class Resolve(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     collection: str | None = Field(None, min_length=1, max_length=255)
-    keep: Rules = rules.DEFAULT
+    keep: Annotated[str, Field(max_length=LONGEST, description=RULES)] = rules.DEFAULT
     min_probability: Annotated[float, Field(ge=LEAST, le=1)] = listing.PROBABILITY
-    verdict: str = VERDICTS
-    prefix: str = ""
+    verdict: Annotated[str, Field(max_length=LONGEST)] = VERDICTS
+    prefix: Annotated[str, Field(max_length=LONGEST)] = ""
 
 
 @router.get("", dependencies=[READ])
@@ -53,9 +53,9 @@ async def groups(
     request: Request,
     collection: str | None = Query(None, min_length=1, max_length=255, description="Search result of this collection."),
     min_probability: float = Query(listing.PROBABILITY, ge=LEAST, le=1, description="Least probability of a copy."),
-    verdict: str = Query(VERDICTS, description="Verdicts of the copies to list, separated by commas."),
-    prefix: str = Query("", max_length=4096, description="Only groups with a key that begins like this."),
-    keep: str = Query(rules.DEFAULT, description="Which picture is kept: the rules of `copysight dedupe --keep`."),
+    verdict: str = Query(VERDICTS, max_length=LONGEST, description="Verdicts of copies, separated by commas."),
+    prefix: str = Query("", max_length=LONGEST, description="Only groups with a key that begins like this."),
+    keep: str = Query(rules.DEFAULT, max_length=LONGEST, description=RULES),
     offset: int = Query(0, ge=0, le=2**31),
     limit: int = Query(50, ge=1, le=500),
 ) -> Response:

@@ -38,6 +38,7 @@ STEPS = {
     "copysight index remove": "index remove --index index --key 0.jpg",
     "copysight dedupe": "dedupe pictures more --bundle default --cache cache --report duplicates.html",
     "copysight index duplicates": "index duplicates --index $(ls -d cache/* | head -1)",
+    "copysight index decisions": "index decisions --index restored",
     "copysight keys add": "keys add somebody --scope read --index restored",
     "copysight keys list": "keys list --index restored",
     "copysight keys revoke": (
@@ -54,6 +55,7 @@ STEPS = {
     "copysight evaluate copy": "evaluate copy bundle --copydays copydays",
     "copysight evaluate strangers": "evaluate strangers default pictures --effort low",
     "copysight evaluate regions": "evaluate regions pictures --pairs 8 --strangers 4",
+    "copysight evaluate attention": "evaluate attention bundle davis --step 2",
     "copysight evaluate video": "evaluate video bundle davis",
     "copysight evaluate all": "evaluate all bundle --labelled labelled --out report.html --epochs 2 --views 1",
     "copysight train dino": f"train dino pictures --out dino {TINY} {CROPS} --prototypes 8 --warmup-epochs 0",

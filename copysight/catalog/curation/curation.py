@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -37,6 +37,17 @@ class Undone:
     left: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What a batch holds: the names of its ``decisions``, and the number of items that it ``removed``."""
+
+    batch: int
+    made: float
+    author: str | None
+    decisions: tuple[str, ...]
+    removed: int
+
+
 class Curation:
     """Decisions about copies, by sha256, and items that were removed as copies. ``clock``: seconds since the epoch."""
 
@@ -69,6 +80,18 @@ class Curation:
         """All decisions, the oldest first."""
         with self._database.read() as connection:
             return decisions.read(connection)
+
+    def batches(self) -> list[Batch]:
+        """All batches that were not undone, the latest first."""
+        with self._database.read() as connection:
+            found: dict[int, Batch] = {}
+            for one in decisions.read(connection):
+                held = found.get(one.batch) or Batch(one.batch, one.made, one.author, (), 0)
+                found[one.batch] = replace(held, decisions=(*held.decisions, one.decision))
+            for part in removals.batches(connection):
+                held = found.get(part.batch) or Batch(part.batch, part.made, part.author, (), 0)
+                found[part.batch] = replace(held, removed=part.count)
+        return [found[number] for number in sorted(found, reverse=True)]
 
     def latest(self) -> int | None:
         """Number of the latest batch that was not undone."""

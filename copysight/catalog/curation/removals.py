@@ -1,6 +1,7 @@
 """Remove items so that they can be restored: their rows are kept aside, and their vectors and files with them."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,6 +10,17 @@ from copysight.catalog import additions, relocation
 from copysight.catalog.additions import chunks
 from copysight.catalog.schema import items, models, orphans, removals, state, tombstones, vectors
 from copysight.errors import BundleMismatch
+
+
+@dataclass(frozen=True)
+class RemovedItems:
+    """The number of items that a batch removed, when (seconds since the epoch), and by whom."""
+
+    batch: int
+    made: float
+    author: str | None
+    count: int
+
 
 COLUMNS = ("collection", "key", "sha256", "width", "height", "metadata", "source", "files", "information")
 
@@ -45,9 +57,10 @@ def restore(connection: sa.Connection, batch: int, sequence: int) -> list[int]:
     if free:
         connection.execute(items.insert(), [_item(row, sequence) for row in free])
     for part in chunks(ids):
-        back = [additions.item_of(row) for row in connection.execute(sa.select(items).where(items.c.id.in_(part)))]
-        additions.put_values(connection, back)
-    return [row["item"] for row in rows if row["item"] not in set(ids)]
+        found = connection.execute(sa.select(items).where(items.c.id.in_(part)))
+        additions.put_values(connection, [additions.item_of(row) for row in found])
+    back = set(ids)
+    return [row["item"] for row in rows if row["item"] not in back]
 
 
 def purge(connection: sa.Connection, before: float) -> int:
@@ -65,6 +78,12 @@ def purge(connection: sa.Connection, before: float) -> int:
 def restorable(connection: sa.Connection) -> set[str]:
     """The sha256 of removed items that can be restored."""
     return set(connection.execute(sa.select(removals.c.sha256).where(sa.not_(removals.c.purged))).scalars())
+
+
+def batches(connection: sa.Connection) -> list[RemovedItems]:
+    """The batches with removed items."""
+    query = sa.select(removals.c.batch, sa.func.min(removals.c.made), sa.func.min(removals.c.author), sa.func.count())
+    return [RemovedItems(*row) for row in connection.execute(query.group_by(removals.c.batch))]
 
 
 def removed(connection: sa.Connection, collection: str) -> list[tuple[str, str]]:

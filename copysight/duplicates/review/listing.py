@@ -4,10 +4,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
-from copysight.catalog import Catalog, Item
+from copysight.catalog import Catalog
+from copysight.catalog.relocation import Known
 from copysight.duplicates import keep
 from copysight.duplicates.groups import Group, form_groups
 from copysight.duplicates.keep import Rule
@@ -63,17 +65,16 @@ def kinds_of(text: str) -> tuple[Kind, ...]:
     return tuple(kind for kind in KINDS if kind in given) or KINDS
 
 
-def form(found: Result, items: Mapping[int, Item], decided: Decided, wanted: Wanted) -> Listing:
+def form(found: Result, items: Mapping[int, Known], decided: Decided, wanted: Wanted) -> Listing:
     """The groups of a result. Items that were deleted since, or have another picture, are in none."""
     rules = keep.parse(wanted.keep)
     now = [items.get(number) for number in found.ids]
     there = [item is not None and item.sha256 == one.sha256 for item, one in zip(now, found.pictures, strict=True)]
-    pictures = tuple(
-        one if item is None else replace(one, path=item.key) for item, one in zip(now, found.pictures, strict=True)
-    )
+    pictures = tuple(_at(one, item) for one, item in zip(found.pictures, now, strict=True))
     alive = [pair for pair in found.pairs if there[pair.one] and there[pair.other]]
     pairs = decided.pairs(alive, [one.sha256 for one in pictures])
 
+    @cache
     def rank(number: int) -> tuple[object, ...]:
         return (not decided.is_chosen(pictures[number].sha256), *keep.rank(pictures[number], rules), number)
 
@@ -113,12 +114,17 @@ class Review:
         key = (found.collection, found.made, self._catalog.sequence(), wanted)
         with self._lock:
             if (held := self._listings.get(key)) is None:
-                items = self._catalog.get_many(found.ids)
+                items = self._catalog.known_by_ids(found.ids)
                 held = form(found, items, Decided.of(self._catalog.curation.decisions()), wanted)
                 self._listings[key] = held
                 while len(self._listings) > CACHED:
                     self._listings.popitem(last=False)
             return held
+
+
+def _at(picture: Picture, item: Known | None) -> Picture:
+    """The picture under the key that its item has now."""
+    return picture if item is None or item.key == picture.path else replace(picture, path=item.key)
 
 
 def _of_kinds(group: Group, kinds: tuple[Kind, ...]) -> Group:

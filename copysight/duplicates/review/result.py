@@ -60,7 +60,7 @@ def read(path: Path) -> Result | None:
 
 def path_of(directory: Path, collection: str | None) -> Path:
     """The file of a collection."""
-    name = ALL if collection is None else hashlib.sha256(collection.encode()).hexdigest()[:16]
+    name = ALL if collection is None else hashlib.sha256(collection.encode(errors="surrogatepass")).hexdigest()[:16]
     return directory / f"{name}.json"
 
 

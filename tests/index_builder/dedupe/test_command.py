@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cli.main import main
+from copysight.catalog.curation.decisions import NewDecision
+from copysight.index import Index
 from tests.conftest import encoded
 
 
@@ -119,3 +121,45 @@ def test_an_index_gives_the_same_groups_as_its_folder(archive, tmp_path):
     assert members(found) == members(answer(archive, "--cache", tmp_path / "cache"))
     assert run(code=2).exit_code == 2
     assert run(Path(archive), "--index", tmp_path / "index", code=2).exit_code == 2
+
+
+def test_decisions_about_an_index_survive_a_sync_and_a_rebuild(archive, tmp_path):
+    def index(*words):
+        done = CliRunner().invoke(main, ["index", *map(str, words), "--index", str(tmp_path / "index")])
+        assert done.exit_code == 0, done.output
+
+    index("add", archive)
+    before = answer("--index", tmp_path / "index")
+    with Index.open(tmp_path / "index") as opened:
+        sha256s = {item.key: item.sha256 for item in opened.catalog.page()}
+        small, whole = sha256s["test/dog/small.jpg"], sha256s["train/cat/1.jpg"]
+        apart = NewDecision("not_duplicates", (sha256s["train/cat/2.jpg"], sha256s["train/cat/2-detail.jpg"]))
+        opened.catalog.curation.decide([apart, NewDecision("keep", (small, whole))])
+    (archive / "train" / "cat").rename(archive / "train" / "felines")
+    index("sync", archive)
+    index("rebuild")
+    found = members(answer("--index", tmp_path / "index"))
+    assert len(before["groups"]) == 3
+    assert len(found) == 2
+    assert found["test/dog/small.jpg"] == {"train/felines/1.jpg": "resized"}
+    assert answer("--index", tmp_path / "index", "--between", "train", "test")["groups"][0]["keep"][:5] == "train"
+
+
+def test_decisions_are_listed_and_undone(archive, tmp_path):
+    def index(*words, code=0):
+        done = CliRunner().invoke(main, ["index", *map(str, words), "--index", str(tmp_path / "index")])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    index("add", archive)
+    assert "nothing was decided" in index("decisions")
+    with Index.open(tmp_path / "index") as opened:
+        first, second, *_ = opened.catalog.page()
+        pair = NewDecision("keep_all", (first.sha256, second.sha256))
+        batch = opened.catalog.curation.decide([pair, pair], removed=[first.id], author="media desk").batch
+    assert "by media desk: 2 keep_all, 1 removed" in index("decisions")
+    [listed] = json.loads(index("decisions", "--json"))["batches"]
+    assert (listed["batch"], listed["decisions"], listed["removed"]) == (batch, ["keep_all"] * 2, 1)
+    assert "2 decisions forgotten, 1 items restored" in index("decisions", "--undo", batch)
+    assert "nothing was decided" in index("decisions")
+    assert "perhaps it was undone" in index("decisions", "--undo", batch, code=1)

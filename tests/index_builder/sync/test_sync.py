@@ -185,3 +185,26 @@ def test_other_collections_are_left_alone(run, opened, folder):
 def test_options_of_a_sync_need_one(run):
     assert "need --sync" in run("build", "--dry-run", code=2).output
     assert "there is no index" in run("sync", "--dry-run", code=1).output
+
+
+def test_copies_that_were_removed_do_not_come_back(run, opened, folder):
+    """Also if the file is moved, and whether its bytes are those of another picture or its own; an undo ends that."""
+    shutil.copy(folder / "0.jpg", folder / "0-again.jpg")
+    run("sync")
+    removed = [ids(opened)["0-again.jpg"], ids(opened)["1.jpg"]]
+    batch = opened.catalog.curation.decide([], removed=removed).batch
+    left = {"0.jpg", "2.jpg", "3.jpg", "holiday/beach/dune.PNG", "holiday/sea.webp"}
+    for turn in range(3):
+        found = run("build", "--sync")
+        assert (found["sync"]["decided"], found["created"], found["sync"]["removed"]) == (2, 0, 0)
+        assert state(opened).keys() == left
+        for name in ("0-again.jpg", "1.jpg"):
+            source = next(folder.rglob(f"*{name}"))
+            source.rename(folder / "holiday" / f"{turn}{name}")
+    shutil.copy(folder / "0.jpg", folder / "new-copy.jpg")
+    assert run("sync")["created"] == 1, "one more copy than was removed is new"
+    assert opened.catalog.curation.undo(batch).restored == 2
+    assert run("sync")["sync"]["decided"] == 0
+    assert state(opened) == tree(folder)
+    assert set(removed) <= {item.id for item in opened.catalog.page()}
+    assert verify(opened) == []

@@ -1,5 +1,6 @@
 """``/duplicates`` on a real server: the search as a job, pages and filters, decisions and their undo."""
 
+import json
 import time
 
 import pytest
@@ -109,6 +110,12 @@ def test_wrong_bodies_decide_nothing(shared):
     answer = http.post("/duplicates/decisions", json=gone)
     assert (answer.status_code, "nothing was decided" in answer.json()["detail"]) == (404, True)
     assert http.get("/images/1").status_code == 200
+    sent = {"Content-Type": "application/json"}
+    for name in ("\x00", "\ud800", "a\nb", ""):
+        answer = http.post("/duplicates", content=json.dumps({"collection": name}), headers=sent)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument"), name
+        answer = http.post("/duplicates/decisions", content=json.dumps({"resolve": {"collection": name}}), headers=sent)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument"), name
     for query in ("verdict=copy", "keep=best", "min_probability=0.2", "colection=x"):
         assert http.get(f"/duplicates?{query}").status_code == 400, query
 
