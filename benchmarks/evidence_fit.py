@@ -66,6 +66,9 @@ def main() -> None:
     weights, intercept = fit(list(found.values()))
     print("WEIGHTS =", tuple(round(weight, 3) for weight in weights))
     print("INTERCEPT =", round(intercept, 3))
+    weights, intercept = fit(list(found.values()), pairs_alone=True)
+    print("PAIR_WEIGHTS =", tuple(round(weight, 3) for weight in weights))
+    print("PAIR_INTERCEPT =", round(intercept, 3))
 
 
 def collect(source: Path, queries: int, most: int) -> Pairs:
@@ -153,16 +156,24 @@ def _simple(picture: Picture, rng: np.random.Generator, other: Picture) -> Pictu
     return edits.apply("jpeg", picture, rng, float(rng.uniform(0.2, 0.8)))
 
 
-def fit(found: Sequence[Pairs]) -> tuple[list[float], float]:
+def fit(found: Sequence[Pairs], pairs_alone: bool = False) -> tuple[list[float], float]:
     """Weights and intercept of a logistic regression on all pairs: whether they are copies.
 
-    The penalty is 1/2 |w|² for terms of standard deviation 1.
+    ``pairs_alone``: only on those whose details differ, of what decides about a pair alone. The penalty is 1/2 |w|² for
+    terms of standard deviation 1.
     """
-    x = np.array([[*evidence.terms(one), 1.0] for pairs in found for one in pairs.evidence])
-    correct = np.concatenate([pairs.correct for pairs in found]).astype(np.float64)
+    terms = evidence.pair_terms if pairs_alone else evidence.terms
+    chosen = [
+        (one, is_copy)
+        for pairs in found
+        for one, is_copy in zip(pairs.evidence, pairs.correct, strict=True)
+        if one.differ or not pairs_alone
+    ]
+    x = np.array([[*terms(one), 1.0] for one, _ in chosen])
+    correct = np.array([is_copy for _, is_copy in chosen], np.float64)
     scale = x.std(axis=0)
     scale[scale == 0] = 1.0
-    precision = np.array([1.0] * len(evidence.TERMS) + [1e-6])
+    precision = np.array([1.0] * (x.shape[1] - 1) + [1e-6])
     beta = logistic.fit(x / scale, correct, np.ones(len(x)), np.zeros(x.shape[1]), precision) / scale
     return beta[:-1].tolist(), float(beta[-1])
 

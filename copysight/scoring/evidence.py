@@ -5,6 +5,7 @@ A logistic regression on a few numbers of a pair. Its weights were fitted on edi
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from copysight.scoring.calibration import IDENTITY, Line
@@ -22,7 +23,8 @@ class Evidence:
     compared cells of the overlap that show the same, ``closeness`` of those that show it closely; ``cells``: number of
     compared cells. ``rival``: the most agreeing pairs of another candidate. ``share``: the share of queries with a copy
     that ``odds`` assumes. ``keypoints``: those of the picture that has fewer. ``places``: separate places of the
-    overlap that differ in detail, ``unlike``: their share of it.
+    overlap that differ in detail, ``unlike``: their share of it; ``differ``: whether they are as many as on pages of
+    one form. ``alone``: whether no other candidate was there to compare with.
     """
 
     odds: float
@@ -36,6 +38,8 @@ class Evidence:
     keypoints: int = 0
     places: int = 0
     unlike: float = 0.0
+    differ: bool = False
+    alone: bool = False
 
 
 FEW_KEYPOINTS = 40
@@ -47,6 +51,9 @@ TERMS = (
 )  # fmt: skip
 WEIGHTS = (1.878, -0.887, 1.102, 0.137, -2.941, -0.833, -0.178, 0.56, -6.124, 17.434, -4.093, -1.548, -1.167)
 INTERCEPT = -1.099
+PAIR_TERMS = ("log agreeing x agreement", "log keypoints", "log places")
+PAIR_WEIGHTS = (1.342, -1.293, -1.838)
+PAIR_INTERCEPT = 3.918
 
 
 def terms(evidence: Evidence) -> list[float]:
@@ -75,13 +82,29 @@ def terms(evidence: Evidence) -> list[float]:
     ]
 
 
+def pair_terms(evidence: Evidence) -> list[float]:
+    """The numbers that decide about a pair alone whose details differ, in the order of ``PAIR_TERMS``."""
+    return [
+        math.log1p(evidence.agreeing) * evidence.agreement,
+        math.log1p(evidence.keypoints),
+        math.log1p(evidence.places),
+    ]
+
+
 def log_odds(evidence: Evidence) -> float:
-    """Log odds that the pair is a copy."""
-    return (
-        prior(evidence.share)
-        + INTERCEPT
-        + math.fsum(weight * term for weight, term in zip(WEIGHTS, terms(evidence), strict=True))
-    )
+    """Log odds that the pair is a copy.
+
+    Among candidates the copy stands out from other pages of its form. For a pair alone nothing tells a page from an
+    edited copy but the details of the overlap, so that these have the last word.
+    """
+    odds = _linear(terms(evidence), WEIGHTS, INTERCEPT)
+    if evidence.alone and evidence.differ:
+        odds = min(odds, _linear(pair_terms(evidence), PAIR_WEIGHTS, PAIR_INTERCEPT))
+    return prior(evidence.share) + odds
+
+
+def _linear(numbers: Sequence[float], weights: Sequence[float], intercept: float) -> float:
+    return intercept + math.fsum(weight * number for weight, number in zip(weights, numbers, strict=True))
 
 
 def probability(evidence: Evidence, line: Line = IDENTITY) -> float:

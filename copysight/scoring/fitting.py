@@ -164,7 +164,8 @@ def _posterior(
 ) -> list[float]:
     """Coefficients (D,) of maximum weighted posterior for inputs (Q, D); Platt's targets keep them finite."""
     target = np.where(y, 1 - 1 / (evidence * y.sum() + 2), 1 / (evidence * (~y).sum() + 2))
-    return logistic.fit(x, target, evidence * weights, np.array(means), np.array(precisions)).tolist()
+    found = logistic.fit(x, target, evidence * weights, np.array(means), np.array(precisions))
+    return [float(value) for value in found]
 
 
 def _threshold(s: Floats, y: npt.NDArray[np.bool_], weights: Floats, precision: float) -> float:

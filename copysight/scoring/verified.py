@@ -177,6 +177,7 @@ def _evidence(candidates: Sequence[Candidate], number: int, found: dict[int, Che
         margin=candidate.score - other,
         rival=max(agreeing, default=0),
         share=candidate.share,
+        alone=len(candidates) == 1,
     )
 
 
@@ -184,7 +185,7 @@ def overlap_evidence(checked: Checked) -> Evidence:
     """What local features alone say of a pair: even odds from the score, and no rival."""
     found = checked.found
     if found is None:
-        return Evidence(0.0, 0.0, keypoints=checked.keypoints)
+        return Evidence(0.0, 0.0, keypoints=checked.keypoints, alone=True)
     aligned = found.alignment
     return Evidence(
         0.0,
@@ -196,4 +197,6 @@ def overlap_evidence(checked: Checked) -> Evidence:
         keypoints=checked.keypoints,
         places=checked.details.places,
         unlike=checked.details.share,
+        differ=checked.details.differ,
+        alone=True,
     )

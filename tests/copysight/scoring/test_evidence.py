@@ -141,3 +141,20 @@ def test_a_picture_that_the_collection_holds_twice_is_no_rival_of_itself():
     )
     assert min(twice[0].probability, twice[1].probability) > 0.9
     assert twice[0].probability == once[0].probability
+
+
+def test_another_page_of_a_form_is_no_copy_even_if_it_is_compared_alone():
+    form = Evidence(
+        4.0,
+        0.3,
+        agreeing=66,
+        agreement=0.95,
+        closeness=0.9,
+        cells=150,
+        keypoints=150,
+        places=8,
+        unlike=0.1,
+        differ=True,
+    )
+    assert evidence.probability(replace(form, alone=True)) < 0.5
+    assert evidence.probability(replace(form, alone=True, differ=False)) == evidence.probability(form)
