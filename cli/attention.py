@@ -13,7 +13,7 @@ from cli import local
 from copysight.errors import InvalidArgument
 from copysight.model import attention_maps as drawing
 from copysight.model import bundle as bundles
-from copysight.model.attention_source import AttentionSource, attention_source
+from copysight.model.attention_source import AttentionSource, attention_source, object_source
 from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder
 from copysight.system.numbers import Real
@@ -53,8 +53,17 @@ VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg")
     type=Real(0, 1, min_open=True),
     help="Share of the attention that the outlined mask contains.",
 )
+@click.option(
+    "--method",
+    type=click.Choice(["heads", "objects"]),
+    default="heads",
+    show_default=True,
+    help="Draw the attention heads (or prototypes), or the object that TokenCut finds by the patches of any size.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def attention(picture: Path, out: Path, names: Sequence[str], head: int | None, mass: float, as_json: bool) -> None:
+def attention(
+    picture: Path, out: Path, names: Sequence[str], head: int | None, mass: float, method: str, as_json: bool
+) -> None:
     """Draw a model's attention over PICTURE.
 
     For a vision transformer, each map is the [CLS] attention of one head of the last block. For a ResNet with
@@ -62,15 +71,20 @@ def attention(picture: Path, out: Path, names: Sequence[str], head: int | None, 
     prototypes with the strongest response are drawn (in a video, to its first frame). Only the part of the picture that
     the model receives is drawn.
 
+    With `--method objects`, the one map is the object of the whole picture, and its mask is the whole object.
+
     PICTURE is a picture or a video. A video is a folder of frames, in the order of their names, or an animated GIF or
     WebP.
     """
+    if method == "objects" and head is not None:
+        raise click.UsageError("--head is for attention heads and prototypes; leave it out with --method objects")
     _check_name(out)
     models = [bundles.load(name) for name in names]
     source = _open(picture, max(models, key=lambda bundle: bundle.at_least))
     frames = iter(source)
     first = next(frames)
-    maps = [BundleAttention(model.name, attention_source(Embedder(model), first.pixels, head)) for model in models]
+    maps = [BundleAttention(model.name, _source(Embedder(model), first.pixels, head, method)) for model in models]
+    mass = mass if method == "heads" else 1.0
     every = with_progress(chain([first], frames), len(source), "frames")
     count = _save([_draw_all(frame, maps, head is not None, mass) for frame in every], out)
     shown = maps[0].source
@@ -79,6 +93,10 @@ def attention(picture: Path, out: Path, names: Sequence[str], head: int | None, 
     if len(names) > 1:
         report["bundles"] = [one.name for one in maps]
     click.echo(json.dumps(report) if as_json else f"{out}: {count} frame(s); {', '.join(shown.names)}")
+
+
+def _source(embedder: Embedder, first: Image.Image, head: int | None, method: str) -> AttentionSource:
+    return object_source(embedder, first) if method == "objects" else attention_source(embedder, first, head)
 
 
 @dataclass(frozen=True)

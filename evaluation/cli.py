@@ -13,6 +13,7 @@ COMMANDS = {
     "strangers": ("evaluation.copies.strangers:strangers", "Count unrelated pictures by their stated probability."),
     "regions": ("evaluation.regions.regions:regions", "Measure how exactly the shared part of a match is outlined."),
     "video": ("evaluation.video.follow:video", "Segment objects in videos from the first mask (DAVIS)."),
+    "attention": ("evaluation.attention.attention:attention", "Measure how well maps find objects, beside baselines."),
     "all": ("evaluation.overview:evaluate_all", "Run all evaluations and write one HTML report."),
 }
 """Sub-command -> (``module:attribute``, one line of help)."""

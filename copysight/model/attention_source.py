@@ -1,13 +1,14 @@
-"""Select the maps that a bundle can show: attention heads, or the strongest prototypes of a ResNet."""
+"""Select the maps that a bundle can show: attention heads, the strongest prototypes of a ResNet, or its objects."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from copysight.errors import InvalidArgument
+from copysight.model import object_masks
 from copysight.model.embedder import Embedder
 from copysight.pictures.preprocess import Preprocess, crop_box
 
@@ -64,6 +65,28 @@ def attention_source(embedder: Embedder, first: Image.Image, number: int | None 
             maps=lambda picture: subtract_minimum(embedder.prototype_maps([picture])[0][list(numbers)]),
         )
     raise bundle.missing("attention")
+
+
+def object_source(embedder: Embedder, first: Image.Image) -> AttentionSource:
+    """The object of each picture by TokenCut on the bundle's patches: one map of the whole picture, 0 off the object.
+
+    ``grid`` is that of ``first``; pictures of another shape have another one. Raises ``OutputMissing`` for a bundle
+    without patches of any size.
+    """
+    grid = object_masks.places(embedder, first).shape
+    preprocess = embedder.bundle.graphs[embedder.bundle.graph_of("patches")].preprocess
+
+    def maps(picture: Image.Image) -> Float:
+        values = object_masks.token_cut(object_masks.places(embedder, picture))
+        return np.asarray((values * object_masks.component(values))[None], np.float32)
+
+    return AttentionSource(
+        names=("object",),
+        numbers=(0,),
+        grid=(grid[0], grid[1]),
+        preprocess=replace(preprocess, resize="squash", resize_to=preprocess.size),  # the whole picture
+        maps=maps,
+    )
 
 
 def strongest(activations: Float, count: int = STRONGEST) -> list[int]:

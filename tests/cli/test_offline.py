@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from cli.main import main
 from copysight.model.embedder import Embedder
@@ -207,3 +207,23 @@ def test_explanations_that_cannot_be_drawn_are_refused(folder, tiny_bundle, tmp_
     assert "gives no contributions" in run(*both, tiny_bundle.path, "--explain", tmp_path / "a.png").stderr
     assert "needed is .png or .jpg" in run(*both, "default", "--explain", tmp_path / "a.txt").stderr
     assert "leave out --server" in run(*both, "default", "--explain", tmp_path / "a.png", "--server", "http://x").stderr
+
+
+def test_attention_draws_the_object_of_a_whole_picture(tmp_path, tiny_bundle):
+    """A disk at the side of a wide picture, which the heads of the central square would not see whole."""
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(60, 90, (120, 300, 3)).astype(np.uint8))
+    ImageDraw.Draw(picture).ellipse((200, 20, 270, 90), fill=(250, 220, 40))
+    picture.save(tmp_path / "wide.png")
+    words = ("attention", tmp_path / "wide.png", "--out", tmp_path / "object.png", "--method", "objects")
+    assert answer(*words) == {
+        "out": str(tmp_path / "object.png"),
+        "frames": 1,
+        "heads": 1,
+        "grid": [20, 50],
+        "maps": ["object"],
+    }
+    with Image.open(tmp_path / "object.png") as sheet:
+        assert sheet.width > 600
+    assert "patches of any size" in run(*words, "--bundle", tiny_bundle.path).stderr
+    assert "leave it out" in run(*words, "--head", 0).stderr
