@@ -47,7 +47,7 @@ FEW_KEYPOINTS = 40
 TERMS = (
     "found", "closeness", "log agreeing x agreement", "log cells x agreement above 0.7",
     "log rival / agreeing above -1", "log keypoints", "log keypoints, not found", "odds if smooth, not found",
-    "margin, found", "margin above -0.2", "margin above 0.1", "log places", "unlike",
+    "margin from -0.2 on, found", "margin above -0.2", "margin above 0.1", "log places", "unlike",
 )  # fmt: skip
 WEIGHTS = (1.878, -0.887, 1.102, 0.137, -2.941, -0.833, -0.178, 0.56, -6.124, 17.434, -4.093, -1.548, -1.167)
 INTERCEPT = -1.099
@@ -60,7 +60,7 @@ def terms(evidence: Evidence) -> list[float]:
     """The numbers that the log odds are a linear function of, in the order of ``TERMS``.
 
     They were chosen by the cross-validated loss on the pairs of the fit, among products and hinges of the evidence, so
-    that more agreement never makes a copy less probable.
+    that neither more agreement nor a higher score makes a copy less probable.
     """
     odds = min(max(evidence.odds - prior(evidence.share), -MAX_ODDS), MAX_ODDS)
     found, keypoints = float(evidence.agreeing > 0), math.log1p(evidence.keypoints)
@@ -74,7 +74,7 @@ def terms(evidence: Evidence) -> list[float]:
         keypoints,
         keypoints * (1 - found),
         odds * (1 - found) / (1 + evidence.keypoints / FEW_KEYPOINTS),
-        margin * found,
+        max(-0.2, margin) * found,
         max(0.0, margin + 0.2),
         max(0.0, margin - 0.1),
         math.log1p(evidence.places),

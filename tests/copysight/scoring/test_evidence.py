@@ -158,3 +158,17 @@ def test_another_page_of_a_form_is_no_copy_even_if_it_is_compared_alone():
     )
     assert evidence.probability(replace(form, alone=True)) < 0.5
     assert evidence.probability(replace(form, alone=True, differ=False)) == evidence.probability(form)
+
+
+@pytest.mark.parametrize("agreeing", [0, 8, 60])
+@pytest.mark.parametrize("keypoints", [0, 30, 300])
+def test_a_higher_score_never_makes_a_copy_less_probable(agreeing, keypoints):
+    """The score raises the odds and the margin together, also far below the best other candidate."""
+    scores = [step / 20 for step in range(-16, 17)]
+    found = [
+        evidence.log_odds(
+            Evidence(10 * score, score, agreeing=agreeing, agreement=0.5, cells=200, keypoints=max(keypoints, agreeing))
+        )
+        for score in scores
+    ]
+    assert found == sorted(found)
