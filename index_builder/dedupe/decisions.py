@@ -26,10 +26,10 @@ SHOWN = 20
 )
 @as_json
 def decisions_command(directory: Path, undo: int | None, as_json: bool) -> None:
-    """List what was decided about copies, the latest first, or undo a batch.
+    """List what was decided about copies, or undo a batch.
 
-    A batch is what one call or one press of a key has decided: which pictures are no duplicates or are all kept, which
-    one of several is kept, and which items were removed.
+    The latest comes first. A batch is what one call or one press of a key has decided: which pictures are no duplicates
+    or are all kept, which one of several is kept, and which items were removed.
     """
     with Index.open(directory) as opened:
         curation = opened.catalog.curation
