@@ -19,7 +19,7 @@ Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 IsOpen = Callable[[Float, Float], Mask]
-NEAREST = 30
+NEAREST = 20
 """Neighbours of a picture that are verified at most. If all are near-duplicates, so is what is as similar as they."""
 MAX_REFUTED = 2
 """Neighbours in a row that are no near-duplicates and end the search for more."""
