@@ -84,7 +84,7 @@ class Verifier:
             return True
         if checked.found is None:
             return not self._is_resized(one, other)
-        return checked.details.differ
+        return checked.found.details.differ
 
     def _information_is_enough(self, number: int) -> bool:
         thumbnail = self._contents.thumbnail(number)

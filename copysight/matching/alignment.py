@@ -69,27 +69,46 @@ class Alignment:
         return float(self.close.sum() / max(self.cells, 1))
 
 
-def align(query: Bytes, reference: Bytes, transform: Matrix) -> Alignment:
-    """Compare grey pictures (h, w) where the ``transform`` (reference to query) lays them over each other.
+@dataclass(frozen=True)
+class Laid:
+    """The reference laid over the query: both as grey pictures (h, w), and the cells that lie ``inside`` of both."""
 
-    Nothing is compared if one is empty: the features of a stored picture may be left when its thumbnail is lost.
+    query: Bytes
+    reference: Bytes
+    inside: Mask
+
+
+def lay(query: Bytes, reference: Bytes, transform: Matrix) -> Laid:
+    """Lay a grey reference (H, W) over a grey query (h, w) by ``transform`` (reference to query, in pixels).
+
+    No cell is inside if one is empty: the features of a stored picture may be left when its thumbnail is lost.
     """
     height, width = query.shape
     if not query.size or not reference.size:
-        nothing = np.zeros((height // CELL, width // CELL), np.bool_)
-        return Alignment(nothing, nothing, nothing, (width, height))
-    inside = cv2.warpPerspective(np.full_like(reference, 255), transform, (width, height), flags=cv2.INTER_NEAREST)
-    laid = cv2.warpPerspective(reduced(reference, transform), transform, (width, height), flags=cv2.INTER_LINEAR)
-    one = np.asarray(cv2.GaussianBlur(query.astype(np.float32), (0, 0), BLUR), np.float32)
-    other = np.asarray(cv2.GaussianBlur(laid.astype(np.float32), (0, 0), BLUR), np.float32)
-    full = cell_means((inside > 0).astype(np.float32)) > 0.99
+        return Laid(query, np.zeros_like(query), np.zeros((height // CELL, width // CELL), np.bool_))
+    covered = cv2.warpPerspective(np.full_like(reference, 255), transform, (width, height), flags=cv2.INTER_NEAREST)
+    laid = cv2.warpPerspective(_reduced(reference, transform), transform, (width, height), flags=cv2.INTER_LINEAR)
+    return Laid(query, np.asarray(laid, np.uint8), cell_means((covered > 0).astype(np.float32)) > 0.99)
+
+
+def align(laid: Laid) -> Alignment:
+    """Compare what both pictures show, cell by cell."""
+    height, width = laid.query.shape
+    if not laid.inside.any():
+        return Alignment(laid.inside, laid.inside, laid.inside, (width, height))
+    one, other = blurred(laid.query, BLUR), blurred(laid.reference, BLUR)
     mean_1, mean_2 = cell_means(one), cell_means(other)
     variance_1 = np.maximum(cell_means(one * one) - mean_1**2, 0)
     variance_2 = np.maximum(cell_means(other * other) - mean_2**2, 0)
     shared = cell_means(one * other) - mean_1 * mean_2
     correlation = shared / np.sqrt(np.maximum(variance_1 * variance_2, 1e-6))
-    compared = full & (np.maximum(variance_1, variance_2) >= MIN_TEXTURE**2)
+    compared = laid.inside & (np.maximum(variance_1, variance_2) >= MIN_TEXTURE**2)
     return Alignment(compared, compared & (correlation < SAME), compared & (correlation >= CLOSE), (width, height))
+
+
+def blurred(pixels: Bytes, deviation: float) -> npt.NDArray[np.float32]:
+    """A grey picture (h, w) after a Gaussian filter with this standard deviation in pixels."""
+    return np.asarray(cv2.GaussianBlur(pixels.astype(np.float32), (0, 0), deviation), np.float32)
 
 
 def cell_means(values: Floats) -> Floats:
@@ -103,7 +122,7 @@ def cell_means(values: Floats) -> Floats:
     )
 
 
-def reduced(reference: Bytes, transform: Matrix) -> Bytes:
+def _reduced(reference: Bytes, transform: Matrix) -> Bytes:
     """The reference, blurred if the transform makes it much smaller, so that the warp does not alias."""
     scale = float(np.sqrt(max(abs(np.linalg.det(transform[:2, :2])), 1e-6)))
     return reference if scale > 0.7 else np.asarray(cv2.GaussianBlur(reference, (0, 0), 0.5 / scale), np.uint8)

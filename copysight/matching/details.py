@@ -10,11 +10,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from copysight.matching.alignment import Bytes, Floats, Mask, cell_means, reduced
-from copysight.matching.verification import MIRROR, Prepared, Verification
-from copysight.pictures.polygon import Matrix
+from copysight.matching.alignment import Floats, Laid, Mask, blurred, cell_means
 
 BLUR = 0.6
 """Standard deviation, in pixels, of the blur before the comparison: less than `alignment` has."""
@@ -56,35 +53,17 @@ class Details:
         return self.places >= (PLACES_ON_PAGE if self.flat > FLAT else PLACES)
 
 
-NOTHING = Details()
-
-
-def compare(query: Prepared, reference: Prepared, found: Verification) -> Details:
-    """Compare the pictures, aligned as ``found`` says, in detail."""
-    one = query.mirrored.grey if found.mirrored else query.grey
-    if not one.size or not reference.grey.size:
-        return NOTHING
-    return _compare(one, reference.grey, _in_pixels(query, reference, found))
-
-
-def _in_pixels(query: Prepared, reference: Prepared, found: Verification) -> Matrix:
-    """The transform from pixels of the reference to those of the query, mirrored if ``found`` is."""
-    shares = MIRROR @ found.transform if found.mirrored else found.transform
-    return np.asarray(np.diag([*query.size, 1.0]) @ shares @ np.diag([1 / reference.size[0], 1 / reference.size[1], 1]))
-
-
-def _compare(query: Bytes, reference: Bytes, transform: Matrix) -> Details:
-    height, width = query.shape
-    inside = cv2.warpPerspective(np.full_like(reference, 255), transform, (width, height), flags=cv2.INTER_NEAREST)
-    laid = cv2.warpPerspective(reduced(reference, transform), transform, (width, height), flags=cv2.INTER_LINEAR)
-    full = cell_means((inside > 0).astype(np.float32)) > 0.99
-    correlation, contrast = _compared(_blurred(query), _blurred(np.asarray(laid, np.uint8)))
-    counted = full & (contrast >= MIN_CONTRAST)
+def compare(laid: Laid) -> Details:
+    """Compare a picture and the reference that lies over it in detail."""
+    if not laid.inside.any():
+        return Details()
+    correlation, contrast = _compared(blurred(laid.query, BLUR), blurred(laid.reference, BLUR))
+    counted = laid.inside & (contrast >= MIN_CONTRAST)
     cells = int(counted.sum())
     if not cells:
-        return NOTHING
+        return Details()
     unlike = counted & (correlation < np.median(correlation[counted]) - DROP)
-    return Details(cells, int(unlike.sum()), _places(unlike), 1 - cells / int(full.sum()))
+    return Details(cells, int(unlike.sum()), _places(unlike), 1 - cells / int(laid.inside.sum()))
 
 
 def _compared(one: Floats, other: Floats) -> tuple[Floats, Floats]:
@@ -103,10 +82,6 @@ def _compared(one: Floats, other: Floats) -> tuple[Floats, Floats]:
         best = np.maximum(best, shared / np.sqrt(np.maximum(variance * variance_2, 1e-6)))
         contrast = np.maximum(contrast, np.sqrt(variance_2)) if shift == (0, 0) else contrast
     return best, contrast
-
-
-def _blurred(pixels: Floats | Bytes) -> npt.NDArray[np.float32]:
-    return np.asarray(cv2.GaussianBlur(pixels.astype(np.float32), (0, 0), BLUR), np.float32)
 
 
 def _places(cells: Mask) -> int:

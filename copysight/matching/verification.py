@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from copysight.matching import alignment, features, geometry
+from copysight.matching import alignment, details, features, geometry
 from copysight.matching.alignment import Alignment
+from copysight.matching.details import Details
 from copysight.matching.features import Bytes, Features
 from copysight.pictures.polygon import FRAME, Matrix, area, intersection, mapped
 
@@ -70,7 +71,8 @@ class Verification:
 
     ``transform`` (3, 3) maps homogeneous points of the reference, as shares of its sides, to the query; it includes
     the mirroring if the query is ``mirrored``. ``pairs``: keypoints whose places follow it; ``agreeing``: those whose
-    angles and sizes do too. ``query`` and ``reference``: the parts that both show. ``alignment``: see there.
+    angles and sizes do too. ``query`` and ``reference``: the parts that both show. ``alignment`` and
+    ``details``: see there.
     """
 
     transform: Matrix
@@ -80,6 +82,7 @@ class Verification:
     query: Part
     reference: Part
     alignment: Alignment
+    details: Details
 
     @property
     def part(self) -> Literal["whole", "part", "overlay"]:
@@ -171,6 +174,7 @@ def _described(fit: _Fit, query: Prepared, reference: Prepared) -> Verification:
     in_query = intersection(mapped(transform, frame), frame)
     # From what is visible in the query: the inverse of its whole frame may reach behind the horizon.
     in_reference = mapped(np.asarray(np.linalg.inv(transform), np.float64), in_query)
+    laid = alignment.lay(query.grey, reference.grey, fit.transform)
     return Verification(
         transform,
         fit.mirrored,
@@ -178,7 +182,8 @@ def _described(fit: _Fit, query: Prepared, reference: Prepared) -> Verification:
         fit.agreeing,
         _part(in_query),
         _part(in_reference),
-        alignment.align(query.grey, reference.grey, fit.transform),
+        alignment.align(laid),
+        details.compare(laid),
     )
 
 

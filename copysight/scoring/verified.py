@@ -8,8 +8,7 @@ from functools import cache
 from typing import Literal, get_args
 
 from copysight.errors import InvalidArgument
-from copysight.matching import details, verification
-from copysight.matching.details import Details
+from copysight.matching import verification
 from copysight.matching.verification import Prepared, Verification
 from copysight.scoring import evidence
 from copysight.scoring.calibration import COPY, DIFFERENT, IDENTITY, Line
@@ -48,14 +47,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Checked:
-    """What verification found for a candidate, or None, and the keypoints of the picture that has fewer.
-
-    ``details``: of the overlap that was found.
-    """
+    """What verification found for a candidate, or None, and the keypoints of the picture that has fewer."""
 
     found: Verification | None
     keypoints: int
-    details: Details = details.NOTHING
 
 
 @dataclass(frozen=True)
@@ -133,9 +128,7 @@ def checking(
 
 def check(query: Prepared, reference: Prepared) -> Checked:
     """Verify one pair."""
-    keypoints = min(len(query.features), len(reference.features))
-    found = verification.verify(query, reference)
-    return Checked(found, keypoints, details.NOTHING if found is None else details.compare(query, reference, found))
+    return Checked(verification.verify(query, reference), min(len(query.features), len(reference.features)))
 
 
 def _judged(candidates: Sequence[Candidate], found: dict[int, Checked], line: Line) -> list[Outcome]:
@@ -154,7 +147,7 @@ def _is_plain(checked: Checked) -> bool:
     Two such candidates are no rivals: a collection may hold a picture twice, or frames of one scene, and a query show
     two pictures. What merely resembles the copy, as another page of its form, differs in details.
     """
-    if checked.found is None or checked.found.agreeing < PLAIN_AGREEING or checked.details.differ:
+    if checked.found is None or checked.found.agreeing < PLAIN_AGREEING or checked.found.details.differ:
         return False
     aligned = checked.found.alignment
     return aligned.agreement >= PLAIN_AGREEMENT and aligned.closeness >= PLAIN_CLOSENESS
@@ -195,8 +188,8 @@ def overlap_evidence(checked: Checked) -> Evidence:
         closeness=aligned.closeness,
         cells=aligned.cells,
         keypoints=checked.keypoints,
-        places=checked.details.places,
-        unlike=checked.details.share,
-        differ=checked.details.differ,
+        places=found.details.places,
+        unlike=found.details.share,
+        differ=found.details.differ,
         alone=True,
     )
