@@ -9,15 +9,13 @@ measured in turn on one server; a first pass over all queries is a warm-up and d
 
 import argparse
 import sys
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from benchmarks.load import Load, drive, post
 from benchmarks.service_throughput import run_server
-from benchmarks.verification_cost import indexed
+from benchmarks.verification_cost import indexed, jpeg
 from copysight.index import Index
 from copysight.scoring.self_calibration import make_copies
 from evaluation.sources import read, scan
@@ -60,17 +58,11 @@ def queries(directory: Path, others: Path, count: int) -> list[bytes]:
     with Index.open(directory) as index:
         copies = [copy.pixels for copy in make_copies(indexed(index, count // 2), np.random.default_rng(0))]
     strangers = [read(entry) for entry in scan(others).entries[: count // 2]]
-    return [_file(picture) for pair in zip(copies, strangers, strict=True) for picture in pair]
+    return [jpeg(picture) for pair in zip(copies, strangers, strict=True) for picture in pair]
 
 
 def requests(files: list[bytes], mode: str) -> list[bytes]:
     return [post(f"/search?verify={mode}", file) for file in files]
-
-
-def _file(picture: Image.Image) -> bytes:
-    out = BytesIO()
-    picture.convert("RGB").save(out, "JPEG", quality=90)
-    return out.getvalue()
 
 
 if __name__ == "__main__":

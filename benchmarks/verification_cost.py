@@ -42,8 +42,8 @@ def main() -> None:
         shutil.rmtree(index.layout.features, ignore_errors=True)
         embedder = Embedder(index.bundle, Runtime(threads=1, variant=index.variant))
         copies = make_copies(indexed(index, options.queries), np.random.default_rng(0))
-        measure("copy", [_file(copy.pixels) for copy in copies], index, embedder)
-        measure("stranger", [_file(read(entry)) for entry in entries], index, embedder)
+        measure("copy", [jpeg(copy.pixels) for copy in copies], index, embedder)
+        measure("stranger", [jpeg(read(entry)) for entry in entries], index, embedder)
         sizes = [file.stat().st_size for file in index.layout.features.glob("??/*")]
         print(f"{len(sizes)} pictures have features: {np.mean(sizes) / 1000:.1f} kB on disk, ", end="")
         print(f"{index.features.bytes / len(sizes) / 1000:.1f} kB in memory for each of them")
@@ -84,7 +84,8 @@ def timed(file: bytes, index: Index, embedder: Embedder, mode: Mode) -> tuple[fl
     return time.process_time() - began, sum(match.outcome.verified for match in found.matches)
 
 
-def _file(picture: Image.Image) -> bytes:
+def jpeg(picture: Image.Image) -> bytes:
+    """The picture as a JPEG file."""
     out = BytesIO()
     picture.save(out, "JPEG", quality=90)
     return out.getvalue()

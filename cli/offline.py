@@ -217,7 +217,8 @@ def _compare_files(
     a, b = ([view.penalty for view in of_picture] for of_picture in views)
     found = judge.compare(vectors[0], vectors[1], (a, b), local.equal_pixels(first, second), effort)
     judgement, outcome = judge_pair(found.judgement, first.pixels, second.pixels, verify, judge, effort)
-    seen = where(views[found.picture - 1][found.view], outcome)
+    compared = found.views(*views)
+    seen = where(compared[found.picture - 1], outcome)
     answer = {
         "model": model.id,
         **asdict(judgement),
@@ -226,9 +227,7 @@ def _compare_files(
     }
     if explain is None:
         return answer
-    chosen = [views[0][0], views[1][0]]
-    chosen[found.picture - 1] = views[found.picture - 1][found.view]
-    return answer | {"explanation": explanation.drawn(embedder, chosen, (first.pixels, second.pixels), explain)}
+    return answer | {"explanation": explanation.drawn(embedder, compared, (first.pixels, second.pixels), explain)}
 
 
 def _policy_line(policy: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from copysight.model.bundle import Bundle
 from copysight.scoring import calibration
 from copysight.scoring.calibration import UNVERIFIED, USUAL, Calibration, Verdict, Verdicts, VerifiedCalibration
 from copysight.scoring.precision import Policy, policy
-from copysight.scoring.query_views import Effort
+from copysight.scoring.query_views import Effort, QueryView
 from copysight.vectors.knn import exact
 
 Float = npt.NDArray[np.float32]
@@ -142,6 +142,12 @@ class Comparison:
     judgement: Judgement
     picture: int
     view: int
+
+    def views(self, of_one: Sequence[QueryView], of_other: Sequence[QueryView]) -> tuple[QueryView, QueryView]:
+        """The view of each picture that was compared: the best one, and the whole other picture."""
+        if self.picture == 1:
+            return of_one[self.view], of_other[0]
+        return of_one[0], of_other[self.view]
 
 
 _Pair = tuple[float, float, int, int]

@@ -182,11 +182,10 @@ def _compared(
     judgement, outcome = judge_pair(
         found.judgement, one.picture.pixels, other.picture.pixels, verify, snapshot.judge, effort
     )
-    seen = where((first, second)[found.picture - 1].views[found.view], outcome)
+    compared = found.views(first.views, second.views)
+    seen = where(compared[found.picture - 1], outcome)
     about = {"verified": outcome.verified, "where": seen and {"picture": found.picture, **seen}}
     if explainer is not None:
-        chosen = [first.views[0], second.views[0]]
-        chosen[found.picture - 1] = (first, second)[found.picture - 1].views[found.view]
-        parts = [Part.of(view.pixels, view.region, view.turn) for view in chosen]
-        about["explanation"] = explanation.explain(explainer, parts[0], parts[1]).to_json()
+        one_part, other_part = (Part.of(view.pixels, view.region, view.turn) for view in compared)
+        about["explanation"] = explanation.explain(explainer, one_part, other_part).to_json()
     return search_answers.index_fields(snapshot) | asdict(judgement) | about

@@ -398,13 +398,21 @@ def test_a_run_that_is_killed_three_times_ends_with_the_same_weights(
 def test_a_run_that_is_killed_fifty_times_ends_with_the_same_weights(
     method: str, world: int, photos: Path, tmp_path: Path
 ) -> None:
-    check_kills(method, world, photos, tmp_path, epochs=300, count=50)
+    check_kills(method, world, photos, tmp_path, epochs=300, count=50, patience=10 * kills.PATIENCE)
 
 
-def check_kills(method: str, world: int, photos: Path, tmp_path: Path, epochs: int, count: int) -> None:
+def check_kills(
+    method: str,
+    world: int,
+    photos: Path,
+    tmp_path: Path,
+    epochs: int,
+    count: int,
+    patience: float = kills.PATIENCE,
+) -> None:
     whole, killed = (kills.command(method, photos, tmp_path / name, epochs=epochs) for name in ("whole", "killed"))
-    assert [code for code, *_ in kills.finish(kills.start(whole, world))] == [0] * world
-    assert kills.train_with_kills(killed, tmp_path / "killed", count, seed=0, world=world) == []
+    assert [code for code, *_ in kills.finish(kills.start(whole, world), patience)] == [0] * world
+    assert kills.train_with_kills(killed, tmp_path / "killed", count, seed=0, world=world, patience=patience) == []
     assert kills.differences(tmp_path / "whole", tmp_path / "killed") == []
     assert not list((tmp_path / "killed").glob(".*.tmp"))
     assert len(kills.events(tmp_path / "killed", "pictures")) > 1  # it did start more than once

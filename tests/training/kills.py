@@ -24,7 +24,7 @@ METHODS: Mapping[str, Mapping[str, object]] = {
     "swav": {"output": 16, "queue-length": 16, "queue-from-epoch": 0, "freeze-prototypes-steps": 1},
     "deepcluster": {"output": 16, "prototypes": 6, "rounds": 2, "refill": True},
 }
-PATIENCE = 1800
+PATIENCE = 180
 """Seconds after which a process is said to hang."""
 
 
@@ -57,10 +57,10 @@ def start(words: list[str], world: int = 1, module: bool = True) -> list[subproc
     return running
 
 
-def finish(running: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
+def finish(running: list[subprocess.Popen[str]], patience: float = PATIENCE) -> list[tuple[int, str, str]]:
     """Exit code, output and errors of each process; all are killed if one hangs."""
     try:
-        outputs = [process.communicate(timeout=PATIENCE) for process in running]
+        outputs = [process.communicate(timeout=patience) for process in running]
     finally:
         for process in running:
             process.kill()
@@ -90,7 +90,9 @@ def kill_at_random(running: list[subprocess.Popen[str]], out: Path, rng: random.
     return alive
 
 
-def train_with_kills(words: list[str], out: Path, kills: int, seed: int, world: int = 1) -> list[str]:
+def train_with_kills(
+    words: list[str], out: Path, kills: int, seed: int, world: int = 1, patience: float = PATIENCE
+) -> list[str]:
     """Kill a training ``kills`` times, then let it end. Returns the errors of starts that refused to go on."""
     rng, refused = random.Random(seed), []
     for number in range(kills):
@@ -100,7 +102,7 @@ def train_with_kills(words: list[str], out: Path, kills: int, seed: int, world: 
         finally:
             ended = finish(running)
         refused += [errors for code, _, errors in ended if code not in {0, -signal.SIGKILL}] if alive else []
-    ended = finish(start(words, world))
+    ended = finish(start(words, world), patience)
     return refused + [errors for code, _, errors in ended if code]
 
 
