@@ -47,9 +47,10 @@ def set_up() -> None:
         routes.append("-6 route add local ::/0 dev lo")
     for words in routes:
         subprocess.run(["ip", *words.split()], check=True)
-    with tempfile.NamedTemporaryFile("w", delete=False) as resolv:
+    with tempfile.NamedTemporaryFile("w") as resolv:
         resolv.write(f"nameserver {RESOLVER}\noptions timeout:1 attempts:1\n")
-    subprocess.run(["mount", "--bind", resolv.name, "/etc/resolv.conf"], check=True)
+        resolv.flush()
+        subprocess.run(["mount", "--bind", resolv.name, "/etc/resolv.conf"], check=True)
 
 
 def sniff(packets: socket.socket, log: TextIO) -> None:
