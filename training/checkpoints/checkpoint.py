@@ -60,8 +60,10 @@ class Checkpoint:
 
     @property
     def licence(self) -> str:
-        """Licence of the weights: that of the weights from which the training started, or this project's."""
-        return str(self.training.get("started_from", {}).get("licence", LICENCE))
+        """Licences of the weights from which the training started and of its teachers, or this project's."""
+        sources = [self.training.get("started_from", {}), *self.training.get("taught_by", ())]
+        licences = dict.fromkeys(str(source["licence"]) for source in sources if "licence" in source)
+        return " and ".join(licences) or LICENCE
 
     @property
     def prototypes(self) -> Tensor | None:

@@ -45,6 +45,8 @@ def _option(field: dataclasses.Field[Any]) -> Callable[[Command], Command]:
         settings["type"] = click.Choice(choices)
     elif span := field.metadata["span"]:
         settings["type"] = number(span, whole=isinstance(field.default, int))
+    elif isinstance(field.default, tuple):
+        settings["multiple"] = True
     return click.option(flag, field.name, **settings)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import torch
 
+from copysight.model.bundle import load
 from copysight.pictures.scan import scan_options
 from copysight.system.numbers import Real, rising
 from copysight.system.stopping import stoppable
@@ -19,6 +20,7 @@ from training.methods.copy import Copy, CopyConfig
 from training.methods.deepcluster import DeepCluster, DeepClusterConfig
 from training.methods.deepcluster_v1 import DeepClusterV1, DeepClusterV1Config
 from training.methods.dino import Dino, DinoConfig
+from training.methods.distil import Distil, DistilConfig, Teachers
 from training.methods.method import Method
 from training.methods.swav import Swav, SwavConfig
 from training.run import job as jobs
@@ -230,23 +232,44 @@ def deepcluster_v1(job: Job, views: Any, config: DeepClusterV1Config) -> None:
     _run(job, recipe, lambda: DeepClusterV1(config, job.plan.backbone, job.plan.image_size, recipe))
 
 
-@scan_options
-@options.config_options(Plan)
-@options.config_options(CopyConfig)
-def copy(**given: Any) -> None:
+def on_edits(config: type) -> Decorator:
+    """Make a command of a function (job, config) for methods that train on edited pictures."""
+
+    def decorate(command: Command) -> click.Command:
+        @scan_options
+        @options.config_options(Plan)
+        @options.config_options(config)
+        @functools.wraps(command)
+        def wrapped(**given: Any) -> None:
+            settings = config(**options.pop_config(config, given))
+            command(_job(given), settings)
+
+        for file in reversed(FILES):
+            wrapped = file(wrapped)
+        return _subcommand(wrapped)
+
+    return decorate
+
+
+@on_edits(CopyConfig)
+def copy(job: Job, config: CopyConfig) -> None:
     """Train descriptors that find edited copies of pictures (SSCD, 2022).
 
     Source: Pizzi et al. 2022. The loss is contrastive with an entropy term, and the views have strong edits.
     """
-    config = CopyConfig(**options.pop_config(CopyConfig, given))
-    job = _job(given)
     recipe = EditRecipe(job.plan.image_size, config.mild)
     _run(job, recipe, lambda: Copy(config, job.plan.backbone, job.plan.image_size, recipe))
 
 
-for file in reversed(FILES):
-    copy = file(copy)
-_subcommand(copy)
+@on_edits(DistilConfig)
+def distil(job: Job, config: DistilConfig) -> None:
+    """Train a network to give the embeddings of bundles, for example one view of a large one's many.
+
+    The papers have no such step. --global-size is the size of the student's view; --init starts from another run.
+    """
+    recipe = EditRecipe(job.plan.image_size, config.mild)
+    bundles = [load(path) for path in config.teachers]
+    _run(job, recipe, lambda: Distil(config, Teachers(bundles, recipe), job.plan.backbone, job.plan.image_size, recipe))
 
 
 def _job(given: dict[str, Any]) -> Job:

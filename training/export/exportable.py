@@ -28,6 +28,8 @@ TEMPERATURE = 0.1
 """Softmax temperature for the logits of released heads: that of DINO's student, SwAV and DeepCluster-v2."""
 MAX_PROTOTYPES = 4096
 """A head with more prototypes is not exported: DINO's 65,536 would be 64 MB of weights that nobody uses."""
+DESCRIPTORS = ("copy", "distil")
+"""Methods whose runs hold a descriptor network."""
 WITH_CLS, WITHOUT_CLS = ("cls", "gem", "cls+gem", "pool"), ("pool", "gem")
 """Recipes of networks with and without a [CLS] token."""
 
@@ -58,7 +60,9 @@ def _load(source: str, size: Size | None, recipe: str | None, random: bool, view
     path = Path(source)
     if path.is_dir() or checkpoint.is_checkpoint(path):
         saved = checkpoint.load(path)
-        return from_copy(saved, size, views) if saved.method == "copy" else from_checkpoint(saved, size, recipe)
+        if saved.method in DESCRIPTORS:
+            return from_descriptor(saved, size, views)
+        return from_checkpoint(saved, size, recipe)
     return from_released(path, size, recipe, method)
 
 
@@ -93,8 +97,8 @@ def from_checkpoint(saved: Checkpoint, size: Size | None, recipe: str | None) ->
     )
 
 
-def from_copy(saved: Checkpoint, size: Size | None, views: bool) -> Network:
-    """A run of the copy method: its averaged descriptor network, on whole pictures squashed to its size."""
+def from_descriptor(saved: Checkpoint, size: Size | None, views: bool) -> Network:
+    """A run of copy or distil: its averaged descriptor network, on whole pictures squashed to its size."""
     method = saved.config["method"]
     # Checkpoints of older versions have no power.
     descriptor = descriptors.build(saved.backbone, saved.image_size, method["dimension"], method.get("power", 3.0))
@@ -117,7 +121,7 @@ def from_copy(saved: Checkpoint, size: Size | None, views: bool) -> Network:
     return Network(
         graph=PooledGraph(body).eval().requires_grad_(False),
         preprocess=Preprocess(pixels, "squash", pixels, "bicubic", tuple(mean), tuple(std)),
-        name=f"copy-{saved.backbone}",
+        name=f"{saved.method}-{saved.backbone}",
         method=saved.method,
         backbone=saved.backbone,
         recipe="gem",

@@ -1,120 +1,36 @@
 """The copy method: descriptors that are similar for edits of one picture and different otherwise (SSCD)."""
 
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
-from copysight.pictures.preprocess import Size, sides
 from training import distributed
-from training.config_field import NOT_NEGATIVE, POSITIVE, SHARE, SIDE, WIDTH, config_field
+from training.config_field import NOT_NEGATIVE, POSITIVE, WIDTH, config_field
 from training.losses.infonce import copy_loss
-from training.methods.method import Length, Method, Progress, StepOutput
-from training.networks import descriptors
-from training.optim import parameter_groups, schedules
-from training.optim.schedules import Schedules
-from training.views.edited_pairs import EditRecipe
+from training.methods.descriptor_method import DescriptorConfig, DescriptorMethod
+from training.methods.method import StepOutput
 
 
 @dataclass(frozen=True)
-class CopyConfig:
+class CopyConfig(DescriptorConfig):
     """Config of the copy method; the defaults are those of our pilot on two CPU cores."""
 
     dimension: int = config_field(512, "Dimension D of the descriptor. SSCD uses 512.", span=WIDTH)
-    power: float = config_field(
-        3.0, "Exponent of the generalised-mean pooling; 1 is the plain mean. SSCD uses 3.", span=POSITIVE
-    )
     temperature: float = config_field(0.05, "Temperature of the InfoNCE loss. SSCD uses 0.05.", span=POSITIVE)
     entropy: float = config_field(
         3.0,
         "Weight of the entropy term, which spreads different pictures. SSCD uses 30; use 3 for small batches.",
         span=NOT_NEGATIVE,
     )
-    average: float = config_field(
-        0.998, "Momentum of the averaged weights, which are exported. The default is ours.", span=SHARE
-    )
-    first_size: Size = config_field(
-        96,
-        "Side of the views in pixels, or height and width, in the first part of the training. The default is ours.",
-        group="Schedule",
-        span=SIDE,
-    )
-    grow_at: float = config_field(
-        0.74,
-        "Share of the training after which views have the full size. The default is ours.",
-        group="Schedule",
-        span=SHARE,
-    )
-    mild: float = config_field(
-        0.6,
-        "Probability of mild edits, instead of strong ones, for the first of two views. The default is ours.",
-        span=SHARE,
-    )
-    lr: float = config_field(
-        4e-3,
-        "Peak learning rate. It is not scaled by the batch. The default is ours.",
-        group="Schedule",
-        span=NOT_NEGATIVE,
-    )
-    min_lr: float = config_field(
-        1e-5, "Learning rate at the end of the cosine. The default is ours.", group="Schedule", span=NOT_NEGATIVE
-    )
-    warmup: float = config_field(
-        0.02,
-        "Share of the training with a linear warm-up of the learning rate. The default is ours.",
-        group="Schedule",
-        span=SHARE,
-    )
-    weight_decay: float = config_field(
-        0.03,
-        "Weight decay of all parameters but biases and 1-D tensors. The default is ours.",
-        group="Schedule",
-        span=NOT_NEGATIVE,
-    )
 
 
-class Copy(Method):
-    """A descriptor network and an exponential moving average of it. The average is exported."""
+class Copy(DescriptorMethod):
+    """Copies are told from all other pictures of a batch, and different pictures are spread."""
 
     name = "copy"
-    backbone_prefix = "average.backbone."
-    head_prefix = "average.project."
-
-    def __init__(self, config: CopyConfig, backbone: str, image_size: Size, recipe: EditRecipe) -> None:
-        super().__init__(config, recipe)
-        self.image_size = image_size
-        self.descriptor = descriptors.build(backbone, image_size, config.dimension, config.power)
-        descriptors.pooled_width(self.descriptor.backbone, config.first_size)  # raises if these views do not fit
-        self.average = deepcopy(self.descriptor).requires_grad_(False)
-
-    def schedules(self, length: Length) -> Schedules:
-        """Linear warm-up and cosine; constant weight decay."""
-        c = self.config
-        lr = schedules.cosine(c.lr, c.min_lr, length.steps, round(c.warmup * length.steps))
-        return Schedules(lr, np.full(length.steps, c.weight_decay))
-
-    def optimizer(self) -> Optimizer:
-        """AdamW over the descriptor network."""
-        return parameter_groups.build("adamw", parameter_groups.groups(self.descriptor))
-
-    def start(self, length: Length) -> None:
-        """Store the length; view size and edit strength follow the share of the training that is done."""
-        self._steps = length.steps
-        self._prepare(0)
-
-    def scheduled(self, progress: Progress) -> Mapping[str, float]:
-        """Size of the views, and frequency of edits."""
-        self._prepare(progress.step)
-        return {"size of views": max(sides(self.recipe.size)), "frequency of edits": self.recipe.strength.probability}
-
-    def begin_step(self, progress: Progress) -> None:
-        """Make edits more frequent over the first 15 % of the training, and views larger at ``grow_at``."""
-        self._prepare(progress.step)
 
     def forward(self, crops: Sequence[Tensor], indices: Tensor) -> StepOutput:
         """Loss over the embeddings of all processes: more negatives matter more than speed."""
@@ -126,44 +42,6 @@ class Copy(Method):
         metrics = {"loss": loss.total.detach(), "infonce": loss.infonce.detach()}
         # DDP averages the gradients of the processes, but each process has only the gradient of its own rows.
         return StepOutput(loss.total * distributed.world_size(), metrics)
-
-    @torch.no_grad()
-    def after_update(self, progress: Progress) -> None:
-        """Update the average of the parameters; copy the buffers of BatchNorm."""
-        momentum = min(self.config.average, (1 + progress.step) / (10 + progress.step))
-        for mean, new in zip(self.average.parameters(), self.descriptor.parameters(), strict=True):
-            mean.lerp_(new, 1 - momentum)
-        for buffer, new_buffer in zip(self.average.buffers(), self.descriptor.buffers(), strict=True):
-            buffer.copy_(new_buffer)
-
-    def exported_backbone(self) -> nn.Module:
-        """The backbone with averaged weights."""
-        return self.average.backbone
-
-    def load_backbone(self, backbone: Mapping[str, Tensor]) -> None:
-        """Initialise the backbone with the weights of a pretrained one."""
-        self.descriptor.backbone.load_state_dict(backbone)
-        self.average.backbone.load_state_dict(backbone)
-
-    def load_head(self, rest: Mapping[str, Tensor]) -> Sequence[str]:
-        """Initialise the linear layer with that of a descriptor network of the same shape, its average if there is one.
-
-        Returns the names of its tensors.
-        """
-        ends = [name.removesuffix("weight") for name in rest if name.endswith("project.weight")]
-        for end in sorted(ends, key=lambda name: "average" not in name):
-            state = {name: rest[end + name] for name in ("weight", "bias") if end + name in rest}
-            shapes = {name: value.shape for name, value in state.items()}
-            if shapes == {name: value.shape for name, value in self.descriptor.project.state_dict().items()}:
-                self.descriptor.project.load_state_dict(state)
-                self.average.project.load_state_dict(state)
-                return [end + name for name in state]
-        return ()
-
-    def _prepare(self, step: int) -> None:
-        self._done = step / self._steps
-        size = self.config.first_size if self._done < self.config.grow_at else self.image_size
-        self.recipe: EditRecipe = self.recipe.at(size, min(1.0, 0.5 + 0.5 * self._done / 0.15))
 
 
 def _gather_embeddings(embeddings: Tensor) -> Tensor:

@@ -97,6 +97,7 @@ class Method(nn.Module):
     ``rounds``: number of equal parts of an epoch; ``begin_round`` is called at the start of each.
     ``per_process``: names in the state whose values differ between processes.
     ``started_from``: name, kind and licence of the weights that the training started from; empty for random weights.
+    ``taught_by``: name, id and licence of the frozen networks that it learns from.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Method(nn.Module):
     rounds: int = 1
     per_process: tuple[str, ...] = ()
     started_from: Mapping[str, str] = {}
+    taught_by: Sequence[Mapping[str, str]] = ()
 
     def __init__(self, config: Any, recipe: Recipe | EditRecipe) -> None:
         super().__init__()

@@ -74,6 +74,7 @@ def describe(run: Run) -> dict[str, Any]:
             "version": version.version(),
             "commit": version.commit(),
             **({"started_from": dict(method.started_from)} if method.started_from else {}),
+            **({"taught_by": [dict(teacher) for teacher in method.taught_by]} if method.taught_by else {}),
         },
         "state": method.state_dict(),
         "backbone_prefix": method.backbone_prefix,
