@@ -54,4 +54,5 @@ def search(client: Client, picture: Path, options: Options) -> dict[str, Any]:
 
 def compare(client: Client, one: Path, other: Path, effort: str, verify: str) -> dict[str, Any]:
     """Compare two files on the server."""
-    return asdict(client.compare(one, other, effort, verify))
+    answer = asdict(client.compare(one, other, effort, verify))
+    return {name: value for name, value in answer.items() if name != "explanation"}

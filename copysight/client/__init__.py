@@ -10,6 +10,7 @@ from copysight.client.answers import (
     DuplicateGroup,
     Duplicates,
     Embeddings,
+    Explanation,
     Fault,
     Found,
     Group,
@@ -25,8 +26,8 @@ from copysight.client.answers import (
     Ready,
 )
 from copysight.client.asynchronous import AsyncClient
-from copysight.client.calls import DuplicateOptions, New, Options
 from copysight.client.errors import ClientError, Refused, ServerUnreachable
+from copysight.client.options import DuplicateOptions, New, Options
 from copysight.client.pictures import Source
 from copysight.client.retries import Retries
 from copysight.client.synchronous import Client
@@ -45,6 +46,7 @@ __all__ = [
     "DuplicateOptions",
     "Duplicates",
     "Embeddings",
+    "Explanation",
     "Fault",
     "Found",
     "Group",

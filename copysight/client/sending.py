@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 import httpx
 import orjson
 
-from copysight.client.calls import Call, New, line
+from copysight.client.call import Call
+from copysight.client.calls import line
 from copysight.client.errors import Refused, ServerUnreachable
+from copysight.client.options import New
 from copysight.client.retries import RETRY_STATUSES, Retries
 
 T = TypeVar("T")

@@ -27,7 +27,8 @@ from copysight.client.answers import (
     Page,
     Ready,
 )
-from copysight.client.calls import Call, DuplicateOptions, New, Options
+from copysight.client.call import Call
+from copysight.client.options import DuplicateOptions, MapMethod, New, Options
 from copysight.client.pictures import Source
 from copysight.client.retries import Retries
 from copysight.client.sending import Outcomes, Pause, UploadBatches
@@ -82,9 +83,11 @@ class Client:
         """Search for vectors (N, D), as returned by ``embed``."""
         return self._do(calls.search_vectors, vectors, options)
 
-    def compare(self, one: Source, other: Source, effort: str | None = None, verify: str | None = None) -> Comparison:
-        """Decide whether one of two pictures is a copy of the other."""
-        return self._do(calls.compare, one, other, effort, verify)
+    def compare(
+        self, one: Source, other: Source, effort: str | None = None, verify: str | None = None, explain: bool = False
+    ) -> Comparison:
+        """Decide whether one of two pictures is a copy of the other; with ``explain``, also why."""
+        return self._do(calls.compare, one, other, effort, verify, explain)
 
     def assign(self, pictures: Sequence[Source]) -> list[Membership | Fault]:
         """Get the prototypes and the cluster of each picture."""
@@ -103,14 +106,23 @@ class Client:
         return self._do(calls.name_cluster, number, name)
 
     def attention(
-        self, pictures: Sequence[Source], head: int | None = None, threshold: float | None = None
+        self,
+        pictures: Sequence[Source],
+        head: int | None = None,
+        threshold: float | None = None,
+        method: MapMethod | None = None,
     ) -> list[Maps | Fault]:
-        """Get the attention maps of each picture; with ``threshold``, also masks that contain this share of it."""
-        return self._do(calls.attention, pictures, head, threshold)
+        """Get the attention maps of each picture; with ``threshold``, also masks that contain this share of it.
 
-    def attention_png(self, picture: Source, head: int | None = None, threshold: float | None = None) -> bytes:
+        ``method`` is ``heads`` (the server's default) or ``objects``, one map of the object of each picture.
+        """
+        return self._do(calls.attention, pictures, head, threshold, method)
+
+    def attention_png(
+        self, picture: Source, head: int | None = None, threshold: float | None = None, method: MapMethod | None = None
+    ) -> bytes:
         """Get the attention maps of a picture as a PNG drawing."""
-        return self._do(calls.attention_png, picture, head, threshold)
+        return self._do(calls.attention_png, picture, head, threshold, method)
 
     def add(self, new: New, replace: bool = False) -> Added:
         """Add one picture. It is stored durably when this returns."""

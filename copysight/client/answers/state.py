@@ -1,0 +1,54 @@
+"""The state of the server: index, jobs, readiness, API key."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from copysight.client.answers.parsing import from_json
+
+
+@dataclass(frozen=True)
+class Index:
+    """The state of the index. ``everything`` holds all fields of the response."""
+
+    generation: str | None
+    model: str
+    count: int
+    delta: int
+    tombstones: int
+    everything: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of the server and its progress."""
+
+    id: int
+    kind: str
+    state: str
+    progress: int
+    total: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Ready:
+    """``status`` is ``ready`` or ``stale``. Stale: an older generation is in use, for the reason in ``detail``."""
+
+    status: str
+    detail: str | None
+    generation: str | None
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The name and scope of the API key that the server saw."""
+
+    name: str | None
+    scope: str
+
+
+def index(given: Mapping[str, Any]) -> Index:
+    """Parse the response of ``GET /index``."""
+    return from_json(Index, given, everything=given)
