@@ -10,6 +10,8 @@ from PIL import Image, ImageDraw
 
 from copysight.model.bundle import Bundle
 
+pytest_plugins = ["tests.reported.verdicts"]
+
 
 def drawn_picture(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
     """A picture of random shapes on a plain background, different for every seed."""
