@@ -18,12 +18,12 @@ def mass_masks(attention: Float, mass: float) -> Mask:
     """Select the patches that hold the share ``mass`` of each head's attention: (H, rows, columns), boolean.
 
     Patches are sorted from the lowest attention up. A patch is selected if the running sum, as a share of the head's
-    total, exceeds 1 - mass (Caron et al. 2021, section 4.2.2, uses 0.6).
+    total, exceeds 1 - mass (Caron et al. 2021, section 4.2.2, uses 0.6). A map of zeros selects nothing.
     """
     flat = attention.reshape(len(attention), -1).astype(np.float64)
     order = np.argsort(flat, axis=1, kind="stable")
     shares = np.take_along_axis(flat, order, axis=1)
-    shares /= shares.sum(axis=1, keepdims=True)
+    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
     keep = np.cumsum(shares, axis=1) > 1 - mass
     masks = np.empty_like(keep)
     np.put_along_axis(masks, order, keep, axis=1)
@@ -43,12 +43,25 @@ def colours(count: int) -> list[tuple[int, int, int]]:
 
 def heatmap(picture: Image.Image, attention: Float, opacity: float = 0.75) -> Image.Image:
     """Draw one map (rows, columns) over a picture: dark where attention is low, bright and warm where it is high."""
-    scaled = attention / max(float(attention.max()), 1e-12)
-    weight = _resize_smooth(scaled, picture.size)[..., None]
+    weight = smooth(attention, picture.size)[..., None]
     pixels = np.asarray(picture.convert("RGB"), np.float32)
     warm = np.array([255, 190, 40], np.float32)
     shaded = pixels * (1 - opacity) + opacity * (pixels * weight * 0.55 + warm * weight * 0.45)
     return Image.fromarray(shaded.clip(0, 255).astype(np.uint8))
+
+
+def overlay_heat(picture: Image.Image, attention: Float, opacity: float = 0.75) -> Image.Image:
+    """Draw maps (H, rows, columns) over a picture: one as in ``heatmap``, several over a grey picture.
+
+    Each of several maps has its colour; a pixel has that of the map which is strongest there.
+    """
+    if len(attention) == 1:
+        return heatmap(picture, attention[0], opacity)
+    weights = np.stack([smooth(one, picture.size) for one in attention])
+    strongest = np.asarray(colours(len(weights)), np.float32)[weights.argmax(axis=0)]
+    strength = opacity * weights.max(axis=0)[..., None]
+    grey = np.asarray(picture.convert("L").convert("RGB"), np.float32) * (1 - opacity / 2)
+    return Image.fromarray((grey * (1 - strength) + strongest * strength).astype(np.uint8))
 
 
 def overlay_masks(picture: Image.Image, masks: Mask, opacity: float = 0.55) -> Image.Image:
@@ -116,10 +129,10 @@ def stack(pictures: Sequence[Image.Image], names: Sequence[str]) -> Image.Image:
     return out
 
 
-def _resize_smooth(scaled: Float, size: tuple[int, int]) -> Float:
-    grown = Image.fromarray((scaled * 255).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
-    values: Float = np.asarray(grown, np.float32) / np.float32(255)
-    return values
+def smooth(values: Float, size: tuple[int, int]) -> Float:
+    """A map (rows, columns) divided by its largest value, resized to ``size`` (width, height); bilinear."""
+    scaled = np.asarray(values / max(float(values.max()), 1e-12), np.float32)
+    return np.asarray(Image.fromarray(scaled).resize(size, Image.Resampling.BILINEAR), np.float32)
 
 
 def _resize_nearest(mask: npt.NDArray[np.bool_], size: tuple[int, int]) -> Mask:

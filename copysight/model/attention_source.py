@@ -1,6 +1,6 @@
 """Select the maps that a bundle can show: attention heads, the strongest prototypes of a ResNet, or its objects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,8 @@ from copysight.pictures.preprocess import Preprocess, crop_box
 Float = npt.NDArray[np.float32]
 STRONGEST = 6
 """Number of prototypes that are shown."""
+OBJECT = "object"
+"""The name of the map of a picture's object."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def attention_source(embedder: Embedder, first: Image.Image, number: int | None 
     if bundle.attention is not None:
         numbers = _selected(number, bundle.attention.heads, range(bundle.attention.heads), "heads")
         return AttentionSource(
-            names=tuple(f"head {number}" for number in numbers),
+            names=head_names(numbers),
             numbers=numbers,
             grid=bundle.attention.grid,
             preprocess=bundle.graphs[bundle.graph_of("attention")].preprocess,
@@ -73,20 +75,22 @@ def object_source(embedder: Embedder, first: Image.Image) -> AttentionSource:
     ``grid`` is that of ``first``; pictures of another shape have another one. Raises ``OutputMissing`` for a bundle
     without patches of any size.
     """
-    grid = object_masks.places(embedder, first).shape
-    preprocess = embedder.bundle.graphs[embedder.bundle.graph_of("patches")].preprocess
-
-    def maps(picture: Image.Image) -> Float:
-        values = object_masks.token_cut(object_masks.places(embedder, picture))
-        return np.asarray((values * object_masks.component(values))[None], np.float32)
-
+    about = embedder.bundle.patches
+    if about is None or about.stride is None:
+        raise embedder.bundle.missing("patches of any size")
+    preprocess = embedder.bundle.graphs[about.graph].preprocess
     return AttentionSource(
-        names=("object",),
+        names=(OBJECT,),
         numbers=(0,),
-        grid=(grid[0], grid[1]),
+        grid=object_masks.grid(*first.size, about.stride),
         preprocess=replace(preprocess, resize="squash", resize_to=preprocess.size),  # the whole picture
-        maps=maps,
+        maps=lambda picture: object_masks.object_map(embedder, picture)[None],
     )
+
+
+def head_names(numbers: Iterable[int]) -> tuple[str, ...]:
+    """The names of attention heads, as every answer and drawing gives them: counted from 0."""
+    return tuple(f"head {number}" for number in numbers)
 
 
 def strongest(activations: Float, count: int = STRONGEST) -> list[int]:

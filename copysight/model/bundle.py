@@ -100,6 +100,11 @@ class Bundle:
         return max(MIN_DISPLAY_SIDE, *(graph.preprocess.at_least for graph in self.graphs.values()))
 
     @property
+    def any_size(self) -> bool:
+        """Whether there are patches of pictures of any size."""
+        return self.patches is not None and self.patches.any_size is not None
+
+    @property
     def default_variant(self) -> str:
         """The precision of new indexes: int8, which is twice as fast, if its embeddings agree with fp32; else fp32."""
         reduced = [graph.variants.get("int8") for graph in self.graphs.values() if "embedding" in graph.outputs]

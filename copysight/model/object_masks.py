@@ -4,6 +4,7 @@ Features after a ReLU are all positive, so that any two places are alike; the me
 Each function maps features (rows, columns, D) to values (rows, columns) that are positive on the object.
 """
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -17,6 +18,8 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 LINES = 320
 """Shortest side in pixels of the pictures from which objects are taken; about 20 places at a stride of 16."""
+MOST = 1200
+"""Most places of a picture: the time of a cut grows with the cube of their number. A panorama gets fewer lines."""
 EDGE, NO_EDGE = 0.2, 1e-5
 """TokenCut: two places have an edge of weight 1 from this cosine on; all others one of nearly 0."""
 SEEDS = 0.1
@@ -26,16 +29,33 @@ SEEDS = 0.1
 def places(embedder: Embedder, picture: Image.Image, lines: int = LINES) -> Float:
     """Features (rows, columns, D) of a whole RGB picture whose shortest side is resized to about ``lines`` pixels.
 
-    Raises ``OutputMissing`` for a bundle without patches of any size.
+    There are about ``MOST`` places at most. Raises ``OutputMissing`` for a bundle without patches of any size.
     """
     about = embedder.bundle.patches
     if about is None or about.stride is None:
         raise embedder.bundle.missing("patches of any size")
-    preprocess, scale = embedder.bundle.graphs[about.graph].preprocess, lines / min(picture.size)
-    width, height = (max(round(side * scale / about.stride), 2) * about.stride for side in picture.size)
+    preprocess = embedder.bundle.graphs[about.graph].preprocess
+    rows, columns = grid(*picture.size, about.stride, lines)
+    width, height = columns * about.stride, rows * about.stride
     pixels = np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC), np.float32) / np.float32(255)
     mean, std = np.asarray(preprocess.mean, np.float32), np.asarray(preprocess.std, np.float32)
     return embedder.places(np.ascontiguousarray(((pixels - mean) / std).transpose(2, 0, 1)))
+
+
+def grid(width: int, height: int, stride: int, lines: int = LINES) -> tuple[int, int]:
+    """Rows and columns of the places of a picture: at least 2 each, and about ``MOST`` together at most."""
+    scale = min(lines / min(width, height), stride * math.sqrt(MOST / (width * height))) / stride
+    columns, rows = (min(max(round(side * scale), 2), MOST // 2) for side in (width, height))
+    return rows, columns
+
+
+def object_map(embedder: Embedder, picture: Image.Image) -> Float:
+    """The object of a whole RGB picture by TokenCut: (rows, columns), 0 off the object, 1 at the largest value.
+
+    Raises ``OutputMissing`` for a bundle without patches of any size.
+    """
+    values = token_cut(places(embedder, picture))
+    return np.asarray(values * component(values), np.float32)
 
 
 def token_cut(features: Float) -> Float:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 import numpy as np
+import numpy.typing as npt
 
 from copysight.model.embedder import Embedder, Features, Inputs
 from copysight.pictures.decode import Picture
@@ -17,16 +18,18 @@ from service.http.problems import NotReady, Overloaded
 from service.runtime import threads
 from service.runtime.metrics import Metrics
 
+Float = npt.NDArray[np.float32]
 SMOOTHING = 0.1
 """Weight of the latest request in the moving average of the pace."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A decoded picture and the model's input for it."""
+    """A decoded picture, the model's input for it, and the map of its object, if that was asked for."""
 
     picture: Picture
     inputs: Inputs
+    object_map: Float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,29 +1,28 @@
-"""``POST /attention``: attention maps of the heads of the last block."""
+"""``POST /attention``: maps of the attention heads of the last block, or of the object of a picture."""
 
 from io import BytesIO
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from fastapi import APIRouter, Query, Request
-from PIL import Image
 from starlette.responses import Response
 
-from copysight.errors import InvalidArgument
+from copysight.errors import InvalidArgument, PictureError
 from copysight.model import attention_maps as drawing
-from copysight.model.embedder import Embedder
-from copysight.model.outputs import Attention
-from copysight.pictures.preprocess import crop_box as seen_box
 from service.http.problems import item_error
 from service.intake import uploads
-from service.queries import inference, search_answers
-from service.queries.inference import PictureFeatures
+from service.queries import attention as queries
+from service.queries import search_answers
+from service.queries.attention import Method, PictureMaps
 from service.routes.scopes import READ
 from service.runtime import threads
 from service.state import State
 
 router = APIRouter(tags=["pictures"])
-Float = npt.NDArray[np.float32]
+METHOD = (
+    "`heads`: the attention heads of a vision transformer, over the part of a picture that it sees. `objects`: one map "
+    "of the object of the whole picture, found by the patches of any size (TokenCut)."
+)
 
 
 @router.post(
@@ -34,92 +33,62 @@ Float = npt.NDArray[np.float32]
 )
 async def attention(
     request: Request,
+    method: Annotated[Method, Query(description=METHOD)] = "heads",
     head: int | None = Query(None, ge=0, description="One head, counted from 0. Default: all heads."),
     threshold: float | None = Query(
         None,
         gt=0,
         le=1,
-        description="Also return masks: for each head the fewest patches that hold this share of its attention.",
+        description="Also return masks: for each map the fewest places that hold this share of it.",
     ),
     format: Literal["json", "npy", "png"] = Query("json", description="`png` and `npy` take one picture."),  # noqa: A002
 ) -> Response:
-    """Attention of [CLS] over the patches in the last block, for each head.
+    """Attention of [CLS] over the patches in the last block, for each head; or the object of the picture.
 
     `box` is the part of the picture that the maps cover: left, top, right, bottom in pixels. `png` draws one picture:
-    all heads, each in its colour, or one head as brightness. A bundle of a convolutional network has no attention; the
-    answer is then 409 `output_missing`.
+    its maps as heat, or with `threshold` its masks; several maps each in a colour. A bundle of a convolutional network
+    has no attention, one without patches of any size no objects; the answer is then 409 `output_missing`.
     """
     state: State = request.app.state.copysight
     body = await uploads.pictures(request, state.settings)
     snapshot = await threads.run(state.searchers, state.index.snapshot)
-    about = snapshot.bundle.attention
-    if about is None:
-        raise snapshot.bundle.missing("attention")
-    if head is not None and head >= about.heads:
-        raise InvalidArgument(f"got head {head}; it must be from 0 to {about.heads - 1}, or left out for all heads")
-    embedder = await threads.run(state.searchers, state.embedder, snapshot)
-    if format == "json":
-        results = await inference.infer(state, embedder, body.pictures, ("attention",))
-        items = [_item(embedder, about, one, head, threshold) for one in results]
-        return search_answers.json({**search_answers.index_fields(snapshot), "items": items})
-    if len(body.pictures) != 1:
+    queries.check(snapshot.bundle, method, head)
+    if format != "json" and len(body.pictures) != 1:
         raise InvalidArgument(
             f"got {len(body.pictures)} pictures; the format {format} takes exactly one, json takes several"
         )
-    only = await inference.infer_one(state, embedder, body.pictures[0], ("attention",))
+    found = await queries.find(state, snapshot, body.pictures, method, head)
+    if format == "json":
+        items = [_item(one, threshold) for one in found]
+        return search_answers.json({**search_answers.index_fields(snapshot), "items": items})
+    [only] = found
+    if isinstance(only, PictureError):
+        raise only
     draw = _npy if format == "npy" else _png
-    drawn: Response = await threads.run(state.searchers, draw, embedder, only, head, threshold)
+    drawn: Response = await threads.run(state.searchers, draw, only, threshold)
     drawn.headers.update(search_answers.index_headers(snapshot))
     return drawn
 
 
-def _maps(picture: PictureFeatures, head: int | None) -> Float:
-    maps = np.asarray(picture.features.attention)
-    return maps if head is None else maps[head : head + 1]
+def _item(one: PictureMaps | PictureError, threshold: float | None) -> dict[str, Any]:
+    if isinstance(one, PictureError):
+        return {"error": item_error(one)}
+    names, grid = list(one.names), list(one.maps.shape[1:])
+    found = {"heads": len(names), "names": names, "grid": grid, "maps": one.maps, "box": list(one.box)}
+    return found if threshold is None else found | {"masks": drawing.mass_masks(one.maps, threshold)}
 
 
-def _item(
-    embedder: Embedder, about: Attention, result: Any, head: int | None, threshold: float | None
-) -> dict[str, Any]:
-    if not isinstance(result, PictureFeatures):
-        return {"error": item_error(result)}
-    maps = _maps(result, head)
-    found = {"heads": len(maps), "grid": list(about.grid), "maps": maps, "box": _box(embedder, result)}
-    return found if threshold is None else found | {"masks": drawing.mass_masks(maps, threshold)}
-
-
-def _npy(
-    embedder: Embedder,  # noqa: ARG001
-    result: PictureFeatures,
-    head: int | None,
-    threshold: float | None,
-) -> Response:
-    maps = _maps(result, head)
+def _npy(one: PictureMaps, threshold: float | None) -> Response:
     out = BytesIO()
-    np.save(out, maps if threshold is None else drawing.mass_masks(maps, threshold))
+    np.save(out, one.maps if threshold is None else drawing.mass_masks(one.maps, threshold))
     return Response(out.getvalue(), media_type="application/x-npy")
 
 
-def _png(embedder: Embedder, result: PictureFeatures, head: int | None, threshold: float | None) -> Response:
-    maps = _maps(result, head)
-    picture = _covered(embedder, result)
-    if head is not None and threshold is None:
-        drawn = drawing.heatmap(picture, maps[0])
+def _png(one: PictureMaps, threshold: float | None) -> Response:
+    if threshold is not None:
+        drawn = drawing.overlay_masks(one.picture, drawing.mass_masks(one.maps, threshold))
     else:
-        drawn = drawing.overlay_masks(picture, drawing.mass_masks(maps, threshold or 0.6))
+        drawn = drawing.overlay_heat(one.picture, one.maps)
     out = BytesIO()
     drawn.save(out, "PNG")
     return Response(out.getvalue(), media_type="image/png")
-
-
-def _covered(embedder: Embedder, result: PictureFeatures) -> Image.Image:
-    """The part of the decoded picture that the maps cover."""
-    pixels = result.picture.pixels
-    preprocess = embedder.bundle.graphs[embedder.bundle.graph_of("attention")].preprocess
-    left, top, right, bottom = (round(value) for value in seen_box(pixels.width, pixels.height, preprocess))
-    return pixels.crop((left, top, right, bottom))
-
-
-def _box(embedder: Embedder, result: PictureFeatures) -> list[float]:
-    preprocess = embedder.bundle.graphs[embedder.bundle.graph_of("attention")].preprocess
-    return list(seen_box(result.picture.width, result.picture.height, preprocess))

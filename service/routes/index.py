@@ -96,6 +96,7 @@ def _status(state: State) -> dict[str, Any]:
     found = {effort: one.to_json() for effort, one in snapshot.judge.calibrations.items()}
     about = {"name": snapshot.bundle.name, "dimension": snapshot.bundle.dimension}
     about |= {"attention": snapshot.bundle.attention is not None, "prototypes": snapshot.bundle.prototypes is not None}
+    about |= {"objects": snapshot.bundle.any_size, "explanations": snapshot.bundle.contributions is not None}
     return asdict(state.index.status()) | {
         "generations": [asdict(one) for one in generations(state.index)],
         "bundle": about,

@@ -81,7 +81,18 @@ EXAMPLES = {
     ),
     "POST /attention": Example(
         "Attention maps of pictures",
-        HEAD | {"items": [{"heads": 1, "grid": [1, 2], "maps": [[[0.7, 0.3]]], "box": [0.0, 0.0, 1024.0, 683.0]}]},
+        HEAD
+        | {
+            "items": [
+                {
+                    "heads": 1,
+                    "names": ["head 0"],
+                    "grid": [1, 2],
+                    "maps": [[[0.7, 0.3]]],
+                    "box": [0.0, 0.0, 1024.0, 683.0],
+                }
+            ]
+        },
     ),
     "POST /images": Example("Add pictures", HEAD | ITEM | {"status": "created"}, 201),
     "GET /images": Example("List items", HEAD | {"items": [ITEM], "next": 17}),

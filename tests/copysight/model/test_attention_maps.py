@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from copysight.model.attention_maps import colours, enlarge, heatmap, mass_masks, overlay_masks, sheet
+from copysight.model.attention_maps import (
+    colours,
+    enlarge,
+    heatmap,
+    mass_masks,
+    overlay_heat,
+    overlay_masks,
+    sheet,
+    smooth,
+)
 
 
 @pytest.mark.parametrize(("heads", "rows", "columns"), [(1, 1, 1), (2, 3, 5), (6, 14, 14)])
@@ -36,6 +45,27 @@ def test_heatmap_is_bright_where_attention_is_high(drawn: Callable[..., Image.Im
     pixels = np.asarray(heatmap(Image.new("RGB", (64, 64), "white"), attention)).astype(int)
     assert pixels[:12, :12].sum() > 2 * pixels[-12:, -12:].sum()
     assert heatmap(drawn(1), attention).size == drawn(1).size
+
+
+def test_maps_are_enlarged_without_blocks() -> None:
+    """Between the centres of two places the value changes evenly; nearest neighbour would jump by 1 at their edge."""
+    found = smooth(np.array([[0, 2], [0, 2]], np.float32), (64, 64))
+    assert (found[:, :16].max(), found[:, -16:].min()) == (0, 1)
+    assert np.abs(np.diff(found, axis=1)).max() == pytest.approx(1 / 32, abs=1e-3)
+
+
+def test_a_map_of_zeros_selects_nothing_and_is_dark() -> None:
+    empty = np.zeros((1, 3, 3), np.float32)
+    assert not mass_masks(empty, 0.6).any()
+    assert np.asarray(heatmap(Image.new("RGB", (9, 9), "white"), empty[0])).max() < 80
+
+
+def test_heat_of_several_maps_has_the_colour_of_the_strongest() -> None:
+    maps = np.zeros((3, 2, 2), np.float32)
+    maps[0, 0, 0] = maps[1, 1, 1] = 1
+    pixels = np.asarray(overlay_heat(Image.new("RGB", (40, 40), "black"), maps)).astype(int)
+    for place, colour in ((2, colours(3)[0]), (-3, colours(3)[1])):
+        assert pixels[place, place].tolist() == pytest.approx([0.75 * value for value in colour], abs=2)
 
 
 def test_overlay_colours_the_mask_of_a_head() -> None:
