@@ -21,6 +21,10 @@ NEIGHBOURS = 30
 """Nearest pictures of each picture that are looked at. Groups may be larger: see `closing`."""
 EFFORT: Effort = "low"
 """Whole pictures are compared with whole pictures."""
+LIKELY = 0.9
+"""Probability, from the score alone, from which on a pair is always verified."""
+BUDGET, PER_PICTURE = 60_000, 1
+"""Doubtful pairs that are verified in every archive, and more of them for each picture."""
 ROWS = 65536
 """Pictures or pairs at a time."""
 
@@ -70,11 +74,13 @@ class Scorer:
 def find_candidates(scorer: Scorer, scope: Scope, progress: Callable[[int, int], None]) -> Candidates:
     """Pairs whose score leaves hope: among the nearest of either picture, and probable enough to be verified.
 
-    ``progress`` is called with the number of pictures that are searched, and of all.
+    Pairs that are likely copies by their scores are all found. Of the doubtful ones, which grow with the square of the
+    number of pictures, the best are taken, as many as `budget` says. ``progress`` is called with the number of pictures
+    that are searched, and of all.
     """
-    least = _least_score(scorer.calibration)
     joins = scope.joins()
-    total, searched, found = sum(len(queries) for queries, _ in joins), 0, [np.zeros(0, np.int64)]
+    total, searched = sum(len(queries) for queries, _ in joins), 0
+    found = _Best(_least_score(scorer.calibration), _score_of(scorer.calibration, LIKELY), budget(total))
     for queries, database in joins:
         before, rows = searched, _rows(scorer.vectors, database)
         for block in neighbours(_rows(scorer.vectors, queries), rows, NEIGHBOURS + (queries is database)):
@@ -82,15 +88,52 @@ def find_candidates(scorer: Scorer, scope: Scope, progress: Callable[[int, int],
             own = np.repeat(queries[first : first + len(block.ids)], block.ids.shape[1])
             other, similarities = database[block.ids.ravel()], block.similarities.ravel()
             scores = similarities - np.minimum(scorer.offsets[own], scorer.offsets[other])
-            kept = (scores >= least) & (own != other) & (block.ids.ravel() >= 0)
+            kept = (scores >= found.least) & (own != other) & (block.ids.ravel() >= 0)
             # One number for each pair: two columns of a million pictures would be sorted ten times as slowly.
-            pairs = np.minimum(own, other) * len(scorer.vectors) + np.maximum(own, other)
-            found.append(np.unique(pairs[kept]))
+            keys = np.minimum(own, other) * len(scorer.vectors) + np.maximum(own, other)
+            found.add(keys[kept], scores[kept])
             searched += len(block.ids)
             progress(searched, total)
-    keys = np.unique(np.concatenate(found))
-    pairs = np.stack(np.divmod(keys, max(len(scorer.vectors), 1)), axis=1)
-    return Candidates(pairs, scorer.scores(pairs))
+    found.shrink()
+    pairs = np.stack(np.divmod(found.keys, max(len(scorer.vectors), 1)), axis=1)
+    return Candidates(pairs, found.scores)
+
+
+def budget(pictures: int) -> int:
+    """How many doubtful pairs of an archive are verified: all of a few thousand pictures, and of more one for each."""
+    return BUDGET + PER_PICTURE * pictures
+
+
+class _Best:
+    """The pairs found so far, each once: all likely ones, and of the doubtful ones at least the best ``budget``."""
+
+    def __init__(self, least: float, likely: float, budget: int) -> None:
+        self.keys, self.scores = np.zeros(0, np.int64), np.zeros(0, np.float32)
+        self.least, self._likely, self._budget = least, likely, budget
+        self._waiting: list[tuple[Ints, Float]] = []
+        self._count = 0
+
+    def add(self, keys: Ints, scores: Float) -> None:
+        """Add pairs whose scores are at least ``least``; now and then the worst are left out, so memory stays flat."""
+        self._waiting.append((keys, scores))
+        self._count += len(keys)
+        if self._count > 2 * len(self.keys) + 4 * self._budget:
+            self.shrink()
+
+    def shrink(self) -> None:
+        """Leave out doubtful pairs beyond the budget; ``least`` grows to the worst score that is kept."""
+        keys = np.concatenate([self.keys, *(keys for keys, _ in self._waiting)])
+        scores = np.concatenate([self.scores, *(scores for _, scores in self._waiting)])
+        self.keys, first = np.unique(keys, return_index=True)
+        self.scores = scores[first]
+        self._waiting, self._count = [], 0
+        doubtful = np.flatnonzero(self.scores < self._likely)
+        if len(doubtful) <= self._budget:
+            return
+        order = np.argpartition(-self.scores[doubtful], self._budget)
+        worst = doubtful[order[self._budget :]]
+        self.least = float(self.scores[doubtful[order[: self._budget]]].min(initial=self._likely))
+        self.keys, self.scores = np.delete(self.keys, worst), np.delete(self.scores, worst)
 
 
 def _rows(vectors: Float, rows: Ints) -> Float:
@@ -99,10 +142,17 @@ def _rows(vectors: Float, rows: Ints) -> Float:
 
 def _least_score(calibration: Calibration) -> float:
     """The score below which a pair is not verified: its odds, if half of the queries have a copy, are hopeless."""
-    odds = evidence.odds_of(HOPELESS) + evidence.prior(calibration.share)
+    return _score_of(calibration, _probability(evidence.odds_of(HOPELESS) + evidence.prior(calibration.share)))
+
+
+def _score_of(calibration: Calibration, probability: float) -> float:
+    """The least score with this probability."""
     low, high = -2.0, 2.0
     for _ in range(60):
         middle = (low + high) / 2
-        p = float(calibration.probability(middle))
-        low, high = (middle, high) if math.log(max(p, 1e-12) / max(1 - p, 1e-12)) < odds else (low, middle)
+        low, high = (middle, high) if float(calibration.probability(middle)) < probability else (low, middle)
     return high
+
+
+def _probability(odds: float) -> float:
+    return 1 / (1 + math.exp(-odds))

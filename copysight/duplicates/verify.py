@@ -5,19 +5,20 @@ pair of which no part can be laid over each other is one only if both look the s
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from PIL import Image
 
-from copysight.duplicates import kinds
+from copysight.duplicates import kinds, plain
 from copysight.duplicates.candidates import Scorer
 from copysight.duplicates.pair import Kind, Pair
 from copysight.matching.verification import Prepared
 from copysight.pictures import information
 from copysight.scoring import evidence, verified
 from copysight.scoring.calibration import DIFFERENT
-from copysight.scoring.verified import Candidate, Checked
+from copysight.scoring.evidence import Evidence
+from copysight.scoring.verified import NO_RIVAL, Candidate, Checked
 
 SAME = 0.999
 """Cosine from which on the files of two pictures of one size are compared for equal pixels."""
@@ -53,8 +54,16 @@ class Verifier:
         if self._is_equal(one, other):
             return Pair(one, other, 1.0, "exact")
         query, reference = self._directed(one, other)
-        left, right = self._prepared(query), self._prepared(reference)
         candidate = Candidate(score, self._scorer.probability(score), self._scorer.calibration.share)
+        if (found := self._plain(query, reference)) is not None:
+            probability = evidence.probability(_with_score(found, candidate), self._scorer.line)
+            enough = self._holds_enough(one) and self._holds_enough(other)
+            probability = probability if enough else min(probability, DIFFERENT)
+            return Pair(one, other, probability, "resized" if self._is_resized(one, other) else "edited")
+        return self._by_features(one, other, query, reference, candidate)
+
+    def _by_features(self, one: int, other: int, query: int, reference: int, candidate: Candidate) -> Pair:
+        left, right = self._prepared(query), self._prepared(reference)
         if left is None or right is None:  # the thumbnail is lost, so that nothing can be verified
             return Pair(one, other, min(candidate.probability, DIFFERENT), "edited")
         checked = verified.check(left, right)
@@ -64,6 +73,13 @@ class Verifier:
             probability = DIFFERENT
         kind, part = self._kind(query, reference, checked) if probability > DIFFERENT else ("edited", None)
         return Pair(one, other, probability, kind, part)
+
+    def _plain(self, query: int, reference: int) -> Evidence | None:
+        """The evidence of a plain copy; None for any other pair."""
+        if float(self._scorer.vectors[query] @ self._scorer.vectors[reference]) < plain.COSINE:
+            return None
+        left, right = self._contents.thumbnail(query), self._contents.thumbnail(reference)
+        return None if left is None or right is None else plain.evidence(left, right)
 
     def _directed(self, one: int, other: int) -> tuple[int, int]:
         """Query and reference: the smaller picture is looked for in the larger; the result has no direction."""
@@ -98,3 +114,9 @@ class Verifier:
     def _is_resized(self, one: int, other: int) -> bool:
         first, second = self._contents.thumbnail(one), self._contents.thumbnail(other)
         return first is not None and second is not None and kinds.is_resized(first, second)
+
+
+def _with_score(found: Evidence, candidate: Candidate) -> Evidence:
+    """What was found, with what the score of the pair says; there is no other candidate."""
+    odds, margin = evidence.odds_of(candidate.probability), candidate.score - NO_RIVAL
+    return replace(found, odds=odds, margin=margin, share=candidate.share)

@@ -151,15 +151,28 @@ def _of_scan(listed: Scan, index: Index, prefix: str) -> Archive:
 
 
 def _archive(rows: list[tuple[Item, str, Path | None]], index: Index, unreadable: tuple[str, ...]) -> Archive:
-    vectors = index.catalog.vectors([item.id for item, _, _ in rows], index.bundle.id)
-    rows = [row for row in rows if row[0].id in vectors]
+    vectors, there = _vectors([item.id for item, _, _ in rows], index)
+    rows = [row for row, known in zip(rows, there.tolist(), strict=True) if known]
     if not rows:
         raise NoPictures("found no picture that can be compared; give a folder or an index with pictures")
     found = [
         Found(Picture(prefix + item.key, item.sha256, item.width, item.height, file=file), item, index)
         for item, prefix, file in rows
     ]
-    return Archive(tuple(found), np.stack([vectors[item.id] for item, _, _ in rows]), unreadable, index)
+    return Archive(tuple(found), vectors, unreadable, index)
+
+
+def _vectors(ids: Sequence[int], index: Index) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Vectors of the items that have one, in their order, and which (N,) have one. Read in pages: they may be large."""
+    rows = np.empty((len(ids), index.bundle.dimension), np.float32)
+    there, count = np.zeros(len(ids), np.bool_), 0
+    for start in range(0, len(ids), PAGE):
+        page = ids[start : start + PAGE]
+        known = index.catalog.vectors(page, index.bundle.id)
+        for place, one in enumerate(page, start):
+            if one in known:
+                rows[count], there[place], count = known[one], True, count + 1
+    return rows[:count], there
 
 
 def _file(item: Item) -> Path | None:
