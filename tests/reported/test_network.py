@@ -65,6 +65,7 @@ STEPS = {
     ),
     "copysight train deepcluster-v1": f"train deepcluster-v1 pictures --out deepcluster1 {TINY} --clusters 4 --pca 4",
     "copysight train copy": f"train copy pictures --out copy {TINY} --first-size 32",
+    "copysight train distil": f"train distil pictures --out distil {TINY} --first-size 32",
     "copysight curves": "curves dino",
     "copysight export": "export dino --out dino-bundle",
     "copysight amend": "amend bundle --out amended --name amended",

@@ -20,6 +20,7 @@ from training.methods.copy import CopyConfig
 from training.methods.deepcluster import DeepClusterConfig
 from training.methods.deepcluster_v1 import DeepClusterV1Config
 from training.methods.dino import DinoConfig
+from training.methods.distil import DistilConfig
 from training.methods.swav import SwavConfig
 from training.networks.backbones import build
 from training.run import knn_probe, training_log
@@ -190,7 +191,9 @@ def test_labelled_logs_how_clusters_agree_with_the_folders(photos: Path, tmp_pat
     assert metrics["labelled"].keys() == metrics["plain"].keys()
 
 
-@pytest.mark.parametrize("config", [DinoConfig, SwavConfig, DeepClusterConfig, DeepClusterV1Config, CopyConfig, Plan])
+@pytest.mark.parametrize(
+    "config", [DinoConfig, SwavConfig, DeepClusterConfig, DeepClusterV1Config, CopyConfig, DistilConfig, Plan]
+)
 def test_every_config_field_states_the_source_of_its_default(config: type) -> None:
     for field in dataclasses.fields(config):
         assert re.search(r"DINO|SwAV|DeepCluster|SSCD|The default is ours", field.metadata["help"]), field.name
