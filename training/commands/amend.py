@@ -5,8 +5,10 @@ from pathlib import Path
 import click
 
 from copysight.model import bundle as bundles
+from copysight.model.bundle import Bundle
 from training.export import exportable
 from training.export.amend import amend as write_bundle
+from training.export.network import Network
 
 EXISTING = click.Path(exists=True, path_type=Path)
 
@@ -22,7 +24,8 @@ EXISTING = click.Path(exists=True, path_type=Path)
 @click.option(
     "--rest",
     default=None,
-    help="Network that gives attention, prototypes and patches instead: a SOURCE as in `copysight export`.",
+    help="Network that gives attention, prototypes and patches instead: a SOURCE as in `copysight export`, or a "
+    "bundle, whose network is taken as it is.",
 )
 @click.option(
     "--rest-size",
@@ -61,8 +64,18 @@ def amend(
 
     The embedding stays bit for bit. BUNDLE is the folder of a bundle, or `default`.
     """
-    network = None if rest is None else exportable.load(rest, rest_size)
+    network = None if rest is None else _rest(rest, rest_size)
     text = None if card is None else card.read_text()
     amended = write_bundle(bundles.load(bundle), out, network, pictures, text, name, half, background, places)
     outputs = dict.fromkeys(output for graph in amended.graphs.values() for output in graph.outputs)
     click.echo(f"{amended.name} at {amended.path}: {amended.dimension} dimensions, outputs {', '.join(outputs)}")
+
+
+def _rest(source: str, size: int | None) -> Network | Bundle:
+    if source != "default" and not (Path(source) / bundles.DESCRIPTION).is_file():
+        return exportable.load(source, size)
+    if size is not None:
+        raise click.UsageError(
+            f"got --rest-size {size} for the bundle {source}, whose networks have their sizes; omit it"
+        )
+    return bundles.load(source)

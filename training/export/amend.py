@@ -32,7 +32,7 @@ KEY = "renewed"
 def amend(
     old: Bundle,
     out: Path,
-    rest: Network | None = None,
+    rest: Network | Bundle | None = None,
     pictures: Path | None = None,
     card: str | None = None,
     name: str | None = None,
@@ -42,8 +42,9 @@ def amend(
 ) -> Bundle:
     """Write a changed copy of ``old`` to ``out``; ``rest`` replaces attention, prototypes and patches.
 
-    ``places`` adds the graphs of patches of any size and of contributions, from the network of the embedding. Such
-    patches stay where ``rest`` gives others.
+    ``rest`` is a network, or another bundle whose graph of attention or prototypes is taken as it is. ``places`` adds
+    the graphs of patches of any size and of contributions, from the network of the embedding. Such patches stay where
+    ``rest`` gives others.
 
     ``pictures``: the pictures to fit the calibrations with; the background was made from the first of them, or, with
     ``background``, is made from them now. ``half`` stores the weights of ``rest`` in half precision. Indexes of ``old``
@@ -61,7 +62,9 @@ def amend(
     manifest["name"] = name or old.name
     with tempfile.TemporaryDirectory() as scratch:
         if rest is not None:
-            _replace_graph(old, manifest, files, export([rest], Path(scratch) / "rest", half=half, places=False))
+            if isinstance(rest, Network):
+                rest = export([rest], Path(scratch) / "rest", half=half, places=False)
+            _replace_graph(old, manifest, files, rest)
         if places:
             _add_places(old, manifest, files, Path(scratch))
         if pictures is not None:
@@ -118,7 +121,8 @@ def _replace_graph(old: Bundle, manifest: dict[str, Any], files: dict[str, Path 
             f"the bundle {old.name!r} gives {', '.join(old.graphs[kept].outputs)} by one graph; --rest needs a bundle "
             "whose embedding has a graph of its own"
         )
-    key, graph = KEY, new.graphs[new.embedding.graph]
+    taken = next((one.graph for one in (new.attention, new.prototypes) if one is not None), new.embedding.graph)
+    key, graph = KEY, new.graphs[taken]
     other = json.loads((new.path / bundles.DESCRIPTION).read_text())
     parts = _parts(old, kept)
     kept_files = {variant.file for name in (kept, *parts) for variant in old.graphs[name].variants.values()}
@@ -129,18 +133,18 @@ def _replace_graph(old: Bundle, manifest: dict[str, Any], files: dict[str, Path 
     manifest["graphs"] = {
         **{name: manifest["graphs"][name] for name in (kept, *parts)},
         key: {
-            **other["graphs"][new.embedding.graph],
+            **other["graphs"][taken],
             "outputs": [output for output in graph.outputs if output in REPLACEABLE],
             "variants": {"fp32": {"file": f"{key}.onnx", "cosine": 1.0}},
         },
     }
     for output in REPLACEABLE:
         if output not in parts:
-            entry = other.get(output)
+            entry = other.get(output) if output in graph.outputs else None
             manifest[output] = entry and {**entry, "graph": key}
-    manifest["training"] = {kept: manifest["training"][kept], key: next(iter(other["training"].values()))}
-    manifest["method"] = _both(manifest["method"], new.method)
-    manifest["backbone"] = _both(manifest["backbone"], new.backbone)
+    manifest["training"] = {kept: manifest["training"][kept], key: other["training"][taken]}
+    manifest["method"] = _both(manifest["method"], _name_of(new.method, taken, other))
+    manifest["backbone"] = _both(manifest["backbone"], _name_of(new.backbone, taken, other))
     manifest["numerics"] = _worse(manifest["numerics"], other["numerics"])
 
 
@@ -149,6 +153,12 @@ def _parts(bundle: Bundle, kept: str) -> list[str]:
     file = bundle.graphs[kept].variants["fp32"].file
     places = [name for name in (added_graphs.PATCHES, added_graphs.CONTRIBUTIONS) if name in bundle.graphs]
     return [name for name in places if file in files_used(bundle.path / added_graphs.file_of(name))]
+
+
+def _name_of(names: str, graph: str, manifest: Mapping[str, Any]) -> str:
+    """The name that belongs to ``graph`` in ``names``, which lists the networks of a bundle, equal ones once."""
+    parts = names.split(" + ")
+    return parts[min(list(manifest["training"]).index(graph), len(parts) - 1)]
 
 
 def _both(old: str, new: str) -> str:

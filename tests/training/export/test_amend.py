@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from cli.main import main
 from copysight.errors import InvalidArgument
 from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder
@@ -35,6 +37,23 @@ def test_amend_takes_attention_from_another_network(old, parts, tmp_path, drawn)
     assert made.backbone == "test_resnet + test_vit"
     assert made.id != old.id
     assert not (made.path / "graph1.onnx").exists()
+
+
+def test_amend_takes_the_attention_of_another_bundle_as_it_is(old, parts, tmp_path, drawn):
+    other = export([parts[0], parts[2]], tmp_path / "other", half=True)
+    made = amend(old, tmp_path / "new", other)
+    pictures = [drawn(seed) for seed in range(3)]
+    assert (Embedder(made).embed(pictures) == Embedder(old).embed(pictures)).all()
+    assert (Embedder(made).attention_maps(pictures) == Embedder(other).attention_maps(pictures)).all()
+    assert (made.path / "renewed.onnx").read_bytes() == (other.path / "graph1.onnx").read_bytes()
+    assert (made.method, made.backbone) == (old.method, "test_resnet + test_vit")
+    command = ["amend", str(old.path), "--rest", str(other.path), "--out", str(tmp_path / "command")]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    assert bundles.load(tmp_path / "command").id == made.id
+    refused = CliRunner().invoke(main, [*command[:-1], str(tmp_path / "sized"), "--rest-size", "64"])
+    assert refused.exit_code == 2
+    assert "whose networks have their sizes; omit it" in refused.output
 
 
 def test_a_bundle_can_be_amended_twice(old, parts, tmp_path, drawn):
