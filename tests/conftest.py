@@ -44,8 +44,10 @@ def jpeg() -> Callable[..., bytes]:
     return encoded
 
 
-def exported_vit(directory: Path, name: str, side: int, width: int, depth: int, prototypes: int) -> Bundle:
-    """Export a ViT with 8-pixel patches, two heads and random weights."""
+def exported_vit(
+    directory: Path, name: str, side: int, width: int, depth: int, prototypes: int, heads: int = 2
+) -> Bundle:
+    """Export a ViT with 8-pixel patches and random weights."""
     import torch
     from timm.models.vision_transformer import VisionTransformer
 
@@ -55,7 +57,7 @@ def exported_vit(directory: Path, name: str, side: int, width: int, depth: int, 
 
     torch.manual_seed(0)
     backbone = VisionTransformer(
-        img_size=side, patch_size=8, embed_dim=width, depth=depth, num_heads=2, num_classes=0, global_pool="token"
+        img_size=side, patch_size=8, embed_dim=width, depth=depth, num_heads=heads, num_classes=0, global_pool="token"
     )
     for parameter in backbone.parameters():
         torch.nn.init.normal_(parameter, std=0.2) if parameter.ndim > 1 else None

@@ -1,6 +1,6 @@
 // One query picture and its result: a verdict line and a grid of matches.
 
-import { request, pictureForm, thumbnail } from "./api.js";
+import { request, pictureForm, thumbnail, thumbnailFile } from "./api.js";
 import { compare } from "./compare.js";
 import { counted, fill, make, named, notice } from "./elements.js";
 import { address, target } from "./options.js";
@@ -12,10 +12,10 @@ const CARD = { width: 170, height: 310 };
 const NOUNS = { exact: ["same picture"], copy: ["copy", "copies"], uncertain: ["possible copy", "possible copies"], different: ["different picture"] };
 const STATES = { exact: "copied", copy: "copied", uncertain: "unsure", different: "new" };
 
-/** A query: a `file`, or the `id` of an item. `section` is its element, `state` its outcome; `removed(this)` is called when the user removes it. */
+/** A query: a `file`, or the `id` of an item. `section` is its element, `state` its outcome; `removed(this)` is called when the user removes it. `explains`: the bundle can explain a match. */
 export class Answer {
-  constructor({ name, file = null, id = null }, options, removed) {
-    Object.assign(this, { name, file, id, options, removed, state: "waiting", found: null, matches: [], short: false, latest: 0 });
+  constructor({ name, file = null, id = null }, options, removed, explains = false) {
+    Object.assign(this, { name, file, id, options, removed, explains, state: "waiting", found: null, matches: [], short: false, latest: 0 });
     this.url = file ? URL.createObjectURL(file) : null;
     this.section = make("section", { class: "answer", "aria-label": name });
     this.grid = new Windowed({ ...CARD, tile: (number) => this.card(number), label: `matches of ${name}` });
@@ -104,7 +104,9 @@ export class Answer {
     const about = Object.entries(match.metadata).map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`).join(" · ");
     const found = tag(match.where);
     const label = `${match.key}: ${[words(match.verdict), found].filter(Boolean).join(", ")}`;
-    const open = () => compare({ name: this.name, picture: (...asked) => this.picture(...asked) }, this.matches, number);
+    const query = { name: this.name, picture: (...asked) => this.picture(...asked), file: async () => this.file ?? thumbnailFile(this.id),
+      effort: this.options.effort, explains: this.explains };
+    const open = () => compare(query, this.matches, number);
     return make("button", { type: "button", class: "card", onclick: open, "data-verdict": match.verdict, "aria-label": label },
       thumbnail(match.id, "", 160), found ? make("span", { class: "tag" }, found) : null, badge(match.verdict), bar(match.probability), named(match.key),
       make("span", { class: "hint" }, `similarity ${match.similarity.toFixed(3)}`),

@@ -1,36 +1,44 @@
-// Attention view: the attention maps of the last block, drawn over the picture.
+// Attention view: the maps of the attention heads, or of the object, drawn over the picture as heat.
 
-import { request, pictureForm, thumbnailFile } from "./api.js";
+import { path, pictureForm, request, thumbnailFile } from "./api.js";
 import { dropzone } from "./dropzone.js";
-import { fill, make, slider } from "./elements.js";
+import { fill, labelled, make, slider } from "./elements.js";
 import { examples } from "./examples.js";
 import { COLOURS, layers, massMask, scaled } from "./maps.js";
 
 const SIDE = 420; // pixels of a canvas along its longer side
+const MANY = 6; // from so many sheets on they are in one row, which scrolls
+const METHODS = { heads: "attention heads", objects: "object" };
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 /** Shows the view. `query` may hold the `id` of an item. */
 export async function show(view, query) {
-  const options = { opacity: 0.7, share: 0.6, masked: true };
+  const { bundle } = await request("GET", "index");
+  const methods = Object.keys(METHODS).filter((method) => (method === "heads" ? bundle.attention : bundle.objects));
+  const options = { opacity: 0.7, share: 0.6, masked: false, method: methods[0] ?? "heads" };
   const place = make("div", { class: "heads" });
   const readout = make("p", { class: "reading", role: "status" });
   const tries = make("p", { class: "examples" });
   const zone = dropzone("Show the attention for a picture", (files) => receive(files), { multiple: false });
   let current = null;
   let latest = 0;
+  let shown = null; // the file
 
   async function analyse(file) {
     const number = (latest += 1);
+    shown = file;
     zone.classList.add("slim");
     place.setAttribute("aria-busy", "true");
-    if (!current) fill(place, make("p", {}, "Computing the attention…"));
+    if (!current) fill(place, make("p", {}, "Computing the maps…"));
     try {
-      const [item] = (await request("POST", "attention", { form: pictureForm([file]) })).items;
+      const [item] = (await request("POST", path("attention", { method: options.method }), { form: pictureForm([file]) })).items;
       if (item.error) throw new Error(item.error.detail);
       const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
       if (number !== latest) return;
-      current = { bitmap, ...item, flat: item.maps.map((map) => map.flat()), patch: null };
-      readout.textContent = "Point at a patch, or move with the arrow keys, to read its share of the attention.";
+      const first = options.method === "objects" ? 1 : 0; // a warm colour for the object
+      const colours = item.maps.map((_, head) => COLOURS[(first + head) % COLOURS.length]);
+      current = { bitmap, colours, ...item, flat: item.maps.map((map) => map.flat()), patch: null };
+      readout.textContent = `Point at a patch, or move with the arrow keys, to read its ${options.method === "objects" ? "value, as a share of the largest" : "share of the attention"}.`;
       build();
     } catch (error) {
       if (number !== latest) return;
@@ -43,12 +51,13 @@ export async function show(view, query) {
 
   function build() {
     const all = current.flat.map((_, head) => head);
-    current.sheets = [{ name: "all heads", heads: all }, ...all.map((head) => ({ name: `head ${head + 1}`, heads: [head] }))];
+    current.sheets = [...(all.length > 1 ? [{ name: "all heads", heads: all }] : []), ...all.map((head) => ({ name: current.names[head], heads: [head] }))];
+    place.classList.toggle("many", current.sheets.length > MANY);
     fill(place, current.sheets.map((sheet) => {
-      sheet.canvas = make("canvas", { tabindex: "0", role: "img", "aria-label": `attention of ${sheet.name}; use the arrow keys to read patches`,
+      sheet.canvas = make("canvas", { tabindex: "0", role: "img", "aria-label": `map of ${sheet.name}; use the arrow keys to read patches`,
         onpointermove: (event) => point(under(event)), onpointerdown: (event) => point(under(event)), onpointerleave: () => point(null),
         onkeydown: (event) => walk(event), onblur: () => point(null) });
-      return make("figure", {}, sheet.canvas, make("figcaption", {}, sheet.heads.length === 1 ? swatch(sheet.heads[0]) : null, sheet.name));
+      return make("figure", {}, sheet.canvas, make("figcaption", {}, sheet.heads.length === 1 ? swatch(current.colours[sheet.heads[0]]) : null, sheet.name));
     }));
     draw();
   }
@@ -79,14 +88,18 @@ export async function show(view, query) {
   const draw = () => current?.sheets.forEach((sheet) => paint(current, sheet, options));
   const set = (name) => (value) => { options[name] = value; draw(); };
   const percent = (share) => `${Math.round(100 * share)} %`;
-  const share = slider("Share of attention", { least: 0.05, value: options.share, show: percent }, set("share"));
-  const masked = make("input", { type: "checkbox", checked: true, onchange: () => {
+  const share = slider("Share of attention", { least: 0.05, value: options.share, show: percent, off: true }, set("share"));
+  const method = make("select", { name: "method", onchange: () => {
+    options.method = method.value;
+    if (shown) analyse(shown);
+  } }, methods.map((value) => make("option", { value }, METHODS[value])));
+  const masked = make("input", { type: "checkbox", onchange: () => {
     share.querySelector("input").disabled = !masked.checked;
     set("masked")(masked.checked);
   } });
   const receive = (files) => files.length && analyse(files[0]);
   fill(view, make("h1", {}, "What does the model attend to?"), zone, tries,
-    make("div", { class: "controls" }, slider("Opacity", { value: options.opacity, show: percent }, set("opacity")), share,
+    make("div", { class: "controls" }, methods.length > 1 ? labelled("Maps", method) : null, slider("Opacity", { value: options.opacity, show: percent }, set("opacity")), share,
       make("label", { class: "field check" }, masked, "Show masks")),
     readout, place);
   examples(tries, "attention", "Or try one of these:").catch(() => null);
@@ -95,11 +108,9 @@ export async function show(view, query) {
   return { receive };
 }
 
-const colour = (head) => COLOURS[head % COLOURS.length];
-
-function swatch(head) {
+function swatch(colour) {
   const spot = make("span", { class: "swatch" });
-  spot.style.background = `rgb(${colour(head)})`;
+  spot.style.background = `rgb(${colour})`;
   return spot;
 }
 
@@ -127,7 +138,7 @@ function overlay(current, sheet, share, masked) {
   const [rows, columns] = current.grid;
   const weights = sheet.heads.map((head) => (masked ? massMask(current.flat[head], share) : scaled(current.flat[head])));
   const strength = sheet.heads.map((head, place) => (sheet.heads.length > 1 ? product(weights[place], scaled(current.flat[head])) : weights[place]));
-  const shown = layers(strength, sheet.heads.map(colour));
+  const shown = layers(strength, sheet.heads.map((head) => current.colours[head]));
   if (masked) for (let at = 3; at < shown.length; at += 4) shown[at] = shown[at] ? 255 : 0;
   const small = new OffscreenCanvas(columns, rows);
   small.getContext("2d").putImageData(new ImageData(shown, columns, rows), 0, 0);
@@ -143,8 +154,8 @@ function frame(context, [row, column], width, height) {
   }
 }
 
-/** The values of the framed patch: its share of each head's attention. */
-function patchValues({ grid: [rows, columns], maps, patch: [row, column] }) {
-  const shares = maps.map((map, head) => make("span", { class: "share" }, swatch(head), `head ${head + 1}: ${(100 * map[row][column]).toFixed(2)} %`));
+/** The values of the framed patch: its share of each head's attention, or how much it belongs to the object. */
+function patchValues({ grid: [rows, columns], maps, names, colours, patch: [row, column] }) {
+  const shares = maps.map((map, head) => make("span", { class: "share" }, swatch(colours[head]), `${names[head]}: ${(100 * map[row][column]).toFixed(2)} %`));
   return [make("span", {}, `Row ${row + 1}, column ${column + 1} of ${rows} x ${columns}: `), ...shares];
 }

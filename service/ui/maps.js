@@ -1,4 +1,6 @@
-// Pure functions on attention maps: flat arrays of rows * columns values that sum to about 1.
+// Pure functions on maps: flat arrays of rows * columns values.
+
+const WARM = [255, 190, 40];
 
 /** A colour for each head, chosen to be distinguishable with colour blindness. */
 export const COLOURS = [[0, 114, 178], [230, 159, 0], [0, 158, 115], [204, 121, 167], [213, 94, 0], [86, 180, 233], [240, 228, 66], [120, 94, 240]];
@@ -15,6 +17,21 @@ export function massMask(map, share) {
     mask[patch] = 1;
   }
   return mask;
+}
+
+/** How many of the largest values together hold `share` of the sum. */
+export function holding(map, share) {
+  return massMask(map, share).reduce((count, value) => count + value, 0);
+}
+
+/** RGBA bytes that darken a picture where the map is low, and make it warm where it is high, as the drawings of the command do. */
+export function heat(map) {
+  const bytes = new Uint8ClampedArray(map.length * 4);
+  scaled(map).forEach((weight, place) => {
+    const alpha = 0.75 - 0.4125 * weight;
+    bytes.set([...WARM.map((value) => (value * 0.3375 * weight) / alpha), 255 * alpha], place * 4);
+  });
+  return bytes;
 }
 
 /** A map scaled so that its largest value is 1. */

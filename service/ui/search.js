@@ -26,7 +26,7 @@ export async function show(view, query) {
   }
 
   async function searchFor(queries) {
-    const added = queries.map((one) => new Answer(one, options, remove));
+    const added = queries.map((one) => new Answer(one, options, remove, about.bundle.explanations));
     answers = [...added, ...answers];
     results.prepend(...added.map((one) => one.section));
     answers.forEach((one) => one.shorten(answers.length > 1));
