@@ -1,27 +1,27 @@
 """The command ``attention``: draw a model's attention maps over a local picture or the frames of a video."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
 import click
-from PIL import Image, ImageSequence
+from PIL import Image
 
-from cli import local
+from cli import frames as sources
+from cli.frames import ANIMATIONS, Frame
 from copysight.errors import InvalidArgument
 from copysight.model import attention_maps as drawing
 from copysight.model import bundle as bundles
 from copysight.model.attention_source import AttentionSource, attention_source, object_source
-from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder
+from copysight.pictures import video
 from copysight.system.numbers import Real
 from copysight.system.progress import with_progress
 
-FRAME_MILLISECONDS = 80
-ANIMATIONS = (".webp", ".gif")
-VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg")
+FILMS = (*ANIMATIONS, video.WRITTEN)
 
 
 @click.command()
@@ -30,7 +30,7 @@ VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg")
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="File to write: .png or .jpg for a picture, .webp or .gif for a video.",
+    help="File to write: .png or .jpg for a picture, .mp4, .webp or .gif for a video.",
 )
 @click.option(
     "--bundle",
@@ -60,9 +60,23 @@ VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg")
     show_default=True,
     help="Draw the attention heads (or prototypes), or the object that TokenCut finds by the patches of any size.",
 )
+@click.option(
+    "--step",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Draw each so many-th frame of a video.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def attention(
-    picture: Path, out: Path, names: Sequence[str], head: int | None, mass: float, method: str, as_json: bool
+    picture: Path,
+    out: Path,
+    names: Sequence[str],
+    head: int | None,
+    mass: float,
+    method: str,
+    step: int,
+    as_json: bool,
 ) -> None:
     """Draw a model's attention over PICTURE.
 
@@ -73,20 +87,21 @@ def attention(
 
     With `--method objects`, the one map is the object of the whole picture, and its mask is the whole object.
 
-    PICTURE is a picture or a video. A video is a folder of frames, in the order of their names, or an animated GIF or
-    WebP.
+    PICTURE is a picture or a video. A video is a folder of frames, in the order of their names, an animated GIF or
+    WebP, or, with the extra `video`, a file like an MP4; its sound is left out.
     """
     if method == "objects" and head is not None:
         raise click.UsageError("--head is for attention heads and prototypes; leave it out with --method objects")
     _check_name(out)
     models = [bundles.load(name) for name in names]
-    source = _open(picture, max(models, key=lambda bundle: bundle.at_least))
+    source = sources.opened(picture, max(models, key=lambda bundle: bundle.at_least), step)
+    _check_kind(out, len(source))
     frames = iter(source)
     first = next(frames)
     maps = [BundleAttention(model.name, _source(Embedder(model), first.pixels, head, method)) for model in models]
     mass = mass if method == "heads" else 1.0
     every = with_progress(chain([first], frames), len(source), "frames")
-    count = _save([_draw_all(frame, maps, head is not None, mass) for frame in every], out)
+    count = _save((_draw_all(frame, maps, head is not None, mass) for frame in every), out, source.rate)
     shown = maps[0].source
     report = {"out": str(out), "frames": count, "heads": len(shown.names), "grid": list(shown.grid)}
     report["maps"] = list(shown.names)
@@ -107,57 +122,6 @@ class BundleAttention:
     source: AttentionSource
 
 
-@dataclass(frozen=True)
-class Frame:
-    """``pixels`` are the model's input; the maps are drawn over ``canvas``."""
-
-    pixels: Image.Image
-    canvas: Image.Image
-
-
-class Animation:
-    """The frames of an animated GIF or WebP."""
-
-    def __init__(self, source: Path, model: Bundle) -> None:
-        local.read(source, model)  # raises a clear error if the file exceeds a limit
-        self._source = source
-        with Image.open(source) as animation:
-            self._count = int(getattr(animation, "n_frames", 1))
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[Frame]:
-        with Image.open(self._source) as animation:
-            for frame in ImageSequence.Iterator(animation):
-                picture = frame.convert("RGB")
-                yield Frame(picture, picture)
-
-
-class Stills:
-    """A picture, or the pictures of a folder in the order of their names."""
-
-    def __init__(self, source: Path, model: Bundle) -> None:
-        self._files, self._model = local.files([source]), model
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def __iter__(self) -> Iterator[Frame]:
-        for file in self._files:
-            yield Frame(local.read(file, self._model).pixels, local.full_size(file))
-
-
-def _open(source: Path, model: Bundle) -> Animation | Stills:
-    suffix = source.suffix.lower()
-    if suffix in VIDEOS:
-        raise InvalidArgument(
-            f"got {source}, and Copysight cannot decode {suffix} files; extract the frames first, for example with "
-            f"`ffmpeg -i {source.name} frames/%05d.jpg`, and give the folder of frames"
-        )
-    return Animation(source, model) if suffix in ANIMATIONS else Stills(source, model)
-
-
 def _draw_all(frame: Frame, maps: Sequence[BundleAttention], large: bool, mass: float) -> Image.Image:
     """Draw the frame once for each bundle. Several drawings are stacked, each under its bundle's name."""
     drawn = [_draw(frame, one.source, large, mass) for one in maps]
@@ -170,20 +134,30 @@ def _draw(frame: Frame, source: AttentionSource, large: bool, mass: float) -> Im
 
 
 def _check_name(out: Path) -> None:
-    if out.suffix.lower() not in Image.registered_extensions():
+    if out.suffix.lower() == video.WRITTEN:
+        video.check_installed()
+    elif out.suffix.lower() not in Image.registered_extensions():
         raise InvalidArgument(
-            f"got the file name {out}; needed is .png or .jpg for a picture, .webp or .gif for a video"
+            f"got the file name {out}; needed is .png or .jpg for a picture, .mp4, .webp or .gif for a video"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
 
 
-def _save(drawn: Sequence[Image.Image], out: Path) -> int:
-    if len(drawn) > 1:
-        if out.suffix.lower() not in ANIMATIONS:
-            raise InvalidArgument(f"got {len(drawn)} frames and the file name {out}; a video needs .webp or .gif")
-        if len(sizes := {picture.size for picture in drawn}) > 1:
-            raise InvalidArgument(f"got frames of {len(sizes)} shapes; all frames of a video must have the same shape")
-        drawn[0].save(out, save_all=True, append_images=drawn[1:], duration=FRAME_MILLISECONDS, loop=0)
-    else:
-        drawn[0].save(out)
-    return len(drawn)
+def _check_kind(out: Path, count: int) -> None:
+    if count > 1 and out.suffix.lower() not in FILMS:
+        raise InvalidArgument(f"got {count} frames and the file name {out}; a video needs .webp or .gif, or .mp4")
+
+
+def _save(drawn: Iterable[Image.Image], out: Path, rate: Fraction) -> int:
+    """Write the drawings and return their number. Only those of an MP4 are not held in memory."""
+    if out.suffix.lower() == video.WRITTEN:
+        return video.write(out, drawn, rate)
+    pictures = list(drawn)
+    if len(pictures) == 1:
+        pictures[0].save(out)
+        return 1
+    _check_kind(out, len(pictures))
+    if len(sizes := {picture.size for picture in pictures}) > 1:
+        raise InvalidArgument(f"got frames of {len(sizes)} shapes; all frames of a video must have the same shape")
+    pictures[0].save(out, save_all=True, append_images=pictures[1:], duration=round(1000 / rate), loop=0)
+    return len(pictures)

@@ -26,6 +26,7 @@ HOMES = {
         "benchmarks",
     ),
     "faiss": ("copysight/index", "copysight/vectors", "benchmarks"),
+    "av": ("copysight/pictures/video",),
     "cv2": ("copysight/matching", "evaluation", "benchmarks"),
     "sqlalchemy": ("copysight/catalog", "benchmarks"),
     "fastapi": ("service", "benchmarks/peers"),

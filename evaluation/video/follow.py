@@ -13,6 +13,7 @@ from PIL import Image
 
 from copysight.errors import InvalidArgument
 from copysight.model.attention_maps import colours
+from copysight.pictures import video as files
 from copysight.system.progress import with_progress
 from evaluation.arguments import place_of, sources_and_data
 from evaluation.features.frames import shrink_mask
@@ -78,8 +79,8 @@ class Quality:
     "--film",
     default="gif",
     show_default=True,
-    type=click.Choice(["gif", "webp"]),
-    help="File format of the animations.",
+    type=click.Choice(["gif", "webp", "mp4"]),
+    help="File format of the animations; mp4 needs the extra `video`.",
 )
 @reading_sources
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -102,6 +103,8 @@ def video(
     (`export --weights timm`) runs as in DINO's released evaluation. The last row of the table is a baseline: the first
     mask, copied to all frames. The propagation and its defaults are those of DINO.
     """
+    if pictures is not None and film == "mp4":
+        files.check_installed()
     answers = []
     for bundle in sources:
         films = Animations(place_of(pictures, bundle, sources), film) if pictures else None
@@ -138,7 +141,7 @@ class VideoResult:
 
 @dataclass(frozen=True)
 class Animations:
-    """Output of the animations: a folder, and the file format (``gif`` or ``webp``)."""
+    """Output of the animations: a folder, and the file format (``gif``, ``webp`` or ``mp4``)."""
 
     folder: Path
     kind: str
@@ -206,6 +209,9 @@ def _truth(sequence: Sequence) -> list[Pixels]:
 
 
 def _animate(sequence: Sequence, masks: list[Pixels], out: Path) -> None:
+    if out.suffix == files.WRITTEN:
+        files.write(out, _overlaid(sequence, masks))
+        return
     frames = list(_overlaid(sequence, masks))
     frames[0].save(out, save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0, quality=75)
 

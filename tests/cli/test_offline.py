@@ -1,6 +1,8 @@
 """Offline commands on drawn pictures print the same results as the core."""
 
 import json
+import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from cli.main import main
 from copysight.model.embedder import Embedder
+from copysight.pictures import video
 from copysight.pictures.decode import decode
 from training.export import exportable
 from training.export.export import export
@@ -169,6 +172,33 @@ def test_attention_of_a_video(folder, tiny_bundle, tmp_path, kind, drawn):
     with Image.open(out) as film:
         assert film.n_frames == 3
     assert "a video needs .webp or .gif" in run(*words, tmp_path / "maps.png").stderr
+
+
+def test_attention_of_a_video_file_keeps_its_pace(folder, tiny_bundle, tmp_path, drawn):
+    """MP4 in, MP4 out; each second frame at half the pace; and the same as an animation."""
+    video.write(tmp_path / "film.mp4", [drawn(number % 3, (160, 120)) for number in range(6)], Fraction(10))
+    words = ("attention", tmp_path / "film.mp4", "--bundle", tiny_bundle.path, "--out")
+    found = answer(*words, tmp_path / "maps.mp4")
+    assert (found["frames"], found["maps"]) == (6, ["head 0", "head 1"])
+    made = video.opened(tmp_path / "maps.mp4", 10**8)
+    assert (len(made), made.rate) == (6, 10)
+    [first, *_] = made
+    assert first.width > 3 * 224
+    assert answer(*words, tmp_path / "half.mp4", "--step", 2)["frames"] == 3
+    assert video.opened(tmp_path / "half.mp4", 10**8).rate == 5
+    answer(*words, tmp_path / "maps.gif")
+    with Image.open(tmp_path / "maps.gif") as film:
+        assert (film.n_frames, film.info["duration"]) == (6, 100)
+
+
+def test_attention_of_frames_as_a_video_file(folder, tiny_bundle, tmp_path, monkeypatch):
+    words = ("attention", folder, "--bundle", tiny_bundle.path, "--head", 0, "--out")
+    assert answer(*words, tmp_path / "maps.mp4")["frames"] == 3
+    assert len(list(video.opened(tmp_path / "maps.mp4", 10**8))) == 3
+    monkeypatch.setitem(sys.modules, "av", None)
+    refused = run(*words, tmp_path / "again.mp4")
+    assert (refused.exit_code, "install copysight[video]" in refused.stderr) == (1, True)
+    assert not (tmp_path / "again.mp4").exists()
 
 
 def test_the_error_names_a_broken_file(folder, tiny_bundle):
