@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from copysight.catalog import fields
+from copysight.catalog.filtering import fields
 from copysight.catalog.records import Added, Item, NewItem, Status
 from copysight.catalog.schema import items, models, orphans, removals, values, vectors
 from copysight.errors import InvalidArgument, KeyConflict
@@ -98,6 +98,9 @@ def item_of(row: sa.Row[Any]) -> Item:
         row.source,
         row.changed,
         row.information,
+        row.bytes,
+        row.taken,
+        row.camera,
     )
 
 
@@ -211,6 +214,9 @@ def _columns(item: NewItem, sequence: int) -> dict[str, Any]:
         "placed": sequence,
         "files": item.files,
         "information": item.information,
+        "bytes": item.bytes,
+        "taken": item.taken,
+        "camera": item.camera,
     }
 
 

@@ -9,19 +9,19 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from copysight.catalog import additions, fields, filters, limits, placed, relocation, schema, sequence
+from copysight.catalog import additions, limits, placed, reading, relocation, schema, sequence
 from copysight.catalog.additions import CHUNK, chunks, item_of
 from copysight.catalog.curation import removals
 from copysight.catalog.curation.curation import Curation
 from copysight.catalog.database import Database
-from copysight.catalog.fields import Fields
+from copysight.catalog.filtering.fields import Fields
 from copysight.catalog.jobs import Jobs
 from copysight.catalog.models import Models, check_live
 from copysight.catalog.names import ClusterNames
 from copysight.catalog.records import Added, Changes, Item, NewItem, Vectors
 from copysight.catalog.relocation import Known, Move, Relocated
 from copysight.catalog.schema import items, orphans, state, tombstones, vectors
-from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument, ItemNotFound, KeyConflict, NotWritable
+from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument, KeyConflict, NotWritable
 from copysight.system import durable, storable
 
 POLICIES = ("keep", "reference", "discard")
@@ -123,7 +123,7 @@ class Catalog:
     def add_vectors(self, model: str, new: Mapping[str, npt.NDArray[np.float32]]) -> None:
         """Store vectors ``(D,)`` by sha256 for a model that need not be live. Used for re-embedding."""
         with self._database.write() as connection:
-            in_use = {sha for part in chunks(list(new)) for sha in _sha256s_in_use(connection, part)}
+            in_use = reading.sha256s_in_use(connection, list(new))
             given = {sha256: vector for sha256, vector in new.items() if sha256 in in_use}
             additions.put_vectors(connection, given, placed.model_id(connection, model), sequence.advance(connection))
 
@@ -133,7 +133,7 @@ class Catalog:
         with self._database.write() as connection:
             changed = {"metadata": dict(metadata), "changed": sequence.advance(connection)}
             connection.execute(items.update().where(items.c.id == id).values(**changed))
-            item = _get(connection, id)
+            item = reading.one(connection, id)
             additions.put_values(connection, [item])
             return item
 
@@ -168,13 +168,13 @@ class Catalog:
     def get(self, id: int) -> Item:  # noqa: A002
         """One item. Raises ``ItemNotFound``."""
         with self._database.read() as connection:
-            return _get(connection, id)
+            return reading.one(connection, id)
 
     def get_many(self, ids: Iterable[int]) -> dict[int, Item]:
         """Items by id; deleted items are absent."""
         # Every search runs this query, and through SQLAlchemy it takes four times as long.
-        rows = self._database.rows(_BY_ID, json.dumps([int(one) for one in ids]))
-        return {row[0]: _item(row) for row in rows}
+        rows = self._database.rows(reading.BY_ID, json.dumps([int(one) for one in ids]))
+        return {row[0]: reading.item(row) for row in rows}
 
     def find(self, collection: str, key: str) -> Item | None:
         """The item with this key, or None."""
@@ -191,17 +191,18 @@ class Catalog:
 
     def known_by_ids(self, ids: Iterable[int]) -> dict[int, Known]:
         """What names items, by id; deleted items are absent. Takes a fifth of the time of `get_many`."""
-        return {row[0]: Known(*row) for row in self._database.rows(_KNOWN_BY_ID, json.dumps([int(one) for one in ids]))}
+        rows = self._database.rows(reading.KNOWN_BY_ID, json.dumps([int(one) for one in ids]))
+        return {row[0]: Known(*row) for row in rows}
 
     def sha256s(self) -> list[str]:
         """The distinct sha256 of all pictures whose files are needed, ascending: also of removed items."""
         with self._database.read() as connection:
-            return sorted(_sha256s_of_items(connection) | removals.restorable(connection))
+            return sorted(reading.sha256s_of_items(connection) | removals.restorable(connection))
 
     def sha256s_of_items(self) -> set[str]:
         """The distinct sha256 of all pictures of items."""
         with self._database.read() as connection:
-            return _sha256s_of_items(connection)
+            return reading.sha256s_of_items(connection)
 
     def with_files(self, files: bool | None) -> Iterator[Item]:
         """The items whose files were stored with them (True), were not (False), or may have been (None), by id."""
@@ -220,26 +221,21 @@ class Catalog:
         return sorted(self._select(items.c.sha256, [sha256]), key=lambda item: item.id)
 
     def page(
-        self, collection: str | None = None, after: int = 0, limit: int = 100, key: str | None = None
+        self,
+        collection: str | None = None,
+        after: int = 0,
+        limit: int = 100,
+        key: str | None = None,
+        filter: object | None = None,  # noqa: A002 - the API's word
     ) -> list[Item]:
-        """At most ``limit`` items with ids above ``after``, ordered by id."""
-        query = sa.select(items).where(items.c.id > after).order_by(items.c.id).limit(limit)
-        query = query if collection is None else query.where(items.c.collection == collection)
-        query = query if key is None else query.where(items.c.key == key)
+        """At most ``limit`` items with ids above ``after``, ordered by id. Raises ``InvalidArgument``."""
         with self._database.read() as connection:
-            return [item_of(row) for row in connection.execute(query)]
+            return reading.page(connection, collection, after, limit, key, filter)
 
     def matching(self, filter: object | None = None, collection: str | None = None) -> npt.NDArray[np.int64]:  # noqa: A002
         """Ascending ids of the items that match a filter (JSON) and a collection. Raises ``InvalidArgument``."""
         with self._database.read() as connection:
-            tree = filters.And(()) if filter is None else filters.parse(filter, fields.names(connection))
-            query = filters.selection(tree)
-            if collection is not None:
-                of = sa.select(items.c.id).where(items.c.collection == collection)
-                query = of.where(filters.condition(tree, items.c.id))
-            # The driver's own rows are twice as fast as SQLAlchemy's.
-            found = np.fromiter((row[0] for row in connection.execute(query).cursor.fetchall()), dtype=np.int64)
-        return np.unique(found)
+            return reading.matching(connection, filter, collection)
 
     # Reading counts and state
 
@@ -250,11 +246,8 @@ class Catalog:
 
     def count(self, collection: str | None = None, after: int = -1) -> int:
         """Number of items; with ``after``, of those whose picture is new or was replaced after this sequence."""
-        query = sa.select(sa.func.count()).select_from(items)
-        query = query if after < 0 else query.where(items.c.placed > after)
-        query = query if collection is None else query.where(items.c.collection == collection)
         with self._database.read() as connection:
-            return int(connection.execute(query).scalar_one())
+            return reading.count(connection, collection, after)
 
     def collections(self) -> dict[str, int]:
         """Number of items by collection."""
@@ -363,30 +356,5 @@ class Catalog:
             ]
 
 
-_BY_ID = (
-    "SELECT id, collection, key, sha256, width, height, metadata, source, changed, information FROM items "
-    "WHERE id IN (SELECT value FROM json_each(?))"
-)
-_KNOWN_BY_ID = "SELECT id, key, sha256, source FROM items WHERE id IN (SELECT value FROM json_each(?))"
 _STATE = sa.select(state)
 _DELETED_SINCE = sa.select(tombstones.c.item).where(tombstones.c.sequence > sa.bindparam("since"))
-
-
-def _get(connection: sa.Connection, id_: int) -> Item:
-    row = connection.execute(sa.select(items).where(items.c.id == id_)).first()
-    if row is None:
-        raise ItemNotFound(f"there is no item {id_}; perhaps it was deleted", id=id_)
-    return item_of(row)
-
-
-def _sha256s_of_items(connection: sa.Connection) -> set[str]:
-    return set(connection.execute(sa.select(items.c.sha256).distinct()).scalars())
-
-
-def _sha256s_in_use(connection: sa.Connection, sha256s: Sequence[str]) -> Iterable[str]:
-    return connection.execute(sa.select(items.c.sha256).where(items.c.sha256.in_(sha256s))).scalars()
-
-
-def _item(row: Sequence[Any]) -> Item:
-    number, collection, key, sha256, width, height, metadata, source, changed, held = row
-    return Item(number, collection, key, sha256, width, height, storable.loads(metadata), source, changed, held)

@@ -1,6 +1,7 @@
 """Check the names, digest and metadata of an item against the limits of the catalog."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from copysight.system import names, storable
 
 MAX_METADATA = 65536
 MAX_SIDE = 2**31 - 1
+TAKEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
 def check(item: NewItem) -> None:
@@ -27,6 +29,12 @@ def check(item: NewItem) -> None:
     for side in (item.width, item.height):
         if not 0 <= side <= MAX_SIDE:
             raise InvalidArgument(f"got a side of {side:.3g} pixels; it must be within 0 and 2^31 - 1")
+    if item.bytes is not None and not 0 <= item.bytes < 2**63:
+        raise InvalidArgument(f"got a file of {item.bytes:.3g} bytes; it must be within 0 and 2^63 - 1")
+    if item.taken is not None and not TAKEN.fullmatch(item.taken):
+        raise InvalidArgument(f"got taken = {item.taken!r:.80}; it must be a date and time such as 2026-05-01T12:30:00")
+    if item.camera is not None:
+        storable.check_text(item.camera, "camera", 255)
     check_metadata(item.metadata)
 
 

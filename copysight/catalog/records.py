@@ -19,7 +19,8 @@ class NewItem:
     for the model. ``sha256`` is the digest of the picture file, 64 hexadecimal digits. ``width`` and ``height`` are in
     pixels of the upright original. ``source`` is the path that the file was read from. ``files`` is true if the
     thumbnail, and by the policy the original, are stored with the item; `verify` then looks for them. ``information``:
-    how much the picture holds, 0..1 (`pictures.information`); None if that is not known.
+    how much the picture holds, 0..1 (`pictures.information`). ``bytes``: size of the file. ``taken``: date and time of
+    the exposure, ISO 8601 without a zone, and ``camera``: its maker and model, as EXIF says. None if not known.
     """
 
     key: str
@@ -32,13 +33,16 @@ class NewItem:
     source: str | None = None
     files: bool = False
     information: float | None = None
+    bytes: int | None = None
+    taken: str | None = None
+    camera: str | None = None
 
 
 @dataclass(frozen=True)
 class Item:
     """A picture in the catalog. An ``id`` is never reused. ``sequence`` is the number of the item's last change.
 
-    ``information`` is as in ``NewItem``; items of older indexes have none.
+    ``information``, ``bytes``, ``taken`` and ``camera`` are as in ``NewItem``; items of older indexes have none.
     """
 
     id: int
@@ -51,6 +55,9 @@ class Item:
     source: str | None
     sequence: int
     information: float | None = None
+    bytes: int | None = None
+    taken: str | None = None
+    camera: str | None = None
 
 
 @dataclass(frozen=True)

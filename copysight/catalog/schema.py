@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from copysight.errors import IndexCorrupt
 
-VERSION = 5
+VERSION = 6
 
 metadata = sa.MetaData()
 
@@ -37,7 +37,8 @@ RowId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 # `changed` is the sequence of the last change of any kind, `placed` that of the last change of the picture. `files`
 # (since version 3) says whether the thumbnail, and by the policy the original, were stored; NULL: not known.
-# `information` (since version 4): how much the picture holds, 0..1; NULL: not known.
+# `information` (since version 4): how much the picture holds, 0..1; NULL: not known. `bytes`, `taken` and `camera`
+# (since version 6): size of the file, and date and camera by its EXIF; NULL: not known.
 items = sa.Table(
     "items",
     metadata,
@@ -53,6 +54,10 @@ items = sa.Table(
     sa.Column("placed", sa.BigInteger, nullable=False, index=True),
     sa.Column("files", sa.Boolean),
     sa.Column("information", sa.Double),
+    sa.Column("bytes", sa.BigInteger),
+    sa.Column("taken", sa.String(19)),
+    sa.Column("camera", sa.Text),
+    sa.Index("items_taken", "taken"),
     sa.UniqueConstraint("collection", "key"),
     sqlite_autoincrement=True,
 )
@@ -152,6 +157,9 @@ removals = sa.Table(
     sa.Column("source", sa.Text),
     sa.Column("files", sa.Boolean),
     sa.Column("information", sa.Double),
+    sa.Column("bytes", sa.BigInteger),
+    sa.Column("taken", sa.String(19)),
+    sa.Column("camera", sa.Text),
     sa.Column("made", sa.Double, nullable=False),
     sa.Column("author", sa.String(255)),
     sa.Column("purged", sa.Boolean, nullable=False),
@@ -243,6 +251,13 @@ def _add_decisions_and_removals(connection: sa.Connection) -> None:
         connection.execute(sa.text(statement))
 
 
+def _add_bytes_taken_and_camera(connection: sa.Connection) -> None:
+    for table in ("items", "removals"):
+        for column in ("bytes BIGINT", "taken VARCHAR(19)", "camera TEXT"):
+            connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column}"))
+    connection.execute(sa.text("CREATE INDEX items_taken ON items (taken)"))
+
+
 # Migration n changes a catalog of version n to version n + 1, inside the given transaction. It is written in plain SQL,
 # because it must not change when the tables above change again.
 Migration = Callable[[sa.Connection], None]
@@ -251,6 +266,7 @@ MIGRATIONS: dict[int, Migration] = {
     2: _add_identity_files_and_residual,
     3: _add_information,
     4: _add_decisions_and_removals,
+    5: _add_bytes_taken_and_camera,
 }
 
 

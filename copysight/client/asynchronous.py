@@ -124,10 +124,15 @@ class AsyncClient:
         return await self._do(calls.add, new, replace)
 
     async def page(
-        self, collection: str | None = None, key: str | None = None, after: int = 0, limit: int = 100
+        self,
+        collection: str | None = None,
+        key: str | None = None,
+        after: int = 0,
+        limit: int = 100,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the API's word
     ) -> Page:
         """Get one page of items, ordered by id."""
-        return await self._do(calls.page, collection, key, after, limit)
+        return await self._do(calls.page, collection, key, after, limit, filter)
 
     async def item(self, number: int) -> Item:
         """Get an item."""
@@ -210,11 +215,15 @@ class AsyncClient:
             for added in await self._do(calls.add_lines, lines, replace):
                 yield added
 
-    async def items(self, collection: str | None = None) -> AsyncIterator[Item]:
-        """Yield all items, ordered by id."""
+    async def items(
+        self,
+        collection: str | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002
+    ) -> AsyncIterator[Item]:
+        """Yield all items, or those that match, ordered by id."""
         after: int | None = 0
         while after is not None:
-            page = await self.page(collection, after=after)
+            page = await self.page(collection, after=after, filter=filter)
             for item in page.items:
                 yield item
             after = page.next

@@ -137,9 +137,16 @@ def line(new: New) -> bytes:
     return orjson.dumps(about | {"image": base64.b64encode(encoded(new.picture)).decode()}) + b"\n"
 
 
-def page(collection: str | None = None, key: str | None = None, after: int = 0, limit: int = 100) -> Call[Page]:
+def page(
+    collection: str | None = None,
+    key: str | None = None,
+    after: int = 0,
+    limit: int = 100,
+    filter: Mapping[str, Any] | None = None,  # noqa: A002 - the API's word
+) -> Call[Page]:
     """``GET /images``."""
-    params = known(collection=collection, key=key, after=after, limit=limit)
+    wanted = None if filter is None else orjson.dumps(filter).decode()
+    params = known(collection=collection, key=key, after=after, limit=limit, filter=wanted)
     return Call("GET", "/images", of_json(answers.page), params)
 
 

@@ -128,9 +128,16 @@ class Client:
         """Add one picture. It is stored durably when this returns."""
         return self._do(calls.add, new, replace)
 
-    def page(self, collection: str | None = None, key: str | None = None, after: int = 0, limit: int = 100) -> Page:
+    def page(
+        self,
+        collection: str | None = None,
+        key: str | None = None,
+        after: int = 0,
+        limit: int = 100,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the API's word
+    ) -> Page:
         """Get one page of items, ordered by id."""
-        return self._do(calls.page, collection, key, after, limit)
+        return self._do(calls.page, collection, key, after, limit, filter)
 
     def item(self, number: int) -> Item:
         """Get an item."""
@@ -209,11 +216,11 @@ class Client:
         for lines in batches.flush():
             yield from self._do(calls.add_lines, lines, replace)
 
-    def items(self, collection: str | None = None) -> Iterator[Item]:
-        """Yield all items, ordered by id."""
+    def items(self, collection: str | None = None, filter: Mapping[str, Any] | None = None) -> Iterator[Item]:  # noqa: A002
+        """Yield all items, or those that match, ordered by id."""
         after: int | None = 0
         while after is not None:
-            page = self.page(collection, after=after)
+            page = self.page(collection, after=after, filter=filter)
             yield from page.items
             after = page.next
 

@@ -14,7 +14,7 @@ from copysight.errors import (
     TooManyPixels,
     UnsupportedFormat,
 )
-from copysight.pictures import flatten, frames
+from copysight.pictures import exposure, flatten, frames
 from copysight.pictures.formats import mending, readers, signatures
 from copysight.pictures.formats.readers import DECODER_ERRORS
 
@@ -47,12 +47,17 @@ class Limits:
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture: upright RGB ``pixels``, possibly scaled down, and the size of the upright original."""
+    """A decoded picture: upright RGB ``pixels``, possibly scaled down, and the size of the upright original.
+
+    ``taken`` and ``camera`` are what EXIF says, see `exposure`.
+    """
 
     pixels: Image.Image
     width: int
     height: int
     format: str
+    taken: str | None = None
+    camera: str | None = None
 
 
 @dataclass(frozen=True)
@@ -196,4 +201,5 @@ def _picture(opened: Opened, limits: Limits, at_least: int | None) -> Picture:
     if opened.format == "TIFF":
         size = file.size
     width, height = reversed(size) if turn >= 5 else size
-    return Picture(turned(pixels, turn), width, height, opened.format)
+    facts = exposure.of_picture(file)
+    return Picture(turned(pixels, turn), width, height, opened.format, facts.taken, facts.camera)

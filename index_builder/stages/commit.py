@@ -116,4 +116,7 @@ def _item(record: Embedded, collection: str, metadata: Mapping[str, Any]) -> New
         source=record.source,
         files=True,
         information=record.information,
+        bytes=record.bytes,
+        taken=record.taken,
+        camera=record.camera,
     )

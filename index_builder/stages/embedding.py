@@ -35,6 +35,9 @@ class Prepared:
     height: int
     source: str | None
     information: float
+    bytes: int
+    taken: str | None
+    camera: str | None
     inputs: Inputs
 
 
@@ -91,7 +94,10 @@ def _prepare(entry: Entry, context: EmbedContext) -> Prepared | Unreadable | Pre
     if context.keep:
         context.put(sha256, data)
     inputs, held = context.embedder.prepare(picture.pixels), information(picture.pixels)
-    return Prepared(entry.key, entry.stamp, sha256, picture.width, picture.height, entry.source, held, inputs)
+    return Prepared(
+        entry.key, entry.stamp, sha256, picture.width, picture.height, entry.source, held, len(data), picture.taken,
+        picture.camera, inputs,
+    )  # fmt: skip
 
 
 def _run(batch: list[Prepared | Unreadable | Present], embedder: Embedder) -> list[Record]:
@@ -111,6 +117,9 @@ def _with_vector(picture: Prepared, vector: Float) -> Embedded:
         source=picture.source,
         vector=vector,
         information=picture.information,
+        bytes=picture.bytes,
+        taken=picture.taken,
+        camera=picture.camera,
     )
 
 

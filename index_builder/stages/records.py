@@ -12,7 +12,8 @@ Float = npt.NDArray[np.float32]
 class Embedded:
     """An embedded picture: ``vector`` (D,) is L2-normalised; the sides are in pixels of the upright original.
 
-    ``information`` is how much it holds, 0..1; None in records that an older version staged.
+    ``information`` is how much it holds, 0..1, ``bytes`` the size of the file; ``taken`` and ``camera`` are what EXIF
+    says. None in records that an older version staged.
     """
 
     key: str
@@ -23,6 +24,9 @@ class Embedded:
     source: str | None
     vector: Float
     information: float | None = None
+    bytes: int | None = None
+    taken: str | None = None
+    camera: str | None = None
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,9 @@ def _twin(item: Item, key: str, work: Work, files: bool) -> NewItem:
         collection=work.plan.collection,
         files=files,
         information=item.information,
+        bytes=item.bytes,
+        taken=item.taken,
+        camera=item.camera,
     )
 
 

@@ -73,6 +73,9 @@ def _item(features: PictureFeatures, new: NewPicture) -> NewItem:
         metadata=new.metadata,
         files=True,
         information=information(features.picture.pixels),
+        bytes=len(features.data),
+        taken=features.picture.taken,
+        camera=features.picture.camera,
     )
 
 

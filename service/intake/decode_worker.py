@@ -122,7 +122,8 @@ def _decoded(request: Message, limits: Limits) -> Message:
     picture = decode(request.body, limits, request.head["at_least"])
     pixels = picture.pixels.tobytes()
     size = {"columns": picture.pixels.width, "rows": picture.pixels.height}
-    return Message(size | {"width": picture.width, "height": picture.height, "format": picture.format}, pixels)
+    facts = {name: getattr(picture, name) for name in ("width", "height", "format", "taken", "camera")}
+    return Message(size | facts, pixels)
 
 
 def _receive_exactly(channel: socket.socket, count: int, deadline: float | None) -> bytearray | None:

@@ -6,15 +6,16 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from PIL import Image
 
 from copysight.errors import CorruptPicture, PictureError
 from copysight.pictures import exact
 from copysight.pictures.decode import Limits, Picture, check_bytes, decode
+from copysight.pictures.exposure import LONGEST, UNSTORABLE
 from service.http.problems import DecoderCrashed, DecoderOutOfMemory, DecoderTooSlow
 from service.intake import decode_worker
 from service.intake.decode_worker import Message
@@ -201,7 +202,15 @@ def _picture(answer: Message, limits: Limits) -> Picture:
     columns, rows, width, height = (int(str(size)) for size in sizes)
     if columns * rows * 3 != len(answer.body) or head.get("format") not in limits.formats:
         raise _crashed()
-    return Picture(Image.frombytes("RGB", (columns, rows), answer.body), width, height, str(head["format"]))
+    pixels = Image.frombytes("RGB", (columns, rows), answer.body)
+    return Picture(pixels, width, height, str(head["format"]), _fact(head, "taken"), _fact(head, "camera"))
+
+
+def _fact(head: Mapping[str, Any], name: str) -> str | None:
+    found = head.get(name)
+    if found is not None and (not isinstance(found, str) or len(found) > LONGEST or UNSTORABLE.search(found)):
+        raise _crashed()
+    return found
 
 
 def _digest(answer: Message) -> str | None:

@@ -26,6 +26,10 @@ from service.queries.search_options import SearchOptions
 from service.state import State
 
 Float = npt.NDArray[np.float32]
+ITEM_FIELDS = (
+    "id", "key", "collection", "sha256", "width", "height", "sequence", "information", "bytes", "taken", "camera",
+)  # fmt: skip
+"""The fields of an item in answers, besides its metadata."""
 PROTOTYPES = 5
 """Number of prototypes in an answer, the most probable ones."""
 
@@ -145,8 +149,7 @@ def prototypes(snapshot: Snapshot, logits: Float | None) -> list[dict[str, Any]]
 
 def item(found: Item) -> dict[str, Any]:
     """An item as JSON."""
-    names = ("id", "key", "collection", "sha256", "width", "height", "sequence", "information")
-    return {name: getattr(found, name) for name in names} | {"metadata": dict(found.metadata)}
+    return {name: getattr(found, name) for name in ITEM_FIELDS} | {"metadata": dict(found.metadata)}
 
 
 def _is_equal(state: State, query: SearchQuery, hit: Hit, found: Item) -> bool:

@@ -45,7 +45,7 @@ class SearchOptions:
             _count(given["k"], max_k),
             _probability("min_probability", given["min_probability"]),
             _collection(given["collection"]),
-            _filter(given["filter"]),
+            parse_filter(given["filter"]),
             effort_of(preview(given["effort"])),
             mode_of(preview(given["verify"])),
             _probability("precision", given["precision"]),
@@ -79,7 +79,8 @@ def _collection(given: object) -> str | None:
     return given
 
 
-def _filter(given: object) -> object | None:
+def parse_filter(given: object) -> object | None:
+    """A filter from JSON text, or as it came in a JSON body. Raises ``InvalidArgument``."""
     if not isinstance(given, str):
         return given
     try:

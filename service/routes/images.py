@@ -14,7 +14,7 @@ from service.collection.adding import NewPicture
 from service.collection.bulk import BulkOptions
 from service.http import etags, forwarded
 from service.intake import uploads
-from service.queries import inference, search_answers
+from service.queries import inference, search_answers, search_options
 from service.routes.scopes import READ, WRITE
 from service.runtime import threads
 from service.state import State
@@ -93,6 +93,9 @@ async def listing(
     request: Request,
     key: str | None = Query(None, description="Only items with this key."),
     collection: str | None = Query(None, description="Only this collection."),
+    filter: str | None = Query(  # noqa: A002 - the API's word
+        None, description='As JSON, for example {"prefix": ["key", "2026/"]}.'
+    ),
     after: int = Query(
         0, ge=0, le=2**63 - 1, description="Only items with a greater id: the `next` of the page before."
     ),
@@ -100,7 +103,8 @@ async def listing(
 ) -> Response:
     """Items in the order of their ids, one page at a time. `next` is null on the last page."""
     state: State = request.app.state.copysight
-    found = await threads.run(state.searchers, state.index.catalog.page, collection, after, limit, key)
+    wanted = search_options.parse_filter(filter)
+    found = await threads.run(state.searchers, state.index.catalog.page, collection, after, limit, key, wanted)
     snapshot = await threads.run(state.searchers, state.index.snapshot)
     following = found[-1].id if len(found) == limit else None
     return search_answers.json(

@@ -22,7 +22,10 @@ class RemovedItems:
     count: int
 
 
-COLUMNS = ("collection", "key", "sha256", "width", "height", "metadata", "source", "files", "information")
+COLUMNS = (
+    "collection", "key", "sha256", "width", "height", "metadata", "source", "files", "information", "bytes", "taken",
+    "camera",
+)  # fmt: skip
 
 
 def remove(

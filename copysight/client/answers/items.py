@@ -11,7 +11,8 @@ from copysight.client.answers.parsing import Fault, fault, from_json
 class Item:
     """A picture of the collection.
 
-    ``information``: how much it holds, 0..1; None for items of older indexes and from older servers.
+    ``information``: how much it holds, 0..1. ``bytes``: size of the file. ``taken`` and ``camera``: what its EXIF says.
+    None if not known: for items of older indexes and from older servers.
     """
 
     id: int
@@ -23,6 +24,9 @@ class Item:
     sequence: int
     metadata: Mapping[str, Any]
     information: float | None = None
+    bytes: int | None = None
+    taken: str | None = None
+    camera: str | None = None
 
 
 @dataclass(frozen=True)

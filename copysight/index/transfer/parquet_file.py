@@ -59,8 +59,10 @@ def _opened(source: Path) -> Any:
 
 
 def _schema(dimension: int) -> Any:
-    texts, sides = {"key", "collection", "sha256", "metadata", "source"}, {"width", "height"}
-    kinds = {**dict.fromkeys(texts, pa.string()), **dict.fromkeys(sides, pa.int32()), "information": pa.float64()}
+    texts = {"key", "collection", "sha256", "metadata", "source", "taken", "camera"}
+    sides = {"width", "height"}
+    kinds = {**dict.fromkeys(texts, pa.string()), **dict.fromkeys(sides, pa.int32())}
+    kinds |= {"information": pa.float64(), "bytes": pa.int64()}
     return pa.schema([*((name, kinds[name]) for name in FIELDS), (VECTOR, pa.list_(pa.float32(), dimension))])
 
 

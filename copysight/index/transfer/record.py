@@ -14,7 +14,9 @@ import numpy.typing as npt
 from copysight.catalog import Item, NewItem
 from copysight.errors import InvalidArgument
 
-FIELDS = ("key", "collection", "sha256", "width", "height", "metadata", "source", "information")
+FIELDS = (
+    "key", "collection", "sha256", "width", "height", "metadata", "source", "information", "bytes", "taken", "camera",
+)  # fmt: skip
 """The fields of an item that are exported beside its vector. Only the key is required for import."""
 
 
@@ -62,6 +64,9 @@ def new_item(found: Mapping[str, Any], vector: npt.NDArray[np.float32], row: int
             metadata=_metadata(found.get("metadata")),
             source=found.get("source"),
             information=_share(found.get("information")),
+            bytes=_count(found.get("bytes")),
+            taken=found.get("taken"),
+            camera=found.get("camera"),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InvalidArgument(f"row {row + 1} is not an item ({error!r}); it needs at least a key, as text") from error
@@ -79,6 +84,14 @@ def _share(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ValueError(f"{value!r} is not a number from 0 to 1")
     return float(value)
+
+
+def _count(value: object) -> int | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):  # Parquet tools write empty numbers as NaN
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise ValueError(f"{value!r} is not an integer")
+    return int(value)
 
 
 def _metadata(given: object) -> dict[str, Any]:

@@ -43,12 +43,18 @@ def fits(row: dict[str, Any], tree: dict[str, Any]) -> bool:
     ((word, content),) = tree.items()
     if word == "and":
         return all(fits(row, part) for part in content)
+    if word == "or":
+        return any(fits(row, part) for part in content)
+    if word == "not":
+        return not fits(row, content)
     value = row.get(content[0])
     values = [v for v in (value if isinstance(value, list) else [value]) if v is not None]
     if word == "eq":
         return any(same(v, content[1]) for v in values)
     if word == "in":
         return any(same(v, one) for v in values for one in content[1])
+    if word == "prefix":
+        return any(isinstance(v, str) and v.startswith(content[1]) for v in values)
     low, high = content[1], content[2]
     kind = low if low is not None else high
     fitting = [v for v in values if isinstance(v, str) == isinstance(kind, str) and not isinstance(v, bool)]
@@ -66,13 +72,21 @@ fields = st.sampled_from(["colour", "year", "sold"])
 leaves = st.one_of(
     st.builds(lambda f, v: {"eq": [f, v]}, fields, scalars),
     st.builds(lambda f, v: {"in": [f, v]}, fields, st.lists(scalars, max_size=4)),
+    st.builds(lambda f, v: {"prefix": [f, v]}, fields, texts),
     *(
         st.builds(lambda f, a, b: {"range": [f, a, b]}, fields, *ends)
         for kind in (numbers, texts)
         for ends in [(kind, kind), (kind, st.none()), (st.none(), kind)]
     ),
 )
-trees = st.recursive(leaves, lambda inner: st.builds(lambda p: {"and": p}, st.lists(inner, max_size=3)), max_leaves=5)
+trees = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.builds(lambda word, p: {word: p}, st.sampled_from(["and", "or"]), st.lists(inner, max_size=3)),
+        st.builds(lambda p: {"not": p}, inner),
+    ),
+    max_leaves=6,
+)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -93,7 +107,16 @@ def test_filters_match_the_same_items_as_a_plain_loop(catalog: Catalog, tree: di
         [],
         {},
         {"eq": ["colour", "red"], "in": ["colour", []]},
-        {"or": []},
+        {"or": {}},
+        {"xor": []},
+        {"not": []},
+        {"not": [{"eq": ["colour", "red"]}]},
+        {"prefix": ["colour"]},
+        {"prefix": ["colour", 3]},
+        {"prefix": ["colour", None]},
+        {"prefix": ["folder", "a"]},
+        {"and": [{"or": [{"eq": ["colour", "red"]}] * 32}] * 16},
+        {"or": [{"and": [{"in": ["colour", ["x"] * 1000]}] * 2}] * 17},
         {"eq": "colour"},
         {"eq": ["colour"]},
         {"eq": ["secret", 1]},
@@ -117,6 +140,7 @@ def test_filters_match_the_same_items_as_a_plain_loop(catalog: Catalog, tree: di
         {"and": {"eq": ["colour", "red"]}},
         {"and": [{"eq": ["colour", "red"]}] * 33},
         {"and": [{"and": [{"and": [{"and": [{"and": []}]}]}]}]},
+        {"not": {"not": {"not": {"not": {"not": {"eq": ["colour", "red"]}}}}}},
     ],
 )
 def test_malformed_filters_are_rejected(catalog: Catalog, tree: object) -> None:
@@ -158,4 +182,58 @@ def test_filters_follow_changes_of_metadata_items_and_fields(tmp_path: Path, ite
     with pytest.raises(InvalidArgument):
         catalog.fields.remove("n")
     assert catalog.faults() == []
+    catalog.close()
+
+
+KEYS = [
+    "2026/a.jpg",
+    "2026/b/c.jpg",
+    "2026b/a.jpg",
+    "2025/x.jpg",
+    "Ä/1.jpg",
+    "ä/\U0001f600.jpg",
+    "\ud7ff/x",
+    "\U0010ffff/x",
+]
+
+
+def test_every_picture_can_be_filtered_by_folder_date_camera_and_size(tmp_path: Path, item: Callable) -> None:
+    catalog = Catalog.create(tmp_path / "catalog.sqlite", MODEL)
+    rows = [(f"{2020 + i}-05-01T12:30:00" if i % 2 else None, "Acme C1" if i < 3 else None) for i in range(len(KEYS))]
+    catalog.add(
+        [
+            item(key, i, taken=taken, camera=camera, bytes=1000 * i)
+            for i, (key, (taken, camera)) in enumerate(zip(KEYS, rows, strict=True))
+        ],
+        model=MODEL,
+    )
+
+    def keys(tree: object, collection: str | None = None) -> set[str]:
+        return {one.key for one in catalog.get_many(catalog.matching(tree, collection).tolist()).values()}
+
+    for text in ("2026/", "2026", "", "Ä", "ä/\U0001f600", "\ud7ff", "\U0010ffff", "\U0010ffff\U0010ffff", "zz"):
+        assert keys({"prefix": ["key", text]}) == {key for key in KEYS if key.startswith(text)}, text
+        assert keys({"prefix": ["key", text]}, "default") == {key for key in KEYS if key.startswith(text)}
+    assert keys({"range": ["taken", "2021", "2023-12-31T23:59:59"]}) == {KEYS[1], KEYS[3]}
+    assert keys({"prefix": ["taken", "2025-05"]}) == {KEYS[5]}
+    assert keys({"eq": ["camera", "Acme C1"]}) == set(KEYS[:3])
+    assert keys({"not": {"eq": ["camera", "Acme C1"]}}) == set(KEYS[3:]), "also those without a camera"
+    assert keys({"range": ["bytes", 2000, 4000]}) == set(KEYS[2:5])
+    assert keys({"range": ["width", 1, 2**64 - 1]}) == set(KEYS)
+    assert keys({"eq": ["bytes", 2**64 - 1]}) == keys({"eq": ["bytes", "1000"]}) == set()
+    assert keys({"range": ["width", "a", "z"]}) == keys({"prefix": ["height", "1"]}) == set()
+    assert keys({"or": [{"prefix": ["key", "2025/"]}, {"in": ["bytes", [0, 1000, True]]}]}) == {*KEYS[:2], KEYS[3]}
+    page = catalog.page(filter={"prefix": ["key", "2026"]}, limit=2)
+    assert [one.key for one in page] == KEYS[:2]
+    assert [one.key for one in catalog.page(filter={"prefix": ["key", "2026"]}, after=page[-1].id)] == [KEYS[2]]
+    catalog.close()
+
+
+def test_a_declared_field_goes_before_a_fact_of_the_same_name(tmp_path: Path, item: Callable) -> None:
+    catalog = Catalog.create(tmp_path / "catalog.sqlite", MODEL)
+    catalog.add([item("a", 1, metadata={"camera": "mine"}, camera="Acme C1")], model=MODEL)
+    assert catalog.matching({"eq": ["camera", "Acme C1"]}).tolist() == [1]
+    catalog.fields.declare("camera")
+    assert catalog.matching({"eq": ["camera", "Acme C1"]}).tolist() == []
+    assert catalog.matching({"eq": ["camera", "mine"]}).tolist() == [1]
     catalog.close()

@@ -52,7 +52,8 @@ def test_exported_files_are_numpy_and_json_lines(exported: Path) -> None:
 @pytest.mark.parametrize("exported", ["out.parquet"], indirect=True)
 def test_other_programs_can_read_an_exported_parquet_file(exported: Path, unit: Callable) -> None:
     table = pq.read_table(exported)
-    columns = ["key", "collection", "sha256", "width", "height", "metadata", "source", "information", "vector"]
+    columns = ["key", "collection", "sha256", "width", "height", "metadata", "source", "information", "bytes", "taken"]
+    columns += ["camera", "vector"]
     assert table.schema.names == columns
     first = table.slice(0, 1).to_pylist()[0]
     assert (first["key"], first["collection"], json.loads(first["metadata"])) == ("k/0 ü.jpg", "x", {"n": 0})
