@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -71,9 +72,15 @@ def modules() -> list[Path]:
     return sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 
 
+@cache
+def nodes(file: Path) -> list[ast.AST]:
+    """All nodes of a file; many tests read the same file."""
+    return list(ast.walk(ast.parse(file.read_text())))
+
+
 def imports(file: Path) -> Iterator[str]:
     """Yield the full dotted name of every import in a file, including imports inside functions."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in nodes(file):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -123,7 +130,7 @@ def test_heavy_libraries_are_imported_in_their_places_only(file):
 
 @pytest.mark.parametrize("file", modules(), ids=module_path)
 def test_no_file_is_loaded_that_may_run_code(file):
-    calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    calls = [node for node in nodes(file) if isinstance(node, ast.Call)]
     for call in calls:
         given = {word.arg: ast.unparse(word.value) for word in call.keywords}
         assert given.get("allow_pickle", "False") == "False", f"{module_path(file)}: {ast.unparse(call)}"

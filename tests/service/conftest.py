@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -86,20 +87,24 @@ def pictures(tmp_path_factory, drawn, jpeg) -> Path:
     return folder
 
 
-@pytest.fixture
-def index(tmp_path, pictures, tiny_bundle) -> Path:
-    """An index of the pictures, of this test's own."""
-    directory = tmp_path / "index"
+@pytest.fixture(scope="session")
+def origin(tmp_path_factory, pictures, tiny_bundle) -> Path:
+    """An index of the pictures, to be copied."""
+    directory = tmp_path_factory.mktemp("origin") / "index"
     build(Plan(pictures, directory, bundle=str(tiny_bundle.path), threads=1), Progress())
     return directory
 
 
+@pytest.fixture
+def index(tmp_path, origin) -> Path:
+    """An index of the pictures, of this test's own."""
+    return shutil.copytree(origin, tmp_path / "index")
+
+
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory, pictures, tiny_bundle) -> Iterator[Server]:
+def shared(tmp_path_factory, origin) -> Iterator[Server]:
     """One server for all tests that do not change the collection."""
-    directory = tmp_path_factory.mktemp("shared") / "index"
-    build(Plan(pictures, directory, bundle=str(tiny_bundle.path), threads=1), Progress())
-    with serving(directory) as server:
+    with serving(shutil.copytree(origin, tmp_path_factory.mktemp("shared") / "index")) as server:
         yield server
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from copysight.catalog import Catalog, schema
 from copysight.index import Index, publish, rollback, verify
+from copysight.model.bundle import Bundle
 from tests.copysight.catalog.catalog_versions import as_version_1
 
 WRITER = "tests.copysight.index.crash_writer"
@@ -59,9 +60,8 @@ def writer() -> Iterator[Writer]:
 class Kills:
     """Run an operation on fresh copies of an index: first to the end, to count its steps, then killed at some steps."""
 
-    def __init__(self, writer: Writer, index: Index, room: Path, count: int) -> None:
-        index.close()
-        self.writer, self.origin, self.room, self.count = writer, index.directory, room, count
+    def __init__(self, writer: Writer, origin: Path, room: Path, count: int) -> None:
+        self.writer, self.origin, self.room, self.count = writer, origin, room, count
         self.rng = np.random.default_rng(0)
 
     def fresh(self) -> Path:
@@ -90,15 +90,22 @@ class Kills:
             yield directory, [answer["ack"] for answer in messages if "ack" in answer]
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, graphless: Bundle, item: Callable) -> Path:
+    """An index of two generations, a delta and tombstones."""
+    directory = tmp_path_factory.mktemp("built") / "index"
+    with Index.create(directory, graphless.path) as index:
+        for seeds in (range(30), range(30, 40)):
+            index.catalog.add([item(f"{seed}", seed) for seed in seeds], model=index.catalog.model())
+            publish(index)
+        index.catalog.add([item(f"{seed}", seed) for seed in range(40, 45)], model=index.catalog.model())
+        index.delete([1, 31, 41])
+    return directory
+
+
 @pytest.fixture(params=[6, pytest.param(40, marks=pytest.mark.long)])
-def kills(request: pytest.FixtureRequest, writer: Writer, index: Index, add: Callable, tmp_path: Path) -> Kills:
-    add(index, *range(30))
-    publish(index)
-    add(index, *range(30, 40))
-    publish(index)
-    add(index, *range(40, 45))
-    index.delete([1, 31, 41])
-    return Kills(writer, index, tmp_path, request.param)
+def kills(request: pytest.FixtureRequest, writer: Writer, built: Path, tmp_path: Path) -> Kills:
+    return Kills(writer, shutil.copytree(built, tmp_path / "index"), tmp_path, request.param)
 
 
 START = {id_: id_ - 1 for id_ in range(1, 46) if id_ not in {1, 31, 41}}

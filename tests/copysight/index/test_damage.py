@@ -1,6 +1,7 @@
 """A damaged generation is detected; an older one or the catalog is used instead, and a rebuild repairs the index."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from copysight.errors import IndexCorrupt
 from copysight.index import Index, publish, rollback
 from copysight.index.generations.generation import open_generation
 from copysight.index.generations.index_type import default_index_type
+from copysight.model.bundle import Bundle
 
 FILES = ["manifest.json", "vectors.f32", "vectors.faiss", "ids.i64", "collections.i32", "clusters.npz"]
 
@@ -35,13 +37,29 @@ def unreadable(file: Path) -> None:
     file.symlink_to("/proc/self/mem")
 
 
-def two_generations(index: Index, add: Callable) -> None:
-    add(index, *range(60))
-    publish(index)
-    add(index, *range(60, 80))
-    publish(index, choice=default_index_type("sq8", 80))
-    add(index, 80)
-    index.delete([1, 61])
+def add(index: Index, item: Callable, seeds: range) -> None:
+    index.catalog.add([item(f"{seed}", seed) for seed in seeds], model=index.catalog.model())
+
+
+@pytest.fixture(scope="module")
+def two_generations(tmp_path_factory: pytest.TempPathFactory, graphless: Bundle, item: Callable) -> Path:
+    """An index with two generations, an item added and two deleted after them."""
+    directory = tmp_path_factory.mktemp("generations") / "index"
+    with Index.create(directory, graphless.path) as index:
+        add(index, item, range(60))
+        publish(index)
+        add(index, item, range(60, 80))
+        publish(index, choice=default_index_type("sq8", 80))
+        add(index, item, range(80, 81))
+        index.delete([1, 61])
+    return directory
+
+
+@pytest.fixture
+def index(two_generations: Path, tmp_path: Path) -> Iterator[Index]:
+    """A copy of it, to be damaged."""
+    with Index.open(shutil.copytree(two_generations, tmp_path / "index")) as made:
+        yield made
 
 
 def check_answers(index: Index, unit: Callable) -> None:
@@ -56,9 +74,8 @@ def check_answers(index: Index, unit: Callable) -> None:
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", [truncate, flip, digit, unreadable, Path.unlink])
 def test_a_damaged_generation_is_replaced_by_the_previous_one_until_a_rebuild(
-    index: Index, add: Callable, unit: Callable, name: str, damage: Callable
+    index: Index, unit: Callable, name: str, damage: Callable
 ) -> None:
-    two_generations(index, add)
     damage(index.layout.generations / "000002" / name)
     with pytest.raises(IndexCorrupt, match=name):
         open_generation(index.layout.generations / "000002")
@@ -71,10 +88,7 @@ def test_a_damaged_generation_is_replaced_by_the_previous_one_until_a_rebuild(
         check_answers(again, unit)
 
 
-def test_if_all_generations_are_damaged_searches_use_the_catalog_alone(
-    index: Index, add: Callable, unit: Callable
-) -> None:
-    two_generations(index, add)
+def test_if_all_generations_are_damaged_searches_use_the_catalog_alone(index: Index, unit: Callable) -> None:
     for name in ("000001", "000002"):
         flip(index.layout.generations / name / "vectors.f32")
     with Index.open(index.directory) as again:
@@ -85,10 +99,7 @@ def test_if_all_generations_are_damaged_searches_use_the_catalog_alone(
 
 
 @pytest.mark.parametrize("pointer", ["000009\n", "", "garbage", "../../etc"])
-def test_a_pointer_to_a_missing_generation_is_ignored(
-    index: Index, add: Callable, unit: Callable, pointer: str
-) -> None:
-    two_generations(index, add)
+def test_a_pointer_to_a_missing_generation_is_ignored(index: Index, unit: Callable, pointer: str) -> None:
     index.layout.current.write_text(pointer)
     with Index.open(index.directory) as again:
         check_answers(again, unit)
@@ -97,8 +108,7 @@ def test_a_pointer_to_a_missing_generation_is_ignored(
         check_answers(again, unit)
 
 
-def test_a_reader_keeps_its_generation_when_the_new_one_is_damaged(index: Index, add: Callable, unit: Callable) -> None:
-    two_generations(index, add)
+def test_a_reader_keeps_its_generation_when_the_new_one_is_damaged(index: Index, unit: Callable) -> None:
     with Index.open(index.directory) as other:
         publish(other)
     flip(index.layout.generations / "000003" / "vectors.f32")
@@ -108,8 +118,7 @@ def test_a_reader_keeps_its_generation_when_the_new_one_is_damaged(index: Index,
     check_answers(index, unit)
 
 
-def test_rollback_to_a_damaged_generation_fails(index: Index, add: Callable, unit: Callable) -> None:
-    two_generations(index, add)
+def test_rollback_to_a_damaged_generation_fails(index: Index, unit: Callable) -> None:
     flip(index.layout.generations / "000001" / "ids.i64")
     with pytest.raises(IndexCorrupt):
         rollback(index)
@@ -117,8 +126,7 @@ def test_rollback_to_a_damaged_generation_fails(index: Index, add: Callable, uni
     check_answers(index, unit)
 
 
-def test_rollback_from_a_damaged_generation_works(index: Index, add: Callable, unit: Callable) -> None:
-    two_generations(index, add)
+def test_rollback_from_a_damaged_generation_works(index: Index, unit: Callable) -> None:
     flip(index.layout.generations / "000002" / "ids.i64")
     assert rollback(index).name == "000001"
     check_answers(index, unit)

@@ -2,10 +2,9 @@
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from copysight.index import Index, publish, verify
 from copysight.model.bundle import Bundle
@@ -88,22 +87,17 @@ def test_a_full_disk_loses_nothing(index: Index, add: Callable) -> None:
         assert not (again.directory.parent / "saved").exists()
 
 
-def test_the_error_names_a_read_only_directory(tmp_path_factory: pytest.TempPathFactory, graphless: Bundle) -> None:
+def test_the_error_names_a_read_only_directory(graphless: Bundle) -> None:
     # Root may write everywhere, so the writer runs as "nobody", in a directory that other users may enter.
-    room = tmp_path_factory.mktemp("readonly")
-    directory = room / "index"
-    Index.create(directory, graphless.path).close()
-    entered = [room.parent, room.parent.parent]
-    before = [path.stat().st_mode for path in entered]
-    changed = [directory, *directory.rglob("*")]
-    try:
-        for path in [*entered, room]:
-            path.chmod(0o755)
-        for path in changed:
-            path.chmod(0o555 if path.is_dir() else 0o444)
-        assert str(directory) in run(READ_ONLY, directory)
-    finally:
-        for path in changed:
-            path.chmod(0o755)
-        for path, mode in zip(entered, before, strict=True):
-            path.chmod(mode)
+    with tempfile.TemporaryDirectory() as room:
+        directory = Path(room) / "index"
+        Index.create(directory, graphless.path).close()
+        changed = [directory, *directory.rglob("*")]
+        try:
+            Path(room).chmod(0o755)
+            for path in changed:
+                path.chmod(0o555 if path.is_dir() else 0o444)
+            assert str(directory) in run(READ_ONLY, directory)
+        finally:
+            for path in changed:
+                path.chmod(0o755)
