@@ -20,12 +20,20 @@ COMMANDS = {
     "evaluate": ("evaluation.cli:evaluate", "Measure a bundle on the benchmarks of the papers."),
     "index": ("index_builder.cli:index", "Build and maintain an index of pictures."),
     "dedupe": ("index_builder.dedupe.command:dedupe", "Find groups of copies in folders or an index."),
+    "outliers": (
+        "index_builder.curation_commands:outliers_command",
+        "List the pictures of an index that are least like all others.",
+    ),
+    "select": (
+        "index_builder.curation_commands:select_command",
+        "Select pictures of an index that differ most from each other.",
+    ),
     "serve": ("service.cli:serve", "Start the HTTP service."),
     "keys": ("service.auth.keys_cli:keys", "Manage the API keys of a service."),
     "embed": ("cli.offline:embed", "Compute the embeddings of pictures."),
     "search": ("cli.offline:search", "Search an index for copies of a picture."),
     "compare": ("cli.offline:compare", "Decide whether one of two pictures is a copy of the other."),
-    "attention": ("cli.attention:attention", "Draw a model's attention over a picture or video."),
+    "attention": ("cli.attention:attention", "Draw the object of a picture or video, or its attention maps."),
 }
 """Sub-command -> (``module:attribute``, one line of help)."""
 

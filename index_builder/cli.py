@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from copysight.errors import InvalidArgument
-from copysight.index import Generation, Index, backup, export_items, import_items, prune, remarks, restore, verify
+from copysight.index import Generation, Index, prune, remarks, verify
 from copysight.index.generations.index_type import Kind
 from copysight.system import stopping
 from index_builder import rebuild_policy, reembedding
@@ -23,9 +23,9 @@ from index_builder.progress import Progress
 from index_builder.reembedding import ReembedOptions
 from index_builder.stages import former_keys, publishing
 from index_builder.stages.calibration import ProbabilityOptions
+from index_builder.transfer_commands import backup_command, export_command, import_command, restore_command
 
 F = TypeVar("F", bound=Callable[..., Any])
-PATH = click.Path(path_type=Path)
 
 
 @click.group()
@@ -34,7 +34,11 @@ def index() -> None:
     click.get_current_context().with_resource(stopping.stoppable())
 
 
-for command in (build_command, add_command, sync_command, duplicates_command, decisions_command):
+COMMANDS = (
+    build_command, add_command, sync_command, duplicates_command, decisions_command, backup_command, restore_command,
+    export_command, import_command,
+)  # fmt: skip
+for command in COMMANDS:
     index.add_command(command)
 
 
@@ -204,79 +208,6 @@ def prune_command(directory: Path, keep: int, removed: int | None, as_json: bool
         pruned = prune(opened, keep)
     text = f"removed {', '.join(pruned) or 'no generation'}" + f", freed {freed:,} pictures" * (removed is not None)
     click.echo(json.dumps({"removed": pruned} | ({} if removed is None else {"freed": freed})) if as_json else text)
-
-
-@index.command("backup")
-@directory
-@click.argument("target", type=PATH)
-@as_json
-def backup_command(directory: Path, target: Path, as_json: bool) -> None:
-    """Back up an index to a new directory.
-
-    TARGET is new or empty. The copy is consistent, even if others search or change the index at the same time. Exits
-    with code 1 if items lack their files; the copy then holds everything else.
-    """
-    with Index.open(directory) as opened:
-        missing = backup(opened, target)
-        count = opened.catalog.count()
-    text = json.dumps({"target": str(target), "count": count, "missing": missing})
-    click.echo(text if as_json else "\n".join([f"{target}: {count:,} pictures", *missing]))
-    if missing:
-        raise click.exceptions.Exit(1)
-
-
-@index.command("restore")
-@directory
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.option("--allow-missing", is_flag=True, help="Restore a backup that lacks originals or thumbnails, too.")
-@as_json
-def restore_command(directory: Path, source: Path, allow_missing: bool, as_json: bool) -> None:
-    """Create an index from a backup.
-
-    SOURCE is the directory of the backup; it is checked and not changed. The directory given by --index must be new or
-    empty; it may be a mount point or a link.
-    """
-    missing = restore(source, directory, allow_missing)
-    with Index.open(directory) as opened:
-        count = opened.catalog.count()
-    text = json.dumps({"index": str(directory), "count": count, "missing": missing})
-    click.echo(text if as_json else "\n".join([f"{directory}: {count:,} pictures", *missing]))
-
-
-@index.command("export")
-@directory
-@click.argument("target", type=PATH)
-@click.option("--collection", default=None, help="Export only the items of this collection.")
-@as_json
-def export_command(directory: Path, target: Path, collection: str | None, as_json: bool) -> None:
-    """Export keys, vectors and metadata.
-
-    TARGET must not exist. If its name ends in .parquet it becomes one Parquet file, else a directory with a NumPy array
-    and JSON lines.
-    """
-    with Index.open(directory) as opened:
-        count = export_items(opened, target, collection)
-    text = json.dumps({"target": str(target), "count": count})
-    click.echo(text if as_json else f"{target}: {count:,} items")
-
-
-@index.command("import")
-@directory
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.option("--replace", is_flag=True, help="Replace items that have the same key and other bytes.")
-@as_json
-def import_command(directory: Path, source: Path, replace: bool, as_json: bool) -> None:
-    """Add the items of an export to an index.
-
-    SOURCE is a directory or a .parquet file. Items that the index already has, with the same key and bytes, stay as
-    they are.
-    """
-    began = time.monotonic()
-    with Index.open(directory) as opened:
-        found = asdict(import_items(opened, source, replace))
-    rate = round(sum(found.values()) / (time.monotonic() - began), 1)
-    text = ", ".join(f"{count:,} {name}" for name, count in found.items())
-    click.echo(json.dumps({**found, "vectors_per_second": rate}) if as_json else f"{text}; {rate:,} vectors/s")
 
 
 @index.command("fields")

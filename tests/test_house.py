@@ -40,7 +40,7 @@ HOMES = {
     "httpx": ("copysight/client", "service", "benchmarks"),
     "onnx": ("training", "benchmarks"),
     "onnxscript": ("training",),
-    "sklearn": ("evaluation", "training", "benchmarks"),
+    "sklearn": ("copysight/curation/flat_map", "evaluation", "training", "benchmarks"),
     "skimage": ("benchmarks",),
     "matplotlib": ("evaluation", "training", "benchmarks"),
     "pickle": ("evaluation/retrieval", "training/checkpoints/checkpoint"),

@@ -39,6 +39,8 @@ STEPS = {
     "copysight dedupe": "dedupe pictures more --bundle default --cache cache --report duplicates.html",
     "copysight index duplicates": "index duplicates --index $(ls -d cache/* | head -1)",
     "copysight index decisions": "index decisions --index restored",
+    "copysight outliers": "outliers --index index",
+    "copysight select": "select --index index --count 2",
     "copysight keys add": "keys add somebody --scope read --index restored",
     "copysight keys list": "keys list --index restored",
     "copysight keys revoke": (

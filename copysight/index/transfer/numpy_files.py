@@ -18,7 +18,13 @@ ITEMS = "items.jsonl"
 ABOUT = "about.json"
 
 
-def write(target: Path, chunks: Iterator[Chunk], about: Mapping[str, Any], dimension: int) -> int:
+def write(
+    target: Path,
+    chunks: Iterator[Chunk],
+    about: Mapping[str, Any],
+    dimension: int,
+    kinds: Mapping[str, type],  # noqa: ARG001 - records say it themselves
+) -> int:
     """Write the new directory ``target``. Returns the number of items."""
     count = 0
     with durable.new_directory(target) as directory:

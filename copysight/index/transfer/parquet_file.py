@@ -17,15 +17,18 @@ from copysight.system import durable, storable
 
 ABOUT = b"copysight"
 VECTOR = "vector"
+TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
-def write(target: Path, chunks: Iterator[Chunk], about: Mapping[str, Any], dimension: int) -> int:
-    """Write the file ``target``. Returns the number of items."""
-    schema = _schema(dimension).with_metadata({ABOUT: json.dumps(dict(about)).encode()})
+def write(
+    target: Path, chunks: Iterator[Chunk], about: Mapping[str, Any], dimension: int, kinds: Mapping[str, type]
+) -> int:
+    """Write the file ``target``; ``kinds`` are more columns. Returns the number of items."""
+    schema = _schema(dimension, kinds).with_metadata({ABOUT: json.dumps(dict(about)).encode()})
     count = 0
     with durable.new_file(target) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as file:
         for chunk in chunks:
-            file.write_batch(_batch(chunk, schema, dimension))
+            file.write_batch(_batch(chunk, schema, dimension, kinds))
             count += len(chunk.records)
     return count
 
@@ -58,19 +61,23 @@ def _opened(source: Path) -> Any:
         raise InvalidArgument(f"{source} is not a valid Parquet file ({error}); write it again") from error
 
 
-def _schema(dimension: int) -> Any:
+def _schema(dimension: int, more: Mapping[str, type]) -> Any:
     texts = {"key", "collection", "sha256", "metadata", "source", "taken", "camera"}
     sides = {"width", "height"}
     kinds = {**dict.fromkeys(texts, pa.string()), **dict.fromkeys(sides, pa.int32())}
     kinds |= {"information": pa.float64(), "bytes": pa.int64()}
-    return pa.schema([*((name, kinds[name]) for name in FIELDS), (VECTOR, pa.list_(pa.float32(), dimension))])
+    derived = {"id": pa.int64(), **{name: TYPES[kind] for name, kind in more.items()}} if more else {}
+    fixed = [*((name, kinds[name]) for name in FIELDS), (VECTOR, pa.list_(pa.float32(), dimension))]
+    return pa.schema([*fixed, *derived.items()])
 
 
-def _batch(chunk: Chunk, schema: Any, dimension: int) -> Any:
+def _batch(chunk: Chunk, schema: Any, dimension: int, more: Mapping[str, type]) -> Any:
     records = [{**found, "metadata": storable.dumps(found["metadata"])} for found in chunk.records]
-    columns = [pa.array([found[name] for found in records], schema.field(name).type) for name in FIELDS]
+    names = [*FIELDS, *(("id", *more) if more else ())]
+    columns = {name: pa.array([found[name] for found in records], schema.field(name).type) for name in names}
     flat = pa.array(np.asarray(chunk.vectors, np.float32).ravel())
-    return pa.record_batch([*columns, pa.FixedSizeListArray.from_arrays(flat, dimension)], schema=schema)
+    columns[VECTOR] = pa.FixedSizeListArray.from_arrays(flat, dimension)
+    return pa.record_batch([columns[name] for name in schema.names], schema=schema)
 
 
 def _vectors(column: Any, source: Path) -> npt.NDArray[np.floating]:

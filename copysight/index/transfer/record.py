@@ -31,8 +31,10 @@ class Chunk:
 class Format(Protocol):
     """A module that reads and writes one file format."""
 
-    def write(self, target: Path, chunks: Iterator[Chunk], about: Mapping[str, Any], dimension: int) -> int:
-        """Write ``target`` atomically. Returns the number of items."""
+    def write(
+        self, target: Path, chunks: Iterator[Chunk], about: Mapping[str, Any], dimension: int, kinds: Mapping[str, type]
+    ) -> int:
+        """Write ``target`` atomically, with more columns ``kinds``. Returns the number of items."""
 
     def about(self, source: Path) -> Mapping[str, Any]:
         """The description of the bundle; empty for files from other programs. Raises ``InvalidArgument``."""
@@ -41,9 +43,21 @@ class Format(Protocol):
         """Yield the items, ``size`` at a time. Raises ``InvalidArgument``."""
 
 
-def record(item: Item) -> Mapping[str, Any]:
-    """The exported fields of an item."""
-    return {name: getattr(item, name) for name in FIELDS}
+class Columns(Protocol):
+    """More columns of an export: their types by name, and the values of an item."""
+
+    @property
+    def kinds(self) -> Mapping[str, type]:
+        """The type of each column: int, float or str. A value may be None."""
+
+    def of(self, number: int) -> Mapping[str, Any]:
+        """The values of the item with this id."""
+
+
+def record(item: Item, more: Columns | None) -> Mapping[str, Any]:
+    """The exported fields of an item, and its id if there are more columns."""
+    found = {name: getattr(item, name) for name in FIELDS}
+    return found if more is None else found | {"id": item.id, **more.of(item.id)}
 
 
 def new_item(found: Mapping[str, Any], vector: npt.NDArray[np.float32], row: int) -> NewItem:

@@ -1,6 +1,7 @@
 """Export and import keys, vectors and metadata as plain files.
 
-A path that ends in ``.parquet`` is one Parquet file. Any other path is a directory with a NumPy array and JSON lines.
+A path that ends in ``.parquet`` is one Parquet file, one in ``.csv`` a table without vectors. Any other path
+is a directory with a NumPy array and JSON lines.
 Files from other programs need only vectors and keys.
 """
 
@@ -15,9 +16,9 @@ import numpy.typing as npt
 from copysight.catalog import Added, NewItem, Vectors
 from copysight.errors import BundleMismatch, InvalidArgument
 from copysight.index.index import Index
-from copysight.index.transfer import numpy_files
+from copysight.index.transfer import csv_file, numpy_files
 from copysight.index.transfer import record as records
-from copysight.index.transfer.record import Chunk, Format
+from copysight.index.transfer.record import Chunk, Columns, Format
 from copysight.system import durable
 
 EXPORT_CHUNK = 4096  # items per read from the catalog, and per row group of a Parquet file
@@ -34,8 +35,8 @@ class Imported:
     conflicts: int
 
 
-def export_items(index: Index, target: Path, collection: str | None = None) -> int:
-    """Write all items, or those of a collection, to the new ``target``. Returns their number.
+def export_items(index: Index, target: Path, collection: str | None = None, more: Columns | None = None) -> int:
+    """Write all items, or those of a collection, to the new ``target``, with ``more`` columns. Returns their number.
 
     Raises ``InvalidArgument`` if ``target`` exists, and ``NotWritable``.
     """
@@ -45,7 +46,8 @@ def export_items(index: Index, target: Path, collection: str | None = None) -> i
     bundle = snapshot.bundle
     about = {"bundle": bundle.id, "variant": snapshot.variant, "name": bundle.name}
     with durable.writable(target):
-        return _format(target).write(target, _chunks(index, bundle.id, collection), about, bundle.dimension)
+        chunks, kinds = _chunks(index, bundle.id, collection, more), {} if more is None else more.kinds
+        return _format(target).write(target, chunks, about, bundle.dimension, kinds)
 
 
 def import_items(index: Index, source: Path, replace: bool = False) -> Imported:
@@ -72,6 +74,8 @@ def import_items(index: Index, source: Path, replace: bool = False) -> Imported:
 
 
 def _format(path: Path) -> Format:
+    if path.suffix == ".csv":
+        return csv_file
     if path.suffix != ".parquet":
         return numpy_files
     try:
@@ -83,14 +87,14 @@ def _format(path: Path) -> Format:
     return parquet_file
 
 
-def _chunks(index: Index, model: str, collection: str | None) -> Iterator[Chunk]:
+def _chunks(index: Index, model: str, collection: str | None, more: Columns | None) -> Iterator[Chunk]:
     for chunk in index.catalog.stream(model, EXPORT_CHUNK):
         if isinstance(chunk, Vectors):
             # Leave out items that were deleted after the stream began.
             items = index.catalog.get_many(chunk.ids.tolist())
             wanted = [id_ in items and collection in {None, items[id_].collection} for id_ in chunk.ids.tolist()]
             kept = np.flatnonzero(wanted)
-            yield Chunk([records.record(items[int(chunk.ids[i])]) for i in kept], chunk.vectors[kept])
+            yield Chunk([records.record(items[int(chunk.ids[i])], more) for i in kept], chunk.vectors[kept])
 
 
 def _items(chunk: Chunk, vectors: npt.NDArray[np.float32], first: int) -> list[NewItem]:
