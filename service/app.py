@@ -21,6 +21,7 @@ from service.intake import decoding
 from service.intake.url_fetch import Fetcher, FetchPolicy
 from service.jobs.duplicates import DuplicateSearches
 from service.jobs.rebuilds import Rebuilder, run_schedule
+from service.moderation.rules import CurrentRules
 from service.queries import inference
 from service.routes import (
     attention,
@@ -37,13 +38,16 @@ from service.routes import (
     search,
     whoami,
 )
+from service.routes.moderation import decisions, lists
 from service.runtime.metrics import Metrics
 from service.runtime.settings import Settings
 from service.state import State
 
 MAX_WAIT_SHARE = 0.5
 """Share of the deadline that a picture may wait in the queue, by estimate. The rest is a margin for wrong estimates."""
-ROUTERS = (embed, search, clusters, attention, images, duplicates, index, health, whoami, openai, page)
+ROUTERS = (
+    embed, search, clusters, attention, images, lists, decisions, duplicates, index, health, whoami, openai, page,
+)  # fmt: skip
 
 
 def create_app(settings: Settings, opened: Index) -> ASGIApp:
@@ -116,5 +120,6 @@ def _state(settings: Settings, opened: Index, metrics: Metrics, policy: FetchPol
         rebuilder=Rebuilder(settings.index, opened),
         duplicates=DuplicateSearches(settings.index, opened),
         review=Review(opened.catalog, opened.layout.duplicates),
+        rules=CurrentRules(opened.catalog.moderation),
         keys=scopes.open_keys(settings),
     )

@@ -14,6 +14,7 @@ from service.intake.decoding import Decoder
 from service.intake.url_fetch import Fetcher
 from service.jobs.duplicates import DuplicateSearches
 from service.jobs.rebuilds import Rebuilder
+from service.moderation.rules import CurrentRules
 from service.runtime import threads
 from service.runtime.metrics import Metrics
 from service.runtime.settings import Settings
@@ -48,6 +49,7 @@ class State:
     rebuilder: Rebuilder
     duplicates: DuplicateSearches
     review: Review
+    rules: CurrentRules
     keys: Keys | None
 
     async def query_context(self) -> QueryContext:

@@ -17,6 +17,7 @@ from copysight.catalog.database import Database
 from copysight.catalog.filtering.fields import Fields
 from copysight.catalog.jobs import Jobs
 from copysight.catalog.models import Models, check_live
+from copysight.catalog.moderation.moderation import Moderation
 from copysight.catalog.names import ClusterNames
 from copysight.catalog.records import Added, Changes, Item, NewItem, Vectors
 from copysight.catalog.relocation import Known, Move, Relocated
@@ -41,6 +42,7 @@ class Catalog:
         self.names = ClusterNames(self._database)
         self.models = Models(self._database)
         self.curation = Curation(self._database)
+        self.moderation = Moderation(self._database)
 
     @classmethod
     def create(cls, path: Path, model: str, variant: str = "fp32", policy: str = "keep") -> Self:

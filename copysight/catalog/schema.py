@@ -251,11 +251,36 @@ def _add_decisions_and_removals(connection: sa.Connection) -> None:
         connection.execute(sa.text(statement))
 
 
-def _add_bytes_taken_and_camera(connection: sa.Connection) -> None:
+_MODERATION = """
+CREATE TABLE moderation (id INTEGER NOT NULL CHECK (id = 1), version BIGINT NOT NULL, PRIMARY KEY (id));
+CREATE TABLE lists (name VARCHAR(255) NOT NULL, policy VARCHAR(16) NOT NULL, action VARCHAR(255) NOT NULL,
+    precision DOUBLE, expires DOUBLE, enabled BOOLEAN NOT NULL, note TEXT NOT NULL, flood INTEGER, denials INTEGER,
+    changed DOUBLE NOT NULL, author VARCHAR(255), slope DOUBLE, intercept DOUBLE, samples INTEGER, PRIMARY KEY (name));
+CREATE TABLE entries (item INTEGER NOT NULL, disabled BOOLEAN NOT NULL, expires DOUBLE, note TEXT NOT NULL,
+    labels JSON NOT NULL, quarantined DOUBLE, reason TEXT, released DOUBLE, changed DOUBLE NOT NULL,
+    author VARCHAR(255), PRIMARY KEY (item));
+CREATE TABLE list_matches (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, list VARCHAR(255) NOT NULL,
+    item INTEGER NOT NULL, sha256 VARCHAR(64) NOT NULL, "query" VARCHAR(64) NOT NULL, upload INTEGER, stated DOUBLE,
+    probability DOUBLE, verdict VARCHAR(16) NOT NULL, policy VARCHAR(16) NOT NULL, action VARCHAR(255) NOT NULL,
+    made DOUBLE NOT NULL, latest DOUBLE NOT NULL, times INTEGER NOT NULL, author VARCHAR(255), UNIQUE (item, "query"));
+CREATE INDEX list_matches_item_made ON list_matches (item, made);
+CREATE TABLE match_decisions (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, decision VARCHAR(16) NOT NULL,
+    list VARCHAR(255), item INTEGER NOT NULL, sha256 VARCHAR(64) NOT NULL, "query" VARCHAR(64) NOT NULL, stated DOUBLE,
+    reason TEXT NOT NULL, made DOUBLE NOT NULL, author VARCHAR(255));
+CREATE INDEX ix_match_decisions_item ON match_decisions (item);
+CREATE INDEX ix_match_decisions_sha256 ON match_decisions (sha256);
+CREATE INDEX ix_match_decisions_query ON match_decisions ("query");
+CREATE INDEX match_decisions_list ON match_decisions (list)
+"""
+
+
+def _add_facts_of_files_and_moderation(connection: sa.Connection) -> None:
     for table in ("items", "removals"):
         for column in ("bytes BIGINT", "taken VARCHAR(19)", "camera TEXT"):
             connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column}"))
     connection.execute(sa.text("CREATE INDEX items_taken ON items (taken)"))
+    for statement in _MODERATION.split(";"):
+        connection.execute(sa.text(statement))
 
 
 # Migration n changes a catalog of version n to version n + 1, inside the given transaction. It is written in plain SQL,
@@ -266,7 +291,7 @@ MIGRATIONS: dict[int, Migration] = {
     2: _add_identity_files_and_residual,
     3: _add_information,
     4: _add_decisions_and_removals,
-    5: _add_bytes_taken_and_camera,
+    5: _add_facts_of_files_and_moderation,
 }
 
 

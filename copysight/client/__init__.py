@@ -17,8 +17,14 @@ from copysight.client.answers import (
     Index,
     Item,
     Job,
+    ListDecision,
+    ListedMatch,
+    ListState,
     Maps,
     Match,
+    MatchDecision,
+    MatchDecisions,
+    MatchedList,
     Members,
     Membership,
     Page,
@@ -27,7 +33,7 @@ from copysight.client.answers import (
 )
 from copysight.client.asynchronous import AsyncClient
 from copysight.client.errors import ClientError, Refused, ServerUnreachable
-from copysight.client.options import DuplicateOptions, New, Options
+from copysight.client.options import DuplicateOptions, ListPolicy, New, Options
 from copysight.client.pictures import Source
 from copysight.client.retries import Retries
 from copysight.client.synchronous import Client
@@ -53,8 +59,15 @@ __all__ = [
     "Index",
     "Item",
     "Job",
+    "ListDecision",
+    "ListPolicy",
+    "ListState",
+    "ListedMatch",
     "Maps",
     "Match",
+    "MatchDecision",
+    "MatchDecisions",
+    "MatchedList",
     "Members",
     "Membership",
     "New",

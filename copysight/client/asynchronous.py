@@ -21,14 +21,17 @@ from copysight.client.answers import (
     Index,
     Item,
     Job,
+    ListState,
     Maps,
+    MatchDecision,
+    MatchDecisions,
     Members,
     Membership,
     Page,
     Ready,
 )
 from copysight.client.call import Call
-from copysight.client.options import DuplicateOptions, MapMethod, New, Options
+from copysight.client.options import DuplicateOptions, ListPolicy, MapMethod, New, Options
 from copysight.client.pictures import Source
 from copysight.client.retries import Retries
 from copysight.client.sending import Outcomes, Pause, UploadBatches
@@ -119,9 +122,9 @@ class AsyncClient:
         """Get the attention maps of a picture as a PNG drawing."""
         return await self._do(calls.attention_png, picture, head, threshold, method)
 
-    async def add(self, new: New, replace: bool = False) -> Added:
-        """Add one picture. It is stored durably when this returns."""
-        return await self._do(calls.add, new, replace)
+    async def add(self, new: New, replace: bool = False, match: bool = False) -> Added:
+        """Add one picture. It is stored durably when this returns. With ``match``, also answer what it matches."""
+        return await self._do(calls.add, new, replace, match)
 
     async def page(
         self,
@@ -130,9 +133,10 @@ class AsyncClient:
         after: int = 0,
         limit: int = 100,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the API's word
+        state: str | None = None,
     ) -> Page:
         """Get one page of items, ordered by id."""
-        return await self._do(calls.page, collection, key, after, limit, filter)
+        return await self._do(calls.page, collection, key, after, limit, filter, state)
 
     async def item(self, number: int) -> Item:
         """Get an item."""
@@ -141,6 +145,43 @@ class AsyncClient:
     async def set_metadata(self, number: int, metadata: Mapping[str, Any]) -> Item:
         """Replace an item's metadata."""
         return await self._do(calls.set_metadata, number, metadata)
+
+    async def change(self, number: int, changes: Mapping[str, Any]) -> Item:
+        """Change fields of an item: ``metadata, disabled, expires, note, labels, quarantined``."""
+        return await self._do(calls.change, number, changes)
+
+    async def lists(self) -> list[ListState]:
+        """Get all lists by name."""
+        return await self._do(calls.lists)
+
+    async def put_list(self, policy: ListPolicy) -> ListState:
+        """Make a collection a list, or replace the policy of a list."""
+        return await self._do(calls.put_list, policy)
+
+    async def delete_list(self, name: str) -> None:
+        """Forget the policy of a list. Its collection and items stay."""
+        return await self._do(calls.delete_list, name)
+
+    async def decide_match(
+        self,
+        decision: str,
+        match: int | None = None,
+        reason: str = "",
+        query: str | None = None,
+        item: int | None = None,
+    ) -> MatchDecision:
+        """Decide (`confirm`, `deny`) about a ``match`` by its number, or about a ``query`` (sha256) and an ``item``."""
+        return await self._do(calls.decide_match, decision, match, reason, query, item)
+
+    async def match_decisions(
+        self,
+        list: str | None = None,  # noqa: A002 - the API's word
+        item: int | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> MatchDecisions:
+        """Get a page of decisions about matches, the oldest first."""
+        return await self._do(calls.match_decisions, list, item, after, limit)
 
     async def delete(self, number: int) -> None:
         """Delete an item."""
@@ -204,15 +245,17 @@ class AsyncClient:
         """Get the name and the scope of the API key."""
         return await self._do(calls.whoami)
 
-    async def add_many(self, new: Iterable[New], replace: bool = False) -> AsyncIterator[Added | Fault]:
+    async def add_many(
+        self, new: Iterable[New], replace: bool = False, match: bool = False
+    ) -> AsyncIterator[Added | Fault]:
         """Add any number of pictures. Yields one outcome per picture, in order; a ``Fault`` if it cannot be added."""
         batches = UploadBatches()
         for one in new:
             for lines in await asyncio.to_thread(batches.add, one):
-                for added in await self._do(calls.add_lines, lines, replace):
+                for added in await self._do(calls.add_lines, lines, replace, match):
                     yield added
         for lines in batches.flush():
-            for added in await self._do(calls.add_lines, lines, replace):
+            for added in await self._do(calls.add_lines, lines, replace, match):
                 yield added
 
     async def items(

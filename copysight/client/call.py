@@ -9,13 +9,13 @@ import httpx
 import orjson
 
 from copysight.client import answers
-from copysight.client.answers import Added, Fault, Item
+from copysight.client.answers import Added, Fault
 from copysight.client.errors import Refused
 from copysight.client.pictures import Source, encoded
 from copysight.system import exact_json, storable
 
 T = TypeVar("T")
-Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def nothing(response: httpx.Response) -> None:  # noqa: ARG001 - the signature o
 def added_item(response: httpx.Response) -> Added:
     """Parse the response to one new picture."""
     given = exact_json.loads_answer(response.content)
-    return Added(given["status"], answers.from_json(Item, given))
+    return answers.added_item(given, given)
 
 
 def added_lines(response: httpx.Response) -> list[Added | Fault]:

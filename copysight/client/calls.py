@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,10 @@ from copysight.client.answers import (
     Index,
     Item,
     Job,
+    ListState,
     Maps,
+    MatchDecision,
+    MatchDecisions,
     Members,
     Membership,
     Page,
@@ -42,8 +46,9 @@ from copysight.client.call import (
     stored,
     text,
 )
-from copysight.client.options import DuplicateOptions, MapMethod, New, Options
+from copysight.client.options import DuplicateOptions, ListPolicy, MapMethod, New, Options
 from copysight.client.pictures import Source, encoded
+from copysight.system import storable
 
 
 def embed(pictures: Sequence[Source]) -> Call[Embeddings]:
@@ -118,17 +123,17 @@ def attention_png(
     return Call("POST", "/attention", response_content, params, form([picture]))
 
 
-def add(new: New, replace: bool = False) -> Call[Added]:
+def add(new: New, replace: bool = False, match: bool = False) -> Call[Added]:
     """``POST /images`` with one picture."""
     params = known(key=new.key, collection=new.collection, metadata=orjson.dumps(stored(new.metadata)).decode())
-    return Call("POST", "/images", added_item, params | flag("replace", replace), form([new.picture]))
+    params |= flag("replace", replace) | flag("match", match)
+    return Call("POST", "/images", added_item, params, form([new.picture]))
 
 
-def add_lines(lines: bytes, replace: bool = False) -> Call[list[Added | Fault]]:
+def add_lines(lines: bytes, replace: bool = False, match: bool = False) -> Call[list[Added | Fault]]:
     """``POST /images`` with many pictures, as lines made by ``line``."""
-    return Call(
-        "POST", "/images", added_lines, flag("replace", replace), content=lines, content_type="application/x-ndjson"
-    )
+    params = flag("replace", replace) | flag("match", match)
+    return Call("POST", "/images", added_lines, params, content=lines, content_type="application/x-ndjson")
 
 
 def line(new: New) -> bytes:
@@ -143,10 +148,11 @@ def page(
     after: int = 0,
     limit: int = 100,
     filter: Mapping[str, Any] | None = None,  # noqa: A002 - the API's word
+    state: str | None = None,
 ) -> Call[Page]:
     """``GET /images``."""
     wanted = None if filter is None else orjson.dumps(filter).decode()
-    params = known(collection=collection, key=key, after=after, limit=limit, filter=wanted)
+    params = known(collection=collection, key=key, after=after, limit=limit, filter=wanted, state=state)
     return Call("GET", "/images", of_json(answers.page), params)
 
 
@@ -159,6 +165,48 @@ def set_metadata(number: int, metadata: Mapping[str, Any]) -> Call[Item]:
     """``PATCH /images/{number}``."""
     content = orjson.dumps({"metadata": stored(metadata)})
     return Call("PATCH", f"/images/{number}", of_fields(Item), content=content)
+
+
+def change(number: int, changes: Mapping[str, Any]) -> Call[Item]:
+    """``PATCH /images/{number}`` with any fields."""
+    storable.check(dict(changes), "changes")
+    return Call("PATCH", f"/images/{number}", of_fields(Item), content=orjson.dumps(dict(changes)))
+
+
+def lists() -> Call[list[ListState]]:
+    """``GET /lists``."""
+    return Call("GET", "/lists", of_json(answers.list_states))
+
+
+def put_list(policy: ListPolicy) -> Call[ListState]:
+    """``PUT /lists/{name}``."""
+    name, content = quote(policy.name, safe=""), orjson.dumps(policy.given())
+    return Call("PUT", f"/lists/{name}", of_fields(ListState), content=content)
+
+
+def delete_list(name: str) -> Call[None]:
+    """``DELETE /lists/{name}``."""
+    name = quote(name, safe="")
+    return Call("DELETE", f"/lists/{name}", nothing, retry_safe=False)
+
+
+def decide_match(
+    decision: str, match: int | None, reason: str, query: str | None, item: int | None
+) -> Call[MatchDecision]:
+    """``POST /decisions``."""
+    content = orjson.dumps(known(decision=decision, match=match, reason=reason, query=query, item=item))
+    return Call("POST", "/decisions", of_fields(MatchDecision), content=content, retry_safe=False)
+
+
+def match_decisions(
+    list: str | None = None,  # noqa: A002 - the API's word
+    item: int | None = None,
+    after: int = 0,
+    limit: int = 100,
+) -> Call[MatchDecisions]:
+    """``GET /decisions``."""
+    params = known(list=list, item=item, after=after, limit=limit)
+    return Call("GET", "/decisions", of_json(answers.match_decisions), params)
 
 
 def delete(number: int) -> Call[None]:

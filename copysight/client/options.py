@@ -31,10 +31,35 @@ class Options:
     effort: str | None = None
     verify: str | None = None
     precision: float | None = None
+    lists: bool | None = None
 
     def given(self) -> dict[str, Any]:
         """The options that are set, by name."""
         return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class ListPolicy:
+    """The policy of the list ``name``: `block`, `review` or `allow`. What is None gets the server's default.
+
+    ``action``: the text that answers carry. ``precision``: matches count if they keep it. ``expires``: seconds since
+    the epoch. ``flood`` and ``denials``: an item with more matches in an hour, or with as many denied matches, goes to
+    quarantine.
+    """
+
+    name: str
+    policy: str
+    action: str | None = None
+    precision: float | None = None
+    expires: float | None = None
+    enabled: bool = True
+    note: str | None = None
+    flood: int | None = None
+    denials: int | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The fields that are set, without the name."""
+        return {name: value for name, value in vars(self).items() if value is not None and name != "name"}
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,17 @@ from copysight.client.answers import (
     Index,
     Item,
     Job,
+    ListState,
     Maps,
+    MatchDecision,
+    MatchDecisions,
     Members,
     Membership,
     Page,
     Ready,
 )
 from copysight.client.call import Call
-from copysight.client.options import DuplicateOptions, MapMethod, New, Options
+from copysight.client.options import DuplicateOptions, ListPolicy, MapMethod, New, Options
 from copysight.client.pictures import Source
 from copysight.client.retries import Retries
 from copysight.client.sending import Outcomes, Pause, UploadBatches
@@ -124,9 +127,9 @@ class Client:
         """Get the attention maps of a picture as a PNG drawing."""
         return self._do(calls.attention_png, picture, head, threshold, method)
 
-    def add(self, new: New, replace: bool = False) -> Added:
-        """Add one picture. It is stored durably when this returns."""
-        return self._do(calls.add, new, replace)
+    def add(self, new: New, replace: bool = False, match: bool = False) -> Added:
+        """Add one picture. It is stored durably when this returns. With ``match``, also answer what it matches."""
+        return self._do(calls.add, new, replace, match)
 
     def page(
         self,
@@ -135,9 +138,10 @@ class Client:
         after: int = 0,
         limit: int = 100,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the API's word
+        state: str | None = None,
     ) -> Page:
         """Get one page of items, ordered by id."""
-        return self._do(calls.page, collection, key, after, limit, filter)
+        return self._do(calls.page, collection, key, after, limit, filter, state)
 
     def item(self, number: int) -> Item:
         """Get an item."""
@@ -146,6 +150,43 @@ class Client:
     def set_metadata(self, number: int, metadata: Mapping[str, Any]) -> Item:
         """Replace an item's metadata."""
         return self._do(calls.set_metadata, number, metadata)
+
+    def change(self, number: int, changes: Mapping[str, Any]) -> Item:
+        """Change fields of an item: ``metadata, disabled, expires, note, labels, quarantined``."""
+        return self._do(calls.change, number, changes)
+
+    def lists(self) -> list[ListState]:
+        """Get all lists by name."""
+        return self._do(calls.lists)
+
+    def put_list(self, policy: ListPolicy) -> ListState:
+        """Make a collection a list, or replace the policy of a list."""
+        return self._do(calls.put_list, policy)
+
+    def delete_list(self, name: str) -> None:
+        """Forget the policy of a list. Its collection and items stay."""
+        return self._do(calls.delete_list, name)
+
+    def decide_match(
+        self,
+        decision: str,
+        match: int | None = None,
+        reason: str = "",
+        query: str | None = None,
+        item: int | None = None,
+    ) -> MatchDecision:
+        """Decide (`confirm`, `deny`) about a ``match`` by its number, or about a ``query`` (sha256) and an ``item``."""
+        return self._do(calls.decide_match, decision, match, reason, query, item)
+
+    def match_decisions(
+        self,
+        list: str | None = None,  # noqa: A002 - the API's word
+        item: int | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> MatchDecisions:
+        """Get a page of decisions about matches, the oldest first."""
+        return self._do(calls.match_decisions, list, item, after, limit)
 
     def delete(self, number: int) -> None:
         """Delete an item."""
@@ -207,14 +248,14 @@ class Client:
         """Get the name and the scope of the API key."""
         return self._do(calls.whoami)
 
-    def add_many(self, new: Iterable[New], replace: bool = False) -> Iterator[Added | Fault]:
+    def add_many(self, new: Iterable[New], replace: bool = False, match: bool = False) -> Iterator[Added | Fault]:
         """Add any number of pictures. Yields one outcome per picture, in order; a ``Fault`` if it cannot be added."""
         batches = UploadBatches()
         for one in new:
             for lines in batches.add(one):
-                yield from self._do(calls.add_lines, lines, replace)
+                yield from self._do(calls.add_lines, lines, replace, match)
         for lines in batches.flush():
-            yield from self._do(calls.add_lines, lines, replace)
+            yield from self._do(calls.add_lines, lines, replace, match)
 
     def items(self, collection: str | None = None, filter: Mapping[str, Any] | None = None) -> Iterator[Item]:  # noqa: A002
         """Yield all items, or those that match, ordered by id."""

@@ -11,7 +11,7 @@ from PIL import Image
 from copysight.catalog import Item
 from copysight.index.index import Index
 from copysight.index.live.merge_views import Hit
-from copysight.index.live.snapshot import Snapshot
+from copysight.index.live.snapshot import Collections, Snapshot
 from copysight.matching import verification
 from copysight.matching.verification import Prepared
 from copysight.pictures import information
@@ -47,13 +47,13 @@ class Query:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which matches are wanted: at most ``k``, of a ``collection``, with a ``filter`` (JSON) on their metadata.
+    """Which matches are wanted: at most ``k``, of a ``collection`` or several, with a ``filter`` (JSON).
 
     ``precision``: only matches that keep this expected precision, see `Judge.policy`.
     """
 
     k: int = 10
-    collection: str | None = None
+    collection: Collections = None
     filter: object | None = None
     effort: Effort = "low"
     verify: Mode = "auto"

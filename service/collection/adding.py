@@ -12,7 +12,6 @@ from copysight.errors import InvalidArgument, KeyConflict
 from copysight.index import Snapshot
 from copysight.pictures.information import information
 from copysight.system import exact_json, names
-from service.http.problems import preview
 from service.intake.url_fetch import PictureSource
 from service.queries.inference import PictureFeatures
 from service.state import State
@@ -77,17 +76,6 @@ def _item(features: PictureFeatures, new: NewPicture) -> NewItem:
         taken=features.picture.taken,
         camera=features.picture.camera,
     )
-
-
-def parse_replace(given: object, default: bool) -> bool:
-    """The field ``replace`` of a body; ``default`` if it is missing. Raises ``InvalidArgument``."""
-    if given is None:
-        return default
-    if given in ("true", "false"):
-        return given == "true"
-    if not isinstance(given, bool):
-        raise InvalidArgument(f"got replace = {preview(given)}; it must be true or false")
-    return given
 
 
 def _text(name: str, given: object) -> str | None:

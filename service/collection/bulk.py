@@ -11,13 +11,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from copysight.catalog import Added
 from copysight.errors import CopysightError, InvalidArgument, PictureError
 from copysight.index import Snapshot
 from copysight.model.embedder import Embedder
 from copysight.system import exact_json
-from service.collection import adding, model_change
+from service.collection import adding, matching, model_change
 from service.collection.adding import NewPicture
+from service.collection.matching import Uploaded
 from service.http import forwarded, system_errors
 from service.http.problems import BodyTooLarge, DeadlineExceeded, Overloaded, item_error
 from service.intake import uploads
@@ -34,10 +34,15 @@ FORM = 'a line is a JSON object such as {"image": "<base64 or data URI>", "key":
 
 @dataclass(frozen=True)
 class BulkOptions:
-    """Options for all lines: the collection of lines that name none, and whether existing keys are replaced."""
+    """Options for all lines: the collection of lines that name none, and whether existing keys are replaced.
+
+    ``match``: also answer what each picture matches. ``author``: name of the key.
+    """
 
     collection: str
     replace: bool
+    match: bool = False
+    author: str | None = None
 
 
 class NdjsonResponse(StreamingResponse):
@@ -94,7 +99,7 @@ async def _add_lines(state: State, lines: Sequence[Line], options: BulkOptions) 
 
 async def _outcomes(
     state: State, new_pictures: Sequence[NewPicture], options: BulkOptions
-) -> list[Added | CopysightError]:
+) -> list[Uploaded | CopysightError]:
     try:
         return await _add_when_admitted(state, new_pictures, options)
     except OSError as error:
@@ -110,12 +115,12 @@ async def _outcomes(
 
 async def _add_when_admitted(
     state: State, new_pictures: Sequence[NewPicture], options: BulkOptions
-) -> list[Added | CopysightError]:
+) -> list[Uploaded | CopysightError]:
     """Add pictures; while the queue of the model is full, wait. The sender waits too, because its body is not read."""
 
-    async def work(snapshot: Snapshot, embedder: Embedder) -> list[Added | CopysightError]:
+    async def work(snapshot: Snapshot, embedder: Embedder) -> list[Uploaded | CopysightError]:
         results = await inference.infer(state, embedder, [new.picture for new in new_pictures], ("embedding",))
-        return await threads.run(state.searchers, _store, state, snapshot, results, new_pictures, options.replace)
+        return await threads.run(state.searchers, _store, state, snapshot, results, new_pictures, options)
 
     began = asyncio.get_running_loop().time()
     while True:
@@ -132,12 +137,13 @@ def _store(
     snapshot: Snapshot,
     results: Sequence[PictureFeatures | PictureError],
     new_pictures: Sequence[NewPicture],
-    replace: bool,
-) -> list[Added | CopysightError]:
+    options: BulkOptions,
+) -> list[Uploaded | CopysightError]:
     pairs = [(one, new) for one, new in zip(results, new_pictures, strict=True) if isinstance(one, PictureFeatures)]
-    stored = adding.store(state, snapshot, [one for one, _ in pairs], [new for _, new in pairs], replace)
-    rest = iter(stored)
-    return [next(rest) if isinstance(one, PictureFeatures) else one for one in results]
+    features, new = [one for one, _ in pairs], [new for _, new in pairs]
+    stored = matching.add(state, snapshot, features, new, options.replace, options.match, options.author)
+    outcomes = iter(stored)
+    return [next(outcomes) if isinstance(one, PictureFeatures) else one for one in results]
 
 
 def _parse_lines(lines: Sequence[Line], options: BulkOptions) -> list[NewPicture | CopysightError]:
@@ -159,7 +165,10 @@ def _parse_line(line: Line, options: BulkOptions) -> NewPicture | CopysightError
         return error
 
 
-def _result(outcome: Added | CopysightError) -> dict[str, Any]:
+def _result(outcome: Uploaded | CopysightError) -> dict[str, Any]:
     if isinstance(outcome, CopysightError):
         return {"error": item_error(outcome)}
-    return {"status": outcome.status, "item": search_answers.item(outcome.item)}
+    added = outcome.added
+    if isinstance(added, CopysightError):
+        return {"error": item_error(added)}
+    return {"status": added.status, "item": search_answers.item(added.item)} | outcome.matched

@@ -16,7 +16,7 @@ DEFAULTS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-METHODS = ("GET", "POST", "PATCH", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 REQUEST_HEADERS = ("Accept", "Authorization", "Content-Type", "X-API-Key")
 EXPOSED_HEADERS = ("ETag", "Location", "Retry-After", "X-Copysight-Generation", "X-Copysight-Model", "X-Request-Id")
 

@@ -13,7 +13,7 @@ from copysight.scoring.query_views import Effort, effort_of
 from copysight.scoring.verified import Mode, mode_of
 from service.http.problems import preview
 
-OPTIONS = ("k", "min_probability", "collection", "filter", "effort", "verify", "precision")
+OPTIONS = ("k", "min_probability", "collection", "filter", "effort", "verify", "precision", "lists")
 FILTER = 'write for example {"eq": ["album", "2026"]}'
 
 
@@ -28,6 +28,7 @@ class SearchOptions:
     effort: Effort = "low"
     verify: Mode = "auto"
     precision: float | None = None
+    lists: bool = True
 
     @property
     def selection(self) -> Selection:
@@ -49,6 +50,7 @@ class SearchOptions:
             effort_of(preview(given["effort"])),
             mode_of(preview(given["verify"])),
             _probability("precision", given["precision"]),
+            parse_flag("lists", given["lists"], True),
         )
 
 
@@ -71,6 +73,17 @@ def _probability(name: str, given: object) -> float | None:
     if not 0 <= probability <= 1:
         raise InvalidArgument(f"got {name} = {preview(given)}; it must be a number from 0 to 1")
     return probability
+
+
+def parse_flag(name: str, given: object, default: bool) -> bool:
+    """A flag from a form or JSON; ``default`` if it is missing. Raises ``InvalidArgument``."""
+    if given is None:
+        return default
+    if given in ("true", "false"):
+        return given == "true"
+    if not isinstance(given, bool):
+        raise InvalidArgument(f"got {name} = {preview(given)}; it must be true or false")
+    return given
 
 
 def _collection(given: object) -> str | None:

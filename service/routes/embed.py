@@ -14,8 +14,8 @@ from service.http.problems import item_error
 from service.intake import uploads
 from service.queries import inference, search_answers
 from service.queries.inference import PictureFeatures
-from service.queries.search_answers import SearchQuery
 from service.queries.search_options import OPTIONS, SearchOptions
+from service.queries.search_query import SearchQuery
 from service.routes.scopes import READ
 from service.runtime import threads
 from service.state import State
@@ -52,7 +52,7 @@ async def embed(
     """
     state: State = request.app.state.copysight
     wanted = _wanted(include)
-    given = (k, min_probability, collection, filter, "low", DEFAULT_MODE, None)
+    given = (k, min_probability, collection, filter, "low", DEFAULT_MODE, None, False)
     options = SearchOptions.of(dict(zip(OPTIONS, given, strict=True)), {}, state.settings.max_k)
     body = await uploads.pictures(request, state.settings)
     context = await state.query_context()

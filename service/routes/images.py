@@ -1,21 +1,29 @@
 """``/images``: add, list, change and delete the items of the live collection; thumbnails."""
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from copysight.catalog import Added, Item
+from copysight.catalog import Item
+from copysight.catalog.limits import check_metadata
+from copysight.catalog.moderation.entries import LONGEST_LABEL, MOST_LABELS, UNNOTED, Entry
+from copysight.catalog.moderation.entries import State as EntryState
+from copysight.catalog.moderation.lists import LONGEST_NOTE
 from copysight.errors import InvalidArgument, ItemNotFound, KeyConflict
 from copysight.index import Snapshot
 from copysight.model.embedder import Embedder
-from service.collection import adding, bulk, model_change
+from service.collection import adding, bulk, matching, model_change
 from service.collection.adding import NewPicture
 from service.collection.bulk import BulkOptions
+from service.collection.matching import Uploaded
 from service.http import etags, forwarded
 from service.intake import uploads
 from service.queries import inference, search_answers, search_options
-from service.routes.scopes import READ, WRITE
+from service.routes.scopes import READ, WRITE, key_name
 from service.runtime import threads
 from service.state import State
 
@@ -24,14 +32,36 @@ THUMBNAIL_AGE = "private, max-age=60, stale-while-revalidate=86400"
 """A browser may show a cached thumbnail for a day while it revalidates by ETag, so a replaced one disappears soon."""
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 ONE = "a call adds exactly one; to add many, send NDJSON (content type application/x-ndjson)"
-METADATA = Body(embed=True, examples=[{"album": "2026"}])
+MATCH = (
+    "Also answer what the picture matches, before it is added: `matches` as in `/search`, `lists` and `decision`. It "
+    "is added whatever the decision is."
+)
 TEXT = {"type": "string"}
-ABOUT = {"key": TEXT, "collection": TEXT, "metadata": TEXT | {"description": "A JSON object."}, "replace": TEXT}
+ABOUT = {"key": TEXT, "collection": TEXT, "metadata": TEXT | {"description": "A JSON object."}}
+ABOUT = ABOUT | {"replace": TEXT, "match": TEXT}
 ADD_BODY = uploads.body_of(ABOUT, {name: {"description": "Like the query parameter."} for name in ABOUT})
 ADD_BODY["requestBody"]["content"][bulk.MEDIA_TYPE] = {
     "schema": {"description": "One JSON object on each line: `image`, `key`, `collection`, `metadata`."},
     "example": f'{{"image": "{uploads.EXAMPLE}", "key": "a/b.jpg"}}\n',
 }
+
+
+class ChangeItem(BaseModel):
+    """What changes about an item; fields that are not sent stay as they are."""
+
+    model_config = ConfigDict(extra="forbid")
+    metadata: Annotated[dict[str, Any], Field(description="Replaces the metadata.", examples=[{"album": "2026"}])] = {}
+    disabled: Annotated[bool, Field(strict=True, description="No search finds the item.")] = False
+    expires: Annotated[
+        float | None, Field(gt=0, lt=1e12, description="No search finds it from then on, in seconds since the epoch.")
+    ] = None
+    note: Annotated[str, Field(max_length=LONGEST_NOTE)] = ""
+    labels: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL)]], Field(max_length=MOST_LABELS)
+    ] = []
+    quarantined: Annotated[
+        bool, Field(strict=True, description="Its matches with lists decide nothing; false lets it out of quarantine.")
+    ] = False
 
 
 @router.post(
@@ -54,11 +84,12 @@ async def add(
     collection: str = Query("default", min_length=1, max_length=200),
     metadata: str | None = Query(None, description="A JSON object."),
     replace: bool = Query(False, description="Replace the picture if the key exists with other bytes."),
+    match: bool = Query(False, description=MATCH),
 ) -> Response:
     """Add one picture. When the answer arrives, it is stored durably and every search finds it.
 
-    `key`, `collection`, `metadata` and `replace` may also be fields of the body. The status is 201 for a new item, 200
-    if the key exists with the same bytes, and 409 if it exists with other bytes.
+    `key`, `collection`, `metadata`, `replace` and `match` may also be fields of the body. The status is 201 for a new
+    item, 200 if the key exists with the same bytes, and 409 if it exists with other bytes.
 
     To add any number of pictures, send `application/x-ndjson` with a line `{"image": …, "key": …}` for each picture.
     The answer (200) has a line `{"line", "status", "item"}` or `{"line", "error"}` for each, in order, and starts
@@ -67,23 +98,27 @@ async def add(
     state: State = request.app.state.copysight
     if bulk.is_bulk(request.scope):
         snapshot = await threads.run(state.searchers, state.index.snapshot)
-        return bulk.respond(state, request, BulkOptions(collection, replace), snapshot)
-    body = await uploads.pictures(request, state.settings, (*adding.FIELDS, "replace"))
+        return bulk.respond(state, request, BulkOptions(collection, replace, match, key_name(request)), snapshot)
+    body = await uploads.pictures(request, state.settings, (*adding.FIELDS, "replace", "match"))
     if len(body.pictures) != 1:
         raise InvalidArgument(f"got {len(body.pictures)} pictures; {ONE}")
-    overwrite = adding.parse_replace(body.fields.get("replace"), replace)
+    overwrite = search_options.parse_flag("replace", body.fields.get("replace"), replace)
+    matched = search_options.parse_flag("match", body.fields.get("match"), match)
     fields = {"key": key, "collection": collection, "metadata": metadata} | dict(body.fields)
     new = NewPicture.of(body.pictures[0], fields)
 
-    async def embed_and_add(snapshot: Snapshot, embedder: Embedder) -> Added:
+    async def embed_and_add(snapshot: Snapshot, embedder: Embedder) -> Uploaded:
         features = await inference.infer_one(state, embedder, new.picture, ("embedding",))
-        [added] = await threads.run(state.searchers, adding.store, state, snapshot, [features], [new], overwrite)
-        if isinstance(added, KeyConflict):
-            raise added
-        return added
+        upload = partial(matching.add, state, snapshot, [features], [new], overwrite, matched, key_name(request))
+        [uploaded] = await threads.run(state.searchers, upload)
+        return uploaded
 
-    added = await model_change.with_live_model(state, embed_and_add)
-    response = await _item_response(state, added.item, 201 if added.status == "created" else 200, status=added.status)
+    uploaded = await model_change.with_live_model(state, embed_and_add)
+    added = uploaded.added
+    if isinstance(added, KeyConflict):
+        raise added
+    more = {"status": added.status} | uploaded.matched
+    response = await _item_response(state, added.item, 201 if added.status == "created" else 200, more)
     response.headers["Location"] = forwarded.address(request, f"/images/{added.item.id}")
     return response
 
@@ -96,24 +131,23 @@ async def listing(
     filter: str | None = Query(  # noqa: A002 - the API's word
         None, description='As JSON, for example {"prefix": ["key", "2026/"]}.'
     ),
+    state: Annotated[
+        EntryState | None, Query(description="Only items in this state; not with `key` or `filter`.")
+    ] = None,
     after: int = Query(
         0, ge=0, le=2**63 - 1, description="Only items with a greater id: the `next` of the page before."
     ),
     limit: int = Query(100, ge=1, le=1000),
 ) -> Response:
     """Items in the order of their ids, one page at a time. `next` is null on the last page."""
-    state: State = request.app.state.copysight
+    service: State = request.app.state.copysight
     wanted = search_options.parse_filter(filter)
-    found = await threads.run(state.searchers, state.index.catalog.page, collection, after, limit, key, wanted)
-    snapshot = await threads.run(state.searchers, state.index.snapshot)
-    following = found[-1].id if len(found) == limit else None
-    return search_answers.json(
-        {
-            **search_answers.index_fields(snapshot),
-            "items": [search_answers.item(one) for one in found],
-            "next": following,
-        }
-    )
+    if state is not None and (key, wanted) != (None, None):
+        raise InvalidArgument("got `state` with `key` or `filter`; send it alone, or with `collection`")
+    found = await threads.run(service.searchers, _page, service, collection, after, limit, key, wanted, state)
+    snapshot = await threads.run(service.searchers, service.index.snapshot)
+    following = found[-1]["id"] if len(found) == limit else None
+    return search_answers.json({**search_answers.index_fields(snapshot), "items": found, "next": following})
 
 
 @router.get("/{number}", dependencies=[READ])
@@ -124,10 +158,18 @@ async def one(request: Request, number: Number) -> Response:
 
 
 @router.patch("/{number}", dependencies=[WRITE])
-async def change(request: Request, number: Number, metadata: Annotated[dict[str, Any], METADATA]) -> Response:
-    """Replace an item's metadata."""
+async def change(request: Request, number: Number, changes: ChangeItem) -> Response:
+    """Replace an item's metadata; disable it, or let it expire, without deleting it; note something about it.
+
+    A disabled or expired item is in no answer of a search. An item in quarantine is, and decides nothing.
+    """
     state: State = request.app.state.copysight
-    changed = await threads.run(state.searchers, state.index.catalog.set_metadata, number, metadata)
+    given = changes.model_dump(exclude_unset=True)
+    if not given:
+        raise InvalidArgument(
+            'got no \'metadata\' and nothing else to change; send for example {"metadata": {"album": "2026"}}'
+        )
+    changed = await threads.run(state.searchers, _changed, state, number, given, key_name(request))
     return await _item_response(state, changed)
 
 
@@ -161,7 +203,47 @@ async def thumbnail(request: Request, number: Number) -> Response:
     return Response(data, headers=headers, media_type="image/jpeg")
 
 
-async def _item_response(state: State, item: Item, code: int = 200, **more: str) -> Response:
+async def _item_response(state: State, item: Item, code: int = 200, more: Mapping[str, Any] | None = None) -> Response:
     """An item with the model and the generation. ``sequence`` is the item's, not the index's."""
     snapshot = await threads.run(state.searchers, state.index.snapshot)
-    return search_answers.json(search_answers.index_fields(snapshot) | search_answers.item(item) | more, code)
+    [found] = await threads.run(state.searchers, _with_entries, state, [item])
+    return search_answers.json(search_answers.index_fields(snapshot) | found | dict(more or {}), code)
+
+
+def _page(
+    state: State,
+    collection: str | None,
+    after: int,
+    limit: int,
+    key: str | None,
+    wanted: object | None,
+    of: EntryState | None,
+) -> list[dict[str, Any]]:
+    catalog = state.index.catalog
+    if of is None:
+        return _with_entries(state, catalog.page(collection, after, limit, key, wanted))
+    items = catalog.get_many(catalog.moderation.page(of, collection, after, limit))
+    return _with_entries(state, [items[number] for number in sorted(items)])
+
+
+def _changed(state: State, number: int, given: Mapping[str, Any], author: str | None) -> Item:
+    catalog = state.index.catalog
+    noted = {name: value for name, value in given.items() if name != "metadata"}
+    if "metadata" in given:
+        check_metadata(given["metadata"])  # before anything is changed
+    if noted:
+        catalog.moderation.change(
+            number, noted | ({"labels": tuple(noted["labels"])} if "labels" in noted else {}), author
+        )
+    return catalog.set_metadata(number, given["metadata"]) if "metadata" in given else catalog.get(number)
+
+
+def _with_entries(state: State, items: Sequence[Item]) -> list[dict[str, Any]]:
+    """Items as JSON, with what is noted about them."""
+    entries = state.index.catalog.moderation.entries(one.id for one in items)
+    return [search_answers.item(one) | _entry(entries.get(one.id, UNNOTED)) for one in items]
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    names = ("disabled", "expires", "note", "quarantined", "reason")
+    return {name: getattr(entry, name) for name in names} | {"labels": list(entry.labels)}

@@ -15,6 +15,8 @@ BAD = {"error": {"code": "corrupt_picture", "detail": "got a JPEG that breaks of
 ITEM = {"id": 17, "key": "2026/photo.jpg", "collection": "default", "sha256": SHA256, "width": 1024, "height": 683}
 ITEM = ITEM | {"sequence": 1204, "information": 0.84, "bytes": 214511, "taken": "2026-05-01T12:30:00"}
 ITEM = ITEM | {"camera": "Acme C1", "metadata": {"album": "2026"}}
+NOTED = {"disabled": False, "expires": None, "note": "", "quarantined": None, "reason": None, "labels": ["licence"]}
+LISTED = ITEM | NOTED
 JUDGED = {"similarity": 0.9412, "score": 0.6021, "probability": 0.9987, "verdict": "copy"}
 MATCH = {"id": 17, "key": "2026/photo.jpg", "collection": "default"} | JUDGED | {"where": None, "metadata": {}}
 PROTOTYPES = [{"index": 132, "probability": 0.114}, {"index": 58, "probability": 0.066}]
@@ -39,6 +41,12 @@ GROUP = {
 COMPUTED = {"made": 1795508790.1, "generation": "000007", "sequence": 1200, "collection": None, "searched": 1200}
 DUPLICATES = HEAD | {"computed": COMPUTED | {"new": 4}, "job": JOB, "undo": 1203, "total": 1, "copies": 1}
 DUPLICATES = DUPLICATES | {"bytes": 214511, "groups": [GROUP], "next": None}
+LIST = {"name": "banned", "policy": "block", "action": "remove and report", "precision": 0.99, "expires": None}
+LIST = LIST | {"enabled": True, "note": "", "flood": None, "denials": 3, "items": 41, "disabled": 1, "expired": 0}
+LIST = LIST | {"quarantined": 0, "calibration": {"source": "decisions", "decisions": 73, "needed": 50}}
+LIST = LIST | {"changed": 1795508790.1, "author": "safety desk"}
+DECISION = {"id": 12, "list": "banned", "item": 17, "sha256": SHA256, "query": SHA256, "stated": 0.9312}
+DECISION = DECISION | {"decision": "deny", "reason": "another album", "made": 1795508790.1, "author": "media desk"}
 OPENAI_MODEL = {"id": "copysight", "object": "model", "created": 1795508790, "owned_by": "copysight"}
 
 
@@ -95,12 +103,17 @@ EXAMPLES = {
             ]
         },
     ),
-    "POST /images": Example("Add pictures", HEAD | ITEM | {"status": "created"}, 201),
-    "GET /images": Example("List items", HEAD | {"items": [ITEM], "next": 17}),
-    "GET /images/{number}": Example("Get an item", HEAD | ITEM),
-    "PATCH /images/{number}": Example("Change metadata", HEAD | ITEM),
+    "POST /images": Example("Add pictures", HEAD | LISTED | {"status": "created"}, 201),
+    "GET /images": Example("List items", HEAD | {"items": [LISTED], "next": 17}),
+    "GET /images/{number}": Example("Get an item", HEAD | LISTED),
+    "PATCH /images/{number}": Example("Change an item", HEAD | LISTED),
     "DELETE /images/{number}": Example("Delete an item", None, 204),
     "GET /images/{number}/thumbnail": Example("Get a thumbnail", None),
+    "GET /lists": Example("List lists", {"lists": [LIST]}),
+    "PUT /lists/{name}": Example("Set the policy of a list", LIST),
+    "DELETE /lists/{name}": Example("Forget the policy of a list", None, 204),
+    "POST /decisions": Example("Decide about a match", DECISION, 201),
+    "GET /decisions": Example("List decisions about matches", {"decisions": [DECISION], "next": 12}),
     "GET /duplicates": Example("List groups of copies", DUPLICATES),
     "POST /duplicates": Example("Search for copies", JOB | {"kind": "duplicates"}, 202),
     "POST /duplicates/decisions": Example(

@@ -55,6 +55,12 @@ async def current_key(request: Request) -> Key | None:
     return found
 
 
+def key_name(request: Request) -> str | None:
+    """The name of the key of a request whose scope was checked; None if the server needs no keys."""
+    key: Key | None = request.state.key
+    return None if key is None else key.name
+
+
 @dataclass(frozen=True)
 class RequireScope:
     """Dependency of a route that requires a key of a scope.
@@ -67,6 +73,7 @@ class RequireScope:
     async def __call__(self, request: Request) -> None:
         """Check the key of a request (without keys: its origin), then the names of its query parameters."""
         key = await current_key(request)
+        request.state.key = key
         if key is None:
             cross_site.check(request, request.app.state.copysight.settings)
         elif not key.allows(self.scope):

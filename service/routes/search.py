@@ -20,11 +20,11 @@ from copysight.scoring.verified import DEFAULT_MODE, Mode
 from service.http.problems import item_error
 from service.intake import uploads
 from service.intake.uploads import Body
-from service.queries import inference, search_answers
+from service.queries import inference, search_answers, search_query
 from service.queries.inference import PictureFeatures
-from service.queries.search_answers import SearchQuery
 from service.queries.search_options import OPTIONS, SearchOptions
-from service.routes.scopes import READ
+from service.queries.search_query import SearchQuery
+from service.routes.scopes import READ, key_name
 from service.runtime import threads
 from service.state import QueryContext, State
 
@@ -44,7 +44,10 @@ PRECISION = (
     "Answer only matches that keep this expected precision, for example 0.99. `policy` in the answer says from which "
     "probability on, and which share of copies is expected to be found."
 )
-
+LISTS = (
+    "Also answer which lists match, with `decision`, what to do, and record matches of pictures. Without lists, the "
+    "answer has neither."
+)
 
 SEARCH_BODY = uploads.body_of(
     {name: {"type": "string"} for name in OPTIONS},
@@ -66,6 +69,7 @@ async def search(
     effort: Annotated[Effort, Query(description=EFFORT)] = DEFAULT_EFFORT,
     verify: Annotated[Mode, Query(description=VERIFY)] = DEFAULT_MODE,
     precision: float | None = Query(None, ge=0, le=1, description=PRECISION),
+    lists: bool = Query(True, description=LISTS),
 ) -> Response:
     """Near-duplicates and similar pictures of the collection.
 
@@ -74,7 +78,7 @@ async def search(
     """
     state: State = request.app.state.copysight
     body = await uploads.read(request, state.settings, ("ids", "vectors", *OPTIONS))
-    given = (k, min_probability, collection, filter, effort, verify, precision or state.settings.precision)
+    given = (k, min_probability, collection, filter, effort, verify, precision or state.settings.precision, lists)
     options = SearchOptions.of(dict(zip(OPTIONS, given, strict=True)), body.fields, state.settings.max_k)
     context = await state.query_context()
     snapshot = context.snapshot
@@ -82,7 +86,7 @@ async def search(
     if sum(kinds) != 1:
         raise InvalidArgument(f"got {sum(kinds)} of pictures, `ids` and `vectors`; give exactly one; {ONE_OF}")
     if body.pictures:
-        items = await _by_picture(state, context, body, options)
+        items = await _by_picture(state, context, body, options, key_name(request))
     else:
         items = await threads.run(state.searchers, _by_vector, state, snapshot, body.fields, options)
     fields = search_answers.index_fields(snapshot, context.embedder if body.pictures else None)
@@ -117,11 +121,13 @@ async def compare(
     return search_answers.json(found)
 
 
-async def _by_picture(state: State, context: QueryContext, body: Body, options: SearchOptions) -> list[dict[str, Any]]:
+async def _by_picture(
+    state: State, context: QueryContext, body: Body, options: SearchOptions, author: str | None
+) -> list[dict[str, Any]]:
     results = await inference.infer(state, context.embedder, body.pictures, ("embedding",), options.effort)
     queries = [SearchQuery.of(one) for one in results if isinstance(one, PictureFeatures)]
     found = (
-        await threads.run(state.searchers, search_answers.search, state, context.snapshot, queries, options)
+        await threads.run(state.searchers, search_answers.search, state, context.snapshot, queries, options, author)
         if queries
         else []
     )
@@ -175,7 +181,7 @@ def _compared(
     explainer: Embedder | None,
 ) -> dict[str, Any]:
     one, other = pictures
-    equal = one.sha256 == other.sha256 or search_answers.same_pixels(one.data, other.data, state)
+    equal = one.sha256 == other.sha256 or search_query.same_pixels(one.data, other.data, state)
     first, second = SearchQuery.of(one), SearchQuery.of(other)
     penalties = ([view.penalty for view in first.views], [view.penalty for view in second.views])
     found = snapshot.judge.compare(first.vectors, second.vectors, penalties, equal, effort)

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from cli.main import main
 from service.auth.keys import Keys
-from tests.service.conftest import index, pictures, serving  # noqa: F401
+from tests.service.conftest import index, origin, pictures, serving  # noqa: F401
 
 
 def run(*words):

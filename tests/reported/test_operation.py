@@ -16,7 +16,7 @@ import yaml
 
 from copysight.index import Index, publish
 from service.cli import read_settings
-from tests.service.conftest import index, pictures, serving  # noqa: F401 - fixtures
+from tests.service.conftest import index, origin, pictures, serving  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[2]
 COPYSIGHT = [sys.executable, "-m", "cli"]

@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from copysight.client import Client
-from tests.service.conftest import http, index, pictures, serving, shared  # noqa: F401 - fixtures
+from tests.service.conftest import http, index, origin, pictures, serving, shared  # noqa: F401 - fixtures
 
 NAMESPACE = ("unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",)))
 READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'

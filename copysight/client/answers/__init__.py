@@ -11,8 +11,25 @@ from copysight.client.answers.features import (
     maps,
     memberships,
 )
-from copysight.client.answers.items import Added, Group, Item, Members, Page, added, members, page
-from copysight.client.answers.matches import Comparison, Explanation, Found, Match, comparison, found
+from copysight.client.answers.items import Added, Group, Item, Members, Page, added, added_item, members, page
+from copysight.client.answers.matches import (
+    Comparison,
+    Explanation,
+    Found,
+    ListedMatch,
+    Match,
+    MatchedList,
+    comparison,
+    found,
+)
+from copysight.client.answers.moderation import (
+    ListDecision,
+    ListState,
+    MatchDecision,
+    MatchDecisions,
+    list_states,
+    match_decisions,
+)
 from copysight.client.answers.parsing import Fault, Float, fault, from_json
 from copysight.client.answers.state import Caller, Index, Job, Ready, index
 
@@ -34,14 +51,21 @@ __all__ = [
     "Index",
     "Item",
     "Job",
+    "ListDecision",
+    "ListState",
+    "ListedMatch",
     "Maps",
     "Match",
+    "MatchDecision",
+    "MatchDecisions",
+    "MatchedList",
     "Members",
     "Membership",
     "Page",
     "Prototype",
     "Ready",
     "added",
+    "added_item",
     "comparison",
     "duplicates",
     "embeddings",
@@ -49,7 +73,9 @@ __all__ = [
     "found",
     "from_json",
     "index",
+    "list_states",
     "maps",
+    "match_decisions",
     "members",
     "memberships",
     "page",

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from copysight.client.answers.matches import Match, MatchedList, matched_lists, matches
+from copysight.client.answers.moderation import ListDecision, list_decision
 from copysight.client.answers.parsing import Fault, fault, from_json
 
 
@@ -12,7 +14,9 @@ class Item:
     """A picture of the collection.
 
     ``information``: how much it holds, 0..1. ``bytes``: size of the file. ``taken`` and ``camera``: what its EXIF says.
-    None if not known: for items of older indexes and from older servers.
+    None if not known: for items of older indexes and from older servers. No search finds an item that is ``disabled``,
+    or whose time ``expires`` has passed. ``quarantined``: since when its matches with lists decide nothing, and
+    ``reason`` why. Times are in seconds since the epoch.
     """
 
     id: int
@@ -27,14 +31,26 @@ class Item:
     bytes: int | None = None
     taken: str | None = None
     camera: str | None = None
+    disabled: bool = False
+    expires: float | None = None
+    note: str = ""
+    labels: Sequence[str] = ()
+    quarantined: float | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
 class Added:
-    """The outcome of an addition; ``status`` is ``created``, ``unchanged`` or ``replaced``."""
+    """The outcome of an addition; ``status`` is ``created``, ``unchanged`` or ``replaced``.
+
+    If it was matched, too: its ``matches``, the ``lists`` that it matches and their ``decision``; None if nothing.
+    """
 
     status: str
     item: Item
+    matches: Sequence[Match] = ()
+    lists: Sequence[MatchedList] = ()
+    decision: ListDecision | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +89,13 @@ def page(given: Mapping[str, Any]) -> Page:
 
 def added(given: Mapping[str, Any]) -> Added | Fault:
     """Parse one line of the response of ``POST /images``."""
-    return fault(given) or Added(given["status"], from_json(Item, given["item"]))
+    return fault(given) or added_item(given, given["item"])
+
+
+def added_item(given: Mapping[str, Any], item: Mapping[str, Any]) -> Added:
+    """The outcome of an addition: ``item`` as JSON, and ``given``, the object that has the other fields."""
+    found = matches(given) if "matches" in given else ()
+    return Added(given["status"], from_json(Item, item), found, matched_lists(given), list_decision(given))
 
 
 def members(given: Mapping[str, Any]) -> Members:

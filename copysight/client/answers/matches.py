@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from copysight.client.answers.moderation import ListDecision, list_decision
 from copysight.client.answers.parsing import Fault, Float, fault, from_json
 
 
@@ -33,10 +34,36 @@ class Match:
 
 
 @dataclass(frozen=True)
+class ListedMatch(Match):
+    """A match with an item of a list.
+
+    ``match``: its number, for decisions about it; None if it is not recorded. ``same_bytes``: the picture is this
+    item's file. ``note`` and ``labels``: those of the item. ``quarantined``: the match decides nothing.
+    """
+
+    match: int | None = None
+    same_bytes: bool = False
+    note: str = ""
+    labels: Sequence[str] = ()
+    quarantined: bool = False
+
+
+@dataclass(frozen=True)
+class MatchedList:
+    """A list that a picture matches, what it says (``policy``, ``action``), and its ``matches``."""
+
+    list: str
+    policy: str
+    action: str
+    matches: Sequence[ListedMatch]
+
+
+@dataclass(frozen=True)
 class Found:
     """The matches of each picture, in order; a ``Fault`` for a picture that cannot be used.
 
     ``policy``, with a ``precision``: from which ``probability`` on matches are answered, and the expected ``recall``.
+    ``lists``: the lists that each picture matches, and ``decisions``: what to do with it; None if nothing.
     """
 
     model: str
@@ -44,6 +71,8 @@ class Found:
     sequence: int
     items: Sequence[Sequence[Match] | Fault]
     policy: Mapping[str, Any] | None = None
+    lists: Sequence[Sequence[MatchedList]] = ()
+    decisions: Sequence[ListDecision | None] = ()
 
 
 @dataclass(frozen=True)
@@ -81,8 +110,23 @@ def found(given: Mapping[str, Any]) -> Found:
     return from_json(
         Found,
         given,
-        items=[fault(item) or [from_json(Match, one) for one in item["matches"]] for item in given["items"]],
+        items=[fault(item) or matches(item) for item in given["items"]],
+        lists=[matched_lists(item) for item in given["items"]],
+        decisions=[list_decision(item) for item in given["items"]],
     )
+
+
+def matches(given: Mapping[str, Any]) -> list[Match]:
+    """The matches of an item of an answer."""
+    return [from_json(Match, one) for one in given["matches"]]
+
+
+def matched_lists(given: Mapping[str, Any]) -> list[MatchedList]:
+    """The lists that an item of an answer matches; none from a server without lists."""
+    return [
+        from_json(MatchedList, one, matches=[from_json(ListedMatch, found) for found in one["matches"]])
+        for one in given.get("lists", ())
+    ]
 
 
 def comparison(given: Mapping[str, Any]) -> Comparison:

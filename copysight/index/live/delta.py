@@ -1,7 +1,7 @@
 """The delta: vectors added since the live generation was published. They are searched exactly."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -87,3 +87,7 @@ class Delta:
             storage.append(placed)
         alive = np.concatenate([alive, np.ones(len(placed.ids), np.bool_)])
         return Delta(storage, storage.size, alive, dict(storage.collections))
+
+    def without(self, ids: npt.NDArray[np.int64]) -> "Delta":
+        """The delta as if the items ``ids`` were deleted. Any thread may call this."""
+        return replace(self, alive=self.alive & ~np.isin(self.ids, ids))

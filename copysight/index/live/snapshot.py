@@ -22,6 +22,8 @@ from copysight.model.bundle import Bundle
 from copysight.scoring.judge import Judge
 
 CACHED_RESTRICTIONS = 64
+Collections = str | tuple[str, ...] | None
+"""One collection, several, or all (None)."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Snapshot:
         queries: npt.NDArray[np.float32],
         k: int,
         *,
-        collection: str | None = None,
+        collection: Collections = None,
         filter: object | None = None,  # noqa: A002 - the API's word
         parameters: Parameters | None = None,
     ) -> list[list[Match]]:
@@ -98,7 +100,7 @@ class Snapshot:
         k: int,
         penalties: Sequence[float] = (0.0,),
         *,
-        collection: str | None = None,
+        collection: Collections = None,
         filter: object | None = None,  # noqa: A002 - the API's word
     ) -> list[Hit]:
         """The k best items for one picture, given the vectors ``(V, D)`` and penalties ``(V,)`` of its query views.
@@ -115,14 +117,14 @@ class Snapshot:
 
     def vector(self, id: int) -> npt.NDArray[np.float32]:  # noqa: A002
         """The stored vector ``(D,)`` of an item. Raises ``ItemNotFound``."""
-        row = self.delta.row(id)
-        if row is not None:
-            return np.asarray(self.delta.vectors[row])
-        if self.generation is not None:
-            rows = self.generation.rows(np.asarray([id]))
-            if len(rows) and not np.isin(rows, self.tombstones.rows).any():
-                return np.asarray(self.generation.vectors[rows[0]])
+        found = self._vector(id)
+        if found is not None:
+            return found
         raise ItemNotFound(f"there is no item {id} with a vector; it may have been deleted", id=id)
+
+    def holds(self, id: int) -> bool:  # noqa: A002
+        """Whether a search can find an item."""
+        return self._vector(id) is not None
 
     def assign(self, vectors: npt.NDArray[np.float32]) -> list[Membership | None]:
         """The nearest cluster of each of ``vectors (B, D)``; None if there are no clusters."""
@@ -175,6 +177,25 @@ class Snapshot:
             _restrictions=restrictions,
         )
 
+    def without(self, ids: npt.NDArray[np.int64]) -> "Snapshot":
+        """The snapshot as if the items ``ids`` were deleted, at the same sequence."""
+        rows = self.generation.rows(ids) if self.generation else np.empty(0, np.int64)
+        # A replaced item has a row in the generation that already has a tombstone, and one in the delta.
+        tombstones = self.tombstones.after(np.setdiff1d(rows, self.tombstones.rows))
+        return replace(
+            self, delta=self.delta.without(ids), tombstones=tombstones, _restrictions=dict[str, Restriction]()
+        )
+
+    def _vector(self, id: int) -> npt.NDArray[np.float32] | None:  # noqa: A002
+        row = self.delta.row(id)
+        if row is not None:
+            return np.asarray(self.delta.vectors[row])
+        if self.generation is not None:
+            rows = self.generation.rows(np.asarray([id]))
+            if len(rows) and not np.isin(rows, self.tombstones.rows).any():
+                return np.asarray(self.generation.vectors[rows[0]])
+        return None
+
     def _in_generation(
         self, queries: npt.NDArray[np.float32], k: int, restriction: Restriction | None, parameters: Parameters
     ) -> Any:
@@ -197,7 +218,7 @@ class Snapshot:
         ids, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
         return searching.top_k(ids, scores, k)
 
-    def _restriction(self, collection: str | None, filter: object | None) -> Restriction | None:  # noqa: A002
+    def _restriction(self, collection: Collections, filter: object | None) -> Restriction | None:  # noqa: A002
         if collection is None and filter is None:
             return None
         try:
@@ -206,20 +227,24 @@ class Snapshot:
             raise InvalidArgument("got a filter that is nested too deeply; flatten it") from error
         found = self._restrictions.get(key)
         if found is None:
-            found = self._by_collection(collection) if filter is None else self._by_filter(filter, collection)
+            names = (collection,) if isinstance(collection, str) else collection
+            found = self._by_collections(names or ()) if filter is None else self._by_filter(filter, names)
             if len(self._restrictions) < CACHED_RESTRICTIONS:
                 self._restrictions[key] = found
         return found
 
-    def _by_collection(self, collection: str | None) -> Restriction:
-        mask = np.empty(0, np.bool_)
+    def _by_collections(self, collections: tuple[str, ...]) -> Restriction:
+        mask, delta = np.empty(0, np.bool_), np.zeros(self.delta.size, np.bool_)
         if self.generation is not None:
             names = self.generation.manifest.collections
-            mask = self.generation.codes == (names.index(collection) if collection in names else -1)
-        return Restriction(mask, self.delta.of_collection(str(collection)))
+            mask = np.isin(self.generation.codes, [names.index(one) for one in collections if one in names])
+        for one in collections:
+            delta |= self.delta.of_collection(one)
+        return Restriction(mask, delta)
 
-    def _by_filter(self, filter: object, collection: str | None) -> Restriction:  # noqa: A002
-        ids = self.catalog.matching(filter, collection)
+    def _by_filter(self, filter: object, collections: tuple[str, ...] | None) -> Restriction:  # noqa: A002
+        parts = [self.catalog.matching(filter, one) for one in collections or (None,)]
+        ids = np.concatenate(parts)
         mask = np.zeros(len(self.generation) if self.generation else 0, np.bool_)
         if self.generation is not None:
             mask[self.generation.rows(ids)] = True

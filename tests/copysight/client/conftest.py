@@ -1,3 +1,3 @@
 """A real server for the client."""
 
-from tests.service.conftest import index, pictures, shared  # noqa: F401
+from tests.service.conftest import index, origin, pictures, shared  # noqa: F401

@@ -24,7 +24,7 @@ def test_every_endpoint(http):
     text = (DOCS / "api.md").read_text()
     paths = http.get("/openapi.json").json()["paths"]
     calls = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
-    assert calls == set(re.findall(r"^\| `((?:GET|POST|PATCH|DELETE) [^`]+)`", text, re.MULTILINE))
+    assert calls == set(re.findall(r"^\| `((?:GET|POST|PUT|PATCH|DELETE) [^`]+)`", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("module", [errors, service_errors])

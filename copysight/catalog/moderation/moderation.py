@@ -1,0 +1,228 @@
+"""Moderation in the catalog: lists, what is noted about items, matches with lists, and decisions about matches."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from copysight.catalog import sequence
+from copysight.catalog.database import Database
+from copysight.catalog.moderation import decisions, entries, lists, matches
+from copysight.catalog.moderation.decisions import Answered, MatchDecision
+from copysight.catalog.moderation.entries import Entry, Hidden, State
+from copysight.catalog.moderation.lists import Learned, ListPolicy, StoredList
+from copysight.catalog.moderation.matches import NewMatch, Recorded
+from copysight.catalog.moderation.tables import moderation
+from copysight.catalog.schema import items
+from copysight.errors import InvalidArgument, ItemNotFound
+
+HOUR = 3600.0
+LEFT = {"quarantined": None, "reason": None}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """All lists, and all items that are or will be hidden, as of the change number ``version``.
+
+    ``quarantined``: items whose matches decide nothing. ``denied``: whether any match was ever denied.
+    """
+
+    version: int = 0
+    lists: tuple[StoredList, ...] = ()
+    hidden: tuple[Hidden, ...] = ()
+    quarantined: frozenset[int] = frozenset()
+    denied: bool = False
+
+    def active(self, now: float) -> dict[str, StoredList]:
+        """The lists that match at the time ``now``, by name."""
+        return {one.list.name: one for one in self.lists if one.list.is_active(now)}
+
+
+@dataclass(frozen=True)
+class NewMatchDecision:
+    """A decision about a ``match`` by its number, or about the pair of a ``query`` (a sha256) and an ``item``."""
+
+    decision: decisions.Name
+    reason: str = ""
+    match: int | None = None
+    query: str | None = None
+    item: int | None = None
+
+
+class Moderation:
+    """Lists, entries, matches and decisions. Each change is one durable transaction.
+
+    ``clock`` returns the time in seconds since the epoch.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self.clock = clock
+
+    def put_list(self, new: ListPolicy, author: str | None = None) -> bool:
+        """Create or replace the policy of a list. Returns whether it is new."""
+        with self._database.write() as connection:
+            _advance(connection)
+            return lists.put(connection, new, self.clock(), author)
+
+    def delete_list(self, name: str) -> None:
+        """Forget the policy of a list; its collection and items stay. Raises ``ItemNotFound``."""
+        with self._database.write() as connection:
+            _advance(connection)
+            lists.delete(connection, name)
+
+    def lists(self) -> list[StoredList]:
+        """All lists, by name."""
+        with self._database.read() as connection:
+            return lists.read(connection)
+
+    def change(self, item: int, changes: Mapping[str, Any], author: str | None = None) -> Entry:
+        """Change fields of an item's ``Entry``. ``quarantined`` is true or false here.
+
+        Raises ``ItemNotFound``, ``InvalidArgument``.
+        """
+        now = self.clock()
+        if "quarantined" in changes:
+            into = {"quarantined": now, "reason": "by hand"}
+            changes = {**changes, **(into if changes["quarantined"] else LEFT | {"released": now})}
+        with self._database.write() as connection:
+            return entries.change(connection, item, changes, _advance(connection), now, author)
+
+    def entries(self, ids: Iterable[int]) -> dict[int, Entry]:
+        """The entries of some items, by item; those without one are absent."""
+        with self._database.read() as connection:
+            return entries.read(connection, ids)
+
+    def page(self, state: State, collection: str | None, after: int, limit: int) -> list[int]:
+        """Ids above ``after`` of at most ``limit`` items in a state, ascending."""
+        with self._database.read() as connection:
+            return entries.page(connection, state, collection, after, limit, self.clock())
+
+    def counts(self, state: State) -> dict[str, int]:
+        """The number of items in a state, by collection."""
+        with self._database.read() as connection:
+            return entries.count(connection, state, self.clock())
+
+    def version(self) -> int:
+        """The change number of the last change of lists and entries; 0 if there was none. Takes 15 us."""
+        found = self._database.rows("SELECT version FROM moderation")
+        return int(found[0][0]) if found else 0
+
+    def rules(self) -> Rules:
+        """The lists and the hidden items, read in one transaction."""
+        with self._database.read() as connection:
+            version = connection.execute(sa.select(moderation.c.version)).scalar() or 0
+            return Rules(
+                int(version),
+                tuple(lists.read(connection)),
+                tuple(entries.hidden(connection)),
+                frozenset(entries.quarantined(connection)),
+                decisions.any_denied(connection),
+            )
+
+    def same_bytes(self, sha256: str, names: Iterable[str]) -> list[int]:
+        """Ids of the items of some collections whose picture has this sha256, ascending."""
+        wanted = set(names)
+        found = self._database.rows("SELECT id, collection FROM items WHERE sha256 = ? ORDER BY id", sha256)
+        return [number for number, collection in found if collection in wanted]
+
+    def record(self, new: Sequence[NewMatch], author: str | None = None) -> list[int]:
+        """Store matches with lists, in one transaction. Returns their numbers, in their order.
+
+        The same item and query again is the same match. An item that floods its list goes to quarantine.
+        """
+        with self._database.write() as connection:
+            now = self.clock()
+            stored = matches.numbers(connection, new, now, author)
+            limits = {one.list.name: one.list.flood for one in lists.read(connection)}
+            for item, name in {(one.item, one.list) for one in new}:
+                limit = limits.get(name)
+                released = entries.read(connection, [item]).get(item, entries.UNNOTED).released or 0.0
+                if limit is not None and matches.count(connection, item, max(now - HOUR, released)) > limit:
+                    reason = f"more than {limit:,} pictures matched within an hour"
+                    _quarantine(connection, item, reason, now)
+            return stored
+
+    def match(self, number: int) -> Recorded:
+        """One match. Raises ``ItemNotFound``."""
+        with self._database.read() as connection:
+            return matches.get(connection, number)
+
+    def decide(self, new: NewMatchDecision, author: str | None = None) -> MatchDecision:
+        """Store a decision. The item goes to quarantine if its list says so for this number of denials.
+
+        Raises ``ItemNotFound``, ``InvalidArgument``.
+        """
+        decisions.check(new.decision, new.reason, new.query)
+        with self._database.write() as connection:
+            now = self.clock()
+            made = decisions.put(
+                connection, _pair(connection, new) | {"reason": new.reason, "made": now, "author": author}
+            )
+            _advance(connection)
+            limits = {one.list.name: one.list.denials for one in lists.read(connection)}
+            limit = limits.get(made.list or "")
+            if made.decision == "deny" and limit is not None:
+                released = entries.read(connection, [made.item]).get(made.item, entries.UNNOTED).released or 0.0
+                if decisions.denials(connection, made.item, released) >= limit:
+                    _quarantine(connection, made.item, f"{limit:,} matches were denied", now)
+            return made
+
+    def decisions(
+        self, name: str | None = None, item: int | None = None, after: int = 0, limit: int = 100
+    ) -> list[MatchDecision]:
+        """At most ``limit`` decisions with ids above ``after``, ascending; of a list and of an item, if given."""
+        with self._database.read() as connection:
+            return decisions.page(connection, name, item, after, limit)
+
+    def denied(self, sha256: str) -> frozenset[str]:
+        """The sha256 of all pictures whose match with this picture was denied. Takes 20 us."""
+        latest: dict[str, str] = dict(self._database.rows(decisions.DENIED, sha256))
+        return frozenset(other for other, decision in latest.items() if decision == "deny")
+
+    def answered(self, name: str, most: int) -> list[Answered]:
+        """What a list can learn from: its ``most`` latest pairs with a stated probability and a decision."""
+        with self._database.read() as connection:
+            return decisions.answered(connection, name, most)
+
+    def learn(self, name: str, learned: Learned) -> None:
+        """Store what a list has learned from its decisions."""
+        with self._database.write() as connection:
+            _advance(connection)
+            lists.learn(connection, name, learned)
+
+
+def _pair(connection: sa.Connection, new: NewMatchDecision) -> dict[str, Any]:
+    """The columns of a decision that name its pair."""
+    found: Recorded | None = None
+    if new.match is not None:
+        found = matches.get(connection, new.match)
+    elif new.item is not None and new.query is not None:
+        found = matches.find(connection, new.item, new.query)
+    else:
+        raise InvalidArgument("got a decision about nothing; give the number of a `match`, or a `query` and an `item`")
+    if found is not None:
+        about = {name: getattr(found, name) for name in ("list", "item", "sha256", "query", "stated")}
+        return about | {"decision": new.decision}
+    row = connection.execute(sa.select(items.c.sha256).where(items.c.id == new.item)).first()
+    if row is None:
+        raise ItemNotFound(f"there is no item {new.item}; perhaps it was deleted", id=new.item)
+    about = {"list": None, "item": new.item, "sha256": row.sha256, "query": new.query, "stated": None}
+    return about | {"decision": new.decision}
+
+
+def _quarantine(connection: sa.Connection, item: int, reason: str, now: float) -> None:
+    """Put an item into quarantine, unless it is there or was deleted."""
+    known = connection.execute(sa.select(items.c.id).where(items.c.id == item)).first()
+    if known is not None and entries.read(connection, [item]).get(item, entries.UNNOTED).quarantined is None:
+        entries.change(connection, item, {"quarantined": now, "reason": reason}, _advance(connection), now, None)
+
+
+def _advance(connection: sa.Connection) -> int:
+    """Note a change of lists, entries or decisions; other processes see it by the change sequence of the catalog."""
+    now = sequence.advance(connection)
+    if not connection.execute(moderation.update().values(version=now)).rowcount:
+        connection.execute(moderation.insert().values(id=1, version=now))
+    return now

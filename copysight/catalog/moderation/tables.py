@@ -1,0 +1,95 @@
+"""The tables of moderation (since version 6): lists, notes about items, matches with lists, and decisions."""
+
+import sqlalchemy as sa
+
+from copysight.catalog.schema import RowId, metadata
+
+# One row: the change sequence of the last change of lists, entries or decisions, by which readers know whether to read
+# them again.
+moderation = sa.Table(
+    "moderation",
+    metadata,
+    sa.Column("id", sa.Integer, sa.CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+)
+
+# A list is a collection with a policy. Times are in seconds since the epoch. `slope` and `intercept` were learned from
+# `samples` decisions; NULL: nothing yet.
+lists = sa.Table(
+    "lists",
+    metadata,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("policy", sa.String(16), nullable=False),
+    sa.Column("action", sa.String(255), nullable=False),
+    sa.Column("precision", sa.Double),
+    sa.Column("expires", sa.Double),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("flood", sa.Integer),
+    sa.Column("denials", sa.Integer),
+    sa.Column("changed", sa.Double, nullable=False),
+    sa.Column("author", sa.String(255)),
+    sa.Column("slope", sa.Double),
+    sa.Column("intercept", sa.Double),
+    sa.Column("samples", sa.Integer),
+)
+
+# What is noted about an item. Without a foreign key: an item that was removed as a copy can come back, with its entry.
+# `quarantined`: since when, NULL: not; `reason`: why. Matches and denials count from `released` on.
+entries = sa.Table(
+    "entries",
+    metadata,
+    sa.Column("item", RowId, primary_key=True, autoincrement=False),
+    sa.Column("disabled", sa.Boolean, nullable=False),
+    sa.Column("expires", sa.Double),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("labels", sa.JSON, nullable=False),
+    sa.Column("quarantined", sa.Double),
+    sa.Column("reason", sa.Text),
+    sa.Column("released", sa.Double),
+    sa.Column("changed", sa.Double, nullable=False),
+    sa.Column("author", sa.String(255)),
+)
+
+# Matches of queries with items of lists: one row for each item and `query`, a sha256. `stated`: the probability before
+# the list's decisions correct it. `upload`: the item as which the query was added; NULL: it was only searched.
+list_matches = sa.Table(
+    "list_matches",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    sa.Column("list", sa.String(255), nullable=False),
+    sa.Column("item", RowId, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("query", sa.String(64), nullable=False),
+    sa.Column("upload", RowId),
+    sa.Column("stated", sa.Double),
+    sa.Column("probability", sa.Double),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("policy", sa.String(16), nullable=False),
+    sa.Column("action", sa.String(255), nullable=False),
+    sa.Column("made", sa.Double, nullable=False),
+    sa.Column("latest", sa.Double, nullable=False),
+    sa.Column("times", sa.Integer, nullable=False),
+    sa.Column("author", sa.String(255)),
+    sa.UniqueConstraint("item", "query"),
+    sa.Index("list_matches_item_made", "item", "made"),
+    sqlite_autoincrement=True,
+)
+
+# What people decided about matches, by the sha256 of both pictures; the latest decision about a pair counts.
+match_decisions = sa.Table(
+    "match_decisions",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    sa.Column("decision", sa.String(16), nullable=False),
+    sa.Column("list", sa.String(255)),
+    sa.Column("item", RowId, nullable=False, index=True),
+    sa.Column("sha256", sa.String(64), nullable=False, index=True),
+    sa.Column("query", sa.String(64), nullable=False, index=True),
+    sa.Column("stated", sa.Double),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("made", sa.Double, nullable=False),
+    sa.Column("author", sa.String(255)),
+    sa.Index("match_decisions_list", "list"),
+    sqlite_autoincrement=True,
+)
