@@ -1,6 +1,6 @@
 """Fit the weights of ``copysight/scoring/evidence.py`` on edited copies of pictures, and measure them.
 
-    python -m benchmarks.evidence_fit PHOTOGRAPHS GRAPHICS pages [--queries 500] [--cache FILE]
+    python -m benchmarks.evidence_fit PHOTOGRAPHS GRAPHICS pages [--queries 500] [--bundle default] [--cache FILE]
 
 Each argument is a folder or tar file, or `pages`: 40 drawn pages of each of eight forms. Half of its pictures are
 indexed; copies of some of them, and copies of pictures of the other half, are searched with normal effort. Weights come
@@ -51,13 +51,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sources", nargs="+", type=Path)
     parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--bundle", default="default")
     parser.add_argument("--most", type=int, default=5000, help="pictures of a source that are read")
     parser.add_argument("--cache", type=Path, help="file that keeps the evidence between runs")
     options = parser.parse_args()
     if options.cache is not None and options.cache.exists():
         found = {name: from_json(pairs) for name, pairs in json.loads(options.cache.read_text()).items()}
     else:
-        found = {source.stem: collect(source, options.queries, options.most) for source in options.sources}
+        found = {
+            source.stem: collect(source, options.bundle, options.queries, options.most) for source in options.sources
+        }
         if options.cache is not None:
             options.cache.write_text(json.dumps({name: to_json(pairs) for name, pairs in found.items()}))
     for name, pairs in found.items():
@@ -71,14 +74,14 @@ def main() -> None:
     print("PAIR_INTERCEPT =", round(intercept, 3))
 
 
-def collect(source: Path, queries: int, most: int) -> Pairs:
+def collect(source: Path, bundle: str, queries: int, most: int) -> Pairs:
     rng = np.random.default_rng(7)
     pictures = _pages(rng) if str(source) == PAGES else _pictures(source, most, rng)
     half = len(pictures) // 2
     queries = min(queries, half - 1)
     inside = copies(pictures[:queries], rng)
     outside = copies(pictures[half : half + queries], rng)
-    embedder, judge = Embedder(bundles.load("default"), Runtime(threads=1)), Judge.of(bundles.load("default"))
+    embedder, judge = Embedder(bundles.load(bundle), Runtime(threads=1)), Judge.of(bundles.load(bundle))
     vectors = embedder.embed_parallel(pictures[:half])
     prepared: dict[int, verification.Prepared] = {}
 

@@ -27,18 +27,29 @@ FORMAT = 1
 DESCRIPTION = "bundle.json"
 MIN_DISPLAY_SIDE = 256
 """Minimum shortest side, in pixels, of pictures for thumbnails and drawings."""
-MIN_COSINE = 0.999
-"""Another precision may replace fp32 if the cosine of its embeddings to fp32, on real pictures, is at least this."""
+MIN_COSINE, MIN_LEAST = 0.999, 0.98
+"""Another precision may replace fp32 if the mean cosine of its embeddings to fp32, on real pictures, is at least the
+first, and the least the second. The least alone tells of the oddest picture, such as a strip that is nearly blank."""
 DEFAULT = Path(__file__).parent.parent / "models" / "default"
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One precision of a graph: its file, and the cosine of its embeddings to fp32, measured on real pictures."""
+    """One precision of a graph: its file, and the least and mean cosine of its embeddings to fp32, on real pictures.
+
+    Bundles of older versions state no mean; the least stands for it.
+    """
 
     file: str
     cosine: float
+    mean: float | None = None
+
+    @property
+    def agreement(self) -> float:
+        """The mean cosine to fp32; 0 if the least is too low to replace it."""
+        mean = self.cosine if self.mean is None else self.mean
+        return mean if self.cosine >= MIN_LEAST else 0.0
 
 
 @dataclass(frozen=True)
@@ -108,7 +119,7 @@ class Bundle:
     def default_variant(self) -> str:
         """The precision of new indexes: int8, which is twice as fast, if its embeddings agree with fp32; else fp32."""
         reduced = [graph.variants.get("int8") for graph in self.graphs.values() if "embedding" in graph.outputs]
-        good = any(variant is not None and variant.cosine >= MIN_COSINE for variant in reduced)
+        good = any(variant is not None and variant.agreement >= MIN_COSINE for variant in reduced)
         return "int8" if good else "fp32"
 
     def background_vectors(self) -> npt.NDArray[np.float32]:

@@ -62,8 +62,8 @@ def allowed(bundle: Bundle, index_variant: str, provider: str) -> dict[str, floa
     variants = bundle.graphs[bundle.graph_of("embedding")].variants
     if index_variant not in variants:
         return {index_variant: 1.0}
-    own = _angle(variants[index_variant].cosine)
-    cosines = {name: math.cos(min(math.pi, own + _angle(one.cosine))) for name, one in variants.items()}
+    own = _angle(variants[index_variant].agreement)
+    cosines = {name: math.cos(min(math.pi, own + _angle(one.agreement))) for name, one in variants.items()}
     cosines[index_variant] = 1.0
     good = {name: cosine for name, cosine in cosines.items() if cosine >= MIN_COSINE}
     return {"fp32": good["fp32"]} if provider == "cuda" and "fp32" in good else good

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from copysight.errors import InvalidArgument
+from copysight.errors import ExportFailed, InvalidArgument
 from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle, Numerics
 from copysight.model.embedder import Embedder, Runtime
@@ -22,6 +22,7 @@ from training.export.numerics import MAX_DIFFERENCE, MIN_COSINE, check_numerics
 from training.export.sharing import added_graphs
 from training.export.sharing.rebuilt import is_half, rebuilt
 from training.export.sharing.shared_weights import files_used
+from training.networks.many_views import earlier_views, standard_views
 
 CARD = "MODEL_CARD.md"
 REPLACEABLE = ("attention", "prototypes", "patches", "activations")
@@ -96,8 +97,7 @@ def _add_places(old: Bundle, manifest: dict[str, Any], files: dict[str, Path | b
 
     Raises ``InvalidArgument`` if it cannot be rebuilt or has no places, and ``ExportFailed`` if it differs from torch.
     """
-    key, network = old.embedding.graph, rebuilt(old)
-    check_numerics(bundle_checks.compare(old, {key: network}), MAX_DIFFERENCE, MIN_COSINE)
+    key, network = old.embedding.graph, _same_network(old)
     stored = Path(shutil.copy(old.path / old.graphs[key].variants["fp32"].file, scratch))
     made: dict[str, Path | bytes] = {stored.name: stored}
     added = added_graphs.write(added_graphs.find({key: network}), scratch, made)
@@ -111,6 +111,17 @@ def _add_places(old: Bundle, manifest: dict[str, Any], files: dict[str, Path | b
     files |= {name: made[name] for name in map(added_graphs.file_of, added)}
     trial = bundles.write(scratch / "places", {one: manifest[one] for one in manifest if one != "format"}, files)
     check_numerics(Numerics(added_graphs.compare(trial, added), 1.0), MAX_DIFFERENCE, MIN_COSINE)
+
+
+def _same_network(old: Bundle) -> Network:
+    """The network of the embedding, rebuilt with the views with which it agrees. Raises ``ExportFailed``."""
+    network = rebuilt(old, earlier_views)
+    try:
+        check_numerics(bundle_checks.compare(old, {old.embedding.graph: network}), MAX_DIFFERENCE, MIN_COSINE)
+    except ExportFailed:
+        network = rebuilt(old, standard_views)
+        check_numerics(bundle_checks.compare(old, {old.embedding.graph: network}), MAX_DIFFERENCE, MIN_COSINE)
+    return network
 
 
 def _replace_graph(old: Bundle, manifest: dict[str, Any], files: dict[str, Path | bytes], new: Bundle) -> None:

@@ -94,7 +94,7 @@ def fit_to_pictures(
         variants["int8"] = {"file": path.name, "cosine": 1.0}
         second = bundles.write(trial.path.parent / "second", manifest, files)
         int8_embedder = Embedder(second, Runtime(variant="int8"))
-        variants["int8"]["cosine"] = agreement(embedder, int8_embedder, first[:INT8_PICTURES])
+        variants["int8"] |= agreement(embedder, int8_embedder, first[:INT8_PICTURES])
 
 
 def npy(rows: npt.NDArray[np.float16]) -> bytes:
@@ -130,9 +130,10 @@ def calibration(
     return calibrate.calibrate_bundle(collection, embedder.embed_parallel, prepare, rng).to_json()
 
 
-def agreement(one: Embedder, other: Embedder, pictures: Sequence[Picture]) -> float:
-    """Smallest cosine between the embeddings of two embedders for the same pictures."""
-    return float((one.embed_parallel(pictures) * other.embed_parallel(pictures)).sum(axis=1).min())
+def agreement(one: Embedder, other: Embedder, pictures: Sequence[Picture]) -> dict[str, float]:
+    """The least (``cosine``) and the mean cosine between the embeddings of two embedders for the same pictures."""
+    cosines = (one.embed_parallel(pictures) * other.embed_parallel(pictures)).sum(axis=1)
+    return {"cosine": float(cosines.min()), "mean": float(cosines.mean())}
 
 
 def _read(entries: Sequence[Entry], limits: Limits) -> list[Picture]:

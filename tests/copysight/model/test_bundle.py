@@ -1,5 +1,6 @@
 """Bundles: written atomically, verified, and rejected with a reason."""
 
+import dataclasses
 import json
 import shutil
 
@@ -7,6 +8,7 @@ import pytest
 
 from copysight.errors import BundleCorrupt, BundleNotFound, InvalidArgument, OutputMissing
 from copysight.model import bundle as bundles
+from copysight.model.bundle import Bundle, Variant
 
 
 @pytest.fixture
@@ -75,3 +77,20 @@ def test_a_failed_write_leaves_no_files(tmp_path):
 def test_a_missing_output_is_an_error(tiny_bundle):
     with pytest.raises(OutputMissing, match="gives no colour"):
         tiny_bundle.graph_of("colour")
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [
+        (Variant("f", 0.9991), "int8"),
+        (Variant("f", 0.9989), "fp32"),
+        (Variant("f", 0.985, 0.9993), "int8"),  # one odd picture among many
+        (Variant("f", 0.975, 0.9999), "fp32"),
+        (Variant("f", 0.9985, 0.9989), "fp32"),
+    ],
+)
+def test_new_indexes_use_int8_if_it_agrees_with_fp32(variant: Variant, expected: str, tiny_bundle: Bundle) -> None:
+    graph = tiny_bundle.graphs[tiny_bundle.embedding.graph]
+    both = dataclasses.replace(graph, variants={**graph.variants, "int8": variant})
+    bundle = dataclasses.replace(tiny_bundle, graphs={tiny_bundle.embedding.graph: both})
+    assert bundle.default_variant == expected

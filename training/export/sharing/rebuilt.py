@@ -1,6 +1,6 @@
 """Rebuild the convolutional network of a bundle's embedding from its ONNX graph, whose tensors keep torch's names."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,11 @@ from copysight.model.bundle import Bundle
 from training.export.network import Network
 from training.networks import descriptors
 from training.networks.export_graphs import PooledGraph
-from training.networks.many_views import ManyViews, standard_views
+from training.networks.many_views import ManyViews, View, standard_views
 from training.networks.timm_networks import create, first_line
 
+Views = Callable[[int], tuple[View, ...]]
+"""The views of a network trained at a size in pixels."""
 HALF = "_half"
 """Suffix of weights that are stored in half precision (`half_precision`)."""
 PARTS: Mapping[str, tuple[str, ...]] = {
@@ -28,8 +30,10 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 missing, but the inputs of a node tell which tensor stands for it."""
 
 
-def rebuilt(bundle: Bundle) -> Network:
+def rebuilt(bundle: Bundle, views: Views = standard_views) -> Network:
     """The network of the embedding, as it was exported: a copy network, or a timm network with its own pooling.
+
+    ``views``: those of a copy network with several, which the graph does not name.
 
     Raises ``InvalidArgument`` for networks whose tensors are not stored as they are: transformers, files of others, and
     networks that run once, whose BatchNorms are folded into convolutions. Whether it is the same network is for the
@@ -38,7 +42,7 @@ def rebuilt(bundle: Bundle) -> Network:
     key = bundle.embedding.graph
     tensors = read_tensors(bundle.path / bundle.graphs[key].variants["fp32"].file)
     try:
-        graph = _graph(bundle, tensors)
+        graph = _graph(bundle, tensors, views)
         counts = {name: value for name, value in graph.state_dict().items() if name.endswith("num_batches_tracked")}
         graph.load_state_dict(counts | {name: tensors[name] for name in graph.state_dict() if name in tensors})
     except (RuntimeError, InvalidArgument) as error:
@@ -84,16 +88,16 @@ def _names(node: NodeProto) -> Iterator[tuple[str, str]]:
         yield from ((f"{prefix}.{part}", name) for part, name in zip(parts, given, strict=False))
 
 
-def _graph(bundle: Bundle, tensors: Mapping[str, Tensor]) -> PooledGraph:
+def _graph(bundle: Bundle, tensors: Mapping[str, Tensor], views: Views) -> PooledGraph:
     backbone, preprocess = bundle.backbone.split(" + ")[0], bundle.graphs[bundle.embedding.graph].preprocess
     whitening = _linear(tensors["whitening.weight"]) if "whitening.weight" in tensors else None
-    views = any(name.startswith("descriptor.descriptor.") for name in tensors)
-    prefix = "descriptor.descriptor." if views else "descriptor."
+    has_views = any(name.startswith("descriptor.descriptor.") for name in tensors)
+    prefix = "descriptor.descriptor." if has_views else "descriptor."
     if f"{prefix}project.weight" not in tensors:
         return PooledGraph(create(backbone), None, whitening)
-    size = preprocess.height // 2 if views else preprocess.size
+    size = preprocess.height // 2 if has_views else preprocess.size
     body: nn.Module = descriptors.build(backbone, size, len(tensors[f"{prefix}project.weight"]))
-    return PooledGraph(ManyViews(body, standard_views(preprocess.height // 2)) if views else body, None, whitening)
+    return PooledGraph(ManyViews(body, views(preprocess.height // 2)) if has_views else body, None, whitening)
 
 
 def _linear(weight: Tensor) -> nn.Linear:

@@ -15,15 +15,14 @@ from training.export.export import Network, export
 from training.export.sharing.shared_weights import files_used
 from training.networks import descriptors
 from training.networks.export_graphs import PooledGraph
-from training.networks.many_views import ManyViews, standard_views
+from training.networks.many_views import ManyViews, earlier_views, standard_views
 from training.networks.places import places_of
 
 
-@pytest.fixture(scope="module")
-def copies():
-    """A copy network of four views with a whitening."""
+def copy_network(views):
+    """A copy network of several views with a whitening."""
     torch.manual_seed(0)
-    body = ManyViews(descriptors.build("test_resnet", 64, 24), standard_views(64))
+    body = ManyViews(descriptors.build("test_resnet", 64, 24), views(64))
     for module in body.modules():
         if isinstance(module, torch.nn.BatchNorm2d):  # as after a training: no two are equal
             for values in (module.weight, module.bias, module.running_mean):
@@ -32,6 +31,11 @@ def copies():
     graph = PooledGraph(body, None, torch.nn.Linear(24, 16)).eval().requires_grad_(False)
     preprocess = exportable.load("timm:test_resnet", size=128, random=True).preprocess
     return Network(graph, preprocess, "copy-test_resnet", "copy", "test_resnet", "gem", None, {})
+
+
+@pytest.fixture(scope="module")
+def copies():
+    return copy_network(standard_views)
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +121,9 @@ def test_a_network_of_a_fixed_size_gets_no_graph_for_any_size(tmp_path):
     assert (bundle.patches.any_size, set(bundle.files)) == (None, {"graph0.onnx", "MODEL_CARD.md"})
 
 
-@pytest.mark.parametrize("half", [False, True])
-def test_an_older_bundle_gets_its_graphs_by_amend(copies, vit, half, tmp_path, drawn):
+@pytest.mark.parametrize(("half", "views"), [(False, standard_views), (True, standard_views), (False, earlier_views)])
+def test_an_older_bundle_gets_its_graphs_by_amend(vit, half, views, tmp_path, drawn):
+    copies = copy_network(views)
     old = export([copies, vit], tmp_path / "old", half=half, places=False)
     made, whole = amend(old, tmp_path / "new", places=True), export([copies, vit], tmp_path / "whole", half=half)
     pictures = [drawn(seed) for seed in range(2)]
