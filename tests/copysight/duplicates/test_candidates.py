@@ -55,7 +55,6 @@ def test_of_a_large_archive_likely_pairs_are_all_found_and_of_the_doubtful_ones_
     one = scorer(7)
     monkeypatch.setattr(candidates, "NEIGHBOURS", len(one.vectors))
     monkeypatch.setattr(candidates, "BUDGET", budget)
-    monkeypatch.setattr(candidates, "PER_PICTURE", 0)
     monkeypatch.setattr("copysight.vectors.self_join.BLOCK", 32)
     pairs = found_pairs(one)
     scores = every_pair(one)
