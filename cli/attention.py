@@ -1,4 +1,4 @@
-"""The command ``attention``: draw a model's attention maps over a local picture or the frames of a video."""
+"""The command ``attention``: draw the object or the attention maps over a local picture or the frames of a video."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -21,6 +21,8 @@ from copysight.pictures import video
 from copysight.system.numbers import Real
 from copysight.system.progress import with_progress
 
+OBJECTS = "objects"
+METHODS = (OBJECTS, "heads")
 FILMS = (*ANIMATIONS, video.WRITTEN)
 
 
@@ -55,10 +57,10 @@ FILMS = (*ANIMATIONS, video.WRITTEN)
 )
 @click.option(
     "--method",
-    type=click.Choice(["heads", "objects"]),
-    default="heads",
-    show_default=True,
-    help="Draw the attention heads (or prototypes), or the object that TokenCut finds by the patches of any size.",
+    type=click.Choice(METHODS),
+    default=None,
+    help="Draw the object that the patches of any size show, or the attention heads (or prototypes). By default the "
+    "object, of a bundle without such patches the heads; with --head the heads.",
 )
 @click.option(
     "--step",
@@ -74,23 +76,24 @@ def attention(
     names: Sequence[str],
     head: int | None,
     mass: float,
-    method: str,
+    method: str | None,
     step: int,
     as_json: bool,
 ) -> None:
-    """Draw a model's attention over PICTURE.
+    """Draw the object of PICTURE, or what the attention heads of a model attend to.
 
-    For a vision transformer, each map is the [CLS] attention of one head of the last block. For a ResNet with
-    prototypes, each map is the response of one prototype, scaled from its smallest to its largest value; the six
-    prototypes with the strongest response are drawn (in a video, to its first frame). Only the part of the picture that
-    the model receives is drawn.
+    The map of the object covers the whole picture. It shows what is tied to the centre by its features and does not
+    resemble the border; its mask is the whole object. `copysight evaluate attention` compares the maps of a bundle.
 
-    With `--method objects`, the one map is the object of the whole picture, and its mask is the whole object.
+    With `--method heads`, for a vision transformer, each map is the [CLS] attention of one head of the last block. For
+    a ResNet with prototypes, each map is the response of one prototype, scaled from its smallest to its largest value;
+    the six prototypes with the strongest response are drawn (in a video, to its first frame). Only the part of the
+    picture that the model receives is drawn.
 
     PICTURE is a picture or a video. A video is a folder of frames, in the order of their names, an animated GIF or
     WebP, or, with the extra `video`, a file like an MP4; its sound is left out.
     """
-    if method == "objects" and head is not None:
+    if method == OBJECTS and head is not None:
         raise click.UsageError("--head is for attention heads and prototypes; leave it out with --method objects")
     _check_name(out)
     models = [bundles.load(name) for name in names]
@@ -98,10 +101,9 @@ def attention(
     _check_kind(out, len(source))
     frames = iter(source)
     first = next(frames)
-    maps = [BundleAttention(model.name, _source(Embedder(model), first.pixels, head, method)) for model in models]
-    mass = mass if method == "heads" else 1.0
+    maps = [_source(Embedder(model), first.pixels, head, method, mass) for model in models]
     every = with_progress(chain([first], frames), len(source), "frames")
-    count = _save((_draw_all(frame, maps, head is not None, mass) for frame in every), out, source.rate)
+    count = _save((_draw_all(frame, maps, head is not None) for frame in every), out, source.rate)
     shown = maps[0].source
     report = {"out": str(out), "frames": count, "heads": len(shown.names), "grid": list(shown.grid)}
     report["maps"] = list(shown.names)
@@ -110,21 +112,27 @@ def attention(
     click.echo(json.dumps(report) if as_json else f"{out}: {count} frame(s); {', '.join(shown.names)}")
 
 
-def _source(embedder: Embedder, first: Image.Image, head: int | None, method: str) -> AttentionSource:
-    return object_source(embedder, first) if method == "objects" else attention_source(embedder, first, head)
-
-
 @dataclass(frozen=True)
 class BundleAttention:
-    """A bundle's name and the source of its attention maps."""
+    """A bundle's name, the source of its maps, and the share of each map that its mask holds."""
 
     name: str
     source: AttentionSource
+    mass: float
 
 
-def _draw_all(frame: Frame, maps: Sequence[BundleAttention], large: bool, mass: float) -> Image.Image:
+def _source(
+    embedder: Embedder, first: Image.Image, head: int | None, method: str | None, mass: float
+) -> BundleAttention:
+    bundle = embedder.bundle
+    if method == OBJECTS or (method is None and head is None and bundle.any_size):
+        return BundleAttention(bundle.name, object_source(embedder, first), 1.0)
+    return BundleAttention(bundle.name, attention_source(embedder, first, head), mass)
+
+
+def _draw_all(frame: Frame, maps: Sequence[BundleAttention], large: bool) -> Image.Image:
     """Draw the frame once for each bundle. Several drawings are stacked, each under its bundle's name."""
-    drawn = [_draw(frame, one.source, large, mass) for one in maps]
+    drawn = [_draw(frame, one.source, large, one.mass) for one in maps]
     return drawn[0] if len(drawn) == 1 else drawing.stack(drawn, [one.name for one in maps])
 
 

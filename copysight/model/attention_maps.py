@@ -85,7 +85,8 @@ def sheet(
     small = picture.resize((side, round(side * picture.height / picture.width)), Image.Resampling.LANCZOS)
     tiles = [small, *(heatmap(small, head) for head in attention), overlay_masks(small, mass_masks(attention, mass))]
     names = names or [f"head {number}" for number in range(len(attention))]
-    return grid(tiles, ["picture", *names, f"{mass:.0%} of each map"], ["white", *colours(len(attention)), "white"])
+    masks = f"{mass:.0%} of each map" if mass < 1 else "mask"
+    return grid(tiles, ["picture", *names, masks], ["white", *colours(len(attention)), "white"])
 
 
 def grid(

@@ -70,7 +70,7 @@ def attention_source(embedder: Embedder, first: Image.Image, number: int | None 
 
 
 def object_source(embedder: Embedder, first: Image.Image) -> AttentionSource:
-    """The object of each picture by TokenCut on the bundle's patches: one map of the whole picture, 0 off the object.
+    """The object of each picture by the bundle's patches: one map of the whole picture, 0 off the object.
 
     ``grid`` is that of ``first``; pictures of another shape have another one. Raises ``OutputMissing`` for a bundle
     without patches of any size.

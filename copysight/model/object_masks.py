@@ -1,4 +1,4 @@
-"""Find the object of a picture by the features of its places, without training: TokenCut and LOST.
+"""Find the object of a picture by the features of its places, without training: manifold ranking, TokenCut, LOST.
 
 Features after a ReLU are all positive, so that any two places are alike; the mean over the places is subtracted first.
 Each function maps features (rows, columns, D) to values (rows, columns) that are positive on the object.
@@ -16,12 +16,21 @@ from copysight.model.embedder import Embedder
 Float = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+RANKING = "ranking"
 LINES = 320
 """Shortest side in pixels of the pictures from which objects are taken; about 20 places at a stride of 16."""
 MOST = 1200
 """Most places of a picture: the time of a cut grows with the cube of their number. A panorama gets fewer lines."""
 EDGE, NO_EDGE = 0.2, 1e-5
 """TokenCut: two places have an edge of weight 1 from this cosine on; all others one of nearly 0."""
+CENTRE = 0.45
+"""Ranking: standard deviation of the Gaussian at the centre, in halves of the sides."""
+ALIKE, SPREAD = 0.1, 0.9
+"""Ranking: edges are exp((cosine - 1) / ``ALIKE``); the share of a place's rank that comes from its neighbours."""
+OUTSIDE = 5
+"""Ranking: a place is as far from the border as from the mean of so many places there that resemble it most."""
+LEAST = 0.45
+"""Ranking: share of the largest value from which on a place belongs to the object."""
 SEEDS = 0.1
 """LOST: share of the places, those with the fewest similar ones, that may join the seed (in the paper 100 of 900)."""
 
@@ -50,12 +59,32 @@ def grid(width: int, height: int, stride: int, lines: int = LINES) -> tuple[int,
 
 
 def object_map(embedder: Embedder, picture: Image.Image) -> Float:
-    """The object of a whole RGB picture by TokenCut: (rows, columns), 0 off the object, 1 at the largest value.
+    """The object of a whole RGB picture by ``ranking``: (rows, columns), 0 off the object, 1 at the largest value.
 
     Raises ``OutputMissing`` for a bundle without patches of any size.
     """
-    values = token_cut(places(embedder, picture))
-    return np.asarray(values * component(values), np.float32)
+    values = np.maximum(ranking(places(embedder, picture)), np.float32(0))
+    return np.asarray(values / max(float(values.max()), 1e-12), np.float32)
+
+
+def ranking(features: Float) -> Float:
+    """How strongly places are tied to the centre, times how little they resemble the border; minus the threshold.
+
+    A Gaussian at the centre is ranked on the graph of the places (Zhou et al. 2004, equation 3; for salient objects
+    Yang et al. 2013, section 3): each place takes over the ranks of those that resemble it. The distance to the border
+    is the background prior of Wei et al. 2012. Both are scaled to 0..1, and so is their product.
+    """
+    rows, columns = features.shape[:2]
+    flat = centred(features)
+    cosines = flat @ flat.T
+    weights = np.exp((cosines - 1) / ALIKE)
+    np.fill_diagonal(weights, 0)
+    scale = 1 / np.sqrt(np.maximum(weights.sum(axis=1), 1e-12))
+    prior = centre(rows, columns).ravel()
+    ranks = np.linalg.solve(np.eye(len(flat)) - SPREAD * scale[:, None] * weights * scale, prior - prior.mean())
+    outside = np.sort(cosines[:, border(rows, columns).ravel()], axis=1)[:, -OUTSIDE:]
+    product = scaled(scaled(ranks) * scaled(1 - outside.mean(axis=1)))
+    return np.asarray((product - LEAST).reshape(rows, columns), np.float32)
 
 
 def token_cut(features: Float) -> Float:
@@ -91,7 +120,7 @@ def lost(features: Float) -> Float:
     return np.asarray(alike[:, members].mean(axis=1).reshape(features.shape[:2]), np.float32)
 
 
-METHODS: Mapping[str, Callable[[Float], Float]] = {"tokencut": token_cut, "lost": lost}
+METHODS: Mapping[str, Callable[[Float], Float]] = {RANKING: ranking, "tokencut": token_cut, "lost": lost}
 
 
 def component(values: Float) -> Mask:
@@ -116,6 +145,18 @@ def centred(features: Float) -> Floats:
     flat = features.reshape(-1, features.shape[-1]).astype(np.float64)
     flat = flat - flat.mean(axis=0)
     return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12))
+
+
+def scaled(values: Floats) -> Floats:
+    """Values from their smallest, 0, to their largest, 1; zeros if all are equal."""
+    values = values - values.min()
+    return np.asarray(values / max(float(values.max()), 1e-12))
+
+
+def centre(rows: int, columns: int) -> Floats:
+    """A Gaussian at the centre of a grid, with the shape of the picture."""
+    y, x = ((np.arange(count) + 0.5) / count * 2 - 1 for count in (rows, columns))
+    return np.asarray(np.exp(-(y[:, None] ** 2 + x**2) / (2 * CENTRE**2)))
 
 
 def border(rows: int, columns: int) -> Mask:

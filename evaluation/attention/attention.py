@@ -75,9 +75,9 @@ def attention(sources: Sequence[str], data: Path, step: int, most: int | None, s
     """Measure how well the maps of BUNDLE find the objects of the pictures in DATA.
 
     DATA is a folder or tar file with images/<name> and masks/<name>.png, or a video in the DAVIS layout. Measured are
-    the best attention head (or prototype), the objects that TokenCut and LOST find by the patches, an untrained ViT at
-    the same input, the spectral residual (a saliency map), and a centred ellipse of the best size. The best head and
-    the best size are chosen on DATA itself.
+    the best attention head (or prototype), the objects that the ranking (the default of `copysight attention`),
+    TokenCut and LOST find by the patches, an untrained ViT at the same input, the spectral residual (a saliency map),
+    and a centred ellipse of the best size. The best head and the best size are chosen on DATA itself.
     """
     pictures = masked.load(data, step)
     if most is not None and most < len(pictures):

@@ -57,14 +57,18 @@ def heads(embedder: Embedder) -> Maps:
 
 
 def objects(embedder: Embedder) -> Maps:
-    """The maps of `object_masks`, with their own masks: the component of the largest value."""
+    """The maps of `object_masks` and their masks: the positive part; of TokenCut and LOST what is connected of it."""
 
     def maps(picture: Image.Image) -> FoundMaps:
         features = object_masks.places(embedder, picture)
-        found = [method(features) for method in object_masks.METHODS.values()]
+        found = {name: method(features) for name, method in object_masks.METHODS.items()}
         size = compared_size(*picture.size)
-        masks = np.stack([nearest(object_masks.component(values), size) for values in found])
-        return FoundMaps(tuple(object_masks.METHODS), np.stack([smooth(one, size) for one in found]), masks)
+        values = np.stack([smooth(one, size) for one in found.values()])
+        masks = [
+            whole > 0 if name == object_masks.RANKING else nearest(object_masks.component(one), size)
+            for (name, one), whole in zip(found.items(), values, strict=True)
+        ]
+        return FoundMaps(tuple(found), values, np.stack(masks))
 
     return maps
 

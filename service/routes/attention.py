@@ -21,7 +21,7 @@ from service.state import State
 router = APIRouter(tags=["pictures"])
 METHOD = (
     "`heads`: the attention heads of a vision transformer, over the part of a picture that it sees. `objects`: one map "
-    "of the object of the whole picture, found by the patches of any size (TokenCut)."
+    "of the object of the whole picture, found by the patches of any size."
 )
 
 

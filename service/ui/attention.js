@@ -8,7 +8,7 @@ import { COLOURS, layers, massMask, scaled } from "./maps.js";
 
 const SIDE = 420; // pixels of a canvas along its longer side
 const MANY = 6; // from so many sheets on they are in one row, which scrolls
-const METHODS = { heads: "attention heads", objects: "object" };
+const METHODS = { objects: "object", heads: "attention heads" }; // the first that the bundle has is shown
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 /** Shows the view. `query` may hold the `id` of an item. */

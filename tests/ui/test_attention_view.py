@@ -147,12 +147,13 @@ def whole(tmp_path_factory):
 
 def test_the_object_of_the_whole_picture_is_shown(whole, open_page):
     picture, out = Image.new("RGB", (300, 120), (70, 74, 70)), BytesIO()
-    ImageDraw.Draw(picture).ellipse((200, 20, 270, 90), fill=(250, 220, 40))
+    ImageDraw.Draw(picture).ellipse((120, 25, 190, 95), fill=(250, 220, 40))
     picture.save(out, "PNG")
     page = open_page(whole, "attention")
     page.locator("input[type=file]").set_input_files(
         {"name": "ball.png", "mimeType": "image/png", "buffer": out.getvalue()}
     )
+    expect(page.locator("figcaption")).to_have_text(["object"])
     page.get_by_label("Maps").select_option("heads")
     expect(page.locator("figcaption")).to_have_text(["all heads", "head 0", "head 1", "head 2"])
     page.get_by_label("Maps").select_option("objects")

@@ -6,7 +6,21 @@ import pytest
 from copysight.errors import OutputMissing
 from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder
-from copysight.model.object_masks import METHODS, component, lost, places, token_cut
+from copysight.model.object_masks import (
+    ALIKE,
+    CENTRE,
+    LEAST,
+    METHODS,
+    OUTSIDE,
+    SPREAD,
+    centred,
+    component,
+    lost,
+    object_map,
+    places,
+    ranking,
+    token_cut,
+)
 
 
 def features_with_object(seed, rows=12, columns=16, box=(3, 9, 5, 11)):
@@ -49,6 +63,39 @@ def test_the_cut_is_the_second_eigenvector_of_the_generalised_problem():
     assert abs(np.corrcoef(found, second)[0, 1]) == pytest.approx(1, abs=1e-4)
 
 
+def test_ranks_are_where_passing_them_on_ends():
+    """f = SPREAD S f + y, again and again (Zhou et al. 2004, section 2), and the border by a slow loop."""
+    rows, columns = 6, 7
+    features, _ = features_with_object(2, rows, columns, (1, 4, 2, 5))
+    flat = centred(features)
+    count = len(flat)
+    weights = np.array([[np.exp((a @ b - 1) / ALIKE) for b in flat] for a in flat]) * (1 - np.eye(count))
+    degrees = weights.sum(axis=1)
+    similar = np.array([[weights[i, j] / np.sqrt(degrees[i] * degrees[j]) for j in range(count)] for i in range(count)])
+    at = [
+        (2 * (row + 0.5) / rows - 1, 2 * (column + 0.5) / columns - 1)
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    prior = np.array([np.exp(-(y * y + x * x) / (2 * CENTRE**2)) for y, x in at])
+    prior = prior - prior.mean()
+    ranks = prior
+    for _ in range(400):
+        ranks = SPREAD * similar @ ranks + prior
+    edge = [k for k in range(count) if k // columns in (0, rows - 1) or k % columns in (0, columns - 1)]
+    outside = np.array([1 - np.mean(sorted(float(one @ flat[k]) for k in edge)[-OUTSIDE:]) for one in flat])
+    ranks, outside = ((one - one.min()) / np.ptp(one) for one in (ranks, outside))
+    expected = ranks * outside / (ranks * outside).max() - LEAST
+    np.testing.assert_allclose(ranking(features).ravel(), expected, atol=1e-4)
+
+
+def test_an_object_map_is_0_off_the_object_and_1_at_its_best_place(drawn):
+    found = object_map(Embedder(bundles.load("default")), drawn(3, (320, 240)))
+    assert found.shape == (20, 27)
+    assert (found.min(), found.max()) == (0, 1)
+    assert 0.05 < (found > 0).mean() < 0.95
+
+
 def test_a_component_is_connected_by_sides():
     values = np.array([[1, -1, 2, 2], [-1, 1, -1, 2], [1, 1, -1, 3]], np.float32)
     assert component(values).tolist() == [[False, False, True, True], [False, False, False, True], [False] * 3 + [True]]
@@ -57,7 +104,7 @@ def test_a_component_is_connected_by_sides():
 def test_plain_pictures_have_finite_maps():
     """All places alike: nothing stands out, and nothing divides by zero."""
     same = np.ones((6, 8, 5), np.float32)
-    assert all(np.isfinite(method(same)).all() for method in (token_cut, lost))
+    assert all(np.isfinite(method(same)).all() for method in (ranking, token_cut, lost))
 
 
 def test_places_of_whole_pictures(drawn, tiny_bundle):

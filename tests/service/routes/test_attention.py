@@ -13,7 +13,7 @@ from copysight.model.embedder import Embedder
 from tests.service.conftest import serving
 from tests.service.routes.test_answers import files
 
-BALL = (200, 20, 270, 90)
+BALL = (165, 25, 235, 95)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def default(tmp_path_factory):
 
 @pytest.fixture
 def scene() -> Image.Image:
-    """A ball at the side of a wide picture of 300 x 120, outside of the central square that the heads see."""
+    """A ball beside the middle of a wide picture of 300 x 120, partly outside of the central square that heads see."""
     picture = Image.fromarray(np.random.default_rng(0).integers(60, 90, (120, 300, 3)).astype(np.uint8))
     ImageDraw.Draw(picture).ellipse(BALL, fill=(250, 220, 40))
     return picture
