@@ -99,6 +99,21 @@ def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return exported_vit(tmp_path_factory.mktemp("bundles"), "other", 24, 24, 1, 0)
 
 
+@pytest.fixture(scope="session")
+def calibrated_index(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Bundle) -> Path:
+    """An index of 120 drawn pictures, which is enough for a calibration. Only read it, or change a copy of it."""
+    from index_builder.build import build
+    from index_builder.progress import Progress
+    from index_builder.stages.plan import Plan
+
+    root = tmp_path_factory.mktemp("calibrated")
+    (root / "pictures").mkdir()
+    for seed in range(120):
+        (root / "pictures" / f"{seed}.jpg").write_bytes(encoded(drawn_picture(seed)))
+    build(Plan(root / "pictures", root / "index", bundle=str(tiny_bundle.path), threads=1), Progress(quiet=True))
+    return root / "index"
+
+
 @pytest.fixture
 def folder(tmp_path: Path, drawn: Callable, jpeg: Callable) -> Path:
     """Six pictures of several formats in a folder tree, and one file that is not a picture."""

@@ -212,7 +212,7 @@ torch.save(run.method.state_dict(), out / f"rank{distributed.rank()}.pt")
 @reported("T1")
 def test_two_processes_skip_a_step_together(photos: Path, tmp_path: Path) -> None:
     words = ["-c", ONE_BAD_PROCESS, str(photos), str(tmp_path)]
-    ended = kills.finish(kills.start(words, 2, module=False))
+    ended = kills.finish(kills.start_new(words, 2))
     assert [code for code, *_ in ended] == [0, 0], ended
     one, other = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2))
     parameters = [name for name in one if "running" not in name and "tracked" not in name]
@@ -352,35 +352,41 @@ def test_one_picture_at_a_time_is_refused_only_where_batchnorm_cannot_work(photo
     assert train(photos, tmp_path / "vit", method="deepcluster-v1", given=vit).exit_code == 0
 
 
+@pytest.fixture(scope="module")
+def pair(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trainings of two processes: ``whole``, and one that was stopped after step 1 (``first``) and 2 (``second``)."""
+    folder = tmp_path_factory.mktemp("pair")
+    whole = kills.command("swav", photos, folder / "whole", epochs=2)
+    assert [code for code, *_ in kills.finish(kills.start(whole, 2))] == [0, 0]
+    short = kills.command("swav", photos, folder / "second", epochs=2, stop_after=0.000001)
+    assert [code for code, *_ in kills.finish(kills.start(short, 2))] == [0, 0]
+    shutil.copytree(folder / "second", folder / "first")
+    assert [code for code, *_ in kills.finish(kills.start(short, 2))] == [0, 0]
+    assert [checkpoint.load(folder / name).step for name in ("first", "second")] == [1, 2]
+    return folder
+
+
 @reported("T13")
 @pytest.mark.parametrize("moment", ["before rank 0", "after rank 0"])
 def test_a_kill_between_the_files_of_two_processes_keeps_a_whole_pair(
-    moment: str, photos: Path, tmp_path: Path
+    moment: str, pair: Path, photos: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "run"
-    words = kills.command("swav", photos, tmp_path / "whole", epochs=2)
-    assert [code for code, *_ in kills.finish(kills.start(words, 2))] == [0, 0]
-    short = kills.command("swav", photos, out, epochs=2, stop_after=0.000001)
-    assert [code for code, *_ in kills.finish(kills.start(short, 2))] == [0, 0]
-    shutil.copytree(out, tmp_path / "first")
-    assert [code for code, *_ in kills.finish(kills.start(short, 2))] == [0, 0]
-    assert (checkpoint.load(tmp_path / "first").step, checkpoint.load(out).step) == (1, 2)
+    out = shutil.copytree(pair / "second", tmp_path / "run")
     # The files at the moment of the kill: process 1 has written step 2, process 0 has or has not.
     (out / "checkpoint.rank1.pt").rename(out / "checkpoint.rank1.next.pt")
-    shutil.copy(tmp_path / "first" / "checkpoint.rank1.pt", out)
+    shutil.copy(pair / "first" / "checkpoint.rank1.pt", out)
     if moment == "before rank 0":
-        shutil.copy(tmp_path / "first" / checkpoint.NAME, out)
+        shutil.copy(pair / "first" / checkpoint.NAME, out)
     ended = kills.finish(kills.start(kills.command("swav", photos, out, epochs=2), 2))
     assert [code for code, *_ in ended] == [0, 0], ended
-    assert kills.differences(out, tmp_path / "whole") == []
+    assert kills.differences(out, pair / "whole") == []
 
 
 @reported("T13")
-def test_a_lost_part_of_a_checkpoint_is_named(photos: Path, tmp_path: Path) -> None:
-    words = kills.command("swav", photos, tmp_path / "run", epochs=2, stop_after=0.000001)
-    assert [code for code, *_ in kills.finish(kills.start(words, 2))] == [0, 0]
-    (tmp_path / "run" / "checkpoint.rank1.pt").unlink()
-    ended = kills.finish(kills.start(words, 2))
+def test_a_lost_part_of_a_checkpoint_is_named(pair: Path, photos: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(pair / "first", tmp_path / "run")
+    (out / "checkpoint.rank1.pt").unlink()
+    ended = kills.finish(kills.start(kills.command("swav", photos, out, epochs=2), 2))
     assert "no state of process 1 for step 1" in ended[1][2]
 
 
@@ -389,7 +395,7 @@ def test_a_lost_part_of_a_checkpoint_is_named(photos: Path, tmp_path: Path) -> N
 def test_a_run_that_is_killed_three_times_ends_with_the_same_weights(
     method: str, world: int, photos: Path, tmp_path: Path
 ) -> None:
-    check_kills(method, world, photos, tmp_path, epochs=150, count=3)
+    check_kills(method, world, photos, tmp_path, epochs=50, count=3)
 
 
 @reported("T13")
@@ -456,7 +462,7 @@ def test_a_signal_stops_a_run_with_a_checkpoint_and_the_command_that_goes_on(
 ) -> None:
     out = tmp_path / "my run"
     words = kills.command("dino", photos, out, epochs=20_000, checkpoint_minutes=60)
-    [process] = running = kills.start(words)
+    [process] = running = kills.start_new(words)
     try:
         limit = time.monotonic() + kills.PATIENCE
         while kills.steps(out) == 0:
@@ -483,7 +489,7 @@ def test_a_signal_while_pictures_are_decoded_leaves_nothing_half_written(tmp_pat
     for number in range(60):
         Image.effect_noise((2500, 2500), 90).save(many / f"large{number}.png", compress_level=0)
     words = kills.command("dino", many, tmp_path / "run", epochs=1)
-    [process] = running = kills.start(words)
+    [process] = running = kills.start_new(words)
     try:
         limit = time.monotonic() + kills.PATIENCE
         while not list((tmp_path / "cache").glob(".*.tmp")):

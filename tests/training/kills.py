@@ -8,12 +8,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 
+from tests.training.forks import Forked
 from training.checkpoints import checkpoint
+
+Running = subprocess.Popen | Forked
 
 OPTIONS = {
     "backbone": "test_resnet", "global-size": 32, "local-size": 16, "local-crops": 2, "batch": 8, "prototypes": 8,
@@ -35,29 +38,30 @@ def command(method: str, photos: Path, out: Path, **more: object) -> list[str]:
     return ["train", method, str(photos), f"--out={out}", f"--cache={out.parent / 'cache'}", *options]
 
 
-def start(words: list[str], world: int = 1, module: bool = True) -> list[subprocess.Popen[str]]:
-    """Start the processes of ``copysight`` with some words, each with its rank; or of Python without ``module``."""
+def start(words: list[str], world: int = 1) -> list[Running]:
+    """Start the processes of ``copysight`` with some words, each with its rank. They are forks, which start fast."""
+    return [Forked(words, environment) for environment in environments(world)]
+
+
+def start_new(words: list[str], world: int = 1) -> list[Running]:
+    """Like `start`, but each is a new Python process: from its first line on, or with a program of its own (``-c``)."""
+    whole = [sys.executable, *(() if words[0] == "-c" else ("-m", "cli")), *words]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return [subprocess.Popen(whole, env=environment, **pipes) for environment in environments(world)]
+
+
+def environments(world: int) -> Iterator[dict[str, str]]:
+    """The environment of each of ``world`` processes that train together, as torchrun sets it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    running = []
     for rank in range(world):
         place = {"RANK": rank, "WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1"}
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_PORT": str(port)}
-        environment |= {name: str(value) for name, value in place.items()} if world > 1 else {}
-        running.append(
-            subprocess.Popen(
-                [sys.executable, *(["-m", "cli"] if module else []), *words],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    return running
+        together = {name: str(value) for name, value in place.items()} if world > 1 else {}
+        yield {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_PORT": str(port), **together}
 
 
-def finish(running: list[subprocess.Popen[str]], patience: float = PATIENCE) -> list[tuple[int, str, str]]:
+def finish(running: list[Running], patience: float = PATIENCE) -> list[tuple[int, str, str]]:
     """Exit code, output and errors of each process; all are killed if one hangs."""
     try:
         outputs = [process.communicate(timeout=patience) for process in running]
@@ -73,7 +77,7 @@ def steps(out: Path) -> int:
     return file.read_text().count('"kind": "step"') if file.exists() else 0
 
 
-def kill_at_random(running: list[subprocess.Popen[str]], out: Path, rng: random.Random, early: bool) -> bool:
+def kill_at_random(running: list[Running], out: Path, rng: random.Random, early: bool) -> bool:
     """Kill all processes at a random moment after the first step, or from the start on; False if they ended before."""
     if not early:
         before, limit = steps(out), time.monotonic() + PATIENCE
@@ -96,9 +100,10 @@ def train_with_kills(
     """Kill a training ``kills`` times, then let it end. Returns the errors of starts that refused to go on."""
     rng, refused = random.Random(seed), []
     for number in range(kills):
-        running = start(words, world)
+        early = number % 5 == 4
+        running = (start_new if early else start)(words, world)
         try:
-            alive = kill_at_random(running, out, rng, early=number % 5 == 4)
+            alive = kill_at_random(running, out, rng, early)
         finally:
             ended = finish(running)
         refused += [errors for code, _, errors in ended if code not in {0, -signal.SIGKILL}] if alive else []

@@ -1,5 +1,7 @@
 """A build calibrates the index on edited copies of its own pictures, if it has enough of them."""
 
+import shutil
+
 from copysight.index import Index
 from copysight.model.embedder import Embedder
 from copysight.scoring.calibration import Verdicts
@@ -19,8 +21,8 @@ def built(folder, pictures, jpeg, bundle, where):
     return Index.open(where)
 
 
-def test_a_build_calibrates_the_index(tmp_path, tiny_bundle, drawn, jpeg):
-    with built(tmp_path / "pictures", [drawn(i) for i in range(120)], jpeg, tiny_bundle, tmp_path / "index") as index:
+def test_a_build_calibrates_the_index(calibrated_index, drawn):
+    with Index.open(calibrated_index) as index:
         snapshot = index.snapshot()
         assert set(snapshot.judge.calibrations) == {"low", "normal", "high"}
         for found in snapshot.judge.calibrations.values():
@@ -36,9 +38,10 @@ def test_a_small_collection_uses_the_calibration_of_its_bundle(tmp_path, tiny_bu
         assert tiny_bundle.calibration is None
 
 
-def test_the_expected_share_of_copies_is_kept_by_later_rebuilds(tmp_path, tiny_bundle, drawn, jpeg):
-    folder, where = tmp_path / "pictures", tmp_path / "index"
-    with built(folder, [drawn(i) for i in range(110)], jpeg, tiny_bundle, where) as index:
+def test_the_expected_share_of_copies_is_kept_by_later_rebuilds(tmp_path, calibrated_index, drawn, jpeg):
+    folder = shutil.copytree(calibrated_index.parent / "pictures", tmp_path / "pictures")
+    where = shutil.copytree(calibrated_index, tmp_path / "index")
+    with Index.open(where) as index:
         usual = index.snapshot().judge.calibrations["normal"]
     (folder / "more.jpg").write_bytes(jpeg(drawn(500)))
     build(Plan(folder, where, probabilities=ProbabilityOptions(share=0.02)), Progress())

@@ -1,23 +1,18 @@
 """Answers of a calibrated index: every match has a probability, in the order of the scores."""
 
+import shutil
+
 import pytest
 from PIL import Image
 
-from index_builder.build import build
-from index_builder.progress import Progress
-from index_builder.stages.plan import Plan
 from tests.service.conftest import serving
 
 JPEG = {"content-type": "image/jpeg"}
 
 
 @pytest.fixture(scope="module")
-def calibrated(tmp_path_factory, tiny_bundle, drawn, jpeg):
-    folder, index = tmp_path_factory.mktemp("many"), tmp_path_factory.mktemp("calibrated") / "index"
-    for seed in range(120):
-        (folder / f"{seed}.jpg").write_bytes(jpeg(drawn(seed)))
-    build(Plan(folder, index, bundle=str(tiny_bundle.path), threads=1), Progress(quiet=True))
-    return index
+def calibrated(calibrated_index, tmp_path_factory):
+    return shutil.copytree(calibrated_index, tmp_path_factory.mktemp("served") / "index")
 
 
 def test_every_match_has_a_probability(calibrated, drawn, jpeg):

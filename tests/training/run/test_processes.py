@@ -1,15 +1,12 @@
 """Two real processes over gloo give the same training as one process, on the same global batches."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.training import kills
 from training.checkpoints import checkpoint
 
 # A ViT has no BatchNorm, so pictures of a batch are independent and the sums must agree.
@@ -34,37 +31,11 @@ METHODS = {
 }
 
 
-def train(method: str, photos: Path, out: Path, world: int, *more: str) -> list[subprocess.CompletedProcess]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "cli",
-        "train",
-        method,
-        str(photos),
-        f"--out={out}",
-        f"--cache={out.parent / 'cache'}",
-    ]
-    command += [f"--{name}={value}" for name, value in {**ARGUMENTS, **METHODS[method]}.items()] + list(more)
-    running = []
-    for rank in range(world):
-        place = {"RANK": rank, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        environment = {**os.environ, **{name: str(value) for name, value in place.items()}, "OMP_NUM_THREADS": "1"}
-        running.append(
-            subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        )
-    try:
-        outputs = [process.communicate(timeout=120) for process in running]
-    finally:
-        for process in running:
-            process.kill()
-    return [
-        subprocess.CompletedProcess(command, process.returncode, *output)
-        for process, output in zip(running, outputs, strict=True)
-    ]
+def train(method: str, photos: Path, out: Path, world: int, *more: str) -> list[tuple[int, str, str]]:
+    """Exit code, output and errors of each process."""
+    options = [f"--{name}={value}" for name, value in {**ARGUMENTS, **METHODS[method]}.items()]
+    cache = f"--cache={out.parent / 'cache'}"
+    return kills.finish(kills.start(["train", method, str(photos), f"--out={out}", cache, *options, *more], world))
 
 
 def losses(out: Path) -> list[float]:
@@ -75,7 +46,7 @@ def losses(out: Path) -> list[float]:
 def test_two_processes_equal_one(photos: Path, tmp_path: Path) -> None:
     for world in (1, 2):
         done = train("dino", photos, tmp_path / f"run{world}", world)
-        assert [process.returncode for process in done] == [0] * world, done[0].stderr
+        assert [code for code, *_ in done] == [0] * world, done
     one, two = losses(tmp_path / "run1"), losses(tmp_path / "run2")
     assert len(one) == len(two) == 6
     assert two == pytest.approx(one, abs=2e-5)
@@ -86,11 +57,11 @@ def test_two_processes_equal_one(photos: Path, tmp_path: Path) -> None:
 
 def test_two_processes_resume_where_they_stopped(photos: Path, tmp_path: Path) -> None:
     whole = train("swav", photos, tmp_path / "whole", 2)
-    assert [process.returncode for process in whole] == [0, 0], whole[0].stderr
+    assert [code for code, *_ in whole] == [0, 0], whole
     stopped = train("swav", photos, tmp_path / "cut", 2, "--stop-after=0.000001")
-    assert [process.returncode for process in stopped] == [0, 0], stopped[0].stderr
+    assert [code for code, *_ in stopped] == [0, 0], stopped
     assert checkpoint.load(tmp_path / "cut").step == 1
     assert (tmp_path / "cut" / "checkpoint.rank1.pt").exists()
     rest = train("swav", photos, tmp_path / "cut", 2)
-    assert [process.returncode for process in rest] == [0, 0], rest[0].stderr
+    assert [code for code, *_ in rest] == [0, 0], rest
     assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
