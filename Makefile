@@ -10,6 +10,7 @@
 PYTHON ?= python3
 RUNTIME ?= cpu
 PORT ?= 8000
+WORKERS ?= 2
 BIN := .venv/bin
 SERVING := .venv/.serving-$(RUNTIME)
 EVERYTHING := .venv/.everything
@@ -30,7 +31,7 @@ example: $(EXAMPLE)
 install: $(EVERYTHING)
 
 test: $(EVERYTHING)
-	$(BIN)/python -m pytest -m "not long"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long" -n $(WORKERS) --dist worksteal
 
 test-long: $(EVERYTHING)
 	mkdir -p var
