@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -21,6 +22,7 @@ from service.intake import decoding
 from service.intake.url_fetch import Fetcher, FetchPolicy
 from service.jobs.duplicates import DuplicateSearches
 from service.jobs.rebuilds import Rebuilder, run_schedule
+from service.jobs.watch import FolderWatch, run_watch
 from service.moderation.rules import CurrentRules
 from service.queries import inference
 from service.routes import (
@@ -64,8 +66,12 @@ def create_app(settings: Settings, opened: Index) -> ASGIApp:
         schedule = asyncio.create_task(
             run_schedule(state.rebuilder, state.searchers, settings.rebuild_every * 3600, settings.rebuild_when_due)
         )
+        watch = FolderWatch(settings.index, Path(settings.watch)) if settings.watch else None
+        watching = asyncio.create_task(run_watch(watch, state.searchers, settings.watch_seconds)) if watch else None
         yield
         schedule.cancel()
+        if watching is not None:
+            watching.cancel()
         await state.batcher.close()
         if state.decoders is not None:
             state.decoders.shutdown()

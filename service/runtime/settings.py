@@ -151,6 +151,17 @@ class Settings(BaseSettings):
         ),
     )
 
+    watch: str = Field(
+        "",
+        description=(
+            "Folder that the collection `default` follows: it is synced at the start and when its files change, as by "
+            "`copysight index sync`. Empty: none."
+        ),
+    )
+    watch_seconds: float = Field(
+        60.0, ge=0.1, description="Seconds between two looks at the watched folder; a sync needs two equal looks."
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,

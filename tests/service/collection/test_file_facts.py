@@ -41,10 +41,10 @@ def found(server, **filter_):
     return {item["key"]: item for item in answer.json()["items"]}
 
 
-@pytest.mark.parametrize("decode", ["threads", "process"])
+@pytest.mark.parametrize("decode", ["thread", "process"])
 def test_pictures_are_found_by_folder_date_camera_and_size(collection, drawn, decode):
     folder, index = collection
-    with serving(index, COPYSIGHT_DECODE=decode) as server:
+    with serving(index, decode=decode) as server:
         data = photographed(drawn(9), "2023:02:03 04:05:06", "C2")
         added = server.http.post("/images", files={"file": data}, data={"key": "new/one.jpg"}).json()
         assert (added["taken"], added["camera"], added["bytes"]) == ("2023-02-03T04:05:06", "Acme C2", len(data))
