@@ -134,9 +134,13 @@ def test_prototypes_of_a_resnet(folder, resnet_bundle, tiny_bundle, tmp_path):
 
 
 def test_attention_fails_for_a_bundle_without_attention_or_prototypes(folder, tmp_path, other_resnet):
-    result = run("attention", folder / "0.jpg", "--out", tmp_path / "map.png", "--bundle", other_resnet.path)
-    assert result.exit_code == 1
-    assert "gives no attention" in result.stderr
+    """Its heads, that is: it has patches of any size, so that the default is the object."""
+    words = ("attention", folder / "0.jpg", "--out", tmp_path / "map.png", "--bundle", other_resnet.path)
+    for heads in (("--method", "heads"), ("--head", 0)):
+        result = run(*words, *heads)
+        assert result.exit_code == 1
+        assert "gives no attention" in result.stderr
+    assert answer(*words)["maps"] == ["object"]
 
 
 def test_attention_rejects_files_and_names_that_it_cannot_use(folder, tiny_bundle, tmp_path, drawn):
