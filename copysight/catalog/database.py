@@ -22,7 +22,7 @@ STORAGE_ERRORS = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANT
 DAMAGE_ERRORS = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 WRITABLE = "mode=rwc"
 BUSY_TIMEOUT = 120.0  # seconds that a writer waits for other writers before it fails
-READ_TRIES, READ_PAUSE = 5, 0.02  # while another process moves its log into the file
+READ_TRIES, READ_PAUSE = 100, 0.02  # while another process moves its log into the file, which may take a second
 
 
 class Database:
@@ -148,6 +148,8 @@ class Database:
     def _inside(self) -> Inside | None:
         """The identity in the file itself, without its log; None if it cannot be read."""
         for _ in range(READ_TRIES):
+            if not self.path.exists():
+                return None
             try:
                 connection = sqlite3.connect(f"file:{quote(str(self.path))}?mode=ro&immutable=1", uri=True)
                 try:
