@@ -26,9 +26,13 @@ PATIENCE = 30_000
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium. Without one these tests are skipped by name; where CI runs them, they fail."""
+    """Debian's Chromium. Without one these tests are skipped by name; where CI runs them, they fail.
+
+    Of a module, because Playwright keeps an event loop running in this thread, and tests of other modules, which the
+    same process may run next, start one of their own.
+    """
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
         message = f"no browser: install one of {', '.join(BROWSERS)} (Debian: apt-get install chromium)"

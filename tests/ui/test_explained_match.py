@@ -161,7 +161,7 @@ def test_a_bundle_without_explanations_has_no_heat(shared, open_page, jpeg, draw
 def test_an_error_is_told_and_the_pictures_stay(explaining, open_page, pasted):
     page = open_page(explaining)
     page.route(
-        re.compile("/compare"),
+        re.compile(r"/compare\?"),
         lambda one: one.fulfill(status=503, json={"detail": "the server is busy", "code": "busy"}),
     )
     box = compared(page, pasted)

