@@ -25,7 +25,8 @@ def test_a_405_lists_all_methods_of_its_path(http):
     assert len(text) > 15
     for path, calls in text.items():
         known = {method.upper() for method in calls}
-        answer = http.request("PUT", path.replace("{number}", "1"))
+        other = next(method for method in ("PUT", "PATCH", "POST") if method not in known)
+        answer = http.request(other, path.replace("{number}", "1"))
         assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
         allowed = set(answer.headers["allow"].split(", "))
         assert allowed == known | ({"HEAD"} if "GET" in known else set()), path
