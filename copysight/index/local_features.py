@@ -47,14 +47,16 @@ class LocalFeatures:
         if found is not None:
             return Prepared(found, partial(self._grey, sha256))
         found = self._read(sha256)
-        if found is None:
-            pixels = self._grey(sha256)
-            if not pixels.size:
-                return None
-            found = features.extract(pixels)
-            self._write(sha256, found)
+        if found is not None:
+            self._remember(sha256, found)
+            return Prepared(found, partial(self._grey, sha256))
+        pixels = self._grey(sha256)
+        if not pixels.size:
+            return None
+        found = features.extract(pixels)
+        self._write(sha256, found)
         self._remember(sha256, found)
-        return Prepared(found, partial(self._grey, sha256))
+        return Prepared(found, lambda: pixels)  # decoded once for both
 
     def delete(self, sha256: str) -> None:
         """Remove the file of a picture that is no longer stored."""
