@@ -13,7 +13,7 @@ import pytest
 from copysight.errors import IndexCorrupt, InvalidArgument
 from copysight.index import Index, backup, export_items, import_items, remarks, restore, verify
 from tests.copysight.index.upkeep.test_backup import UNSHARED
-from tests.service.conftest import Server, index, pictures, serving  # noqa: F401 - fixtures
+from tests.service.conftest import Server, index, origin, pictures, serving  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[2]
 
