@@ -23,7 +23,7 @@ from copysight.model.embedder import Embedder, Runtime
 from copysight.pictures.decode import decode
 from copysight.scoring.query_views import views_of
 from copysight.scoring.self_calibration import make_copies
-from copysight.scoring.verified import Mode
+from copysight.scoring.verified import CANDIDATES, Mode
 from copysight.vectors.knn import limit_threads
 from evaluation.sources import read, scan
 
@@ -80,7 +80,7 @@ def timed(file: bytes, index: Index, embedder: Embedder, mode: Mode) -> tuple[fl
     vectors = embedder.embed([view.pixels for view in views])
     prepare = lambda: verification.prepare(picture.pixels)  # noqa: E731 - a named argument
     query = Query(vectors, views, lambda: picture.pixels, prepare, lambda _hit, _item: False)
-    found = find_copies(index, snapshot, query, Selection(30, effort="normal", verify=mode))
+    found = find_copies(index, snapshot, query, Selection(CANDIDATES, effort="normal", verify=mode))
     return time.process_time() - began, sum(match.outcome.verified for match in found.matches)
 
 

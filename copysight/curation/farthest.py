@@ -22,7 +22,7 @@ def select(vectors: Float, count: int) -> Ints:
     chosen[0] = int(np.argmax(vectors @ vectors.mean(axis=0)))
     nearest = vectors @ vectors[chosen[0]]
     for place in range(1, count):
-        nearest[chosen[:place]] = np.inf  # also a row with an equal one is selected once
+        nearest[chosen[place - 1]] = np.inf  # also a row with an equal one is selected once
         chosen[place] = int(np.argmin(nearest))
         np.maximum(nearest, vectors @ vectors[chosen[place]], out=nearest)
     return chosen
