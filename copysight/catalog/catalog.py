@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from copysight.catalog import additions, limits, placed, reading, relocation, schema, sequence
+from copysight.catalog import additions, limits, migrations, placed, reading, relocation, schema, sequence
 from copysight.catalog.additions import CHUNK, chunks, item_of
 from copysight.catalog.curation import removals
 from copysight.catalog.curation.curation import Curation
@@ -338,7 +338,7 @@ class Catalog:
     def _migrate(self, version: int) -> None:
         try:
             with self._database.write() as connection:
-                schema.migrate(connection, schema.MIGRATIONS, schema.VERSION)
+                migrations.migrate(connection, migrations.MIGRATIONS, schema.VERSION)
         except NotWritable as error:
             raise NotWritable(
                 f"{self.path} has version {version} and must be migrated to version {schema.VERSION}, but it cannot be "

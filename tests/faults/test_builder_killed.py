@@ -177,6 +177,6 @@ def test_a_killed_migration_leaves_the_old_or_the_new_tables(campaign: Campaign)
         assert found[-1] == today if run.done else found[-1] in (before[0], today)
 
     campaign.look = look
-    for run in campaign("schema.migrate", "catalog.Catalog.policy", prepare):
+    for run in campaign("migrations.migrate", "catalog.Catalog.policy", prepare):
         assert run.done or run.killed
     assert today in found

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from copysight.catalog import Added, Catalog, NewItem, placed, schema
+from copysight.catalog import Added, Catalog, NewItem, migrations, placed, schema
 from copysight.errors import (
     BundleMismatch,
     IndexCorrupt,
@@ -235,9 +235,9 @@ def test_a_later_version_is_rejected_and_an_earlier_one_is_migrated_atomically(c
         schema.VERSION + 1: lambda connection: connection.execute(sa.text("ALTER TABLE nowhere ADD COLUMN x TEXT")),
     }
     with pytest.raises(sa.exc.OperationalError), catalog._database.write() as connection:
-        schema.migrate(connection, steps, schema.VERSION + 2)
+        migrations.migrate(connection, steps, schema.VERSION + 2)
     with catalog._database.write() as connection:
-        assert schema.migrate(connection, steps, schema.VERSION + 1) == schema.VERSION
+        assert migrations.migrate(connection, steps, schema.VERSION + 1) == schema.VERSION
     with pytest.raises(IndexCorrupt, match="upgrade"):
         Catalog.open(catalog.path)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from copysight.catalog import Catalog, schema
+from copysight.catalog import Catalog, migrations, schema
 from copysight.errors import IndexCorrupt
 from copysight.index import Index, publish, verify
 from copysight.model.bundle import Bundle
@@ -80,7 +80,7 @@ def test_two_processes_that_open_a_catalog_at_once_migrate_it_once(older: Path) 
     first, second = Catalog(older / "catalog.sqlite"), Catalog(older / "catalog.sqlite")
     for catalog, found in ((first, 1), (second, schema.VERSION)):
         with catalog._database.write() as connection:
-            assert schema.migrate(connection, schema.MIGRATIONS, schema.VERSION) == found
+            assert migrations.migrate(connection, migrations.MIGRATIONS, schema.VERSION) == found
         catalog.close()
 
 
@@ -88,12 +88,12 @@ def test_a_migration_that_fails_changes_nothing(older: Path, monkeypatch: pytest
     before = outline(older / "catalog.sqlite")
 
     def failing(connection: object) -> None:
-        for step in sorted(schema.MIGRATIONS):
-            schema.MIGRATIONS[step](connection)  # type: ignore[arg-type]
+        for step in sorted(migrations.MIGRATIONS):
+            migrations.MIGRATIONS[step](connection)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), Catalog(older / "catalog.sqlite")._database.write() as connection:
-        schema.migrate(connection, {1: failing}, 2)
+        migrations.migrate(connection, {1: failing}, 2)
     assert outline(older / "catalog.sqlite") == before
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from copysight.catalog import Catalog, Item, NewItem, schema
+from copysight.catalog import Catalog, Item, NewItem, migrations, schema
 from copysight.index import Gate, Index, backup, publish, rollback
 from copysight.index.generations.index_type import default_index_type
 from copysight.model import bundle as bundles
@@ -99,7 +99,7 @@ def migrate(directory: Path) -> None:
             )
         connection.execute(sa.text("CREATE INDEX items_note ON items (note)"))
 
-    schema.MIGRATIONS[schema.VERSION] = step
+    migrations.MIGRATIONS[schema.VERSION] = step
     schema.VERSION += 1
     Catalog.open(directory / "catalog.sqlite").close()
     send({"ack": "all"})

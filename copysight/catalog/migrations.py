@@ -1,0 +1,128 @@
+"""Migrations of the catalog from older versions."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from copysight.errors import IndexCorrupt
+
+
+def _add_coming_model(connection: sa.Connection) -> None:
+    connection.execute(sa.text("ALTER TABLE state ADD COLUMN coming_model VARCHAR(64)"))
+    connection.execute(sa.text("ALTER TABLE state ADD COLUMN coming_variant VARCHAR(32)"))
+
+
+def _add_identity_files_and_residual(connection: sa.Connection) -> None:
+    connection.execute(sa.text("ALTER TABLE state ADD COLUMN identity VARCHAR(32)"))
+    connection.execute(sa.text("UPDATE state SET identity = lower(hex(randomblob(16)))"))
+    connection.execute(sa.text("ALTER TABLE items ADD COLUMN files BOOLEAN"))
+    connection.execute(sa.text("ALTER TABLE field_values ADD COLUMN residual BIGINT"))
+    found = connection.execute(
+        sa.text(
+            "SELECT DISTINCT v.item, v.field, i.metadata FROM field_values v JOIN items i ON i.id = v.item "
+            "WHERE abs(v.number) >= 9007199254740992"
+        )
+    ).all()
+    for item, field, text in found:
+        _split_large_numbers(connection, item, field, json.loads(text).get(field))
+
+
+def _split_large_numbers(connection: sa.Connection, item: int, field: str, content: Any) -> None:
+    row = {"item": item, "field": field}
+    large = "item = :item AND field = :field AND abs(number) >= 9007199254740992"
+    connection.execute(sa.text(f"DELETE FROM field_values WHERE {large}"), row)  # noqa: S608 - constant text
+    insert = "INSERT INTO field_values (item, field, number, residual) VALUES (:item, :field, :number, :residual)"
+    for value in content if isinstance(content, list) else [content]:
+        integer = type(value) is int and -(2**63) <= value < 2**64
+        if (integer or type(value) is float) and abs(value) >= 2**53:
+            residual = value - int(float(value)) if integer else None
+            connection.execute(sa.text(insert), row | {"number": float(value), "residual": residual})
+
+
+def _add_information(connection: sa.Connection) -> None:
+    connection.execute(sa.text("ALTER TABLE items ADD COLUMN information DOUBLE"))
+
+
+_DECISIONS = """
+CREATE TABLE decisions (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, batch BIGINT NOT NULL,
+    decision VARCHAR(16) NOT NULL, made DOUBLE NOT NULL, author VARCHAR(255));
+CREATE INDEX ix_decisions_batch ON decisions (batch);
+CREATE TABLE decision_members (id INTEGER NOT NULL, decision INTEGER NOT NULL, sha256 VARCHAR(64) NOT NULL,
+    kept BOOLEAN NOT NULL, PRIMARY KEY (id), FOREIGN KEY(decision) REFERENCES decisions (id) ON DELETE CASCADE);
+CREATE INDEX ix_decision_members_decision ON decision_members (decision);
+CREATE TABLE removals (item INTEGER NOT NULL, batch BIGINT NOT NULL, collection VARCHAR(255) NOT NULL,
+    "key" TEXT NOT NULL, sha256 VARCHAR(64) NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
+    metadata JSON NOT NULL, source TEXT, files BOOLEAN, information DOUBLE, made DOUBLE NOT NULL, author VARCHAR(255),
+    purged BOOLEAN NOT NULL, PRIMARY KEY (item));
+CREATE INDEX ix_removals_batch ON removals (batch);
+CREATE INDEX ix_removals_sha256 ON removals (sha256)
+"""
+
+
+def _add_decisions_and_removals(connection: sa.Connection) -> None:
+    for statement in _DECISIONS.split(";"):
+        connection.execute(sa.text(statement))
+
+
+_MODERATION = """
+CREATE TABLE moderation (id INTEGER NOT NULL CHECK (id = 1), version BIGINT NOT NULL, PRIMARY KEY (id));
+CREATE TABLE lists (name VARCHAR(255) NOT NULL, policy VARCHAR(16) NOT NULL, action VARCHAR(255) NOT NULL,
+    precision DOUBLE, expires DOUBLE, enabled BOOLEAN NOT NULL, note TEXT NOT NULL, flood INTEGER, denials INTEGER,
+    changed DOUBLE NOT NULL, author VARCHAR(255), slope DOUBLE, intercept DOUBLE, samples INTEGER, PRIMARY KEY (name));
+CREATE TABLE entries (item INTEGER NOT NULL, disabled BOOLEAN NOT NULL, expires DOUBLE, note TEXT NOT NULL,
+    labels JSON NOT NULL, quarantined DOUBLE, reason TEXT, released DOUBLE, changed DOUBLE NOT NULL,
+    author VARCHAR(255), PRIMARY KEY (item));
+CREATE TABLE list_matches (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, list VARCHAR(255) NOT NULL,
+    item INTEGER NOT NULL, sha256 VARCHAR(64) NOT NULL, "query" VARCHAR(64) NOT NULL, upload INTEGER, stated DOUBLE,
+    probability DOUBLE, verdict VARCHAR(16) NOT NULL, policy VARCHAR(16) NOT NULL, action VARCHAR(255) NOT NULL,
+    made DOUBLE NOT NULL, latest DOUBLE NOT NULL, times INTEGER NOT NULL, author VARCHAR(255), UNIQUE (item, "query"));
+CREATE INDEX list_matches_item_made ON list_matches (item, made);
+CREATE TABLE match_decisions (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, decision VARCHAR(16) NOT NULL,
+    list VARCHAR(255), item INTEGER NOT NULL, sha256 VARCHAR(64) NOT NULL, "query" VARCHAR(64) NOT NULL, stated DOUBLE,
+    reason TEXT NOT NULL, made DOUBLE NOT NULL, author VARCHAR(255));
+CREATE INDEX ix_match_decisions_item ON match_decisions (item);
+CREATE INDEX ix_match_decisions_sha256 ON match_decisions (sha256);
+CREATE INDEX ix_match_decisions_query ON match_decisions ("query");
+CREATE INDEX match_decisions_list ON match_decisions (list)
+"""
+
+
+def _add_facts_of_files_and_moderation(connection: sa.Connection) -> None:
+    for table in ("items", "removals"):
+        for column in ("bytes BIGINT", "taken VARCHAR(19)", "camera TEXT"):
+            connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column}"))
+    connection.execute(sa.text("CREATE INDEX items_taken ON items (taken)"))
+    for statement in _MODERATION.split(";"):
+        connection.execute(sa.text(statement))
+
+
+# Migration n changes a catalog of version n to version n + 1, inside the given transaction. It is written in plain SQL,
+# because it must not change when the tables above change again.
+Migration = Callable[[sa.Connection], None]
+MIGRATIONS: dict[int, Migration] = {
+    1: _add_coming_model,
+    2: _add_identity_files_and_residual,
+    3: _add_information,
+    4: _add_decisions_and_removals,
+    5: _add_facts_of_files_and_moderation,
+}
+
+
+def migrate(connection: sa.Connection, steps: dict[int, Migration], target: int) -> int:
+    """Migrate the catalog to the version ``target`` in one transaction. Returns the version that it had.
+
+    Raises ``IndexCorrupt`` if the version is later than ``target``, or if a migration is missing.
+    """
+    # Read only the column that every version has; an older table `state` lacks some of the others.
+    found = int(connection.execute(sa.text("SELECT version FROM state WHERE id = 1")).scalar_one())
+    if found > target:
+        raise IndexCorrupt(f"the catalog has version {found}, this program reads up to {target}; upgrade Copysight")
+    for version in range(found, target):
+        if version not in steps:
+            raise IndexCorrupt(f"there is no migration from version {version}; use a Copysight version that reads it")
+        steps[version](connection)
+    if found != target:
+        connection.execute(sa.text("UPDATE state SET version = :v WHERE id = 1"), {"v": target})
+    return found
