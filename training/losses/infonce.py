@@ -44,3 +44,26 @@ def _infonce(logits: Tensor, copies: Tensor) -> Tensor:
 def _entropy_term(negatives: Tensor) -> Tensor:
     """Minus the mean log distance to the nearest negative. ``negatives`` (B, B): cosines, -1 for copies."""
     return -(2 - 2 * negatives.amax(dim=1)).clamp(min=1e-6).sqrt().log().mean()
+
+
+def matching_loss(
+    embeddings: Tensor,
+    targets: Tensor,
+    instances: Tensor,
+    memory: Tensor,
+    remembered: Tensor,
+    temperature: float = 0.05,
+) -> Tensor:
+    """InfoNCE: each of ``embeddings`` (B, D) has to find its row of ``targets`` (B, D) among those of other pictures.
+
+    ``instances`` (B,) says of which picture a row is. ``memory`` (M, D), of the pictures ``remembered`` (M,), are
+    further negatives (He et al. 2020, MoCo, section 3.2); rows of -1 are empty. Targets of the same picture are no
+    negatives. All rows are L2-normalised. Computed in float32, also under autocast.
+    """
+    with torch.autocast(embeddings.device.type, enabled=False):
+        own, keys = embeddings.float(), torch.cat([targets.float(), memory.float()])
+        pictures = torch.cat([instances, remembered])
+        ignored = (pictures[None, :] == instances[:, None]) | (pictures[None, :] == -1)
+        ignored[:, : len(targets)].fill_diagonal_(False)
+        logits = (own @ keys.t() / temperature).masked_fill(ignored, -torch.inf)
+        return F.cross_entropy(logits, torch.arange(len(own), device=own.device))

@@ -15,7 +15,8 @@ from torch import Tensor
 from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder, Runtime, first_provider
 from copysight.pictures.preprocess import Size
-from training.config_field import NOT_NEGATIVE, config_field
+from training.config_field import MEMORY, NOT_NEGATIVE, POSITIVE, config_field
+from training.losses.infonce import matching_loss
 from training.losses.regression import regression_loss
 from training.methods.descriptor_method import DescriptorConfig, DescriptorMethod
 from training.methods.method import StepOutput
@@ -40,6 +41,19 @@ class DistilConfig(DescriptorConfig):
         "Weight of the squared differences between the similarities of a batch and those of the teachers. "
         "The default is ours.",
         span=NOT_NEGATIVE,
+    )
+    contrast: float = config_field(
+        0.0,
+        "Weight of an InfoNCE loss: a view must find the teachers' embedding of the other view of its picture among "
+        "those of other pictures. The default is ours.",
+        span=NOT_NEGATIVE,
+    )
+    temperature: float = config_field(0.05, "Temperature of the InfoNCE loss. SSCD uses 0.05.", span=POSITIVE)
+    memory: int = config_field(
+        16384,
+        "Number of the teachers' last embeddings that the InfoNCE loss has as other pictures, beside those of the "
+        "batch. MoCo uses 65536.",
+        span=MEMORY,
     )
     dimension: int = 0
 
@@ -70,6 +84,8 @@ class Distil(DescriptorMethod):
     """A descriptor network learns the joint embedding of its teachers."""
 
     name = "distil"
+    memory: Tensor
+    remembered: Tensor
 
     def __init__(
         self, config: DistilConfig, teachers: Teachers, backbone: str, image_size: Size, recipe: EditRecipe
@@ -78,14 +94,34 @@ class Distil(DescriptorMethod):
         known = replace(config, teachers=tuple(one.id for one in teachers.bundles), dimension=teachers.dimension)
         super().__init__(known, backbone, image_size, recipe)
         self.teachers = teachers
+        # Frozen teachers: an embedding in memory is never out of date. Before it is full, zeros are told apart by -1.
+        size = config.memory if config.contrast else 0
+        self.register_buffer("memory", torch.zeros(size, teachers.dimension))
+        self.register_buffer("remembered", torch.full((size,), -1))
         self.taught_by = [{"name": one.name, "id": one.id, "licence": one.licence} for one in teachers.bundles]
 
     def forward(self, crops: Sequence[Tensor], indices: Tensor) -> StepOutput:
-        """Loss of the views of a batch, each a picture of its own."""
+        """Loss of the two views of each picture of a batch."""
         views = torch.cat(list(crops))
         predicted = F.normalize(self.descriptor(views).float(), dim=1)
-        loss = regression_loss(predicted, self.teachers.embed(views), self.config.relations)
-        return StepOutput(loss.total, {"loss": loss.total.detach(), "cosine": loss.cosine.detach()})
+        wanted = self.teachers.embed(views)
+        loss = regression_loss(predicted, wanted, self.config.relations)
+        metrics = {"loss": loss.total.detach(), "cosine": loss.cosine.detach()}
+        if not self.config.contrast:
+            return StepOutput(loss.total, metrics)
+        instances = indices.repeat(len(crops))
+        others = wanted.roll(len(indices), dims=0)
+        contrast = matching_loss(predicted, others, instances, self.memory, self.remembered, self.config.temperature)
+        self._remember(wanted, instances)
+        total = loss.total + self.config.contrast * contrast
+        return StepOutput(total, {**metrics, "loss": total.detach(), "infonce": contrast.detach()})
+
+    @torch.no_grad()
+    def _remember(self, embeddings: Tensor, instances: Tensor) -> None:
+        """Put the newest embeddings in front of the memory; its oldest fall out."""
+        size = len(self.memory)
+        self.memory.copy_(torch.cat([embeddings, self.memory])[:size])
+        self.remembered.copy_(torch.cat([instances, self.remembered])[:size])
 
 
 def _runtime(bundle: Bundle) -> Runtime:

@@ -1,4 +1,4 @@
-"""The loss of copy detection against a loop over pairs."""
+"""The losses with negatives against loops over pairs."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from training.losses.infonce import copy_loss
+from training.losses.infonce import copy_loss, matching_loss
 
 
 @pytest.mark.parametrize(("instances", "width"), [([0, 0, 1, 1], 4), ([0, 1, 2, 0, 1, 2, 3, 3, 3], 8)])
@@ -32,3 +32,20 @@ def test_the_loss_equals_a_sum_over_pairs(instances, width, temperature, weight)
 def test_a_low_temperature_does_not_overflow():
     x = F.normalize(torch.randn(8, 4, generator=torch.Generator().manual_seed(0)), dim=1)
     assert copy_loss(x, torch.arange(8) // 2, 0.001).total.isfinite()
+
+
+def unit_rows(seed: int, count: int) -> torch.Tensor:
+    return F.normalize(torch.randn(count, 5, generator=torch.Generator().manual_seed(seed)), dim=1)
+
+
+def test_the_matching_loss_equals_a_sum_over_other_pictures_and_the_memory():
+    own, targets, memory = unit_rows(0, 4), unit_rows(1, 4), unit_rows(2, 3)
+    instances, remembered, expected = [7, 8, 7, 9], [8, 5, -1], 0.0
+    for i in range(4):
+        positive = math.exp(float(own[i] @ targets[i]) / 0.2)
+        others = [targets[j] for j in range(4) if instances[j] != instances[i]]
+        others += [memory[j] for j in range(3) if remembered[j] not in (instances[i], -1)]
+        total = positive + sum(math.exp(float(own[i] @ other) / 0.2) for other in others)
+        expected -= math.log(positive / total) / 4
+    found = matching_loss(own, targets, torch.tensor(instances), memory, torch.tensor(remembered), 0.2)
+    assert float(found) == pytest.approx(expected, rel=1e-5)

@@ -76,6 +76,22 @@ def test_the_student_comes_closer_to_its_teacher(tiny_bundle: Bundle) -> None:
     assert not any("teachers" in name for name in method.state_dict())
 
 
+def test_with_contrast_the_memory_holds_the_last_targets(tiny_bundle: Bundle) -> None:
+    torch.manual_seed(0)
+    recipe = EditRecipe(32)
+    config = DistilConfig(first_size=32, contrast=1.0, memory=10)
+    method = Distil(config, Teachers([tiny_bundle], recipe), "test_resnet", 32, recipe)
+    method.start(Length(2, 1, 4, 4))
+    first, second = views(recipe, range(4)), views(recipe, range(4, 8))
+    alone = method([first, second], torch.arange(4))
+    assert float(alone.metrics["infonce"]) > 0
+    assert method.remembered.tolist() == [0, 1, 2, 3, 0, 1, 2, 3, -1, -1]
+    assert torch.equal(method.memory[:8], method.teachers.embed(torch.cat([first, second])))
+    with_memory = method([first, second], torch.arange(4, 8))
+    assert float(with_memory.metrics["infonce"]) > float(alone.metrics["infonce"])
+    assert method.remembered.tolist() == [4, 5, 6, 7, 4, 5, 6, 7, 0, 1]
+
+
 def test_a_run_is_trained_exported_and_says_who_taught_it(tiny_bundle: Bundle, photos: Path, tmp_path: Path) -> None:
     done = distil(photos, tmp_path / "run", f"--teacher={tiny_bundle.path}")
     assert done.exit_code == 0, done.output
@@ -112,6 +128,8 @@ def test_the_log_names_the_teachers(tiny_bundle: Bundle, photos: Path, tmp_path:
     assert first["options"]["teacher"] == [tiny_bundle.id]
 
 
-@pytest.mark.parametrize("word", ["--relations=-1", "--relations=nan"])
+@pytest.mark.parametrize(
+    "word", ["--relations=-1", "--relations=nan", "--contrast=-1", "--memory=-1", "--temperature=0"]
+)
 def test_numbers_have_ranges(word: str, photos: Path, tmp_path: Path) -> None:
     assert distil(photos, tmp_path / "run", word).exit_code == 2
