@@ -2,13 +2,14 @@
 
 from copysight.index.find_copies import Query, Selection, find_copies, judged, where
 from copysight.index.generations.generation import Generation
-from copysight.index.index import Index, Status
+from copysight.index.index import Index
 from copysight.index.live.merge_views import Hit
 from copysight.index.live.search import Match, Parameters
 from copysight.index.live.snapshot import Cluster, Membership, Snapshot
 from copysight.index.publishing.publish import publish
 from copysight.index.publishing.publish_checks import Gate
 from copysight.index.publishing.rollback import Kept, generations, prune, rollback
+from copysight.index.status import Status
 from copysight.index.transfer.transfer import Imported, export_items, import_items
 from copysight.index.upkeep.backup import backup, restore
 from copysight.index.upkeep.verify import remarks, verify

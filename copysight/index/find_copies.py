@@ -1,7 +1,7 @@
 """The answer to a query: the best matches of an index, with their probabilities, and verified where it pays."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,24 @@ from copysight.matching.verification import Prepared
 from copysight.pictures import information
 from copysight.scoring import verified
 from copysight.scoring.calibration import Verdicts
-from copysight.scoring.judge import Judge, Judgement
+from copysight.scoring.judge import SAME_PICTURE, Judge, Judgement
 from copysight.scoring.precision import Policy
 from copysight.scoring.query_views import Effort, QueryView
-from copysight.scoring.verified import CANDIDATES, Candidate, Mode, Outcome
+from copysight.scoring.verified import CANDIDATES, Candidate, Checked, Mode, Outcome
 
 Float = npt.NDArray[np.float32]
+
+
+@dataclass
+class Shared:
+    """What several searches for one query need: the first of them fills it in.
+
+    ``offsets`` (V,): those of the vectors, see `Snapshot.offsets`. ``checked``: what verification found, by the sha256
+    of the item.
+    """
+
+    offsets: Float | None = None
+    checked: dict[str, Checked | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -30,7 +42,8 @@ class Query:
     """What is searched for: vectors (V, D) of its ``views`` (V,), or one vector (1, D) without a picture.
 
     ``picture`` returns the RGB picture, or None if there is none; it is only called if a match may be a copy.
-    ``prepare`` returns it for verification. ``is_equal`` says whether an item has the same bytes or pixels.
+    ``prepare`` returns it for verification. ``is_equal`` says whether an item has the same bytes or pixels. ``shared``:
+    for several searches of snapshots of the same bundle.
     """
 
     vectors: Float
@@ -38,6 +51,7 @@ class Query:
     picture: Callable[[], Image.Image | None]
     prepare: Callable[[], Prepared | None]
     is_equal: Callable[[Hit, Item], bool]
+    shared: Shared = field(default_factory=Shared)
 
     @property
     def penalties(self) -> list[float]:
@@ -49,7 +63,9 @@ class Query:
 class Selection:
     """Which matches are wanted: at most ``k``, of a ``collection`` or several, with a ``filter`` (JSON).
 
-    ``precision``: only matches that keep this expected precision, see `Judge.policy`.
+    ``precision``: only matches that keep this expected precision, see `Judge.policy`. ``likely``: leave out items that
+    a search would not verify, because the probability of their score is hopeless, save the best of them, which is a
+    rival of the others. What is left has the same probabilities.
     """
 
     k: int = 10
@@ -58,6 +74,7 @@ class Selection:
     effort: Effort = "low"
     verify: Mode = "auto"
     precision: float | None = None
+    likely: bool = False
 
     def policy(self, judge: Judge) -> Policy | None:
         """The policy of the wanted precision; None if none is wanted. Raises ``InvalidArgument``."""
@@ -106,9 +123,18 @@ def find_copies(index: Index, snapshot: Snapshot, query: Query, wanted: Selectio
     Raises ``InvalidArgument``.
     """
     take = wanted.k if wanted.verify == "never" else max(wanted.k, CANDIDATES)
+    if query.shared.offsets is None:
+        query.shared.offsets = snapshot.offsets(query.vectors)
     hits = snapshot.search_views(
-        query.vectors, take, query.penalties, collection=wanted.collection, filter=wanted.filter
+        query.vectors,
+        take,
+        query.penalties,
+        collection=wanted.collection,
+        filter=wanted.filter,
+        offsets=query.shared.offsets,
     )
+    if wanted.likely:
+        hits = _likely(hits, snapshot.judge, wanted.effort)
     items = index.catalog.get_many({hit.id for hit in hits})
     # An item that was deleted after the snapshot is not in the catalog, and so not in the answer.
     pairs = [(hit, items[hit.id]) for hit in hits if hit.id in items]
@@ -165,6 +191,16 @@ def where(view: QueryView | None, found: Outcome) -> dict[str, Any] | None:
     return (seen or {"region": None, "turn": 0}) | verification.where(found.verification)
 
 
+def _likely(hits: Sequence[Hit], judge: Judge, effort: Effort) -> Sequence[Hit]:
+    """The hits, by descending score, up to the first that is hopeless; same pictures, which stand first, are not."""
+    for number, hit in enumerate(hits):
+        if hit.similarity < SAME_PICTURE or hit.view:
+            probability = judge.judge(hit.similarity, hit.penalty, effort=effort).probability
+            if probability is None or verified.is_hopeless(probability, judge.share(effort)):
+                return hits[: number + 1]
+    return hits
+
+
 def _information(query: Query, matches: Sequence[Match]) -> float | None:
     """How much the picture of the query holds; None if it has none, or if no match may be a copy anyway."""
     if all(one.judgement.verdict in {"exact", "different"} for one in matches):
@@ -192,7 +228,15 @@ def _verified(
     results = [Outcome(1.0 if one.probability is None else one.probability) for one in judgements]
     numbers = [number for number, one in enumerate(judgements) if _is_open(one, mode)]
     candidates = [Candidate(judgements[number].score, results[number].probability, share) for number in numbers]
-    check = verified.checking(query.prepare, lambda place: index.features.get(items[numbers[place]].sha256))
+    sha256s = [items[number].sha256 for number in numbers]
+    check_one = verified.checking(query.prepare, lambda place: index.features.get(sha256s[place]))
+
+    def check(place: int) -> Checked | None:
+        known = query.shared.checked
+        if sha256s[place] not in known:
+            known[sha256s[place]] = check_one(place)
+        return known[sha256s[place]]
+
     for number, one in zip(numbers, verified.verify(candidates, check, mode, line=judge.verified.line), strict=True):
         results[number] = one
     return results

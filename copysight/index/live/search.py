@@ -16,6 +16,7 @@ from copysight.index.live.tombstones import Tombstones
 
 GATHER_COST = 4  # copying a quarter of the rows takes as long as scanning all rows
 MAX_WIDENING = 8  # maximum factor on the number of probes when a restriction excludes many rows
+GATHERED_BYTES = 16 * 2**20  # largest copy of vectors that is kept for a restriction
 CANDIDATES_PER_RESULT = 2  # minimum number of scored candidates per requested result
 
 Floats = npt.NDArray[np.float32]
@@ -41,11 +42,38 @@ class Parameters:
 
 
 @dataclass(frozen=True)
+class Gathered:
+    """Few ``rows`` (M,) of many, ascending, with a copy of their ``vectors`` (M, D) that many searches use."""
+
+    rows: Rows
+    vectors: Floats
+
+    @classmethod
+    def of(cls, vectors: Floats, allowed: Mask) -> "Gathered | None":
+        """The ``allowed`` rows of ``vectors`` (N, D); None if a scan of all costs less, or the copy is too large."""
+        count = int(np.count_nonzero(allowed))
+        if GATHER_COST * count > len(vectors) or count * vectors.shape[1] * vectors.itemsize > GATHERED_BYTES:
+            return None
+        rows = np.flatnonzero(allowed)
+        return cls(rows, vectors[rows])
+
+    def nearest(self, queries: Floats, k: int) -> Iterator[Rows]:
+        """The rows that can be among the k nearest to each of ``queries`` (B, D)."""
+        return (self.rows[top] for top in exact_search.nearest(queries, self.vectors, k))
+
+
+@dataclass(frozen=True)
 class Restriction:
-    """Rows that a collection or a filter allows: one mask over the generation's rows, one over the delta's rows."""
+    """Rows that a collection or a filter allows: one mask over the generation's rows, one over the delta's rows.
+
+    ``few_in_generation``, ``few_in_delta``: the same rows with their vectors, if they were gathered; exact search in
+    them replaces the search by the mask.
+    """
 
     generation: Mask
     delta: Mask
+    few_in_generation: Gathered | None = None
+    few_in_delta: Gathered | None = None
 
 
 def normalised(queries: npt.NDArray[np.floating], dimension: int) -> Floats:

@@ -16,7 +16,7 @@ from copysight.index.live import exact_search
 from copysight.index.live import search as searching
 from copysight.index.live.delta import Delta
 from copysight.index.live.merge_views import Hit, merge_views
-from copysight.index.live.search import Match, Parameters, Restriction
+from copysight.index.live.search import Gathered, Match, Parameters, Restriction
 from copysight.index.live.tombstones import Tombstones
 from copysight.model.bundle import Bundle
 from copysight.scoring.judge import Judge
@@ -89,7 +89,7 @@ class Snapshot:
         found = zip(
             queries,
             self._in_generation(queries, k, restriction, parameters or Parameters()),
-            searching.in_delta(self.delta, queries, k, restriction.delta if restriction is not None else None),
+            self._in_delta(queries, k, restriction),
             strict=True,
         )
         return [self._scored(query, in_generation, in_delta, k) for query, in_generation, in_delta in found]
@@ -102,14 +102,16 @@ class Snapshot:
         *,
         collection: Collections = None,
         filter: object | None = None,  # noqa: A002 - the API's word
+        offsets: npt.NDArray[np.float32] | None = None,
     ) -> list[Hit]:
         """The k best items for one picture, given the vectors ``(V, D)`` and penalties ``(V,)`` of its query views.
 
-        As `search`, but sorted by score instead of cosine. Raises ``InvalidArgument``.
+        As `search`, but sorted by score instead of cosine. ``offsets`` (V,): those of the vectors, if they are known.
+        Raises ``InvalidArgument``.
         """
         found = self.search(vectors, k, collection=collection, filter=filter)
-        offsets = [float(offset) + penalty for offset, penalty in zip(self.offsets(vectors), penalties, strict=True)]
-        return merge_views(found, offsets, k)
+        known = self.offsets(vectors) if offsets is None else offsets
+        return merge_views(found, [float(one) + more for one, more in zip(known, penalties, strict=True)], k)
 
     def offsets(self, queries: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """What score normalisation subtracts from the similarities of each of ``queries (B, D)``: ``(B,)``."""
@@ -201,8 +203,15 @@ class Snapshot:
     ) -> Any:
         if self.generation is None or not len(self.generation):
             return [np.empty(0, np.int64)] * len(queries)
+        if restriction is not None and restriction.few_in_generation is not None:
+            return restriction.few_in_generation.nearest(queries, k)
         allowed = restriction.generation if restriction is not None else None
         return searching.in_generation(self.generation, self.tombstones, queries, k, allowed, parameters)
+
+    def _in_delta(self, queries: npt.NDArray[np.float32], k: int, restriction: Restriction | None) -> Any:
+        if restriction is not None and restriction.few_in_delta is not None:
+            return restriction.few_in_delta.nearest(queries, k)
+        return searching.in_delta(self.delta, queries, k, restriction.delta if restriction is not None else None)
 
     def _scored(
         self,
@@ -229,6 +238,8 @@ class Snapshot:
         if found is None:
             names = (collection,) if isinstance(collection, str) else collection
             found = self._by_collections(names or ()) if filter is None else self._by_filter(filter, names)
+            if isinstance(collection, tuple):  # the lists: each search uses them, and there is one such restriction
+                found = self._gathered(found)
             if len(self._restrictions) < CACHED_RESTRICTIONS:
                 self._restrictions[key] = found
         return found
@@ -241,6 +252,16 @@ class Snapshot:
         for one in collections:
             delta |= self.delta.of_collection(one)
         return Restriction(mask, delta)
+
+    def _gathered(self, found: Restriction) -> Restriction:
+        """A restriction with the vectors of its rows, where an exact search in them is right and costs less."""
+        generation, few = self.generation, None
+        if generation is not None and len(generation):
+            allowed = self.tombstones.exclude_from(found.generation)
+            if generation.faiss is None or np.count_nonzero(allowed) <= generation.manifest.choice.few:
+                few = Gathered.of(generation.vectors, allowed)
+        in_delta = Gathered.of(self.delta.vectors, self.delta.alive & found.delta) if self.delta.size else None
+        return replace(found, few_in_generation=few, few_in_delta=in_delta)
 
     def _by_filter(self, filter: object, collections: tuple[str, ...] | None) -> Restriction:  # noqa: A002
         parts = [self.catalog.matching(filter, one) for one in collections or (None,)]
