@@ -25,6 +25,7 @@ CopysightError
 ├── RequestError                 a request cannot be answered
 │   ├── ItemNotFound             no such item, cluster or job
 │   ├── KeyConflict              the key belongs to a picture with other bytes
+│   ├── ReviewConflict           the review is closed, or somebody else is at it
 │   └── InvalidArgument          a value is not allowed
 └── JobError                     a job on files cannot start or go on
     ├── NoPictures               the source has no pictures
@@ -190,6 +191,12 @@ class KeyConflict(RequestError):
     """The key already belongs to a picture with other bytes."""
 
     code = "key_conflict"
+
+
+class ReviewConflict(RequestError):
+    """The review is closed, or claimed by somebody else."""
+
+    code = "review_conflict"
 
 
 class InvalidArgument(RequestError):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
+from copysight.catalog.audit.note import note_items
 from copysight.catalog.filtering import fields
 from copysight.catalog.records import Added, Item, NewItem, Status
 from copysight.catalog.schema import items, models, orphans, removals, values, vectors
@@ -36,7 +37,10 @@ def add(
     outcomes: dict[int, Added | KeyConflict] = {}
     for rows in _rounds(new):
         outcomes |= zip(rows, _add_distinct(connection, [new[i] for i in rows], model, sequence, replace), strict=True)
-    return [outcomes[i] for i in range(len(new))]
+    found = [outcomes[i] for i in range(len(new))]
+    for action, status in (("item.add", "created"), ("item.replace", "replaced")):
+        note_items(connection, action, [one.item for one in found if isinstance(one, Added) and one.status == status])
+    return found
 
 
 def _rounds(new: Sequence[NewItem]) -> list[list[int]]:

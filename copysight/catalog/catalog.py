@@ -11,6 +11,9 @@ import sqlalchemy as sa
 
 from copysight.catalog import additions, limits, migrations, placed, reading, relocation, schema, sequence
 from copysight.catalog.additions import CHUNK, chunks, item_of
+from copysight.catalog.audit.audit import Audit
+from copysight.catalog.audit.note import note_items
+from copysight.catalog.audit.usage import Usage
 from copysight.catalog.curation import removals
 from copysight.catalog.curation.curation import Curation
 from copysight.catalog.database import Database
@@ -18,7 +21,9 @@ from copysight.catalog.filtering.fields import Fields
 from copysight.catalog.jobs import Jobs
 from copysight.catalog.models import Models, check_live
 from copysight.catalog.moderation.moderation import Moderation
+from copysight.catalog.moderation.review_queue import ReviewQueue
 from copysight.catalog.names import ClusterNames
+from copysight.catalog.outbox.outbox import Outbox
 from copysight.catalog.records import Added, Changes, Item, NewItem, Vectors
 from copysight.catalog.relocation import Known, Move, Relocated
 from copysight.catalog.schema import items, orphans, state, tombstones, vectors
@@ -43,6 +48,10 @@ class Catalog:
         self.models = Models(self._database)
         self.curation = Curation(self._database)
         self.moderation = Moderation(self._database)
+        self.reviews = ReviewQueue(self._database)
+        self.outbox = Outbox(self._database)
+        self.audit = Audit(self._database)
+        self.usage = Usage(self._database)
 
     @classmethod
     def create(cls, path: Path, model: str, variant: str = "fp32", policy: str = "keep") -> Self:
@@ -137,6 +146,7 @@ class Catalog:
             connection.execute(items.update().where(items.c.id == id).values(**changed))
             item = reading.one(connection, id)
             additions.put_values(connection, [item])
+            note_items(connection, "item.metadata", [item])
             return item
 
     def set_sources(self, sources: Mapping[int, str]) -> None:

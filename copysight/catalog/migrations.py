@@ -98,6 +98,52 @@ def _add_facts_of_files_and_moderation(connection: sa.Connection) -> None:
         connection.execute(sa.text(statement))
 
 
+_DECISION_TRAIL = """
+CREATE TABLE audit (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, made DOUBLE NOT NULL, author VARCHAR(255),
+    action VARCHAR(64) NOT NULL, first INTEGER, last INTEGER, entry TEXT NOT NULL, hash VARCHAR(64) NOT NULL);
+CREATE INDEX audit_first ON audit (first);
+CREATE INDEX ix_audit_made ON audit (made);
+CREATE TABLE key_usage ("key" VARCHAR(16) NOT NULL, day VARCHAR(10) NOT NULL, requests BIGINT NOT NULL,
+    latest DOUBLE NOT NULL, PRIMARY KEY ("key", day));
+CREATE TABLE webhooks (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, url TEXT NOT NULL, types JSON NOT NULL,
+    secret VARCHAR(128) NOT NULL, enabled BOOLEAN NOT NULL, note TEXT NOT NULL, fault TEXT, created DOUBLE NOT NULL,
+    author VARCHAR(255));
+CREATE TABLE events (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, name VARCHAR(40) NOT NULL,
+    type VARCHAR(64) NOT NULL, item INTEGER NOT NULL, made DOUBLE NOT NULL, body TEXT NOT NULL);
+CREATE INDEX ix_events_made ON events (made);
+CREATE TABLE deliveries (id INTEGER NOT NULL, webhook INTEGER NOT NULL, event INTEGER NOT NULL, item INTEGER NOT NULL,
+    state VARCHAR(16) NOT NULL, attempts INTEGER NOT NULL, due DOUBLE NOT NULL, tried DOUBLE, status INTEGER,
+    error TEXT, PRIMARY KEY (id), UNIQUE (webhook, event),
+    FOREIGN KEY(webhook) REFERENCES webhooks (id) ON DELETE CASCADE,
+    FOREIGN KEY(event) REFERENCES events (id) ON DELETE CASCADE);
+CREATE INDEX deliveries_due ON deliveries (state, due);
+CREATE INDEX deliveries_item ON deliveries (webhook, item, state, event);
+CREATE INDEX ix_deliveries_event ON deliveries (event);
+CREATE TABLE reviews (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "match" INTEGER NOT NULL,
+    list VARCHAR(255) NOT NULL, item INTEGER NOT NULL, sha256 VARCHAR(64) NOT NULL, "query" VARCHAR(64) NOT NULL,
+    state VARCHAR(16) NOT NULL, opened DOUBLE NOT NULL, assignee VARCHAR(255), claimed_by VARCHAR(255),
+    claimed_until DOUBLE, closed DOUBLE, closed_by VARCHAR(255), outcome VARCHAR(16), decision INTEGER,
+    reason TEXT NOT NULL);
+CREATE INDEX ix_reviews_match ON reviews ("match");
+CREATE INDEX ix_reviews_item ON reviews (item);
+CREATE INDEX reviews_state ON reviews (state, id);
+CREATE INDEX reviews_query ON reviews ("query", list);
+ALTER TABLE lists ADD COLUMN announced DOUBLE;
+ALTER TABLE entries ADD COLUMN announced DOUBLE;
+UPDATE lists SET announced = expires WHERE expires <= unixepoch();
+UPDATE entries SET announced = expires WHERE expires <= unixepoch()
+"""
+
+
+def _add_audit_outbox_and_reviews(connection: sa.Connection) -> None:
+    for statement in _DECISION_TRAIL.split(";"):
+        connection.execute(sa.text(statement))
+    for verb in ("UPDATE", "DELETE"):
+        abort = "SELECT RAISE(ABORT, 'the audit trail is append-only');"
+        trigger = f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit BEGIN {abort} END"
+        connection.execute(sa.text(trigger))
+
+
 # Migration n changes a catalog of version n to version n + 1, inside the given transaction. It is written in plain SQL,
 # because it must not change when the tables above change again.
 Migration = Callable[[sa.Connection], None]
@@ -107,6 +153,7 @@ MIGRATIONS: dict[int, Migration] = {
     3: _add_information,
     4: _add_decisions_and_removals,
     5: _add_facts_of_files_and_moderation,
+    6: _add_audit_outbox_and_reviews,
 }
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from copysight.catalog import additions
 from copysight.catalog.additions import chunks
+from copysight.catalog.audit.note import note, note_items
 from copysight.catalog.schema import items, tombstones
 
 
@@ -68,6 +70,7 @@ def relocate(
         connection.execute(_SET_KEY, numbers)
         rows = [{"number": one.item.id, "new": one.key, "at": one.source, "now": sequence} for one in wanted.values()]
         connection.execute(_MOVE, rows)
+        note(connection, "item.move", [move.item.id for move in wanted.values()], {"collection": collection})
     return Relocated(len(wanted), count)
 
 
@@ -95,9 +98,11 @@ def _sha256s(connection: sa.Connection, ids: Sequence[int]) -> dict[int, str]:
 
 
 def _delete(connection: sa.Connection, ids: Sequence[int], sequence: int) -> int:
-    found = connection.execute(sa.select(items.c.id, items.c.sha256).where(items.c.id.in_(ids))).all()
+    columns: list[sa.Column[Any]] = [items.c.id, items.c.collection, items.c.key, items.c.sha256]
+    found = connection.execute(sa.select(*columns).where(items.c.id.in_(ids))).all()
     if found:
         connection.execute(items.delete().where(items.c.id.in_([row.id for row in found])))
         connection.execute(tombstones.insert(), [{"item": row.id, "sequence": sequence} for row in found])
         additions.delete_unused_vectors(connection, {row.sha256 for row in found})
+        note_items(connection, "item.delete", found)
     return len(found)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-VERSION = 6
+VERSION = 7
 
 metadata = sa.MetaData()
 

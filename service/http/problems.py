@@ -129,6 +129,7 @@ STATUS: dict[type[CopysightError], int] = {
     errors.IndexFault: 503,
     errors.ItemNotFound: 404,
     errors.KeyConflict: 409,
+    errors.ReviewConflict: 409,
     errors.InvalidArgument: 400,
     errors.RequestError: 400,
     NotBase64: 400,

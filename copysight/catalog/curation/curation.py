@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from copysight.catalog import sequence
+from copysight.catalog.audit.note import note
 from copysight.catalog.curation import decisions, removals
 from copysight.catalog.curation.decisions import Decision, NewDecision
 from copysight.catalog.database import Database
@@ -63,6 +64,8 @@ class Curation:
             now, made = sequence.advance(connection), self._clock()
             decisions.put(connection, now, new, made, author)
             count = removals.remove(connection, removed, now, made, author, now)
+            detail = {"batch": now, "decisions": [one.decision for one in new], "removed": count}
+            note(connection, "duplicates.decide", detail=detail, author=author, now=made)
         return Decided(now, len(new), count)
 
     def undo(self, batch: int) -> Undone:
@@ -74,6 +77,7 @@ class Curation:
             forgotten = decisions.delete(connection, batch)
             if not forgotten and not before:
                 raise ItemNotFound(f"there is no batch {batch} of decisions; perhaps it was undone", batch=batch)
+            note(connection, "duplicates.undo", detail={"batch": batch}, now=self._clock())
         return Undone(batch, forgotten, before - len(left), tuple(left))
 
     def decisions(self) -> list[Decision]:

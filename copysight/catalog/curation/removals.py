@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from copysight.catalog import additions, relocation
 from copysight.catalog.additions import chunks
+from copysight.catalog.audit.note import note
 from copysight.catalog.schema import items, models, orphans, removals, state, tombstones, vectors
 from copysight.errors import BundleMismatch
 
@@ -59,6 +60,7 @@ def restore(connection: sa.Connection, batch: int, sequence: int) -> list[int]:
         connection.execute(removals.delete().where(removals.c.item.in_(part)))
     if free:
         connection.execute(items.insert(), [_item(row, sequence) for row in free])
+        note(connection, "item.restore", ids, {"batch": batch})
     for part in chunks(ids):
         found = connection.execute(sa.select(items).where(items.c.id.in_(part)))
         additions.put_values(connection, [additions.item_of(row) for row in found])

@@ -1,6 +1,5 @@
 """Matches of queries with items of lists, as they were answered: one row for each item and query."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
@@ -43,17 +42,26 @@ class Recorded(NewMatch):
     author: str | None = None
 
 
-def put(connection: sa.Connection, new: NewMatch, now: float, author: str | None) -> int:
-    """Store a match, or note that it came again. Returns its number."""
+@dataclass(frozen=True)
+class Stored:
+    """The number of a match, and whether it is new: the query matched the item for the first time."""
+
+    number: int
+    is_new: bool
+
+
+def put(connection: sa.Connection, new: NewMatch, now: float, author: str | None) -> Stored:
+    """Store a match, or note that it came again."""
     here = sa.and_(list_matches.c.item == new.item, list_matches.c.query == new.query)
     found = connection.execute(sa.select(list_matches.c.id, list_matches.c.upload).where(here)).first()
     if found is None:
         row = asdict(new) | {"made": now, "latest": now, "times": 1, "author": author}
-        return int(connection.execute(list_matches.insert().values(**row)).inserted_primary_key[0])  # type: ignore[index]
+        number = connection.execute(list_matches.insert().values(**row)).inserted_primary_key[0]  # type: ignore[index]
+        return Stored(int(number), True)
     again = asdict(new) | {"latest": now, "times": list_matches.c.times + 1}
     again["upload"] = found.upload if new.upload is None else new.upload
     connection.execute(list_matches.update().where(list_matches.c.id == found.id).values(**again))
-    return int(found.id)
+    return Stored(int(found.id), False)
 
 
 def get(connection: sa.Connection, number: int) -> Recorded:
@@ -75,8 +83,3 @@ def count(connection: sa.Connection, item: int, after: float) -> int:
     """The number of different queries that matched an item first after a time."""
     query = sa.select(sa.func.count()).where(list_matches.c.item == item, list_matches.c.made > after)
     return int(connection.execute(query).scalar_one())
-
-
-def numbers(connection: sa.Connection, new: Sequence[NewMatch], now: float, author: str | None) -> list[int]:
-    """Store matches. Returns their numbers, in their order."""
-    return [put(connection, one, now, author) for one in new]

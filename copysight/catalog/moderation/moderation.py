@@ -2,23 +2,22 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from copysight.catalog import sequence
+from copysight.catalog.audit.note import note
 from copysight.catalog.database import Database
-from copysight.catalog.moderation import decisions, entries, lists, matches
+from copysight.catalog.moderation import deciding, decisions, entries, lists, matches, recording
+from copysight.catalog.moderation.changes import advance, change_entry
+from copysight.catalog.moderation.deciding import NewMatchDecision
 from copysight.catalog.moderation.decisions import Answered, MatchDecision
 from copysight.catalog.moderation.entries import Entry, Hidden, State
 from copysight.catalog.moderation.lists import Learned, ListPolicy, StoredList
 from copysight.catalog.moderation.matches import NewMatch, Recorded
 from copysight.catalog.moderation.tables import moderation
-from copysight.catalog.schema import items
-from copysight.errors import InvalidArgument, ItemNotFound
 
-HOUR = 3600.0
 LEFT = {"quarantined": None, "reason": None}
 
 
@@ -40,17 +39,6 @@ class Rules:
         return {one.list.name: one for one in self.lists if one.list.is_active(now)}
 
 
-@dataclass(frozen=True)
-class NewMatchDecision:
-    """A decision about a ``match`` by its number, or about the pair of a ``query`` (a sha256) and an ``item``."""
-
-    decision: decisions.Name
-    reason: str = ""
-    match: int | None = None
-    query: str | None = None
-    item: int | None = None
-
-
 class Moderation:
     """Lists, entries, matches and decisions. Each change is one durable transaction.
 
@@ -64,14 +52,17 @@ class Moderation:
     def put_list(self, new: ListPolicy, author: str | None = None) -> bool:
         """Create or replace the policy of a list. Returns whether it is new."""
         with self._database.write() as connection:
-            _advance(connection)
-            return lists.put(connection, new, self.clock(), author)
+            advance(connection)
+            now = self.clock()
+            note(connection, "list.put", detail=asdict(new), author=author, now=now)
+            return lists.put(connection, new, now, author)
 
-    def delete_list(self, name: str) -> None:
+    def delete_list(self, name: str, author: str | None = None) -> None:
         """Forget the policy of a list; its collection and items stay. Raises ``ItemNotFound``."""
         with self._database.write() as connection:
-            _advance(connection)
+            advance(connection)
             lists.delete(connection, name)
+            note(connection, "list.delete", detail={"name": name}, author=author, now=self.clock())
 
     def lists(self) -> list[StoredList]:
         """All lists, by name."""
@@ -88,7 +79,7 @@ class Moderation:
             into = {"quarantined": now, "reason": "by hand"}
             changes = {**changes, **(into if changes["quarantined"] else LEFT | {"released": now})}
         with self._database.write() as connection:
-            return entries.change(connection, item, changes, _advance(connection), now, author)
+            return change_entry(connection, item, changes, now, author)
 
     def entries(self, ids: Iterable[int]) -> dict[int, Entry]:
         """The entries of some items, by item; those without one are absent."""
@@ -134,16 +125,7 @@ class Moderation:
         The same item and query again is the same match. An item that floods its list goes to quarantine.
         """
         with self._database.write() as connection:
-            now = self.clock()
-            stored = matches.numbers(connection, new, now, author)
-            limits = {one.list.name: one.list.flood for one in lists.read(connection)}
-            for item, name in {(one.item, one.list) for one in new}:
-                limit = limits.get(name)
-                released = entries.read(connection, [item]).get(item, entries.UNNOTED).released or 0.0
-                if limit is not None and matches.count(connection, item, max(now - HOUR, released)) > limit:
-                    reason = f"more than {limit:,} pictures matched within an hour"
-                    _quarantine(connection, item, reason, now)
-            return stored
+            return recording.record(connection, new, self.clock(), author)
 
     def match(self, number: int) -> Recorded:
         """One match. Raises ``ItemNotFound``."""
@@ -155,20 +137,8 @@ class Moderation:
 
         Raises ``ItemNotFound``, ``InvalidArgument``.
         """
-        decisions.check(new.decision, new.reason, new.query)
         with self._database.write() as connection:
-            now = self.clock()
-            made = decisions.put(
-                connection, _pair(connection, new) | {"reason": new.reason, "made": now, "author": author}
-            )
-            _advance(connection)
-            limits = {one.list.name: one.list.denials for one in lists.read(connection)}
-            limit = limits.get(made.list or "")
-            if made.decision == "deny" and limit is not None:
-                released = entries.read(connection, [made.item]).get(made.item, entries.UNNOTED).released or 0.0
-                if decisions.denials(connection, made.item, released) >= limit:
-                    _quarantine(connection, made.item, f"{limit:,} matches were denied", now)
-            return made
+            return deciding.decide(connection, new, author, self.clock())
 
     def decisions(
         self, name: str | None = None, item: int | None = None, after: int = 0, limit: int = 100
@@ -190,39 +160,5 @@ class Moderation:
     def learn(self, name: str, learned: Learned) -> None:
         """Store what a list has learned from its decisions."""
         with self._database.write() as connection:
-            _advance(connection)
+            advance(connection)
             lists.learn(connection, name, learned)
-
-
-def _pair(connection: sa.Connection, new: NewMatchDecision) -> dict[str, Any]:
-    """The columns of a decision that name its pair."""
-    found: Recorded | None = None
-    if new.match is not None:
-        found = matches.get(connection, new.match)
-    elif new.item is not None and new.query is not None:
-        found = matches.find(connection, new.item, new.query)
-    else:
-        raise InvalidArgument("got a decision about nothing; give the number of a `match`, or a `query` and an `item`")
-    if found is not None:
-        about = {name: getattr(found, name) for name in ("list", "item", "sha256", "query", "stated")}
-        return about | {"decision": new.decision}
-    row = connection.execute(sa.select(items.c.sha256).where(items.c.id == new.item)).first()
-    if row is None:
-        raise ItemNotFound(f"there is no item {new.item}; perhaps it was deleted", id=new.item)
-    about = {"list": None, "item": new.item, "sha256": row.sha256, "query": new.query, "stated": None}
-    return about | {"decision": new.decision}
-
-
-def _quarantine(connection: sa.Connection, item: int, reason: str, now: float) -> None:
-    """Put an item into quarantine, unless it is there or was deleted."""
-    known = connection.execute(sa.select(items.c.id).where(items.c.id == item)).first()
-    if known is not None and entries.read(connection, [item]).get(item, entries.UNNOTED).quarantined is None:
-        entries.change(connection, item, {"quarantined": now, "reason": reason}, _advance(connection), now, None)
-
-
-def _advance(connection: sa.Connection) -> int:
-    """Note a change of lists, entries or decisions; other processes see it by the change sequence of the catalog."""
-    now = sequence.advance(connection)
-    if not connection.execute(moderation.update().values(version=now)).rowcount:
-        connection.execute(moderation.insert().values(id=1, version=now))
-    return now

@@ -14,7 +14,7 @@ moderation = sa.Table(
 )
 
 # A list is a collection with a policy. Times are in seconds since the epoch. `slope` and `intercept` were learned from
-# `samples` decisions; NULL: nothing yet.
+# `samples` decisions; NULL: nothing yet. `announced` (since version 7): the time `expires` whose event was written.
 lists = sa.Table(
     "lists",
     metadata,
@@ -32,6 +32,7 @@ lists = sa.Table(
     sa.Column("slope", sa.Double),
     sa.Column("intercept", sa.Double),
     sa.Column("samples", sa.Integer),
+    sa.Column("announced", sa.Double),
 )
 
 # What is noted about an item. Without a foreign key: an item that was removed as a copy can come back, with its entry.
@@ -49,6 +50,7 @@ entries = sa.Table(
     sa.Column("released", sa.Double),
     sa.Column("changed", sa.Double, nullable=False),
     sa.Column("author", sa.String(255)),
+    sa.Column("announced", sa.Double),
 )
 
 # Matches of queries with items of lists: one row for each item and `query`, a sha256. `stated`: the probability before
@@ -91,5 +93,31 @@ match_decisions = sa.Table(
     sa.Column("made", sa.Double, nullable=False),
     sa.Column("author", sa.String(255)),
     sa.Index("match_decisions_list", "list"),
+    sqlite_autoincrement=True,
+)
+
+# Matches that people have to look at (since version 7): at most one open review for each list and query. `assignee` is
+# who should do it, `claimed_by` who is at it until `claimed_until`. `outcome`: confirm, deny, or withdrawn.
+reviews = sa.Table(
+    "reviews",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    sa.Column("match", RowId, nullable=False, index=True),
+    sa.Column("list", sa.String(255), nullable=False),
+    sa.Column("item", RowId, nullable=False, index=True),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("query", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("opened", sa.Double, nullable=False),
+    sa.Column("assignee", sa.String(255)),
+    sa.Column("claimed_by", sa.String(255)),
+    sa.Column("claimed_until", sa.Double),
+    sa.Column("closed", sa.Double),
+    sa.Column("closed_by", sa.String(255)),
+    sa.Column("outcome", sa.String(16)),
+    sa.Column("decision", RowId),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Index("reviews_state", "state", "id"),
+    sa.Index("reviews_query", "query", "list"),
     sqlite_autoincrement=True,
 )

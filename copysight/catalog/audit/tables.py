@@ -1,0 +1,40 @@
+"""The tables of the audit trail (since version 7), which only grows, and of the usage of keys."""
+
+import sqlalchemy as sa
+
+from copysight.catalog.schema import RowId, metadata
+
+# One row for each change. `entry` is canonical JSON with everything about it; the other columns repeat parts of it for
+# filters: `first` and `last` are the lowest and highest of its items. `hash` is over the previous hash and `entry`.
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", RowId, primary_key=True, autoincrement=True),
+    sa.Column("made", sa.Double, nullable=False, index=True),
+    sa.Column("author", sa.String(255)),
+    sa.Column("action", sa.String(64), nullable=False),
+    sa.Column("first", RowId),
+    sa.Column("last", RowId),
+    sa.Column("entry", sa.Text, nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Index("audit_first", "first"),
+    sqlite_autoincrement=True,
+)
+
+# Requests of a key, by its id and the day (UTC, as 2026-11-28). `latest`: seconds since the epoch.
+key_usage = sa.Table(
+    "key_usage",
+    metadata,
+    sa.Column("key", sa.String(16), primary_key=True),
+    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("requests", sa.BigInteger, nullable=False),
+    sa.Column("latest", sa.Double, nullable=False),
+)
+
+GUARDS = tuple(
+    f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit "
+    "BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END"
+    for verb in ("UPDATE", "DELETE")
+)
+for guard in GUARDS:
+    sa.event.listen(audit, "after_create", sa.DDL(guard))  # type: ignore[no-untyped-call]
