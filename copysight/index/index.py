@@ -60,7 +60,7 @@ class Index:
         return cls(directory)
 
     @classmethod
-    def open_orcreate(cls, directory: Path, bundle: str | Path = "default", policy: str = "keep") -> Self:
+    def open_or_create(cls, directory: Path, bundle: str | Path = "default", policy: str = "keep") -> Self:
         """Open an index; if there is none, create an empty one. Several processes may do this at the same time.
 
         Raises ``InvalidArgument`` if the directory holds other files.
