@@ -1,12 +1,15 @@
 r"""Make a copy benchmark of pictures of known kinds, for ``copysight evaluate copy``.
 
-    python -m benchmarks.graphics_copies PICTURES.tar PICTURES.csv OUT [--queries 1000] [--seed 0]
+    python -m benchmarks.graphics_copies PICTURES.tar PICTURES.csv OUT [--queries 1000] [--edits 1] [--seed 0]
     copysight evaluate copy default --references OUT/references.tar --queries OUT/queries.tar \
         --ground-truth OUT/ground_truth.csv --diagram OUT/reliability.png
 
 The CSV file has the columns file, kind and source. Half of the pictures of each source are references. Half of the
 queries are copies of them, edited as this project's own edits do, the others are pictures of the other half, edited
-likewise. The seed is printed.
+likewise. With ``--edits 2`` each picture is edited twice, which makes twice as many queries. The seed is printed.
+
+``graphics_same.csv`` lists charts of ``graphics/open`` that show the same photograph or drawing, each pair looked at
+(114 pairs in 19 groups). Of each group only the first picture is used: another one would be a copy that counts as none.
 """
 
 import argparse
@@ -23,6 +26,7 @@ from evaluation.sources import read, scan
 
 Picture = Image.Image
 SIDE = 512
+SAME = Path(__file__).with_name("graphics_same.csv")
 
 
 def main() -> None:
@@ -31,12 +35,17 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--queries", type=int, default=1000)
+    parser.add_argument("--edits", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     with options.table.open(newline="") as file:
         about = {row["file"]: row for row in csv.DictReader(file)}
-    entries = {Path(entry.key).name: entry for entry in scan(options.pictures).entries}
+    with SAME.open(newline="") as file:
+        groups = [(row["group"], row["file"]) for row in csv.DictReader(file)]
+    first = dict(reversed(groups))
+    about = {name: row for name, row in about.items() if name not in {one for _, one in groups} - {*first.values()}}
+    entries = {Path(entry.key).name: entry for entry in scan(options.pictures).entries if Path(entry.key).name in about}
     halves: tuple[list[str], list[str]] = ([], [])
     for source in sorted({row["source"] for row in about.values()}):
         names = sorted(name for name in entries if about[name]["source"] == source)
@@ -51,7 +60,8 @@ def main() -> None:
     rows = [("query_id", "reference_id", "level", "kind")]
     with tarfile.open(options.out / "queries.tar", "w") as tar:
         for half in (0, 1):
-            for number, place in enumerate(rng.choice(len(halves[half]), count, replace=False)):
+            chosen = [rng.choice(len(halves[half]), count, replace=False) for _ in range(options.edits)]
+            for number, place in enumerate(np.concatenate(chosen)):
                 name, other = halves[half][int(place)], halves[1][int(rng.integers(0, len(halves[1])))]
                 copy, steps = _edited(read(entries[name]), rng, read(entries[other]))
                 query = f"q{half}{number:04d}"
