@@ -1,14 +1,18 @@
-"""Recognise plain copies, the same picture at another size or compression, without local features.
+"""Lay pictures over each other as they are: plain copies, at another size or compression, need no local features.
 
 Both pictures fill the same frame, so one is laid over the other as it is. The comparison is that of `verification`, and
 what it finds is judged like it; only the search for the transform, which takes ten times as long, is left out.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from copysight.duplicates.kinds import MAX_PROPORTION
 from copysight.matching import alignment, details, features
+from copysight.matching.alignment import Alignment
+from copysight.matching.details import Details
 from copysight.scoring.evidence import Evidence
 
 COSINE = 0.9
@@ -17,31 +21,48 @@ MIN_CELLS, AGREEMENT, CLOSENESS = 20, 0.98, 0.95
 """Compared cells, and shares of them that show the same and show it closely, from which on a copy is plain."""
 
 
-def evidence(query: Image.Image, reference: Image.Image) -> Evidence | None:
-    """What laying two RGB pictures over each other says: even odds from the score; None if they are no plain copies.
+@dataclass(frozen=True)
+class Laid:
+    """What laying two pictures over each other says: ``aligned`` as a whole, ``detailed`` in detail."""
 
-    Each cell that shows the same closely counts as a pair of keypoints that agree.
-    """
+    aligned: Alignment
+    detailed: Details
+
+    @property
+    def is_same_frame(self) -> bool:
+        """Whether both fill the same frame: nearly all of it agrees."""
+        return self.aligned.cells >= MIN_CELLS and self.aligned.agreement >= AGREEMENT
+
+    def evidence(self) -> Evidence | None:
+        """Even odds from the score; None if they are no plain copies.
+
+        Each cell that shows the same closely counts as a pair of keypoints that agree.
+        """
+        aligned = self.aligned
+        if not self.is_same_frame or aligned.closeness < CLOSENESS or self.detailed.differ:
+            return None
+        close = int(aligned.close.sum())
+        return Evidence(
+            0.0,
+            0.0,
+            agreeing=close,
+            agreement=aligned.agreement,
+            closeness=aligned.closeness,
+            cells=aligned.cells,
+            keypoints=close,
+            places=self.detailed.places,
+            unlike=self.detailed.share,
+            alone=True,
+        )
+
+
+def lay(query: Image.Image, reference: Image.Image) -> Laid | None:
+    """Lay two RGB pictures over each other; None if their proportions differ."""
     if not same_proportions(query, reference):
         return None
     one, other = features.grey(query), features.grey(reference)
     laid = alignment.lay(one, other, _transform(one.shape, other.shape))
-    aligned, detailed = alignment.align(laid), details.compare(laid)
-    if aligned.cells < MIN_CELLS or aligned.agreement < AGREEMENT or aligned.closeness < CLOSENESS or detailed.differ:
-        return None
-    close = int(aligned.close.sum())
-    return Evidence(
-        0.0,
-        0.0,
-        agreeing=close,
-        agreement=aligned.agreement,
-        closeness=aligned.closeness,
-        cells=aligned.cells,
-        keypoints=close,
-        places=detailed.places,
-        unlike=detailed.share,
-        alone=True,
-    )
+    return Laid(alignment.align(laid), details.compare(laid))
 
 
 def same_proportions(one: Image.Image, other: Image.Image) -> bool:

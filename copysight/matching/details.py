@@ -25,6 +25,8 @@ FLAT = 0.3
 """Share of cells without contrast above which a picture is a page or a drawing."""
 PLACES_ON_PAGE, PLACES = 2, 4
 """Separate places with unlike cells from which on details differ: on pages and drawings, and on other pictures."""
+CONTRADICTS = 0.5
+"""Correlation of a cell below which it shows something else, however much a copy was blurred or recompressed."""
 SHIFTS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
 
 
@@ -32,13 +34,16 @@ SHIFTS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
 class Details:
     """Of ``cells`` with contrast in the overlap, ``unlike`` differ in detail, in as many separate ``places``.
 
-    ``flat``: share of the overlap without contrast, 0..1. All are 0 if nothing can be compared.
+    ``flat``: share of the overlap without contrast, 0..1. ``lower_quartile``: of the correlations of the cells.
+    ``contradicting``: cells that show something else. All are 0, and the quartile 1, if nothing can be compared.
     """
 
     cells: int = 0
     unlike: int = 0
     places: int = 0
     flat: float = 0.0
+    lower_quartile: float = 1.0
+    contradicting: int = 0
 
     @property
     def share(self) -> float:
@@ -62,8 +67,10 @@ def compare(laid: Laid) -> Details:
     cells = int(counted.sum())
     if not cells:
         return Details()
-    unlike = counted & (correlation < np.median(correlation[counted]) - DROP)
-    return Details(cells, int(unlike.sum()), _places(unlike), 1 - cells / int(laid.inside.sum()))
+    quartile, median = np.quantile(correlation[counted], (0.25, 0.5))
+    unlike = counted & (correlation < median - DROP)
+    flat, contradicting = 1 - cells / int(laid.inside.sum()), counted & (correlation < CONTRADICTS)
+    return Details(cells, int(unlike.sum()), _places(unlike), flat, float(quartile), int(contradicting.sum()))
 
 
 def _compared(one: Floats, other: Floats) -> tuple[Floats, Floats]:
