@@ -103,7 +103,7 @@ def main() -> None:
 def pictures(folder: str | None) -> list[bytes]:
     """Return JPEGs with a longest side of 500 pixels, from a folder or drawn."""
     if folder is None:
-        return [_jpeg(_drawn(seed)) for seed in range(PICTURES)]
+        return [_jpeg(drawn(seed)) for seed in range(PICTURES)]
     entries = scan(Path(folder)).entries
     rows = np.random.default_rng(0).permutation(len(entries))[:PICTURES]
     return [_jpeg(decode(entries[int(row)].read()).pixels) for row in rows]
@@ -117,7 +117,7 @@ def _jpeg(picture: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def _drawn(seed: int) -> Image.Image:
+def drawn(seed: int) -> Image.Image:
     """Draw soft patches of colour with fine noise. The picture compresses like a photograph."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize(

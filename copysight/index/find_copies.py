@@ -16,7 +16,7 @@ from copysight.matching import verification
 from copysight.matching.verification import Prepared
 from copysight.pictures import information
 from copysight.scoring import verified
-from copysight.scoring.calibration import Verdicts
+from copysight.scoring.calibration import DIFFERENT, Verdicts
 from copysight.scoring.judge import SAME_PICTURE, Judge, Judgement
 from copysight.scoring.precision import Policy
 from copysight.scoring.query_views import Effort, QueryView
@@ -63,9 +63,8 @@ class Query:
 class Selection:
     """Which matches are wanted: at most ``k``, of a ``collection`` or several, with a ``filter`` (JSON).
 
-    ``precision``: only matches that keep this expected precision, see `Judge.policy`. ``likely``: leave out items that
-    a search would not verify, because the probability of their score is hopeless, save the best of them, which is a
-    rival of the others. What is left has the same probabilities.
+    ``precision``: only matches that keep this expected precision, see `Judge.policy`. ``unlikely``: at most so many of
+    the best items whose score alone calls them different; the others are not read and not verified. None: all.
     """
 
     k: int = 10
@@ -74,7 +73,7 @@ class Selection:
     effort: Effort = "low"
     verify: Mode = "auto"
     precision: float | None = None
-    likely: bool = False
+    unlikely: int | None = None
 
     def policy(self, judge: Judge) -> Policy | None:
         """The policy of the wanted precision; None if none is wanted. Raises ``InvalidArgument``."""
@@ -133,8 +132,8 @@ def find_copies(index: Index, snapshot: Snapshot, query: Query, wanted: Selectio
         filter=wanted.filter,
         offsets=query.shared.offsets,
     )
-    if wanted.likely:
-        hits = _likely(hits, snapshot.judge, wanted.effort)
+    if wanted.unlikely is not None:
+        hits = _likely(hits, snapshot.judge, wanted.effort, wanted.unlikely)
     items = index.catalog.get_many({hit.id for hit in hits})
     # An item that was deleted after the snapshot is not in the catalog, and so not in the answer.
     pairs = [(hit, items[hit.id]) for hit in hits if hit.id in items]
@@ -191,13 +190,17 @@ def where(view: QueryView | None, found: Outcome) -> dict[str, Any] | None:
     return (seen or {"region": None, "turn": 0}) | verification.where(found.verification)
 
 
-def _likely(hits: Sequence[Hit], judge: Judge, effort: Effort) -> Sequence[Hit]:
-    """The hits, by descending score, up to the first that is hopeless; same pictures, which stand first, are not."""
-    for number, hit in enumerate(hits):
+def _likely(hits: list[Hit], judge: Judge, effort: Effort, unlikely: int) -> list[Hit]:
+    """The hits, by descending score, without those after the first ``unlikely`` that the score alone calls different.
+
+    Same pictures stand first and are never left out.
+    """
+    for number in range(unlikely, len(hits)):
+        hit = hits[number]
         if hit.similarity < SAME_PICTURE or hit.view:
             probability = judge.judge(hit.similarity, hit.penalty, effort=effort).probability
-            if probability is None or verified.is_hopeless(probability, judge.share(effort)):
-                return hits[: number + 1]
+            if probability is None or probability <= DIFFERENT:
+                return hits[:number]
     return hits
 
 

@@ -11,7 +11,7 @@ from copysight.catalog.moderation.matches import NewMatch
 from copysight.errors import NotWritable
 from copysight.index import find_copies
 from copysight.index.find_copies import Match, Selection
-from copysight.scoring.calibration import Line
+from copysight.scoring.calibration import DIFFERENT, Line
 from copysight.scoring.decided import corrected
 from copysight.scoring.judge import Judge
 from copysight.scoring.verified import CANDIDATES, Outcome
@@ -21,6 +21,9 @@ from service.queries.search_query import SearchQuery
 from service.state import State
 
 log = logging.getLogger("copysight.moderation")
+UNLIKELY = 2
+"""Items of lists that are verified although the score alone calls them different, the best ones. Of copies that all
+forty would find, the original is the best item of the lists (docs/notes/copy-detection.md, lists)."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ def list_matches(state: State, current: Current, query: SearchQuery, options: Se
     bytes. A match counts if it keeps the precision of its list and its pair was not denied.
     """
     names = tuple(sorted(current.lists))
-    wanted = Selection(CANDIDATES, names, None, options.effort, options.verify)
+    unlikely = UNLIKELY if _counts_likely_only(current, options) else None
+    wanted = Selection(CANDIDATES, names, None, options.effort, options.verify, unlikely=unlikely)
     found = find_copies(state.index, current.snapshot, query.asked(state), wanted).matches
     found += _same_bytes(state, current, query, {one.item.id for one in found})
     no_more, judge = denied(state, current, query), current.snapshot.judge
@@ -153,10 +157,22 @@ def _list_match(current: Current, match: Match, sha256: str | None) -> ListMatch
     of, judgement = current.lists[match.item.collection], match.judgement
     stated = None if judgement.verdict == "exact" else judgement.probability
     if stated is not None and of.learned is not None:
-        probability = corrected(stated, Line(of.learned.slope, of.learned.intercept))
+        probability = _corrected(of, stated)
         verdict = current.snapshot.judge.verdicts.of(probability)
         match = replace(match, judgement=replace(judgement, probability=probability, verdict=verdict))
     return ListMatch(of, match, stated, match.item.sha256 == sha256, match.item.id in current.quarantined)
+
+
+def _corrected(of: StoredList, stated: float) -> float:
+    return stated if of.learned is None else corrected(stated, Line(of.learned.slope, of.learned.intercept))
+
+
+def _counts_likely_only(current: Current, options: SearchOptions) -> bool:
+    """Whether no list counts a match that the score alone calls different: then few of them need to be verified."""
+    if options.verify == "always":
+        return False
+    judge = current.snapshot.judge
+    return all(_corrected(one, DIFFERENT) < _least(one, judge, options) for one in current.lists.values())
 
 
 def _same_bytes(state: State, current: Current, query: SearchQuery, known: set[int]) -> list[Match]:

@@ -12,6 +12,7 @@ from PIL import Image
 from copysight.catalog import Item
 from copysight.errors import PictureError
 from copysight.index import Hit, Query
+from copysight.index.find_copies import Shared
 from copysight.matching import verification
 from copysight.matching.verification import Prepared
 from copysight.pictures.decode import decode
@@ -70,6 +71,7 @@ class SearchQuery:
             partial(self.pixels, state),
             partial(self.prepare, state),
             partial(_is_equal, state, self),
+            self._shared,
         )
 
     def pixels(self, state: State) -> Image.Image | None:
@@ -84,6 +86,10 @@ class SearchQuery:
         if self.picture is not None:
             return self._prepared
         return None if self.stored is None else state.index.features.get(self.stored.sha256)
+
+    @cached_property
+    def _shared(self) -> Shared:
+        return Shared()
 
     @cached_property
     def _prepared(self) -> Prepared | None:

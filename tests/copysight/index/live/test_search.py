@@ -176,6 +176,32 @@ def test_filters_and_collections_restrict_the_search(
         assert found(index, unit(seed), 7, collection="x", parameters=wide) == nearest(only_x, unit(seed), 7)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("few", [0, 20_000])
+def test_few_items_of_several_collections_are_searched_exactly(
+    index: Index, item: Callable, unit: Callable, nearest: Callable, kind: str, few: int
+) -> None:
+    """Their vectors are gathered once for a snapshot; deletes, replacements and additions make another one."""
+    names = [f"list-{i % 40}" if i % 5 == 0 else "default" for i in range(600)]
+    new = [item(f"{i}", i, collection=names[i]) for i in range(600)]
+    index.catalog.add(new[:400], model=index.bundle.id)
+    publish(index, choice=replace(default_index_type(kind, 400), candidates=50, few=few), gate=Gate(recall=0.2))
+    index.catalog.add(new[400:], model=index.bundle.id)
+    vectors = {i + 1: (names[i], unit(i)) for i in range(600)}
+    wanted, wide = ("list-0", "list-5", "list-10", "none"), Parameters(probes=1000, effort=500, candidates=200)
+    for gone in ([], [1, 81], [401]):
+        index.delete(gone)
+        vectors = {number: one for number, one in vectors.items() if number not in gone}
+        kept = {number: vector for number, (name, vector) in vectors.items() if name in wanted}
+        for seed in (0, 45, 400, 9000):
+            for _ in range(2):  # the second search uses what the first has gathered
+                got = found(index, unit(seed), 5, collection=wanted, parameters=wide)
+                assert got == nearest(kept, unit(seed), 5)
+    gathered = next(iter(index.snapshot()._restrictions.values()))
+    assert gathered.few_in_delta is not None
+    assert (gathered.few_in_generation is not None) == (kind == "flat" or few > 0)
+
+
 def test_a_search_is_exact_if_the_probed_lists_have_too_few_allowed_items(
     index: Index, item: Callable, unit: Callable, nearest: Callable
 ) -> None:
