@@ -18,12 +18,14 @@ from copysight.catalog.curation import removals
 from copysight.catalog.curation.curation import Curation
 from copysight.catalog.database import Database
 from copysight.catalog.filtering.fields import Fields
+from copysight.catalog.hashes.hashes import Hashes
 from copysight.catalog.jobs import Jobs
 from copysight.catalog.models import Models, check_live
 from copysight.catalog.moderation.moderation import Moderation
 from copysight.catalog.moderation.review_queue import ReviewQueue
 from copysight.catalog.names import ClusterNames
 from copysight.catalog.outbox.outbox import Outbox
+from copysight.catalog.recent.recent import Recent
 from copysight.catalog.records import Added, Changes, Item, NewItem, Vectors
 from copysight.catalog.relocation import Known, Move, Relocated
 from copysight.catalog.schema import items, orphans, state, tombstones, vectors
@@ -52,6 +54,8 @@ class Catalog:
         self.outbox = Outbox(self._database)
         self.audit = Audit(self._database)
         self.usage = Usage(self._database)
+        self.hashes = Hashes(self._database)
+        self.recent = Recent(self._database)
 
     @classmethod
     def create(cls, path: Path, model: str, variant: str = "fp32", policy: str = "keep") -> Self:

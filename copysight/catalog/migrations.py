@@ -144,6 +144,24 @@ def _add_audit_outbox_and_reviews(connection: sa.Connection) -> None:
         connection.execute(sa.text(trigger))
 
 
+_HASHES_AND_RECENT = """
+CREATE TABLE hashes (sha256 VARCHAR(64) NOT NULL, type VARCHAR(32) NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (sha256, type));
+CREATE TABLE signals (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, list VARCHAR(255) NOT NULL,
+    type VARCHAR(32) NOT NULL, value TEXT NOT NULL, disabled BOOLEAN NOT NULL, added DOUBLE NOT NULL);
+CREATE INDEX ix_signals_list ON signals (list);
+CREATE TABLE banks (list VARCHAR(255) NOT NULL, ratio DOUBLE NOT NULL, PRIMARY KEY (list));
+CREATE TABLE recent_queries (sha256 VARCHAR(64) NOT NULL, model VARCHAR(64) NOT NULL, vector BLOB NOT NULL,
+    seen DOUBLE NOT NULL, PRIMARY KEY (sha256, model));
+CREATE INDEX ix_recent_queries_seen ON recent_queries (seen)
+"""
+
+
+def _add_hashes_and_recent_queries(connection: sa.Connection) -> None:
+    for statement in _HASHES_AND_RECENT.split(";"):
+        connection.execute(sa.text(statement))
+
+
 # Migration n changes a catalog of version n to version n + 1, inside the given transaction. It is written in plain SQL,
 # because it must not change when the tables above change again.
 Migration = Callable[[sa.Connection], None]
@@ -154,6 +172,7 @@ MIGRATIONS: dict[int, Migration] = {
     4: _add_decisions_and_removals,
     5: _add_facts_of_files_and_moderation,
     6: _add_audit_outbox_and_reviews,
+    7: _add_hashes_and_recent_queries,
 }
 
 

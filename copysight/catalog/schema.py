@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-VERSION = 7
+VERSION = 8
 
 metadata = sa.MetaData()
 
