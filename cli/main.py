@@ -30,6 +30,7 @@ COMMANDS = {
     ),
     "serve": ("service.cli:serve", "Start the HTTP service."),
     "keys": ("service.auth.keys_cli:keys", "Manage the API keys of a service."),
+    "audit": ("cli.audit:audit", "Check and export the audit trail of an index."),
     "embed": ("cli.offline:embed", "Compute the embeddings of pictures."),
     "search": ("cli.offline:search", "Search an index for copies of a picture."),
     "compare": ("cli.offline:compare", "Decide whether one of two pictures is a copy of the other."),

@@ -13,16 +13,19 @@ from starlette.types import ASGIApp
 from copysight.duplicates.review.listing import Review
 from copysight.index import Index
 from copysight.model.embedder import first_provider
+from service.auth.meter import KeyMeter
 from service.gateway import Gateway
 from service.http import problems
 from service.http.headers import Cors
 from service.inference.batching import Batcher
 from service.inference.models import Models
-from service.intake import decoding
+from service.intake import checked_address, decoding
 from service.intake.url_fetch import Fetcher, FetchPolicy
 from service.jobs.duplicates import DuplicateSearches
+from service.jobs.moderation_clock import LOCK, ModerationClock, Turn
 from service.jobs.rebuilds import Rebuilder, run_schedule
 from service.jobs.watch import FolderWatch, run_watch
+from service.jobs.webhooks import WebhookSender
 from service.moderation.rules import CurrentRules
 from service.queries import inference
 from service.routes import (
@@ -40,7 +43,7 @@ from service.routes import (
     search,
     whoami,
 )
-from service.routes.moderation import decisions, lists
+from service.routes.moderation import audit, decisions, lists, reviews, webhooks
 from service.runtime.metrics import Metrics
 from service.runtime.settings import Settings
 from service.state import State
@@ -48,7 +51,8 @@ from service.state import State
 MAX_WAIT_SHARE = 0.5
 """Share of the deadline that a picture may wait in the queue, by estimate. The rest is a margin for wrong estimates."""
 ROUTERS = (
-    embed, search, clusters, attention, images, lists, decisions, duplicates, index, health, whoami, openai, page,
+    embed, search, clusters, attention, images, lists, decisions, reviews, webhooks, audit, duplicates, index, health,
+    whoami, openai, page,
 )  # fmt: skip
 
 
@@ -68,7 +72,11 @@ def create_app(settings: Settings, opened: Index) -> ASGIApp:
         )
         watch = FolderWatch(settings.index, Path(settings.watch)) if settings.watch else None
         watching = asyncio.create_task(run_watch(watch, state.searchers, settings.watch_seconds)) if watch else None
+        clock = ModerationClock(opened, state.webhooks, state.meter, state.searchers, Turn(settings.index / LOCK))
+        ticking = asyncio.create_task(clock.run())
         yield
+        ticking.cancel()
+        await clock.close()
         schedule.cancel()
         if watching is not None:
             watching.cancel()
@@ -112,6 +120,8 @@ def _state(settings: Settings, opened: Index, metrics: Metrics, policy: FetchPol
     runners = settings.runners or (1 if gpu else settings.cores)
     decoders = settings.decoders or (settings.cores if gpu else 0)
     max_wait = settings.deadline * MAX_WAIT_SHARE
+    searchers = ThreadPoolExecutor(max(4, settings.cores), thread_name_prefix="search")
+    private = checked_address.networks(settings.webhook_networks, "COPYSIGHT_WEBHOOK_NETWORKS")
     return State(
         settings=settings,
         index=opened,
@@ -121,11 +131,13 @@ def _state(settings: Settings, opened: Index, metrics: Metrics, policy: FetchPol
         decoder=decoding.create(settings, decoders or runners),
         decoders=ThreadPoolExecutor(decoders, thread_name_prefix="decode") if decoders else None,
         decode_ahead=decoders,
-        searchers=ThreadPoolExecutor(max(4, settings.cores), thread_name_prefix="search"),
+        searchers=searchers,
         metrics=metrics,
         rebuilder=Rebuilder(settings.index, opened),
         duplicates=DuplicateSearches(settings.index, opened),
         review=Review(opened.catalog, opened.layout.duplicates),
         rules=CurrentRules(opened.catalog.moderation),
         keys=scopes.open_keys(settings),
+        meter=KeyMeter(opened.catalog.usage),
+        webhooks=WebhookSender(opened.catalog.outbox, searchers, metrics, private, settings.webhook_retry_seconds),
     )

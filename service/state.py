@@ -7,6 +7,7 @@ from copysight.duplicates.review.listing import Review
 from copysight.index import Index, Snapshot
 from copysight.model.embedder import Embedder
 from service.auth.keys import Keys
+from service.auth.meter import KeyMeter
 from service.inference.batching import Batcher
 from service.inference.models import Models
 from service.inference.precision import Choice
@@ -14,6 +15,7 @@ from service.intake.decoding import Decoder
 from service.intake.url_fetch import Fetcher
 from service.jobs.duplicates import DuplicateSearches
 from service.jobs.rebuilds import Rebuilder
+from service.jobs.webhooks import WebhookSender
 from service.moderation.rules import CurrentRules
 from service.runtime import threads
 from service.runtime.metrics import Metrics
@@ -51,6 +53,8 @@ class State:
     review: Review
     rules: CurrentRules
     keys: Keys | None
+    meter: KeyMeter
+    webhooks: WebhookSender
 
     async def query_context(self) -> QueryContext:
         """The current snapshot and its embedder. Uses a thread only when one of them has to be loaded."""

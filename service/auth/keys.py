@@ -24,7 +24,10 @@ FILE, LOCK, PREFIX = "keys.json", ".keys.lock", "cs"
 
 @dataclass(frozen=True)
 class Key:
-    """The stored entry of a key. ``digest`` is the sha256 of the whole key; ``created`` is in seconds since the epoch.
+    """The stored entry of a key. ``digest`` is the sha256 of the whole key.
+
+    ``created`` and ``expires`` (None: never) are in seconds since the epoch. ``quota``: requests that it may make in a
+    day (UTC); None: any number.
 
     A key has 256 random bits and cannot be guessed, so a fast hash is as good as a slow one.
     """
@@ -34,6 +37,8 @@ class Key:
     scope: Scope
     digest: str
     created: float
+    expires: float | None = None
+    quota: int | None = None
 
     def allows(self, wanted: Scope) -> bool:
         """Whether its scope is ``wanted`` or includes it."""
@@ -51,7 +56,7 @@ class Keys:
         """Every key, the oldest first."""
         return list(self._current().values())
 
-    def add(self, name: str, scope: Scope) -> str:
+    def add(self, name: str, scope: Scope, expires: float | None = None, quota: int | None = None) -> str:
         """Create a key and return it. It cannot be shown again. Raises ``InvalidArgument`` for a bad name."""
         if not 0 < len(name) <= 200 or not names.is_allowed(name):
             raise InvalidArgument(
@@ -61,7 +66,7 @@ class Keys:
         number = secrets.token_hex(4)
         key = f"{PREFIX}_{number}_{secrets.token_urlsafe(32)}"
         with self._writing() as keys:
-            keys[number] = Key(number, name, scope, _digest(key), self._clock())
+            keys[number] = Key(number, name, scope, _digest(key), self._clock(), expires, quota)
         return key
 
     def revoke(self, number: str) -> Key:

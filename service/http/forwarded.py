@@ -1,4 +1,4 @@
-"""Serve under a path prefix, as a proxy announces it: ``COPYSIGHT_ROOT_PATH`` and ``X-Forwarded-Prefix``.
+"""Serve behind a proxy: path prefix (``COPYSIGHT_ROOT_PATH``, ``X-Forwarded-Prefix``), scheme and client's address.
 
 The headers count only when they come from a trusted peer. A prefix may hold no character that leaves this host in a
 ``Location`` (``//other.example``). Every address in an answer starts with the scope's ``root_path``.
@@ -35,6 +35,7 @@ class Forwarded:
             headers = Headers(scope=scope)
             prefix = self._prefix(headers, prefix)
             scheme = _scheme(headers, scheme)
+            scope = {**scope, "client": self._client(headers, scope)}
         if not prefix:
             return scope if scheme == scope["scheme"] else {**scope, "scheme": scheme}
         path = self._without(prefix, scope)
@@ -44,11 +45,27 @@ class Forwarded:
         if self._everybody:
             return True
         try:
-            peer = ipaddress.ip_address(scope["client"][0])
-        except (TypeError, ValueError):  # no address, for example of a Unix socket
+            return self._is_proxy(scope["client"][0])
+        except TypeError:  # no address, for example of a Unix socket
+            return False
+
+    def _is_proxy(self, text: str) -> bool:
+        try:
+            peer = ipaddress.ip_address(text)
+        except ValueError:
             return False
         plain = getattr(peer, "ipv4_mapped", None) or peer
         return any(plain in network for network in self._networks if network.version == plain.version)
+
+    def _client(self, headers: Headers, scope: Scope) -> tuple[str, int]:
+        """The address that the first trusted proxy names: each adds that of its peer at the end of the list."""
+        parts = ",".join(headers.getlist("x-forwarded-for")).split(",")
+        for part in reversed([part.strip() for part in parts]):
+            if not _is_address(part):
+                break
+            if self._everybody or not self._is_proxy(part):
+                return part, 0
+        return tuple(scope["client"] or ("", 0))
 
     def _prefix(self, headers: Headers, otherwise: str) -> str:
         """Each proxy adds its prefix to the list. A list with an invalid one is left out of account."""
@@ -72,6 +89,14 @@ def route_path(scope: Scope) -> str:
 def address(request: Request, path: str) -> str:
     """A path of this API as a client of the proxy has to write it, for ``Location``."""
     return f"{request.scope.get('root_path', '')}{path}"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _scheme(headers: Headers, otherwise: str) -> str:

@@ -82,6 +82,18 @@ class KeyUnknown(CopysightError):
     code: ClassVar[str] = "key_unknown"
 
 
+class KeyExpired(CopysightError):
+    """The API key was valid up to a time that has passed."""
+
+    code: ClassVar[str] = "key_expired"
+
+
+class QuotaExceeded(CopysightError):
+    """The API key has used up its requests of today. ``after``: seconds until the next day (UTC)."""
+
+    code: ClassVar[str] = "quota_exceeded"
+
+
 class ScopeMissing(CopysightError):
     """The scope of the API key does not include this call."""
 
@@ -138,6 +150,8 @@ STATUS: dict[type[CopysightError], int] = {
     DecoderOutOfMemory: 413,
     KeyMissing: 401,
     KeyUnknown: 401,
+    KeyExpired: 401,
+    QuotaExceeded: 429,
     ScopeMissing: 403,
     SiteRefused: 403,
     UrlRefused: 403,
@@ -209,7 +223,7 @@ async def on_domain_error(request: Request, error: Exception) -> Response:
 
 def _headers(status: int, error: CopysightError) -> dict[str, str] | None:
     """Headers of an error answer."""
-    if status == 503:
+    if status in {429, 503}:
         return {"Retry-After": str(error.data.get("after", 1))}
     if isinstance(error, UnsupportedEncoding):
         return {"Accept-Encoding": "gzip"}

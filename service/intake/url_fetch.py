@@ -6,24 +6,19 @@ limited.
 """
 
 import asyncio
-import ipaddress
-import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import httpx
 
-from copysight.errors import InvalidArgument, PictureError, TooManyBytes
+from copysight.errors import PictureError, TooManyBytes
 from service.http.problems import FetchFailed, UrlRefused
+from service.intake import checked_address
+from service.intake.checked_address import PORTS, Address, CheckedUrl, Network, Resolve, parsed
 from service.runtime.settings import Settings
 
-Address = IPv4Address | IPv6Address
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-PORTS = {"http": 80, "https": 443}
 REDIRECTS = 3
 MAX_CONCURRENT = 16
-NAT64 = IPv6Network("64:ff9b::/96")
 HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": "copysight"}
 
 
@@ -43,15 +38,12 @@ class FetchPolicy:
     """Allowed hosts (``name``, ``name:port``, ``*.name``, ``*``) and allowed private networks."""
 
     hosts: tuple[str, ...]
-    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    networks: tuple[Network, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> "FetchPolicy":
         """From the settings. Raises ``InvalidArgument``."""
-        try:
-            networks = tuple(ipaddress.ip_network(part) for part in _parts(settings.fetch_networks))
-        except ValueError as error:
-            raise InvalidArgument(f"COPYSIGHT_FETCH_NETWORKS: {error}; write for example 10.1.0.0/16") from error
+        networks = checked_address.networks(settings.fetch_networks, "COPYSIGHT_FETCH_NETWORKS")
         return cls(tuple(part.lower() for part in _parts(settings.fetch_hosts)), networks)
 
     def allows_host(self, scheme: str, name: str, port: int) -> bool:
@@ -60,19 +52,7 @@ class FetchPolicy:
 
     def allows_address(self, address: Address) -> bool:
         """Whether connections to an address are allowed: it is public, or in one of ``networks``."""
-        plain = _plain(address)
-        if any(plain in network for network in self.networks if network.version == plain.version):
-            return True
-        return plain.is_global and not (plain.is_multicast or plain.is_reserved or plain.is_unspecified)
-
-
-@dataclass(frozen=True)
-class _Target:
-    """Target of one HTTP request: a URL whose host is a checked address, the Host header, and the host name."""
-
-    url: httpx.URL
-    host: str
-    name: str
+        return checked_address.is_allowed(address, self.networks)
 
 
 @dataclass
@@ -98,7 +78,7 @@ class Fetcher:
     ) -> None:
         self._policy, self._per_picture, self._per_request = policy, per_picture, per_request
         self._seconds = seconds
-        self._resolve = resolve or _resolve
+        self._resolve = resolve or checked_address.resolved
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
         # No proxy and no .netrc from the environment. No keep-alive: a reused connection would skip the address check.
         self._http = httpx.AsyncClient(
@@ -144,19 +124,18 @@ class Fetcher:
             raise FetchFailed(f"got a URL that cannot be fetched ({type(error).__name__})") from error
 
     async def _follow_redirects(self, text: str, budget: _ByteBudget) -> bytes:
-        url = _parsed(text)
+        url = parsed(text)
         for _ in range(REDIRECTS + 1):
             answer = await self._get(await self._target(url), budget)
             if isinstance(answer, bytes):
                 return answer
-            url = _parsed(answer.text, url)
+            url = parsed(answer.text, url)
         raise FetchFailed(f"got a URL that redirects more than {REDIRECTS} times")
 
-    async def _get(self, target: _Target, budget: _ByteBudget) -> bytes | Url:
+    async def _get(self, target: CheckedUrl, budget: _ByteBudget) -> bytes | Url:
         """The body, or the URL of a redirect."""
-        # TLS checks the certificate against the host name, not the address.
-        extensions = {"sni_hostname": target.name}
-        async with self._http.stream("GET", target.url, headers={"Host": target.host}, extensions=extensions) as answer:
+        headers, extensions = {"Host": target.host}, target.extensions
+        async with self._http.stream("GET", target.url, headers=headers, extensions=extensions) as answer:
             if answer.is_redirect and "location" in answer.headers:
                 return Url(answer.headers["location"])
             if answer.status_code != httpx.codes.OK:
@@ -174,66 +153,18 @@ class Fetcher:
                 raise TooManyBytes(f"got URLs with more than {self._per_request:,} bytes, the limit of a request")
         return bytes(data)
 
-    async def _target(self, url: httpx.URL) -> _Target:
+    async def _target(self, url: httpx.URL) -> CheckedUrl:
         name, port = url.raw_host.decode().lower(), url.port or PORTS[url.scheme]
         if not self._policy.allows_host(url.scheme, name, port):
             raise UrlRefused(
                 "got a URL whose host and port are not on the server's list of allowed hosts; send the picture itself"
             )
-        try:
-            found = await self._resolve(name, port)
-            addresses = [ipaddress.ip_address(one) for one in found]
-        except (OSError, ValueError, UnicodeError) as error:
-            raise FetchFailed("got a URL whose host cannot be resolved") from error
-        # All addresses must be allowed, because the DNS server controls their order.
-        if not addresses or not all(self._policy.allows_address(address) for address in addresses):
-            raise UrlRefused("got a URL whose host is not on the public internet; send the picture itself")
-        return _Target(url.copy_with(host=str(addresses[0])), url.netloc.decode(), name)
+        return await checked_address.check(url, self._policy.networks, self._resolve, "; send the picture itself")
 
 
 def is_url(text: str) -> bool:
     """Whether a string is a URL. Base64 and data URIs contain no ``://``."""
     return "://" in text[:64]
-
-
-def _parsed(text: str, base: httpx.URL | None = None) -> httpx.URL:
-    try:
-        url = httpx.URL(text) if base is None else base.join(text)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise UrlRefused("got a URL that cannot be parsed") from error
-    if url.scheme not in PORTS:
-        raise UrlRefused("got a URL that is neither http nor https")
-    if url.userinfo or not url.host:
-        raise UrlRefused("got a URL with a password or without a host")
-    if url.port == 0:
-        raise UrlRefused("got a URL with port 0")
-    if _is_odd_number(url.host):
-        raise UrlRefused("got a URL whose host is a number in an unusual form; use a host name")
-    return url
-
-
-def _is_odd_number(host: str) -> bool:
-    """Numbers such as 2130706433, 0x7f.1, 017700000001 and 127.1, which resolvers accept as IPv4 addresses."""
-    last = host.rstrip(".").rpartition(".")[2]
-    if ":" in host or not last:
-        return False
-    numeric = last.isdigit() or last.lower().startswith("0x")
-    try:
-        return numeric and not IPv4Address(host)
-    except ValueError:
-        return numeric
-
-
-def _plain(address: Address) -> Address:
-    """The IPv4 address inside an IPv6 address, if there is one: mapped, 6to4, Teredo, NAT64."""
-    if isinstance(address, IPv4Address):
-        return address
-    if address.teredo is not None:
-        return address.teredo[1]
-    inner = address.ipv4_mapped or address.sixtofour
-    if inner is None and address in NAT64:
-        inner = IPv4Address(int(address) & 0xFFFFFFFF)
-    return inner or address
 
 
 def _matches(entry: str, default: int, name: str, port: int) -> bool:
@@ -247,9 +178,3 @@ def _matches(entry: str, default: int, name: str, port: int) -> bool:
 
 def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-async def _resolve(name: str, port: int) -> list[str]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from PIL import Image
 from starlette.responses import Response
 
+from copysight.catalog.moderation.reviews import ReviewFilter
 from copysight.errors import CopysightError, IndexFault
 from service.http.problems import NotReady
 from service.queries import inference, search_answers
@@ -66,6 +67,7 @@ async def metrics(request: Request) -> Response:
     status = await threads.run(state.searchers, state.index.status)
     latest = await threads.run(state.searchers, state.rebuilder.latest)
     disk = await threads.run(state.searchers, shutil.disk_usage, state.settings.index)
+    await threads.run(state.searchers, _moderation, state)
     gauges = state.metrics.gauges
     choice = await threads.run(state.searchers, state.choice)
     for variant in choice.milliseconds.keys() | {choice.variant}:
@@ -86,6 +88,15 @@ async def metrics(request: Request) -> Response:
     if status.built_at is not None:
         gauges["index_age_seconds"].set(time.time() - status.built_at)
     return Response(state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _moderation(state: State) -> None:
+    """Set the gauges of webhooks and reviews."""
+    backlog, gauges = state.index.catalog.outbox.backlog(), state.metrics.gauges
+    gauges["webhook_pending"].set(backlog.pending)
+    gauges["webhook_failed"].set(backlog.failed)
+    gauges["webhook_oldest_seconds"].set(0.0 if backlog.oldest is None else max(0.0, time.time() - backlog.oldest))
+    gauges["reviews_open"].set(state.index.catalog.reviews.count(ReviewFilter()))
 
 
 def picture() -> bytes:

@@ -56,6 +56,8 @@ async def rebuild(
     """
     state: State = request.app.state.copysight
     job = await threads.run(state.searchers, state.rebuilder.start, bundle, allow_missing)
+    note = state.index.catalog.audit.note
+    await threads.run(state.searchers, note, "index.rebuild", {"job": job.id, "bundle": bundle})
     return search_answers.json(asdict(job), 202, {"Location": forwarded.address(request, f"/jobs/{job.id}")})
 
 
@@ -72,6 +74,7 @@ async def back(request: Request, to: Annotated[str | None, Body(embed=True, exam
     """Make the previous generation live again, or the one that `{"to": …}` names."""
     state: State = request.app.state.copysight
     await threads.run(state.searchers, rollback, state.index, to)
+    await threads.run(state.searchers, state.index.catalog.audit.note, "index.rollback", {"to": to})
     await threads.run(state.searchers, state.index.reload)
     return search_answers.json(await threads.run(state.searchers, _status, state))
 

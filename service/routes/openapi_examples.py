@@ -47,6 +47,21 @@ LIST = LIST | {"quarantined": 0, "calibration": {"source": "decisions", "decisio
 LIST = LIST | {"changed": 1795508790.1, "author": "safety desk"}
 DECISION = {"id": 12, "list": "banned", "item": 17, "sha256": SHA256, "query": SHA256, "stated": 0.9312}
 DECISION = DECISION | {"decision": "deny", "reason": "another album", "made": 1795508790.1, "author": "media desk"}
+REVIEW = {"id": 9, "match": 31, "list": "watch", "item": 17, "sha256": SHA256, "query": SHA256, "state": "open"}
+REVIEW = REVIEW | {"opened": 1795508790.1, "assignee": None, "claimed_by": "media desk", "claimed_until": 1795509390.1}
+REVIEW = REVIEW | {"closed": None, "closed_by": None, "outcome": None, "decision": None, "reason": ""}
+REVIEW = REVIEW | {"probability": 0.9312, "verdict": "copy", "action": "review", "upload": 118, "matched": ITEM}
+WEBHOOK = {"id": 1, "url": "https://desk.example/copysight", "types": ["match.created"], "enabled": True, "note": ""}
+WEBHOOK = WEBHOOK | {"fault": None, "created": 1795508790.1, "author": "lead", "pending": 0, "failed": 0}
+DELIVERY = {"event": 41, "name": "msg_8f2c5a0e9b7d4c31a6e0f5d2", "type": "match.created", "item": 17}
+DELIVERY = DELIVERY | {"made": 1795508790.1, "state": "delivered", "attempts": 1, "due": 1795508790.4}
+DELIVERY = DELIVERY | {"tried": 1795508790.4, "status": 204, "error": None}
+ENTRY = {"id": 512, "time": "2026-11-24T10:26:30.100Z", "by": "media desk", "address": "192.0.2.7"}
+ENTRY = ENTRY | {"action": "item.delete", "items": [[17, 17]], "hash": SHA256}
+ENTRY = ENTRY | {"detail": {"collection": "default", "key": "2026/photo.jpg", "sha256": SHA256}}
+KEY = {"id": "9f2c1a44", "name": "media desk", "scope": "write", "created": 1795508790.1, "expires": None}
+KEY = KEY | {"quota": 10000, "today": 412, "total": 20941, "latest": 1795508790.1}
+WHO = {"name": "media desk", "scope": "write", "expires": None, "quota": 10000, "today": 412}
 OPENAI_MODEL = {"id": "copysight", "object": "model", "created": 1795508790, "owned_by": "copysight"}
 
 
@@ -114,6 +129,24 @@ EXAMPLES = {
     "DELETE /lists/{name}": Example("Forget the policy of a list", None, 204),
     "POST /decisions": Example("Decide about a match", DECISION, 201),
     "GET /decisions": Example("List decisions about matches", {"decisions": [DECISION], "next": 12}),
+    "GET /reviews": Example("List reviews", {"reviews": [REVIEW], "total": 1, "next": None}),
+    "POST /reviews/claim": Example("Claim the next review", REVIEW),
+    "GET /reviews/{number}": Example("Get a review", REVIEW),
+    "PATCH /reviews/{number}": Example("Assign a review", REVIEW),
+    "POST /reviews/{number}/claim": Example("Claim a review", REVIEW),
+    "POST /reviews/{number}/release": Example("Release a review", REVIEW),
+    "POST /reviews/{number}/verdict": Example(
+        "Confirm or deny the match of a review", REVIEW | {"state": "closed", "outcome": "deny", "decision": 12}
+    ),
+    "POST /webhooks": Example("Create a webhook", WEBHOOK | {"secret": "whsec_…"}, 201),
+    "GET /webhooks": Example("List webhooks", {"webhooks": [WEBHOOK]}),
+    "GET /webhooks/{number}": Example("Get a webhook", WEBHOOK),
+    "PATCH /webhooks/{number}": Example("Change a webhook", WEBHOOK),
+    "DELETE /webhooks/{number}": Example("Delete a webhook", None, 204),
+    "POST /webhooks/{number}/test": Example("Send a test event", {"event": 41}, 202),
+    "POST /webhooks/{number}/replay": Example("Send events again", {"events": 3}, 202),
+    "GET /webhooks/{number}/deliveries": Example("List deliveries", {"deliveries": [DELIVERY], "next": None}),
+    "GET /audit": Example("Read the audit trail", {"entries": [ENTRY], "next": 512}),
     "GET /duplicates": Example("List groups of copies", DUPLICATES),
     "POST /duplicates": Example("Search for copies", JOB | {"kind": "duplicates"}, 202),
     "POST /duplicates/decisions": Example(
@@ -128,7 +161,8 @@ EXAMPLES = {
     "GET /healthz": Example("Liveness check", {"status": "alive"}),
     "GET /readyz": Example("Readiness check", HEAD | {"status": "ready", "detail": None, "milliseconds": 21.4}),
     "GET /metrics": Example("Prometheus metrics", None),
-    "GET /whoami": Example("Get the scope of the key", {"name": "media desk", "scope": "write"}),
+    "GET /whoami": Example("Get the scope of the key", WHO),
+    "GET /keys": Example("List API keys and their usage", {"keys": [KEY]}),
     "POST /v1/embeddings": Example(
         "Embed pictures, in OpenAI's format",
         WITH_VARIANT

@@ -1,6 +1,7 @@
 """Check the API key and scope of a request, before its body is read."""
 
 import ipaddress
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -11,9 +12,11 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from copysight.errors import InvalidArgument
+from copysight.system import acting
+from copysight.system.acting import Actor
 from service.auth import cross_site
 from service.auth.keys import Key, Keys, Scope
-from service.http.problems import KeyMissing, KeyUnknown, ScopeMissing
+from service.http.problems import KeyExpired, KeyMissing, KeyUnknown, ScopeMissing
 from service.runtime import threads
 from service.runtime.settings import Settings
 from service.state import State
@@ -38,7 +41,7 @@ def is_loopback(host: str) -> bool:
 
 
 async def current_key(request: Request) -> Key | None:
-    """The key of a request; None if the server needs no keys. Raises ``KeyMissing``, ``KeyUnknown``."""
+    """The key of a request; None if the server needs no keys. Raises ``KeyMissing``, ``KeyUnknown``, ``KeyExpired``."""
     state: State = request.app.state.copysight
     if state.keys is None:
         return None
@@ -52,7 +55,13 @@ async def current_key(request: Request) -> Key | None:
     found = await threads.run(state.searchers, state.keys.find, given)
     if found is None:
         raise KeyUnknown("got an API key that is not known to this server; it may have been revoked")
+    if found.expires is not None and time.time() >= found.expires:
+        raise KeyExpired(f"got the API key {found.name!r}, which was valid until {_date(found.expires)}; use a new one")
     return found
+
+
+def _date(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
 
 def key_name(request: Request) -> str | None:
@@ -63,9 +72,10 @@ def key_name(request: Request) -> str | None:
 
 @dataclass(frozen=True)
 class RequireScope:
-    """Dependency of a route that requires a key of a scope.
+    """Dependency of a route that requires a key of a scope. It also counts the request, and says who acts.
 
-    Raises ``KeyMissing``, ``KeyUnknown``, ``ScopeMissing``, ``SiteRefused``, ``InvalidArgument``.
+    Raises ``KeyMissing``, ``KeyUnknown``, ``KeyExpired``, ``QuotaExceeded``, ``ScopeMissing``, ``SiteRefused``,
+    ``InvalidArgument``.
     """
 
     scope: Scope
@@ -74,6 +84,9 @@ class RequireScope:
         """Check the key of a request (without keys: its origin), then the names of its query parameters."""
         key = await current_key(request)
         request.state.key = key
+        acting.begin(Actor(key.name if key else None, request.client.host if request.client else None))
+        if key is not None:
+            request.app.state.copysight.meter.count(key)
         if key is None:
             cross_site.check(request, request.app.state.copysight.settings)
         elif not key.allows(self.scope):

@@ -17,6 +17,10 @@ GAUGES = {
     "index_disk_bytes": "Size in bytes of the disk that holds the index.",
     "index_disk_free_bytes": "Free bytes on the disk that holds the index.",
     "rebuild_failed": "1 if the latest rebuild failed, else 0.",
+    "webhook_pending": "Number of events that wait for their delivery to a webhook.",
+    "webhook_failed": "Number of events whose delivery to a webhook was given up.",
+    "webhook_oldest_seconds": "Age in seconds of the oldest event that waits for its delivery; 0 if none does.",
+    "reviews_open": "Number of matches that wait for a review.",
 }
 
 
@@ -40,6 +44,10 @@ class Metrics:
         stages = Histogram(
             "copysight_stage_seconds", "Seconds of one processing stage: queue, decode, model, search.", ("stage",),
             buckets=SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self.webhooks = Counter(
+            "copysight_webhook_attempts", "Number of attempts to deliver an event: delivered, retry or failed.",
+            ("outcome",), registry=self.registry,
         )  # fmt: skip
         self.batch = Histogram(
             "copysight_batch_pictures", "Number of pictures in one model call.", buckets=(1, 2, 4, 8, 16, 32, 64),

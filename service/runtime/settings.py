@@ -107,6 +107,19 @@ class Settings(BaseSettings):
     fetch_seconds: float = Field(
         10.0, gt=0, description="Time limit of fetching one picture, redirects included, in seconds."
     )
+    webhook_networks: str = Field(
+        "",
+        description=(
+            "Private networks that webhooks may be in, separated by commas, such as `10.1.0.0/16`. Public addresses "
+            "are always allowed."
+        ),
+    )
+    webhook_retry_seconds: float = Field(
+        5.0,
+        gt=0,
+        le=3600,
+        description="Seconds until a webhook that failed is tried again; the time doubles each time, up to an hour.",
+    )
     batch: int = Field(
         0, ge=0, description="Maximum number of pictures in one model call. 0 means 1 on a CPU and 64 on a GPU."
     )

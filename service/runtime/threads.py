@@ -1,6 +1,7 @@
 """Run work in thread pools from the event loop, call back into the loop, and set the thread switch interval."""
 
 import asyncio
+import contextvars
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +23,12 @@ def shorten_switch_interval() -> None:
 
 
 async def run(pool: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run ``work`` in a thread of ``pool`` and wait for it without blocking the event loop."""
-    return await asyncio.get_running_loop().run_in_executor(pool, partial(work, *args, **kwargs))
+    """Run ``work`` in a thread of ``pool`` and wait for it without blocking the event loop.
+
+    It runs in a copy of this context, so that the audit trail knows who acts.
+    """
+    inside = partial(contextvars.copy_context().run, work, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(pool, inside)
 
 
 def call_in_loop(loop: asyncio.AbstractEventLoop, work: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:

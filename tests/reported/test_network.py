@@ -46,6 +46,8 @@ STEPS = {
     "copysight keys revoke": (
         f"keys revoke $({COPYSIGHT} keys list --index restored | tail -1 | cut -d' ' -f1) --index restored"
     ),
+    "copysight audit verify": "audit verify --index restored",
+    "copysight audit export": "audit export --index restored",
     "copysight embed": "embed pictures/1.jpg --bundle bundle --out vectors.npy",
     "copysight search": "search pictures/1.jpg --index index",
     "copysight compare": "compare pictures/1.jpg pictures/2.jpg --bundle bundle",

@@ -1,5 +1,7 @@
 """Matches of queries with items of lists, as they were answered: one row for each item and query."""
 
+import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
@@ -70,6 +72,13 @@ def get(connection: sa.Connection, number: int) -> Recorded:
     if row is None:
         raise ItemNotFound(f"there is no match {number}", id=number)
     return Recorded(**row)
+
+
+def get_many(connection: sa.Connection, numbers: Iterable[int]) -> dict[int, Recorded]:
+    """Matches by number; unknown ones are absent."""
+    given = sa.func.json_each(json.dumps(list(numbers))).table_valued("value")
+    query = sa.select(list_matches).where(list_matches.c.id.in_(sa.select(given.c.value)))
+    return {row["id"]: Recorded(**row) for row in connection.execute(query).mappings()}
 
 
 def find(connection: sa.Connection, item: int, query: str) -> Recorded | None:

@@ -9,13 +9,14 @@ import sqlalchemy as sa
 
 from copysight.catalog.audit.note import note
 from copysight.catalog.database import Database
-from copysight.catalog.moderation import deciding, decisions, entries, lists, matches, recording
+from copysight.catalog.moderation import deciding, decisions, entries, lists, matches, recording, reviews
 from copysight.catalog.moderation.changes import advance, change_entry
 from copysight.catalog.moderation.deciding import NewMatchDecision
 from copysight.catalog.moderation.decisions import Answered, MatchDecision
 from copysight.catalog.moderation.entries import Entry, Hidden, State
 from copysight.catalog.moderation.lists import Learned, ListPolicy, StoredList
 from copysight.catalog.moderation.matches import NewMatch, Recorded
+from copysight.catalog.moderation.reviews import Review
 from copysight.catalog.moderation.tables import moderation
 
 LEFT = {"quarantined": None, "reason": None}
@@ -131,6 +132,16 @@ class Moderation:
         """One match. Raises ``ItemNotFound``."""
         with self._database.read() as connection:
             return matches.get(connection, number)
+
+    def matches(self, numbers: Iterable[int]) -> dict[int, Recorded]:
+        """Matches by number; unknown ones are absent."""
+        with self._database.read() as connection:
+            return matches.get_many(connection, numbers)
+
+    def uploads(self, found: Iterable[Review]) -> dict[int, int]:
+        """The item as which the query of a review is stored, by the review's id; absent if it is not stored."""
+        with self._database.read() as connection:
+            return reviews.uploads(connection, list(found))
 
     def decide(self, new: NewMatchDecision, author: str | None = None) -> MatchDecision:
         """Store a decision. The item goes to quarantine if its list says so for this number of denials.

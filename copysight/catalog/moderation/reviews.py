@@ -1,6 +1,7 @@
 """Reviews: matches that people have to look at, one open review for each query and list."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -140,6 +141,20 @@ def withdraw_gone(connection: sa.Connection, now: float) -> int:
     for row in rows:
         close(connection, Review(**row), "withdrawn", now, None)
     return len(rows)
+
+
+def uploads(connection: sa.Connection, found: Sequence[Review]) -> dict[int, int]:
+    """An item with the bytes of each review's query, besides the matched one: as that the query was added.
+
+    By the reviews' ids; those whose query is no item are absent.
+    """
+    given = sa.func.json_each(json.dumps([one.query for one in found])).table_valued("value")
+    query = sa.select(items.c.sha256, items.c.id).where(items.c.sha256.in_(sa.select(given.c.value)))
+    by_bytes: dict[str, list[int]] = {}
+    for sha256, number in connection.execute(query.order_by(items.c.id.desc())):
+        by_bytes.setdefault(sha256, []).append(number)
+    others = {one.id: [number for number in by_bytes.get(one.query, ()) if number != one.item] for one in found}
+    return {number: ids[0] for number, ids in others.items() if ids}
 
 
 def _open_next(connection: sa.Connection, review: Review, now: float) -> None:

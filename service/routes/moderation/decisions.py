@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from copysight.catalog.moderation import decisions as stored
-from copysight.catalog.moderation.moderation import NewMatchDecision
+from copysight.catalog.moderation.deciding import NewMatchDecision
 from service.moderation import learning
 from service.queries import search_answers
 from service.routes.scopes import READ, WRITE, key_name

@@ -103,7 +103,7 @@ async def put(request: Request, name: Name, policy: PutList) -> Response:
 async def delete(request: Request, name: Name) -> Response:
     """Forget the policy of a list. Its collection and items stay."""
     state: State = request.app.state.copysight
-    await threads.run(state.searchers, state.index.catalog.moderation.delete_list, name)
+    await threads.run(state.searchers, state.index.catalog.moderation.delete_list, name, key_name(request))
     snapshot = await threads.run(state.searchers, state.index.snapshot)
     return Response(status_code=204, headers=search_answers.index_headers(snapshot))
 

@@ -1,6 +1,7 @@
 """API keys: what each scope allows on a real server, revoked keys, the ``keys`` commands."""
 
 import json
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -8,9 +9,12 @@ from click.testing import CliRunner
 
 from cli.main import main
 from copysight.errors import IndexCorrupt
+from copysight.index import Index
 from service.app import ROUTERS
-from service.auth.keys import SCOPES, Keys
+from service.auth.keys import SCOPES, Key, Keys
+from service.auth.meter import KeyMeter, day_of
 from service.cli import read_settings
+from service.http.problems import QuotaExceeded
 from service.routes import scopes
 from tests.service.conftest import serving
 
@@ -75,7 +79,7 @@ def test_openapi_has_no_keys_if_the_server_needs_none(http):
 
 def test_a_revoked_key_is_refused_at_once(locked):
     http, headers = locked.server.http, {"Authorization": f"Bearer {locked.keys['read']}"}
-    assert http.get("/whoami", headers=headers).json() == {"name": "a read key", "scope": "read"}
+    assert http.get("/whoami", headers=headers).json().items() >= {"name": "a read key", "scope": "read"}.items()
     number = locked.keys["read"].split("_")[1]
     done = CliRunner().invoke(main, ["keys", "revoke", number, "--index", str(locked.index)])
     assert done.exit_code == 0
@@ -92,7 +96,8 @@ def test_no_log_line_and_no_file_holds_a_key(locked):
 
 
 def test_without_keys_every_caller_is_admin(http):
-    assert http.get("/whoami").json() == {"name": None, "scope": "admin"}
+    assert http.get("/whoami").json().items() >= {"name": None, "scope": "admin"}.items()
+    assert http.get("/keys").json() == {"keys": []}
 
 
 def test_the_commands(index):
@@ -105,6 +110,70 @@ def test_the_commands(index):
     assert found.id in run.invoke(main, ["keys", "list", "--index", str(index)]).stdout
     assert Keys(index).find(key[:-1] + ("a" if key[-1] != "a" else "b")) is None
     assert run.invoke(main, ["keys", "revoke", "nobody", "--index", str(index)]).exit_code == 1
+
+
+def test_a_key_expires_and_has_a_quota(index, tmp_path):
+    """Usage is kept over a restart, and a change of the day begins the quota anew."""
+    run = CliRunner()
+
+    def made(name, *options):
+        return run.invoke(main, ["keys", "add", name, *options, "--index", str(index)]).stdout.strip()
+
+    admin, few = made("lead", "--scope", "admin"), made("app", "--quota", "5")
+    short = made("temp", "--days", "0.0001")  # 9 s
+    with serving(index, auth="keys") as server:
+        codes = [server.http.get("/whoami", headers={"X-API-Key": few}) for _ in range(7)]
+        assert [one.status_code for one in codes] == [200] * 5 + [429] * 2
+        assert codes[6].json()["code"] == "quota_exceeded"
+        assert 0 < int(codes[6].headers["retry-after"]) <= 86401
+        assert codes[4].json().items() >= {"quota": 5, "today": 5}.items()
+        assert server.http.get("/whoami", headers={"X-API-Key": admin}).status_code == 200
+    usage = {one.id: one for one in Keys(index).all()}
+    with Index.open(index) as opened:
+        stored = opened.catalog.usage.read(day_of(time.time()))
+    assert {usage[number].name: one.total for number, one in stored.items()} == {"lead": 1, "app": 5}
+    with serving(index, auth="keys") as server:
+        assert until(lambda: server.http.get("/whoami", headers={"X-API-Key": few}).status_code == 429, 10)
+        late = {"X-API-Key": short}
+        assert until(lambda: server.http.get("/whoami", headers=late).status_code == 401, 15)
+        assert server.http.get("/whoami", headers=late).json()["code"] == "key_expired"
+        listed = server.http.get("/keys", headers={"X-API-Key": admin}).json()["keys"]
+        assert [(one["name"], one["quota"], one["total"]) for one in listed][:2] == [("lead", None, 2), ("app", 5, 5)]
+        assert not {"digest", "key"} & listed[0].keys()
+        actions = server.http.get("/audit?action=key&order=oldest", headers={"X-API-Key": admin}).json()["entries"]
+    assert [(one["action"], one["detail"]["name"]) for one in actions] == [
+        ("key.add", "lead"), ("key.add", "app"), ("key.add", "temp"),
+    ]  # fmt: skip
+    text = run.invoke(main, ["keys", "list", "--index", str(index)]).stdout
+    assert "at most 5 a day, 5 requests today, 5 in all" in text
+    assert "expired " in text
+
+
+def until(condition, seconds):
+    """Wait until something holds. Returns whether it does in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_a_new_day_begins_the_quota_anew(index):
+    with Index.open(index) as opened:
+        now = [86400.0 * 20000 - 10]
+        meter = KeyMeter(opened.catalog.usage, lambda: now[0])
+        key = Key("a", "app", "read", "", 0.0, quota=2)
+        meter.flush()
+        for _ in range(2):
+            meter.count(key)
+            meter.flush()
+        with pytest.raises(QuotaExceeded) as refused:
+            meter.count(key)
+        assert refused.value.data["after"] == 11
+        now[0] += 10
+        meter.count(key)
+        assert meter.today("a") == 1
 
 
 def test_a_damaged_key_file_is_an_error(index):
