@@ -18,7 +18,9 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
@@ -58,16 +60,14 @@ def make(folder: Path, count: int, bursts: bool, rng: np.random.Generator) -> No
     """Write the index; the key of a picture names the one that it is a copy of, and how."""
     bundle = bundles.load("default")
     with Index.create(folder, "default", policy="discard") as index:
-        waiting: list[NewItem] = []
-        for new, data in items(count, bursts, bundle.dimension, rng):
-            path = index.blobs._path(new.sha256, ".jpg")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-            waiting.append(new)
-            if len(waiting) == PART:
-                index.catalog.add(waiting, model=index.bundle.id)
-                waiting = []
-        index.catalog.add(waiting, model=index.bundle.id)
+        made = items(count, bursts, bundle.dimension, rng)
+        while part := list(islice(made, PART)):
+            with TemporaryDirectory(dir=folder) as place, index.blobs.hold():
+                files = {new.sha256: data for new, data in part}
+                for sha256, data in files.items():
+                    (Path(place) / f"{sha256}.jpg").write_bytes(data)
+                index.blobs.move_in(Path(place).iterdir())
+                index.catalog.add([new for new, _ in part], model=index.bundle.id)
 
 
 def items(count: int, bursts: bool, dimension: int, rng: np.random.Generator) -> Iterator[tuple[NewItem, bytes]]:

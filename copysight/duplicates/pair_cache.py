@@ -14,7 +14,7 @@ from copysight.duplicates.candidates import Scorer
 from copysight.scoring import evidence
 from copysight.system.version import version
 
-RULES = 4
+RULES = 5
 """Version of the rules of `verify`; pairs of another one are not read."""
 FLUSH = 256
 """Pairs after which the file is written."""

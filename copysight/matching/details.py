@@ -25,8 +25,6 @@ FLAT = 0.3
 """Share of cells without contrast above which a picture is a page or a drawing."""
 PLACES_ON_PAGE, PLACES = 2, 4
 """Separate places with unlike cells from which on details differ: on pages and drawings, and on other pictures."""
-CONTRADICTS = 0.5
-"""Correlation of a cell below which it shows something else, however much a copy was blurred or recompressed."""
 SHIFTS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
 
 
@@ -35,7 +33,7 @@ class Details:
     """Of ``cells`` with contrast in the overlap, ``unlike`` differ in detail, in as many separate ``places``.
 
     ``flat``: share of the overlap without contrast, 0..1. ``lower_quartile``: of the correlations of the cells.
-    ``contradicting``: cells that show something else. All are 0, and the quartile 1, if nothing can be compared.
+    All are 0, and the quartile 1, if nothing can be compared.
     """
 
     cells: int = 0
@@ -43,7 +41,6 @@ class Details:
     places: int = 0
     flat: float = 0.0
     lower_quartile: float = 1.0
-    contradicting: int = 0
 
     @property
     def share(self) -> float:
@@ -69,8 +66,8 @@ def compare(laid: Laid) -> Details:
         return Details()
     quartile, median = np.quantile(correlation[counted], (0.25, 0.5))
     unlike = counted & (correlation < median - DROP)
-    flat, contradicting = 1 - cells / int(laid.inside.sum()), counted & (correlation < CONTRADICTS)
-    return Details(cells, int(unlike.sum()), _places(unlike), flat, float(quartile), int(contradicting.sum()))
+    flat = 1 - cells / int(laid.inside.sum())
+    return Details(cells, int(unlike.sum()), _places(unlike), flat, float(quartile))
 
 
 def _compared(one: Floats, other: Floats) -> tuple[Floats, Floats]:
