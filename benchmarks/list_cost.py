@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--index", type=Path, help="Folder of the index; it is built if absent. Default: temporary.")
     options = parser.parse_args()
     sizes = Sizes(options.items, options.lists, options.each, options.queries)
-    pictures = list(_pictures(sizes.items + sizes.listed + sizes.queries))
+    pictures = list(load_pictures(sizes.items + sizes.listed + sizes.queries))
     with tempfile.TemporaryDirectory() as scratch:
         directory = options.index or Path(scratch) / "index"
         if not directory.exists():
@@ -141,7 +141,7 @@ def _edited(data: bytes) -> bytes:
     return _jpeg(part.resize((part.width * 2 // 3, part.height * 2 // 3)))
 
 
-def _pictures(count: int) -> Iterator[bytes]:
+def load_pictures(count: int) -> Iterator[bytes]:
     """JPEGs of COPYSIGHT_DATA in random order, at most SIDE pixels; or drawn ones. Raises ``SystemExit`` if too few."""
     folder = os.environ.get("COPYSIGHT_DATA")
     if folder is None:

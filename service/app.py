@@ -15,6 +15,7 @@ from copysight.index import Index
 from copysight.model.embedder import first_provider
 from service.auth.meter import KeyMeter
 from service.gateway import Gateway
+from service.hma import facade
 from service.http import problems
 from service.http.headers import Cors
 from service.inference.batching import Batcher
@@ -43,6 +44,8 @@ from service.routes import (
     search,
     whoami,
 )
+from service.routes.hma import banks, configuration, hashing
+from service.routes.hma import matching as hma_matching
 from service.routes.moderation import audit, decisions, lists, reviews, webhooks
 from service.runtime.metrics import Metrics
 from service.runtime.settings import Settings
@@ -54,11 +57,15 @@ ROUTERS = (
     embed, search, clusters, attention, images, lists, decisions, reviews, webhooks, audit, duplicates, index, health,
     whoami, openai, page,
 )  # fmt: skip
+HMA_ROUTERS = (hashing, hma_matching, banks, configuration)
+"""Routes that are there if `hma` is set."""
 
 
 def create_app(settings: Settings, opened: Index) -> ASGIApp:
     """An application that serves one opened index. It closes the index when it ends."""
     metrics, policy = Metrics(), FetchPolicy.of(settings)
+    facade.check(settings.hma)
+    routers = (*HMA_ROUTERS, *ROUTERS) if settings.hma else ROUTERS
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -66,7 +73,7 @@ def create_app(settings: Settings, opened: Index) -> ASGIApp:
         snapshot = opened.snapshot()
         # Warm-up before the first request: it chooses the precision, allocates the model's memory, measures the pace.
         await inference.infer_one(state, state.embedder(snapshot), health.picture(), ("embedding",))
-        app.state.copysight = state
+        app.state.copysight, app.state.hma = state, facade.create(state)
         schedule = asyncio.create_task(
             run_schedule(state.rebuilder, state.searchers, settings.rebuild_every * 3600, settings.rebuild_when_due)
         )
@@ -98,9 +105,9 @@ def create_app(settings: Settings, opened: Index) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
     )
-    for module in ROUTERS:
+    for module in routers:
         app.include_router(module.router)
-    routes = [route for module in ROUTERS for route in module.router.routes]
+    routes = [route for module in routers for route in module.router.routes]
     openapi_examples.describe(app)
     if scopes.keys_required(settings):
         scopes.describe(app, routes)

@@ -20,6 +20,8 @@ from service.runtime import open_files
 
 log = logging.getLogger("copysight.requests")
 MEDIA_TYPE = "application/problem+json"
+HMA_PREFIXES = ("/h/", "/m/", "/c/")
+"""Paths of HMA's API, whose clients read ``message``."""
 
 
 class Overloaded(CopysightError):
@@ -94,6 +96,12 @@ class QuotaExceeded(CopysightError):
     code: ClassVar[str] = "quota_exceeded"
 
 
+class BankExists(CopysightError):
+    """A list of this name exists already (HMA's paths)."""
+
+    code: ClassVar[str] = "bank_exists"
+
+
 class ScopeMissing(CopysightError):
     """The scope of the API key does not include this call."""
 
@@ -152,6 +160,7 @@ STATUS: dict[type[CopysightError], int] = {
     KeyUnknown: 401,
     KeyExpired: 401,
     QuotaExceeded: 429,
+    BankExists: 403,
     ScopeMissing: 403,
     SiteRefused: 403,
     UrlRefused: 403,
@@ -201,12 +210,15 @@ def problem(
 ) -> Response:
     """Problem details as in RFC 9457, with our stable ``code``.
 
-    The calls of OpenAI's API also have its ``error``. ``param``: the name of the field that is wrong.
+    The calls of OpenAI's API also have its ``error``, those of HMA its ``message``. ``param``: the name of the field
+    that is wrong.
     """
     body: dict[str, Any] = {"type": f"urn:copysight:{code}", "title": code.replace("_", " "), "status": status}
     body |= {"code": code, "detail": detail}
     if openai_errors.applies(route_path(scope)):
         body["error"] = openai_errors.error(status, code, detail, param)
+    if route_path(scope).startswith(HMA_PREFIXES):
+        body["message"] = detail
     return Response(exact_json.dumps(body), status, headers, media_type=MEDIA_TYPE)
 
 

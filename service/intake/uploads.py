@@ -92,6 +92,32 @@ async def pictures(request: Request, settings: Settings, known: Collection[str] 
     return body
 
 
+async def photo(request: Request, settings: Settings, field: str) -> tuple[bytes, Mapping[str, Any]]:
+    """The one file of a multipart body, in a field of this name, and the other fields. Raises ``InvalidArgument``."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        raise InvalidArgument(
+            f"got a body of content type {kind or 'none'!r}; send multipart with the file in {field!r}"
+        )
+    body = await _multipart(request, settings, field)
+    if len(body.pictures) != 1 or not isinstance(body.pictures[0], bytes):
+        raise InvalidArgument(f"got {len(body.pictures)} files; send exactly one in the field {field!r}")
+    return body.pictures[0], body.fields
+
+
+def json_object(given: object, name: str) -> dict[str, Any] | None:
+    """A JSON object from a field of a form or of the query; None if it is missing. Raises ``InvalidArgument``."""
+    if given is None:
+        return None
+    try:
+        found = exact_json.loads(given) if isinstance(given, str) else given
+    except orjson.JSONDecodeError as error:
+        raise InvalidArgument(f"got {name} that is not valid JSON ({error}); write a JSON object") from error
+    if not isinstance(found, dict):
+        raise InvalidArgument(f"got {name} that is not a JSON object")
+    return found
+
+
 def check_fields(fields: Mapping[str, Any], known: Collection[str]) -> None:
     """Refuse unknown fields. Raises ``InvalidArgument``."""
     if unknown := sorted(set(fields) - set(known)):
@@ -117,7 +143,7 @@ class _InMemory(MultiPartParser):
     spool_max_size = 0  # the word of `SpooledTemporaryFile` for: never move to a file
 
 
-async def _multipart(request: Request, settings: Settings) -> Body:
+async def _multipart(request: Request, settings: Settings, field: str = "file") -> Body:
     # One file more than allowed is accepted here, so that the error message can name the limit.
     limits = {"max_files": settings.max_items + 1, "max_fields": 64, "max_part_size": 2**20}
     try:
@@ -128,8 +154,8 @@ async def _multipart(request: Request, settings: Settings) -> Body:
     fields: dict[str, Any] = {}
     for name, part in form.multi_items():
         if isinstance(part, UploadFile):
-            if name != "file":
-                raise InvalidArgument(f"got a file in the field {name[:80]!r}; send pictures in the field `file`")
+            if name != field:
+                raise InvalidArgument(f"got a file in the field {name[:80]!r}; send pictures in the field `{field}`")
             files.append(await part.read())
         else:
             fields[name] = part

@@ -15,7 +15,7 @@ from copysight.errors import InvalidArgument
 from copysight.system import acting
 from copysight.system.acting import Actor
 from service.auth import cross_site
-from service.auth.keys import Key, Keys, Scope
+from service.auth.keys import SCOPES, Key, Keys, Scope
 from service.http.problems import KeyExpired, KeyMissing, KeyUnknown, ScopeMissing
 from service.runtime import threads
 from service.runtime.settings import Settings
@@ -74,11 +74,14 @@ def key_name(request: Request) -> str | None:
 class RequireScope:
     """Dependency of a route that requires a key of a scope. It also counts the request, and says who acts.
 
+    ``lenient``: unknown query parameters are ignored, as the API that is imitated does.
+
     Raises ``KeyMissing``, ``KeyUnknown``, ``KeyExpired``, ``QuotaExceeded``, ``ScopeMissing``, ``SiteRefused``,
     ``InvalidArgument``.
     """
 
     scope: Scope
+    lenient: bool = False
 
     async def __call__(self, request: Request) -> None:
         """Check the key of a request (without keys: its origin), then the names of its query parameters."""
@@ -93,7 +96,8 @@ class RequireScope:
             raise ScopeMissing(
                 f"this call needs a key of scope {self.scope}; the key {key.name!r} has the scope {key.scope}"
             )
-        check_parameters(request)
+        if not self.lenient:
+            check_parameters(request)
 
 
 def check_parameters(request: Request) -> None:
@@ -146,3 +150,4 @@ SCHEMES = {
     },
 }
 READ, WRITE, ADMIN = Depends(RequireScope("read")), Depends(RequireScope("write")), Depends(RequireScope("admin"))
+READ_LENIENT, WRITE_LENIENT, ADMIN_LENIENT = (Depends(RequireScope(scope, lenient=True)) for scope in SCOPES)

@@ -152,6 +152,14 @@ class Settings(BaseSettings):
     )
     max_k: int = Field(1000, ge=1, description="Maximum number of matches (`k`) that a search may request.")
 
+    hma: bool = Field(
+        False,
+        description=(
+            "Also answer the paths of HMA (`/h/hash`, `/m/lookup`, `/c/banks` …), with lists as banks. Needs "
+            "`pip install 'copysight[hma]'`."
+        ),
+    )
+
     rebuild_every: float = Field(
         0.0,
         ge=0,
