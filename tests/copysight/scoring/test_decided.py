@@ -47,6 +47,32 @@ def test_decisions_correct_a_foreign_mixture(decisions, slope, intercept):
     assert np.mean(after) < {50: 0.055, 200: 0.034}[decisions]
 
 
+def one_number_known(stated, correct, slope):
+    """The most likely intercept where the slope is known: no estimate from decisions alone knows more."""
+    odds = np.log(stated / (1 - stated))
+    prior, precision = np.array([slope, 0.0]), np.array([1e9, 1e-6])
+    x = np.stack([odds, np.ones_like(odds)], axis=1)
+    fitted = logistic.fit(x, correct.astype(float), np.ones_like(odds), prior, precision)
+    return Line(float(fitted[0]), float(fitted[1]))
+
+
+@pytest.mark.parametrize("decisions", [50, 200])
+def test_what_is_left_is_the_chance_of_so_few_decisions(decisions):
+    """An error of 0.03 after 50 decisions and of 0.02 after 200 is below what the mean of so many answers varies by."""
+    for slope, intercept in [(1.0, -1.1), (0.6, -0.3)]:
+        ours, known = [], []
+        for seed in range(100, 140):
+            stated, correct = stream(seed, decisions, slope, intercept)
+            ours.append(expected_error(fit_decided(stated.tolist(), correct.tolist()), slope, intercept))
+            known.append(expected_error(one_number_known(stated, correct, slope), slope, intercept))
+        stated, _ = stream(99, 20_000, slope, intercept)
+        true = logistic.sigmoid(slope * np.log(stated / (1 - stated)) + intercept)
+        chance = np.sqrt(2 / np.pi * np.mean(true * (1 - true)) / decisions)
+        assert chance > {50: 0.04, 200: 0.02}[decisions]
+        assert np.mean(known) > 0.7 * chance
+        assert np.mean(ours) < 1.5 * np.mean(known)
+
+
 def test_good_probabilities_stay_near():
     errors = []
     for seed in range(20):
