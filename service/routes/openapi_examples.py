@@ -93,6 +93,21 @@ EXAMPLES = {
         "List clusters",
         HEAD | {"clusters": [{"id": 3, "size": 41, "tightness": 0.68, "name": "beaches", "representatives": [17, 4]}]},
     ),
+    "GET /map": Example(
+        "Get the map of the items",
+        HEAD
+        | {
+            "made": True,
+            "fields": ["collection", "folder", "camera", "year"],
+            "names": {"3": "beaches"},
+            "id": [17, 18],
+            "key": ["beach.jpg", "city.jpg"],
+            "x": [-0.4512, 0.8127],
+            "y": [0.1033, -0.2451],
+            "cluster": [3, None],
+            "value": ["Canon EOS 5D", None],
+        },
+    ),
     "POST /clusters": Example(
         "Find the clusters of pictures", WITH_VARIANT | {"items": [{"prototypes": PROTOTYPES, "cluster": CLUSTER}, BAD]}
     ),
@@ -123,6 +138,8 @@ EXAMPLES = {
     "GET /images/{number}": Example("Get an item", HEAD | LISTED),
     "PATCH /images/{number}": Example("Change an item", HEAD | LISTED),
     "DELETE /images/{number}": Example("Delete an item", None, 204),
+    "DELETE /images": Example("Delete items by key or filter", HEAD | {"deleted": 3, "dry_run": False}),
+    "GET /images/{number}/original": Example("Get an original", None),
     "GET /images/{number}/thumbnail": Example("Get a thumbnail", None),
     "GET /lists": Example("List lists", {"lists": [LIST]}),
     "PUT /lists/{name}": Example("Set the policy of a list", LIST),

@@ -7,6 +7,7 @@ const VIEWS = {
   search: () => import("./search.js"),
   attention: () => import("./attention.js"),
   clusters: () => import("./clusters.js"),
+  map: () => import("./map.js"),
   duplicates: () => import("./duplicates.js"),
   collection: () => import("./collection.js"),
 };
