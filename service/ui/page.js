@@ -9,6 +9,7 @@ const VIEWS = {
   clusters: () => import("./clusters.js"),
   map: () => import("./map.js"),
   duplicates: () => import("./duplicates.js"),
+  reviews: () => import("./reviews.js"),
   collection: () => import("./collection.js"),
 };
 const view = document.getElementById("view");

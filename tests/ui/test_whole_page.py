@@ -77,7 +77,7 @@ def test_every_view_can_be_reached_by_keyboard(shared, open_page):
     expect(page.locator("h1")).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
-    for name in ("Search", "Attention", "Clusters", "Duplicates", "Collection"):
+    for name in ("Search", "Attention", "Clusters", "Duplicates", "Reviews", "Collection"):
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name=name, exact=True)).to_be_focused()
     page.keyboard.press("Enter")
