@@ -187,6 +187,20 @@ class AsyncClient:
         """Delete an item."""
         return await self._do(calls.delete, number)
 
+    async def delete_matching(
+        self,
+        key: str | None = None,
+        collection: str | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the API's word
+        dry_run: bool = False,
+    ) -> int:
+        """Delete the item of a key, or all that match a filter. Returns how many."""
+        return await self._do(calls.delete_matching, key, collection, filter, dry_run)
+
+    async def original(self, number: int) -> bytes:
+        """Get the file of an item as it was added."""
+        return await self._do(calls.original, number)
+
     async def thumbnail(self, number: int) -> bytes:
         """Get the thumbnail of an item, a JPEG."""
         return await self._do(calls.thumbnail, number)

@@ -214,6 +214,23 @@ def delete(number: int) -> Call[None]:
     return Call("DELETE", f"/images/{number}", nothing, retry_safe=False)
 
 
+def delete_matching(
+    key: str | None,
+    collection: str | None,
+    filter: Mapping[str, Any] | None,  # noqa: A002 - the API's word
+    dry_run: bool,
+) -> Call[int]:
+    """``DELETE /images``."""
+    wanted = None if filter is None else orjson.dumps(filter).decode()
+    params = known(key=key, collection=collection, filter=wanted, dry_run=dry_run)
+    return Call("DELETE", "/images", of_json(_number_deleted), params, retry_safe=dry_run)
+
+
+def original(number: int) -> Call[bytes]:
+    """``GET /images/{number}/original``."""
+    return Call("GET", f"/images/{number}/original", response_content)
+
+
 def thumbnail(number: int) -> Call[bytes]:
     """``GET /images/{number}/thumbnail``."""
     return Call("GET", f"/images/{number}/thumbnail", response_content)
@@ -297,3 +314,7 @@ def whoami() -> Call[Caller]:
 def ready() -> Call[Ready]:
     """``GET /readyz``."""
     return Call("GET", "/readyz", of_fields(Ready))
+
+
+def _number_deleted(answer: Mapping[str, Any]) -> int:
+    return int(answer["deleted"])

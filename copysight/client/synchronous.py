@@ -192,6 +192,20 @@ class Client:
         """Delete an item."""
         return self._do(calls.delete, number)
 
+    def delete_matching(
+        self,
+        key: str | None = None,
+        collection: str | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - the API's word
+        dry_run: bool = False,
+    ) -> int:
+        """Delete the item of a key, or all that match a filter. Returns how many."""
+        return self._do(calls.delete_matching, key, collection, filter, dry_run)
+
+    def original(self, number: int) -> bytes:
+        """Get the file of an item as it was added."""
+        return self._do(calls.original, number)
+
     def thumbnail(self, number: int) -> bytes:
         """Get the thumbnail of an item, a JPEG."""
         return self._do(calls.thumbnail, number)

@@ -16,6 +16,7 @@ from copysight.catalog.moderation.lists import LONGEST_NOTE
 from copysight.errors import InvalidArgument, ItemNotFound, KeyConflict
 from copysight.index import Snapshot
 from copysight.model.embedder import Embedder
+from copysight.pictures.formats import signatures
 from service.collection import adding, bulk, matching, model_change
 from service.collection.adding import NewPicture
 from service.collection.bulk import BulkOptions
@@ -28,6 +29,10 @@ from service.runtime import threads
 from service.state import State
 
 router = APIRouter(prefix="/images", tags=["collection"])
+MEDIA_TYPES = {
+    "JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif", "BMP": "image/bmp",
+    "TIFF": "image/tiff", "AVIF": "image/avif", "HEIC": "image/heic",
+}  # fmt: skip
 THUMBNAIL_AGE = "private, max-age=60, stale-while-revalidate=86400"
 """A browser may show a cached thumbnail for a day while it revalidates by ETag, so a replaced one disappears soon."""
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -150,6 +155,29 @@ async def listing(
     return search_answers.json({**search_answers.index_fields(snapshot), "items": found, "next": following})
 
 
+@router.delete("", dependencies=[WRITE])
+async def delete_many(
+    request: Request,
+    key: str | None = Query(None, description="The item of this key, in the collection `default` unless given."),
+    collection: str | None = Query(None, description="Only items of this collection."),
+    filter: str | None = Query(  # noqa: A002 - the API's word
+        None, description='All items that match, as JSON, for example {"prefix": ["key", "2026/"]}.'
+    ),
+    dry_run: bool = Query(False, description="Only count them."),
+) -> Response:
+    """Delete the item of a `key`, or all items that match a `filter`; one of both is required.
+
+    They are gone from every answer when this one arrives. `deleted`: how many.
+    """
+    state: State = request.app.state.copysight
+    wanted = search_options.parse_filter(filter)
+    if (key is None) == (wanted is None):
+        raise InvalidArgument("got not exactly one of `key` and `filter`; a call deletes what one of them names")
+    found = await threads.run(state.searchers, _deleted, state, key, collection, wanted, dry_run)
+    snapshot = await threads.run(state.searchers, state.index.snapshot)
+    return search_answers.json(search_answers.index_fields(snapshot) | {"deleted": found, "dry_run": dry_run})
+
+
 @router.get("/{number}", dependencies=[READ])
 async def one(request: Request, number: Number) -> Response:
     """An item."""
@@ -182,6 +210,30 @@ async def delete(request: Request, number: Number) -> Response:
     return Response(
         status_code=204, headers=search_answers.index_headers(await threads.run(state.searchers, state.index.snapshot))
     )
+
+
+@router.get(
+    "/{number}/original",
+    dependencies=[WRITE],
+    response_class=Response,
+    responses={200: {"content": {"image/*": {}}}, 304: {"description": "The original has not changed."}},
+)
+async def original(request: Request, number: Number) -> Response:
+    """The file as it was added, if the index keeps originals, or knows their place. A browser saves it."""
+    state: State = request.app.state.copysight
+    item = await threads.run(state.searchers, state.index.catalog.get, number)
+    headers = {"ETag": f'"{item.sha256}"', "Cache-Control": "private, no-cache"}
+    data = await threads.run(state.searchers, state.index.blobs.original, item.sha256, item.source)
+    if data is None:
+        raise ItemNotFound(
+            f"item {number} has no original here; its index does not keep them, or the file moved", id=number
+        )
+    if etags.unchanged(request, headers["ETag"]):
+        return etags.not_modified(headers)
+    # Never shown within a page of this site: a file may be a picture and a page at the same time.
+    headers["Content-Disposition"] = f'attachment; filename="{item.sha256}"'
+    kind = MEDIA_TYPES.get(signatures.name(data) or "", "application/octet-stream")
+    return Response(data, headers=headers, media_type=kind)
 
 
 @router.get(
@@ -224,6 +276,16 @@ def _page(
         return _with_entries(state, catalog.page(collection, after, limit, key, wanted))
     items = catalog.get_many(catalog.moderation.page(of, collection, after, limit))
     return _with_entries(state, [items[number] for number in sorted(items)])
+
+
+def _deleted(state: State, key: str | None, collection: str | None, wanted: object | None, dry_run: bool) -> int:
+    catalog = state.index.catalog
+    if key is not None:
+        item = catalog.find("default" if collection is None else collection, key)
+        ids = [] if item is None else [item.id]
+    else:
+        ids = catalog.matching(wanted, collection).tolist()
+    return len(ids) if dry_run else int(state.index.delete(ids))
 
 
 def _changed(state: State, number: int, given: Mapping[str, Any], author: str | None) -> Item:
