@@ -4,7 +4,7 @@
 
 FOLDER gets an index without embedding anything: vectors are directions drawn at random, pictures are 128 x 96 pixels of
 drawn texture. Each twentieth picture has a copy: in turn equal bytes, the same picture at another size (cosine 0.97 of
-the vectors), and a part of it (0.7). With ``--bursts``, each other picture has a neighbour at cosine 0.45 that shows
+the vectors), and a part of it (0.7). With ``--bursts``, each other picture has a neighbour at cosine 0.3 that shows
 something else, so that each has a doubtful pair. The index is kept for the next call; cached features are removed
 before its first run.
 """
@@ -37,7 +37,7 @@ from index_builder.progress import Progress
 SIZE, SMALL = (128, 96), (96, 72)
 KINDS = ("exact", "resized", "part")
 COSINES = {"exact": 1.0, "resized": 0.97, "part": 0.7}
-BURST_COSINE = 0.45
+BURST_COSINE = 0.3
 PART = 1000
 
 

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from copysight.matching.verification import WHOLE, Verification
@@ -13,6 +14,9 @@ MAX_MEAN, MAX_CELL = 4.0, 20.0
 """Mean difference of all values, and largest mean difference of a cell, in levels of 0..255, of resized pictures."""
 MAX_PROPORTION = 1.03
 """Largest ratio of the proportions of resized pictures, which rounding explains."""
+MAX_GREY = 3 * 0.587 * MAX_MEAN + 1
+"""Mean difference in brightness above which that of all values is above its limit: green counts 0.587 of brightness,
+and a third of all values. One level is for rounding."""
 Which = Literal["one", "other"]
 
 
@@ -25,6 +29,14 @@ def is_resized(one: Image.Image, other: Image.Image) -> bool:
     difference = np.abs(first - second).mean(axis=2)
     cells = difference.reshape(SIDE // 4, 4, SIDE // 4, 4).mean(axis=(1, 3))
     return bool(difference.mean() <= MAX_MEAN and cells.max() <= MAX_CELL)
+
+
+def may_be_resized(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> bool:
+    """Whether two grey pictures may be those of resized ones: a quick test that spares reading the colours."""
+    if not (one.size and other.size):
+        return True
+    first, second = (np.asarray(_small(Image.fromarray(pixels)), np.float32) for pixels in (one, other))
+    return bool(np.abs(first - second).mean() <= MAX_GREY)
 
 
 def part_of(found: Verification) -> Which | None:

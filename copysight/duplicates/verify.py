@@ -91,8 +91,9 @@ class Verifier:
         checked = verified.check(left, right)
         known = verified.evidence_of([candidate], {0: checked})[0]
         probability = evidence.probability(known, self._scorer.line)
-        if probability > DIFFERENT and self._is_refuted(one, other, checked):
-            probability = DIFFERENT
+        if probability > DIFFERENT:
+            alike = checked.found is not None or kinds.may_be_resized(left.grey, right.grey)
+            probability = DIFFERENT if not alike or self._is_refuted(one, other, checked) else probability
         kind, part = self._kind(query, reference, checked) if probability > DIFFERENT else ("edited", None)
         return Pair(one, other, probability, kind, part)
 
