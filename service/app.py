@@ -27,6 +27,7 @@ from service.jobs.moderation_clock import LOCK, ModerationClock, Turn
 from service.jobs.rebuilds import Rebuilder, run_schedule
 from service.jobs.watch import FolderWatch, run_watch
 from service.jobs.webhooks import WebhookSender
+from service.moderation.looking_back import QueryMemory
 from service.moderation.rules import CurrentRules
 from service.queries import inference
 from service.routes import (
@@ -47,6 +48,7 @@ from service.routes import (
 from service.routes.hma import banks, configuration, hashing
 from service.routes.hma import matching as hma_matching
 from service.routes.moderation import audit, decisions, lists, reviews, webhooks
+from service.runtime import threads
 from service.runtime.metrics import Metrics
 from service.runtime.settings import Settings
 from service.state import State
@@ -90,6 +92,7 @@ def create_app(settings: Settings, opened: Index) -> ASGIApp:
         await state.batcher.close()
         if state.decoders is not None:
             state.decoders.shutdown()
+        await threads.run(state.searchers, state.memory.flush)
         state.searchers.shutdown()
         state.decoder.close()
         await state.fetcher.close()
@@ -144,6 +147,7 @@ def _state(settings: Settings, opened: Index, metrics: Metrics, policy: FetchPol
         duplicates=DuplicateSearches(settings.index, opened),
         review=Review(opened.catalog, opened.layout.duplicates),
         rules=CurrentRules(opened.catalog.moderation),
+        memory=QueryMemory(opened.catalog.recent, settings.remember_seconds),
         keys=scopes.open_keys(settings),
         meter=KeyMeter(opened.catalog.usage),
         webhooks=WebhookSender(opened.catalog.outbox, searchers, metrics, private, settings.webhook_retry_seconds),

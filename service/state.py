@@ -16,6 +16,7 @@ from service.intake.url_fetch import Fetcher
 from service.jobs.duplicates import DuplicateSearches
 from service.jobs.rebuilds import Rebuilder
 from service.jobs.webhooks import WebhookSender
+from service.moderation.looking_back import QueryMemory
 from service.moderation.rules import CurrentRules
 from service.runtime import threads
 from service.runtime.metrics import Metrics
@@ -52,6 +53,7 @@ class State:
     duplicates: DuplicateSearches
     review: Review
     rules: CurrentRules
+    memory: QueryMemory
     keys: Keys | None
     meter: KeyMeter
     webhooks: WebhookSender

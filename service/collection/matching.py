@@ -9,6 +9,7 @@ from copysight.errors import KeyConflict
 from copysight.index import Snapshot
 from service.collection import adding
 from service.collection.adding import NewPicture
+from service.moderation.looking_back import look_back
 from service.queries import search_answers
 from service.queries.inference import PictureFeatures
 from service.queries.search_answers import Found
@@ -44,7 +45,22 @@ def add(
     found = search_answers.find(state, snapshot, [SearchQuery.of(one) for one in features], options) if match else []
     added = adding.store(state, snapshot, features, new, replaced)
     matched = _finish(state, found, added, author) if match else [{} for _ in added]
-    return [Uploaded(*pair) for pair in zip(added, matched, strict=True)]
+    recent = [_looked_back(state, snapshot, *pair, author) for pair in zip(features, added, strict=True)]
+    return [Uploaded(one, more | back) for one, more, back in zip(added, matched, recent, strict=True)]
+
+
+def _looked_back(
+    state: State, snapshot: Snapshot, features: PictureFeatures, added: Outcome, author: str | None
+) -> dict[str, Any]:
+    """The remembered queries that match an item that came onto a list, as `recent`; empty for any other."""
+    if not state.memory.seconds or not isinstance(added, Added) or added.status == "unchanged":
+        return {}
+    of = state.rules.current(state.index.snapshot()).lists.get(added.item.collection)
+    if of is None:
+        return {}
+    moderation = state.index.catalog.moderation
+    found = look_back(state.memory, moderation, snapshot, added.item, features.vector, of, author)
+    return {"recent": found}
 
 
 def _finish(state: State, found: Sequence[Found], added: Sequence[Outcome], author: str | None) -> list[dict[str, Any]]:

@@ -85,6 +85,8 @@ def find(state: State, snapshot: Snapshot, queries: Sequence[SearchQuery], optio
         asked = bool(current.lists) and options.lists
         lists = list_matches.list_matches(state, current, query, options) if asked else None
         found.append(Found(query, answer, lists))
+        if query.picture is not None:
+            state.memory.add(snapshot.bundle.id, query.picture.sha256, query.picture.vector)
     state.metrics.observe_stage("search", time.monotonic() - began)
     return found
 

@@ -152,6 +152,14 @@ class Settings(BaseSettings):
     )
     max_k: int = Field(1000, ge=1, description="Maximum number of matches (`k`) that a search may request.")
 
+    remember: str = Field(
+        "",
+        pattern="^([1-9][0-9]{0,4}[smhd])?$",
+        description=(
+            "How long checksums and vectors of pictures that were searched for are kept, such as `30d`, so that a new "
+            "item of a list is matched against them. Units are `s`, `m`, `h` and `d`. Empty: nothing is kept."
+        ),
+    )
     hma: bool = Field(
         False,
         description=(
@@ -223,6 +231,12 @@ class Settings(BaseSettings):
     def origins(self) -> tuple[str, ...]:
         """Origins of other sites whose pages may use the API."""
         return tuple(self.cors_origins.split(",")) if self.cors_origins else ()
+
+    @property
+    def remember_seconds(self) -> float:
+        """How long queries are remembered, in seconds; 0: not at all."""
+        unit = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+        return float(int(self.remember[:-1]) * unit[self.remember[-1]]) if self.remember else 0.0
 
     @property
     def limits(self) -> Limits:
