@@ -11,6 +11,7 @@ from torch import Tensor
 
 from copysight.pictures.preprocess import sides
 from training import distributed
+from training.data import resident
 from training.data.pack import Pack
 from training.methods.method import Length, Method
 from training.run.plan import Plan
@@ -40,6 +41,7 @@ class Loader:
     def __init__(self, pack: Pack, method: Method, plan: Plan, length: Length, device: torch.device) -> None:
         self.pack, self.method, self.plan, self.length, self.device = pack, method, plan, length, device
         self.batch = plan.local_batch
+        self._held = resident.held(pack, device)
         self._order = (-1, np.empty(0, np.int64))
         self._thread = ThreadPoolExecutor(1, "views") if plan.prefetch else None
         self._prefetched: tuple[tuple[int, int], Future[Views]] | None = None
@@ -125,6 +127,8 @@ class Loader:
         return self.method.recipe
 
     def _pixels(self, indices: Ints) -> list[Tensor]:
+        if self._held is not None:
+            return [resident.picture(self._held, self.pack, int(index)) for index in indices]
         return [torch.from_numpy(self.pack.picture(int(index))) for index in indices]
 
     def _global_batch(self, step: int) -> Ints:

@@ -54,7 +54,7 @@ def crop_resize(
 
 def _padded(pictures: Sequence[Tensor]) -> Tensor:
     height, width = (max(picture.shape[axis] for picture in pictures) for axis in (0, 1))
-    out = torch.zeros(len(pictures), height, width, 3, dtype=torch.uint8)
+    out = torch.zeros(len(pictures), height, width, 3, dtype=torch.uint8, device=pictures[0].device)
     for row, picture in zip(out, pictures, strict=True):
         row[: picture.shape[0], : picture.shape[1]] = picture
     return out
