@@ -14,6 +14,7 @@ from training.checkpoints.sources import Source
 from training.checkpoints.state_dicts import COUNTER, listed
 from training.networks import backbones
 from training.networks.fixed_size import resized_positions
+from training.networks.hybrids import STEM, stem_of
 from training.networks.timm_networks import name_of
 
 
@@ -84,10 +85,21 @@ class Initial:
 def initial(source: str, network: nn.Module) -> Initial:
     """Weights of a source for the backbone ``network``, whose values do not matter.
 
-    Every tensor must be there; positions of a ViT are resized. Raises ``CheckpointMismatch``, which names the tensors
-    that are missing or of another shape, or the other network.
+    Every tensor must be there; positions of a ViT are resized. The stem of a hybrid may come from its own network; the
+    other tensors then keep their values. Raises ``CheckpointMismatch``, which names the tensors that are missing or of
+    another shape, or the other network.
     """
-    return _matched(source, sources.read(source, network.state_dict()), network)
+    found = sources.read(source, network.state_dict())
+    of_stem = stem_of(network) is not None and found.backbone == stem_of(network)
+    return _stem(source, found, network) if of_stem else _matched(source, found, network)
+
+
+def _stem(source: str, found: Source, hybrid: nn.Module) -> Initial:
+    named = {STEM + name: value for name, value in found.state.items()}
+    kept = {name: value for name, value in hybrid.state_dict().items() if not name.startswith(STEM)}
+    whole = _matched(source, replace(found, state={**kept, **named}), hybrid)
+    loaded = sum(not name.endswith(COUNTER) for name in whole.state if name in named)
+    return replace(whole, kind=f"{found.kind}, for the stem", loaded=loaded)
 
 
 def _matched(source: str, found: Source, network: nn.Module) -> Initial:

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from copysight.errors import InvalidArgument
 from copysight.pictures.preprocess import Size
-from training.networks import input_sizes
+from training.networks import hybrids, input_sizes
 from training.networks.finite import not_finite
 from training.networks.timm_networks import check_name, create
 
 DEFAULT_SIZE = 224
-TRANSFORMERS = ("vision_transformer", "vision_transformer_hybrid", "deit")
+TRANSFORMERS = ("vision_transformer", "vision_transformer_hybrid", "deit", hybrids.__name__.rsplit(".", maxsplit=1)[-1])
+"""Modules of networks that are ViTs, by the names that timm knows them by."""
 
 
 class DinoTransformer(VisionTransformer):  # type: ignore[misc]
