@@ -2,10 +2,14 @@
 
 from copysight.client.answers import (
     Added,
+    AuditEntry,
+    AuditPage,
     Caller,
     Cluster,
     Comparison,
     Decided,
+    Deliveries,
+    Delivery,
     Duplicate,
     DuplicateGroup,
     Duplicates,
@@ -17,6 +21,7 @@ from copysight.client.answers import (
     Index,
     Item,
     Job,
+    KeyState,
     ListDecision,
     ListedMatch,
     ListState,
@@ -30,6 +35,9 @@ from copysight.client.answers import (
     Page,
     Prototype,
     Ready,
+    Review,
+    Reviews,
+    Webhook,
 )
 from copysight.client.asynchronous import AsyncClient
 from copysight.client.errors import ClientError, Refused, ServerUnreachable
@@ -37,16 +45,22 @@ from copysight.client.options import DuplicateOptions, ListPolicy, New, Options
 from copysight.client.pictures import Source
 from copysight.client.retries import Retries
 from copysight.client.synchronous import Client
+from copysight.client.webhooks import BadSignature, WebhookEvent
 
 __all__ = [
     "Added",
     "AsyncClient",
+    "AuditEntry",
+    "AuditPage",
+    "BadSignature",
     "Caller",
     "Client",
     "ClientError",
     "Cluster",
     "Comparison",
     "Decided",
+    "Deliveries",
+    "Delivery",
     "Duplicate",
     "DuplicateGroup",
     "DuplicateOptions",
@@ -59,6 +73,7 @@ __all__ = [
     "Index",
     "Item",
     "Job",
+    "KeyState",
     "ListDecision",
     "ListPolicy",
     "ListState",
@@ -77,6 +92,10 @@ __all__ = [
     "Ready",
     "Refused",
     "Retries",
+    "Review",
+    "Reviews",
     "ServerUnreachable",
     "Source",
+    "Webhook",
+    "WebhookEvent",
 ]

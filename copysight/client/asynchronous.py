@@ -6,12 +6,14 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 import httpx
 
-from copysight.client import calls, sending
+from copysight.client import calls, desk_calls, sending
 from copysight.client.answers import (
     Added,
+    AuditPage,
     Caller,
     Comparison,
     Decided,
+    Deliveries,
     Duplicates,
     Embeddings,
     Fault,
@@ -21,6 +23,7 @@ from copysight.client.answers import (
     Index,
     Item,
     Job,
+    KeyState,
     ListState,
     Maps,
     MatchDecision,
@@ -29,6 +32,9 @@ from copysight.client.answers import (
     Membership,
     Page,
     Ready,
+    Review,
+    Reviews,
+    Webhook,
 )
 from copysight.client.call import Call
 from copysight.client.options import DuplicateOptions, ListPolicy, MapMethod, New, Options
@@ -204,6 +210,96 @@ class AsyncClient:
     async def thumbnail(self, number: int) -> bytes:
         """Get the thumbnail of an item, a JPEG."""
         return await self._do(calls.thumbnail, number)
+
+    async def reviews(
+        self,
+        state: str = "open",
+        list: str | None = None,  # noqa: A002 - the API's word
+        assignee: str | None = None,
+        mine: bool = False,
+        after: int = 0,
+        limit: int = 100,
+    ) -> Reviews:
+        """Get a page of reviews, the oldest first: ``state`` `open`, `closed` or `all`."""
+        return await self._do(desk_calls.reviews, state, list, assignee, mine, after, limit)
+
+    async def review(self, number: int) -> Review:
+        """Get a review, with the item that was matched."""
+        return await self._do(desk_calls.review, number)
+
+    async def next_review(self, list: str | None = None, seconds: float = 600.0) -> Review | None:  # noqa: A002
+        """Claim the oldest open review that nobody is at, for a time; None if there is none."""
+        return await self._do(desk_calls.next_review, list, seconds)
+
+    async def claim_review(self, number: int, seconds: float = 600.0) -> Review:
+        """Claim a review, so that nobody else decides it for a time."""
+        return await self._do(desk_calls.claim_review, number, seconds)
+
+    async def release_review(self, number: int) -> Review:
+        """Give up a claim."""
+        return await self._do(desk_calls.release_review, number)
+
+    async def assign_review(self, number: int, assignee: str | None) -> Review:
+        """Say who should do a review, by the name of a key; None: anybody."""
+        return await self._do(desk_calls.assign_review, number, assignee)
+
+    async def judge_review(self, number: int, verdict: str, reason: str = "") -> Review:
+        """Confirm or deny (`confirm`, `deny`) the match of a review, which closes it."""
+        return await self._do(desk_calls.judge_review, number, verdict, reason)
+
+    async def webhooks(self) -> Sequence[Webhook]:
+        """List the webhooks."""
+        return await self._do(desk_calls.webhooks)
+
+    async def webhook(self, number: int) -> Webhook:
+        """Get a webhook, and how much is pending."""
+        return await self._do(desk_calls.webhook, number)
+
+    async def create_webhook(
+        self, url: str, types: Sequence[str] = (), note: str = "", secret: str | None = None
+    ) -> Webhook:
+        """Create a webhook; only this answer has its ``secret``. ``WebhookEvent.verified`` checks what it receives."""
+        return await self._do(desk_calls.create_webhook, url, types, note, secret)
+
+    async def change_webhook(self, number: int, changes: Mapping[str, Any]) -> Webhook:
+        """Change fields of a webhook: ``url, types, enabled, note``."""
+        return await self._do(desk_calls.change_webhook, number, changes)
+
+    async def delete_webhook(self, number: int) -> None:
+        """Delete a webhook."""
+        return await self._do(desk_calls.delete_webhook, number)
+
+    async def test_webhook(self, number: int) -> int:
+        """Send a test event to a webhook. Returns the event's number."""
+        return await self._do(desk_calls.test_webhook, number)
+
+    async def replay_webhook(
+        self, number: int, after: int = 0, since: float = 0.0, types: Sequence[str] = (), failed: bool = False
+    ) -> int:
+        """Send events to a webhook again. Returns their number."""
+        return await self._do(desk_calls.replay_webhook, number, after, since, types, failed)
+
+    async def deliveries(self, number: int, state: str | None = None, after: int = 0, limit: int = 100) -> Deliveries:
+        """Get a page of the deliveries to a webhook, of all or in a ``state``: `pending`, `delivered`, `failed`."""
+        return await self._do(desk_calls.deliveries, number, state, after, limit)
+
+    async def audit(
+        self,
+        action: str | None = None,
+        by: str | None = None,
+        item: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        order: str = "newest",
+        after: int = 0,
+        limit: int = 100,
+    ) -> AuditPage:
+        """Get a page of the audit trail. ``since`` and ``until`` are in seconds since the epoch."""
+        return await self._do(desk_calls.audit, action, by, item, since, until, order, after, limit)
+
+    async def keys(self) -> Sequence[KeyState]:
+        """List the API keys and their usage."""
+        return await self._do(desk_calls.keys)
 
     async def duplicates(
         self, wanted: DuplicateOptions = ALL_DUPLICATES, offset: int = 0, limit: int = 50

@@ -6,12 +6,14 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 import httpx
 
-from copysight.client import calls, sending
+from copysight.client import calls, desk_calls, sending
 from copysight.client.answers import (
     Added,
+    AuditPage,
     Caller,
     Comparison,
     Decided,
+    Deliveries,
     Duplicates,
     Embeddings,
     Fault,
@@ -21,6 +23,7 @@ from copysight.client.answers import (
     Index,
     Item,
     Job,
+    KeyState,
     ListState,
     Maps,
     MatchDecision,
@@ -29,6 +32,9 @@ from copysight.client.answers import (
     Membership,
     Page,
     Ready,
+    Review,
+    Reviews,
+    Webhook,
 )
 from copysight.client.call import Call
 from copysight.client.options import DuplicateOptions, ListPolicy, MapMethod, New, Options
@@ -209,6 +215,94 @@ class Client:
     def thumbnail(self, number: int) -> bytes:
         """Get the thumbnail of an item, a JPEG."""
         return self._do(calls.thumbnail, number)
+
+    def reviews(
+        self,
+        state: str = "open",
+        list: str | None = None,  # noqa: A002 - the API's word
+        assignee: str | None = None,
+        mine: bool = False,
+        after: int = 0,
+        limit: int = 100,
+    ) -> Reviews:
+        """Get a page of reviews, the oldest first: ``state`` `open`, `closed` or `all`."""
+        return self._do(desk_calls.reviews, state, list, assignee, mine, after, limit)
+
+    def review(self, number: int) -> Review:
+        """Get a review, with the item that was matched."""
+        return self._do(desk_calls.review, number)
+
+    def next_review(self, list: str | None = None, seconds: float = 600.0) -> Review | None:  # noqa: A002
+        """Claim the oldest open review that nobody is at, for a time; None if there is none."""
+        return self._do(desk_calls.next_review, list, seconds)
+
+    def claim_review(self, number: int, seconds: float = 600.0) -> Review:
+        """Claim a review, so that nobody else decides it for a time."""
+        return self._do(desk_calls.claim_review, number, seconds)
+
+    def release_review(self, number: int) -> Review:
+        """Give up a claim."""
+        return self._do(desk_calls.release_review, number)
+
+    def assign_review(self, number: int, assignee: str | None) -> Review:
+        """Say who should do a review, by the name of a key; None: anybody."""
+        return self._do(desk_calls.assign_review, number, assignee)
+
+    def judge_review(self, number: int, verdict: str, reason: str = "") -> Review:
+        """Confirm or deny (`confirm`, `deny`) the match of a review, which closes it."""
+        return self._do(desk_calls.judge_review, number, verdict, reason)
+
+    def webhooks(self) -> Sequence[Webhook]:
+        """List the webhooks."""
+        return self._do(desk_calls.webhooks)
+
+    def webhook(self, number: int) -> Webhook:
+        """Get a webhook, and how much is pending."""
+        return self._do(desk_calls.webhook, number)
+
+    def create_webhook(self, url: str, types: Sequence[str] = (), note: str = "", secret: str | None = None) -> Webhook:
+        """Create a webhook; only this answer has its ``secret``. ``WebhookEvent.verified`` checks what it receives."""
+        return self._do(desk_calls.create_webhook, url, types, note, secret)
+
+    def change_webhook(self, number: int, changes: Mapping[str, Any]) -> Webhook:
+        """Change fields of a webhook: ``url, types, enabled, note``."""
+        return self._do(desk_calls.change_webhook, number, changes)
+
+    def delete_webhook(self, number: int) -> None:
+        """Delete a webhook."""
+        return self._do(desk_calls.delete_webhook, number)
+
+    def test_webhook(self, number: int) -> int:
+        """Send a test event to a webhook. Returns the event's number."""
+        return self._do(desk_calls.test_webhook, number)
+
+    def replay_webhook(
+        self, number: int, after: int = 0, since: float = 0.0, types: Sequence[str] = (), failed: bool = False
+    ) -> int:
+        """Send events to a webhook again. Returns their number."""
+        return self._do(desk_calls.replay_webhook, number, after, since, types, failed)
+
+    def deliveries(self, number: int, state: str | None = None, after: int = 0, limit: int = 100) -> Deliveries:
+        """Get a page of the deliveries to a webhook, of all or in a ``state``: `pending`, `delivered`, `failed`."""
+        return self._do(desk_calls.deliveries, number, state, after, limit)
+
+    def audit(
+        self,
+        action: str | None = None,
+        by: str | None = None,
+        item: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        order: str = "newest",
+        after: int = 0,
+        limit: int = 100,
+    ) -> AuditPage:
+        """Get a page of the audit trail. ``since`` and ``until`` are in seconds since the epoch."""
+        return self._do(desk_calls.audit, action, by, item, since, until, order, after, limit)
+
+    def keys(self) -> Sequence[KeyState]:
+        """List the API keys and their usage."""
+        return self._do(desk_calls.keys)
 
     def duplicates(self, wanted: DuplicateOptions = ALL_DUPLICATES, offset: int = 0, limit: int = 50) -> Duplicates:
         """Get a page of groups of copies. ``find_duplicates`` searches for them."""

@@ -1,5 +1,17 @@
 """Typed responses of the server. Unknown fields of a newer server are ignored."""
 
+from copysight.client.answers.audit import (
+    AuditEntry,
+    AuditPage,
+    Deliveries,
+    Delivery,
+    KeyState,
+    Webhook,
+    audit,
+    deliveries,
+    keys,
+    webhooks,
+)
 from copysight.client.answers.copies import Decided, Duplicate, DuplicateGroup, Duplicates, duplicates
 from copysight.client.answers.features import (
     Cluster,
@@ -31,14 +43,19 @@ from copysight.client.answers.moderation import (
     match_decisions,
 )
 from copysight.client.answers.parsing import Fault, Float, fault, from_json
+from copysight.client.answers.reviews import Review, Reviews, review, reviews
 from copysight.client.answers.state import Caller, Index, Job, Ready, index
 
 __all__ = [
     "Added",
+    "AuditEntry",
+    "AuditPage",
     "Caller",
     "Cluster",
     "Comparison",
     "Decided",
+    "Deliveries",
+    "Delivery",
     "Duplicate",
     "DuplicateGroup",
     "Duplicates",
@@ -51,6 +68,7 @@ __all__ = [
     "Index",
     "Item",
     "Job",
+    "KeyState",
     "ListDecision",
     "ListState",
     "ListedMatch",
@@ -64,19 +82,28 @@ __all__ = [
     "Page",
     "Prototype",
     "Ready",
+    "Review",
+    "Reviews",
+    "Webhook",
     "added",
     "added_item",
+    "audit",
     "comparison",
+    "deliveries",
     "duplicates",
     "embeddings",
     "fault",
     "found",
     "from_json",
     "index",
+    "keys",
     "list_states",
     "maps",
     "match_decisions",
     "members",
     "memberships",
     "page",
+    "review",
+    "reviews",
+    "webhooks",
 ]

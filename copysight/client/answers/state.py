@@ -43,10 +43,13 @@ class Ready:
 
 @dataclass(frozen=True)
 class Caller:
-    """The name and scope of the API key that the server saw."""
+    """The API key that the server saw: when it expires, its ``quota`` of a day and its requests of ``today``."""
 
     name: str | None
     scope: str
+    expires: float | None = None
+    quota: int | None = None
+    today: int | None = None
 
 
 def index(given: Mapping[str, Any]) -> Index:

@@ -15,7 +15,22 @@ import pytest
 from PIL import Image
 
 from copysight import client as package
-from copysight.client import AsyncClient, Client, Fault, New, Options, Refused, Retries, ServerUnreachable, calls
+from copysight.catalog.outbox.webhooks import signature
+from copysight.client import (
+    AsyncClient,
+    BadSignature,
+    Client,
+    Fault,
+    ListPolicy,
+    New,
+    Options,
+    Refused,
+    Retries,
+    ServerUnreachable,
+    WebhookEvent,
+    calls,
+    desk_calls,
+)
 from copysight.client.retries import seconds
 from service.auth.keys import Keys
 from tests.service.conftest import PICTURES, serving
@@ -129,11 +144,55 @@ def test_the_async_client_adds_pictures(index, drawn):
     assert (caller.name, caller.scope) == ("desk", "write")
 
 
+def test_reviews_webhooks_and_the_audit_trail(index, jpeg, drawn):
+    with serving(index) as server, Client(server.url) as client:
+        client.put_list(ListPolicy("watch", "review"))
+        client.add(New(jpeg(drawn(500)), key="known", collection="watch"))
+        client.add(New(jpeg(drawn(500)), key="again", collection="uploads"), match=True)
+        assert client.next_review("other") is None
+        mine = client.next_review("watch", seconds=60)
+        assert mine is not None
+        assert (mine.matched and mine.matched.key, mine.claimed_by) == ("known", "local")
+        assert client.reviews(mine=True).total == 1
+        assert client.release_review(mine.id).claimed_until is None
+        assert client.assign_review(mine.id, "ann").assignee == "ann"
+        assert client.claim_review(mine.id).claimed_by == "local"
+        assert client.judge_review(mine.id, "deny", "a meme").outcome == "deny"
+        assert client.review(mine.id).reason == "a meme"
+        with pytest.raises(Refused, match="review_conflict"):
+            client.judge_review(mine.id, "deny")
+        assert client.webhooks() == []
+        assert client.keys() == []
+        found = client.audit(action="review", order="oldest", limit=2)
+        assert [one.action for one in found.entries] == ["review.claim", "review.release"]
+        assert found.next is not None
+
+
+def test_webhooks_by_the_client(index):
+    with serving(index, webhook_networks="127.0.0.1/32") as server, Client(server.url) as client:
+        hook = client.create_webhook("http://127.0.0.1:9/", types=["item.released"], note="nobody listens")
+        assert hook.secret is not None
+        assert client.test_webhook(hook.id) == 1
+        assert client.replay_webhook(hook.id) == 0
+        assert [one.type for one in client.deliveries(hook.id, "pending").deliveries] == ["webhook.test"]
+        assert client.change_webhook(hook.id, {"enabled": False}).pending == 1
+        assert [one.secret for one in client.webhooks()] == [None]
+        assert client.webhook(hook.id).note == "nobody listens"
+        client.delete_webhook(hook.id)
+        body = b'{"type": "item.released", "timestamp": "2026-11-28T12:00:00.000Z", "data": {"item": 1}}'
+        sent = {"Webhook-Id": "msg_1", "Webhook-Timestamp": "1000"}
+        sent["Webhook-Signature"] = f"v1,bad {signature(hook.secret, 'msg_1', 1000, body.decode())}"
+        assert WebhookEvent.verified(hook.secret, sent, body, now=1200.0).data == {"item": 1}
+        for secret, headers, now in ((hook.secret, sent, 1400.0), ("whsec_AAAA", sent, 1000.0), (hook.secret, {}, 0.0)):
+            with pytest.raises(BadSignature):
+                WebhookEvent.verified(secret, headers, body, now=now)
+
+
 def test_every_endpoint_has_a_call(shared):
     """Except `/healthz` and `/metrics`, which are for monitoring, and the OpenAI format, which has its own client."""
     paths = shared.http.get("/openapi.json").json()["paths"]
     endpoints = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
-    source = inspect.getsource(calls)
+    source = inspect.getsource(calls) + inspect.getsource(desk_calls)
     made = {f"{method} {path}" for method, path in re.findall(r'Call\("([A-Z]+)", f?"([^"]+)"', source)}
     openai = {endpoint for endpoint in endpoints if " /v1/" in endpoint}
     assert endpoints - made - openai == {"GET /healthz", "GET /metrics"}

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from copysight.client.webhooks import BadSignature, WebhookEvent, verify_webhook
+from copysight.client import BadSignature, WebhookEvent
 
 
 class Receiver(ThreadingHTTPServer):
@@ -35,7 +35,7 @@ class Receiver(ThreadingHTTPServer):
         with self.lock:
             chance = float(self.rng.random())
             try:
-                event = verify_webhook(self.secret, headers, body)
+                event = WebhookEvent.verified(self.secret, headers, body)
             except BadSignature as error:
                 self.refused.append(str(error))
                 return 400
