@@ -1,7 +1,8 @@
 """One HTML file with all groups and their pictures. It needs no other file, no server and no network.
 
 The facts of all groups are one JSON text; the thumbnails are JSON texts of ``CHUNK`` groups each, which the page reads
-when it shows them. So a report of 10,000 groups opens at once and shows ``PAGE`` groups at a time.
+when it shows them. So a report of 10,000 groups opens at once and shows ``PAGE`` groups at a time. A text is in pieces,
+because Chromium leaves an element empty whose text has some millions of characters.
 """
 
 import base64
@@ -20,6 +21,8 @@ from copysight.system import durable
 
 TEMPLATE = Path(__file__).with_name("report.html")
 CHUNK = 50
+PIECE = 2**17
+"""Characters of an element."""
 SIDES = ((2_000, 256), (10_000, 192), (40_000, 128))
 """Longest side of a thumbnail in pixels, by the number of pictures up to which it is used."""
 SMALLEST = 96
@@ -47,9 +50,11 @@ class Report:
 
     def _parts(self) -> Iterator[str]:
         groups = self._answer.groups
-        yield _script("groups", {"total": self._answer.total(), "groups": [self._group(group) for group in groups]})
+        facts = [self._group(group) for group in groups]
+        yield from _script("groups", {"total": self._answer.total(), "groups": facts})
         for start in range(0, len(groups), CHUNK):
-            yield _script(f"pictures-{start // CHUNK}", [self._pictures(one) for one in groups[start : start + CHUNK]])
+            pictures = [self._pictures(group) for group in groups[start : start + CHUNK]]
+            yield from _script(f"pictures-{start // CHUNK}", pictures)
 
     def _group(self, group: Group) -> dict[str, Any]:
         pictures = self._answer.pictures
@@ -75,7 +80,8 @@ def _facts(picture: Picture) -> list[Any]:
     return [picture.path, picture.width, picture.height, picture.bytes, picture.format, picture.taken, picture.camera]
 
 
-def _script(name: str, content: Any) -> str:
-    """JSON that the page reads; no text in it can end the element."""
+def _script(name: str, content: Any) -> Iterator[str]:
+    """JSON that the page reads, in elements that it joins; no text in it can end one."""
     text = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
-    return f'<script type="application/json" id="{name}">{text}</script>\n'
+    for start in range(0, len(text), PIECE):
+        yield f'<script type="application/json" class="{name}">{text[start : start + PIECE]}</script>\n'
