@@ -10,6 +10,7 @@ the processor time of the page's main thread for a frame, which other work on th
 
 import argparse
 import hashlib
+import os
 import shutil
 import socket
 import subprocess
@@ -74,7 +75,8 @@ def serving(index: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "cli", "serve", "--index", str(index), "--port", str(port)])
+    command = [sys.executable, "-m", "cli", "serve", "--index", str(index), "--port", str(port)]
+    server = subprocess.Popen(command, env=os.environ | {"COPYSIGHT_REBUILD_WHEN_DUE": "false"})
     try:
         wait_until_ready(f"http://127.0.0.1:{port}/healthz")
         yield f"http://127.0.0.1:{port}"
