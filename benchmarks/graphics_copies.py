@@ -8,8 +8,9 @@ The CSV file has the columns file, kind and source. Half of the pictures of each
 queries are copies of them, edited as this project's own edits do, the others are pictures of the other half, edited
 likewise. With ``--edits 2`` each picture is edited twice, which makes twice as many queries. The seed is printed.
 
-``graphics_same.csv`` lists charts of ``graphics/open`` that show the same photograph or drawing, each pair looked at
-(114 pairs in 19 groups). Of each group only the first picture is used: another one would be a copy that counts as none.
+``graphics_same.csv`` lists charts of ``graphics/open`` that show the same photograph or drawing, and photographs of the
+same printed code, each pair looked at (170 pairs, 36 groups). Of each group only the first picture is used: another one
+would be a copy that counts as none.
 """
 
 import argparse
