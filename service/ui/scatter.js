@@ -132,9 +132,15 @@ export class Scatter {
     if (!before) return this.hover(this.nearest(now));
     const other = [...this.pointers.entries()].find(([id]) => id !== event.pointerId)?.[1];
     this.pointers.set(event.pointerId, now);
-    if (this.loop) { this.loop.push(now); return this.trace(); }
+    if (this.loop) return this.extend(now);
     if (other) this.zoomBy(Math.hypot(now[0] - other[0], now[1] - other[1]) / Math.max(1, Math.hypot(before[0] - other[0], before[1] - other[1])), other);
     else this.panBy(before[0] - now[0], before[1] - now[1]);
+  }
+
+  extend(now) {
+    const last = this.loop.at(-1);
+    if (Math.hypot(now[0] - last[0], now[1] - last[1]) >= DRAG * this.ratio) this.loop.push(now);
+    this.trace();
   }
 
   release(event) {
@@ -161,18 +167,10 @@ export class Scatter {
 
   /** The numbers of the points inside a polygon in pixels (even-odd rule). */
   inside(loop) {
-    const corners = loop.map((point) => this.placeOf(point));
-    const within = (x, y) => {
-      let odd = false;
-      for (let one = 0, other = corners.length - 1; one < corners.length; other = one, one += 1) {
-        const [[x1, y1], [x2, y2]] = [corners[one], corners[other]];
-        if (y1 > y !== y2 > y && x < ((x2 - x1) * (y - y1)) / (y2 - y1) + x1) odd = !odd;
-      }
-      return odd;
-    };
-    const [columns, rows] = [corners.map((one) => one[0]), corners.map((one) => one[1])];
-    const [left, right, top, bottom] = [Math.min(...columns), Math.max(...columns), Math.min(...rows), Math.max(...rows)];
-    return this.where((x, y) => x >= left && x <= right && y >= top && y <= bottom && within(x, y));
+    // Typed arrays, because the loop runs for each point and each corner.
+    const [xs, ys] = [0, 1].map((axis) => Float64Array.from(loop, (point) => this.placeOf(point)[axis]));
+    const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+    return this.where((x, y) => x >= left && x <= right && y >= top && y <= bottom && isWithin(xs, ys, x, y));
   }
 
   /** The numbers of the points that are on the screen. */
@@ -191,6 +189,15 @@ export class Scatter {
     this.watch.disconnect();
     if (this.frame) cancelAnimationFrame(this.frame);
   }
+}
+
+/** Whether a place is inside a polygon (even-odd rule). */
+function isWithin(xs, ys, x, y) {
+  let odd = false;
+  for (let one = 0, other = xs.length - 1; one < xs.length; other = one, one += 1) {
+    if (ys[one] > y !== ys[other] > y && x < ((xs[other] - xs[one]) * (y - ys[one])) / (ys[other] - ys[one]) + xs[one]) odd = !odd;
+  }
+  return odd;
 }
 
 /** Fills the pixels around a point, as far as `reach` on each side; a plain loop, because it runs for each point of each frame. */
