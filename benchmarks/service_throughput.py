@@ -103,13 +103,13 @@ def main() -> None:
 def pictures(folder: str | None) -> list[bytes]:
     """Return JPEGs with a longest side of 500 pixels, from a folder or drawn."""
     if folder is None:
-        return [_jpeg(drawn(seed)) for seed in range(PICTURES)]
+        return [jpeg_of(drawn(seed)) for seed in range(PICTURES)]
     entries = scan(Path(folder)).entries
     rows = np.random.default_rng(0).permutation(len(entries))[:PICTURES]
-    return [_jpeg(decode(entries[int(row)].read()).pixels) for row in rows]
+    return [jpeg_of(decode(entries[int(row)].read()).pixels) for row in rows]
 
 
-def _jpeg(picture: Image.Image) -> bytes:
+def jpeg_of(picture: Image.Image) -> bytes:
     scale = SIDE / max(picture.size)
     out = BytesIO()
     size = (round(picture.width * scale), round(picture.height * scale))

@@ -1,0 +1,169 @@
+"""Proofs: what a GPU computes is what a CPU computes, for trainings, exports, the service and FAISS."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from benchmarks.gpu.step import NotRun, Setting
+from benchmarks.service_throughput import drawn, jpeg_of, run_server
+
+SMALL = (
+    "--backbone", "test_resnet", "--global-size", "32", "--batch", "8", "--epochs", "1", "--log-seconds", "0",
+    "--threads", "1",
+)  # fmt: skip
+CROPS = ("--local-crops", "2", "--local-size", "16", "--warmup-epochs", "0")
+METHODS = {
+    "dino": (*CROPS, "--prototypes", "64", "--warmup-teacher-epochs", "0"),
+    "swav": (*CROPS, "--prototypes", "16"),
+    "deepcluster": (*CROPS, "--prototypes", "8"),
+    "copy": ("--warmup", "0"),
+}
+FP32, BF16 = 0.02, 0.1
+"""Largest relative difference of a loss to the CPU's: views on a GPU are not rounded to 8 bits."""
+
+
+def parity(setting: Setting) -> dict[str, Any]:
+    """The losses of the first steps of each method, on the device in fp32 and bf16, and on a CPU."""
+    folder, found = pictures(setting.scratch, 16), {}
+    for method, options in METHODS.items():
+        base = losses(setting, method, folder, options, "cpu", "fp32")
+        for precision, most in (("fp32", FP32), ("bf16", BF16)):
+            if setting.tiny and method != "dino":
+                continue  # the dry run only tries that each method trains
+            got = losses(setting, method, folder, options, setting.device, precision)
+            difference = max(abs(one - other) / abs(other) for one, other in zip(got, base, strict=True))
+            found[f"{method} {precision}"] = round(difference, 4)
+            assert difference <= most, f"{method} {precision}: losses {got} differ from the CPU's {base}"
+    return {"relative_differences": found}
+
+
+def resume(setting: Setting) -> dict[str, Any]:
+    """A training that goes on from its checkpoint on the device ends with the loss of one that never stopped."""
+    folder, options = pictures(setting.scratch, 16), METHODS["dino"]
+    whole = losses(setting, "dino", folder, (*options, "--epochs", "2"), setting.device, "fp32")
+    out = setting.scratch / "resumed"
+    first = ("dino", str(folder), "--out", str(out), *SMALL, *options, "--device", setting.device)
+    copysight("train", *first)
+    copysight("train", *first, "--epochs", "2", "--extend")
+    last = read_losses(out)[-1]
+    return {"uninterrupted": whole[-1], "resumed": last}
+
+
+def torchrun(setting: Setting) -> dict[str, Any]:
+    """One process under torchrun: NCCL on a GPU, gloo on a CPU."""
+    folder, out = pictures(setting.scratch, 16), setting.scratch / "run"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "1", "-m", "cli"]
+    options = ("train", "dino", str(folder), "--out", str(out), *SMALL, *METHODS["dino"], "--device", setting.device)
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False, env=os.environ)
+    assert done.returncode == 0, done.stderr[-500:]
+    return {"losses": read_losses(out)}
+
+
+def export(setting: Setting) -> dict[str, Any]:
+    """A network trained on the device is exported; its embeddings by both providers agree."""
+    from copysight.model import bundle as bundles
+    from copysight.model.embedder import Embedder, Runtime
+
+    folder, run = pictures(setting.scratch, 16), setting.scratch / "run"
+    copysight("train", "dino", str(folder), "--out", str(run), *SMALL, *METHODS["dino"], "--device", setting.device)
+    copysight("export", str(run), "--out", str(setting.scratch / "bundle"))
+    bundle = bundles.load(str(setting.scratch / "bundle"))
+    shown = [drawn(seed) for seed in range(8)]
+    cpu, other = (Embedder(bundle, Runtime(provider=one)).embed(shown) for one in ("cpu", provider_of(setting)))
+    least = float((cpu * other).sum(axis=1).min())
+    assert least > 0.999, f"the smallest cosine between the providers is {least}"
+    return {"smallest_cosine": least}
+
+
+def service(setting: Setting) -> dict[str, Any]:
+    """A server on the device embeds batches of 1, 4, 16 and 64 pictures as one on the CPU does."""
+    data = [jpeg_of(drawn(seed)) for seed in range(setting.pick(4, 64))]
+    found: dict[str, dict[int, np.ndarray]] = {}
+    for provider in dict.fromkeys(("cpu", provider_of(setting))):
+        index = setting.scratch / f"index-{provider}"
+        command = [sys.executable, "-m", "cli", "serve", "--index", str(index), "--provider", provider]
+        command += ["--variant", "fp32", "--deadline", "120", "--port"]
+        with run_server(command) as server:
+            url = f"http://127.0.0.1:{server.port}/embed"
+            sizes = [size for size in (1, 4, 16, 64) if size <= len(data)]
+            found[provider] = {size: _embeddings(url, data[:size]) for size in sizes}
+    cosines = {
+        size: float((one * found[provider_of(setting)][size]).sum(axis=1).min()) for size, one in found["cpu"].items()
+    }
+    assert min(cosines.values()) > 0.999, f"smallest cosine by batch: {cosines}"
+    return {"smallest_cosine_by_batch": cosines}
+
+
+def faiss(setting: Setting) -> dict[str, Any]:
+    """An inverted file whose centroids a GPU finds has the recall of one whose centroids the CPU finds."""
+    import faiss as library
+
+    if setting.provider == "cuda" and not getattr(library, "get_num_gpus", int)():
+        raise NotRun("FAISS without GPU")
+    from benchmarks.mixture import mixture
+    from copysight.index.generations import faiss_index
+    from copysight.index.generations.index_type import default_index_type
+
+    count = setting.pick(4000, 400_000)
+    data = mixture(count, 256, centres=max(1, count // 50), planted=200)
+    choice = default_index_type("ivf_sq8", count)
+    index = faiss_index.build(choice, data.vectors)
+    rows = faiss_index.candidates(index, choice, data.duplicates, 10, None)
+    recall = float(np.mean([original in row for original, row in zip(data.originals, rows, strict=True)]))
+    assert recall > 0.95, f"recall of planted duplicates {recall}"
+    return {"vectors": count, "recall_of_duplicates": recall, "gpus": getattr(library, "get_num_gpus", int)()}
+
+
+def pictures(folder: Path, count: int) -> Path:
+    """A folder of drawn pictures."""
+    made = folder / "pictures"
+    if not made.exists():
+        made.mkdir()
+        for seed in range(count):
+            (made / f"{seed:04}.jpg").write_bytes(jpeg_of(drawn(seed)))
+    return made
+
+
+def losses(
+    setting: Setting, method: str, folder: Path, options: tuple[str, ...], device: str, precision: str
+) -> list[float]:
+    """The loss of every step of a short training."""
+    out = setting.scratch / f"{method}-{device}-{precision}-{len(options)}"
+    common = (*SMALL, *options, "--device", device, "--precision", precision, "--no-prefetch")
+    copysight("train", method, str(folder), "--out", str(out), *common)
+    return read_losses(out)
+
+
+def read_losses(run: Path) -> list[float]:
+    """The losses in the log of a training."""
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in lines if line["kind"] == "step"]
+
+
+def copysight(*arguments: str) -> None:
+    """Run a command in this process, which has loaded torch already."""
+    from cli.main import main
+
+    main.main([*arguments], standalone_mode=False)
+
+
+def provider_of(setting: Setting) -> str:
+    if setting.provider == "cuda":
+        import onnxruntime
+
+        if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+            raise NotRun("ONNX Runtime without CUDA")
+    return setting.provider
+
+
+def _embeddings(url: str, data: list[bytes]) -> np.ndarray:
+    files = [("file", ("a.jpg", one, "image/jpeg")) for one in data]
+    answer = httpx.post(url, files=files, headers={"accept": "application/octet-stream"}, timeout=200)
+    answer.raise_for_status()
+    return np.frombuffer(answer.content, "<f4").reshape(len(data), -1)

@@ -1,0 +1,60 @@
+"""The GPU script: its dry run on a CPU from a clean copy of what is committed, and the pieces of wheels."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from benchmarks.gpu import wheels
+from benchmarks.gpu.__main__ import STEPS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """The files of the last commit, and nothing else."""
+    folder = tmp_path_factory.mktemp("clone")
+    archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive, check=True)
+    return folder
+
+
+def dry_run(clone, *steps):
+    command = [sys.executable, "-m", "benchmarks.gpu", *steps, "--device", "cpu", "--tiny"]
+    done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return done.returncode, {line["step"]: line for line in lines}
+
+
+def test_the_whole_script_runs_on_a_cpu(clone):
+    status, lines = dry_run(clone)
+    assert list(lines) == list(STEPS)
+    assert [line for line in lines.values() if not line["ok"] or "not_run" in line] == []
+    assert status == 0
+
+
+def test_a_gpu_that_is_not_there_fails_and_says_so(clone):
+    command = [sys.executable, "-m", "benchmarks.gpu", "export", "--tiny"]
+    done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "finds only 0 GPUs" in done.stdout or "cuda" in done.stdout.lower()
+
+
+def test_all_steps_together_take_nine_minutes_at_most():
+    assert sum(STEPS.values()) <= 540
+
+
+def test_wheels_in_pieces_are_joined_and_unpacked(tmp_path):
+    wheel = tmp_path / "thing-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("thing/__init__.py", "VALUE = 7\n" + "#" * 5000)
+    pieces = wheels.split(wheel, tmp_path / "pieces", piece=100)
+    assert len(pieces) > 1
+    assert all(one.stat().st_size <= 100 for one in pieces)
+    site = wheels.unpack(tmp_path / "pieces", tmp_path / "site")
+    assert (site / "thing" / "__init__.py").read_text().startswith("VALUE = 7")
+    assert not list(site.glob("*.whl"))
