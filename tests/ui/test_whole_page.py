@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from service.routes.page import FOLDER
 
-VIEWS = ("search", "search?id=1", "attention?id=1", "clusters", "clusters?id=0", "duplicates", "collection")
+VIEWS = ("search", "search?id=1", "attention?id=1", "clusters", "clusters?id=0", "map", "duplicates", "collection")
 READY = {"search?id=1": ".answer .card", "attention?id=1": "canvas", "clusters": ".heap", "collection": ".card"}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 SENT = """() => Object.fromEntries(
@@ -77,7 +77,7 @@ def test_every_view_can_be_reached_by_keyboard(shared, open_page):
     expect(page.locator("h1")).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
-    for name in ("Search", "Attention", "Clusters", "Duplicates", "Reviews", "Collection"):
+    for name in ("Search", "Attention", "Clusters", "Map", "Duplicates", "Reviews", "Collection"):
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name=name, exact=True)).to_be_focused()
     page.keyboard.press("Enter")
