@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.gpu import wheels
 
 STEPS = {
-    "parity": 120, "resume": 40, "torchrun": 40, "export": 40, "service": 60, "faiss": 40, "pipeline": 40,
+    "parity": 120, "resume": 40, "nccl": 40, "export": 40, "service": 60, "faiss": 40, "pipeline": 40,
     "training": 80, "embedding": 40, "search": 40,
 }  # fmt: skip
 """Steps in their order, with the seconds that each may take: 540 together."""

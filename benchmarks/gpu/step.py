@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 HOMES = {
-    "proofs": ("parity", "resume", "torchrun", "export", "service", "faiss"),
+    "proofs": ("parity", "resume", "nccl", "export", "service", "faiss"),
     "speed": ("pipeline", "training", "embedding", "search"),
 }
 
