@@ -22,7 +22,9 @@ from service.state import State
 router = APIRouter(prefix="/reviews", tags=["moderation"])
 MOST = 2**63 - 1
 Number = Annotated[int, Path(ge=1, le=MOST)]
-Seconds = Annotated[float, Field(gt=0, le=86400, description="After this time, others can take the review.")]
+Seconds = Annotated[
+    float, Field(strict=True, gt=0, le=86400, description="After this time, others can take the review.")
+]
 LOCAL = "local"
 """Who claims reviews on a server without keys."""
 

@@ -51,7 +51,9 @@ class ReplayEvents(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     after: Annotated[int, Field(strict=True, ge=0, le=2**63 - 1, description="Only events above this number.")] = 0
-    since: Annotated[float, Field(ge=0, le=1e12, description="From then on, in seconds since the epoch.")] = 0.0
+    since: Annotated[
+        float, Field(strict=True, ge=0, le=1e12, description="From then on, in seconds since the epoch.")
+    ] = 0.0
     types: Types = []
     failed: Annotated[bool, Field(strict=True, description="Only those whose delivery was given up.")] = False
 
