@@ -73,6 +73,8 @@ def _run(name: str, device: str, tiny: bool, seconds: float, environment: dict[s
     else:
         last = (done.stdout.strip().splitlines() or [""])[-1]
         found = json.loads(last) if last.startswith("{") else {"ok": False, "error": done.stderr.strip()[-500:]}
+        if not found["ok"]:
+            found["stderr"] = done.stderr.strip()[-500:]
     return {"step": name, **found, "seconds": round(time.monotonic() - began, 1)}
 
 

@@ -167,7 +167,8 @@ def copysight(*arguments: str) -> None:
     """Run a command in this process, which has loaded torch already."""
     from cli.main import main
 
-    main.main([*arguments], standalone_mode=False)
+    status = main.main([*arguments], standalone_mode=False)
+    assert not status, f"copysight {arguments[0]} ended with status {status}"
 
 
 def provider_of(setting: Setting) -> str:
