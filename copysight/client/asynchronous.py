@@ -31,6 +31,7 @@ from copysight.client.answers import (
     Members,
     Membership,
     Page,
+    Plane,
     Ready,
     Review,
     Reviews,
@@ -300,6 +301,10 @@ class AsyncClient:
     async def keys(self) -> Sequence[KeyState]:
         """List the API keys and their usage."""
         return await self._do(desk_calls.keys)
+
+    async def map(self, collection: str | None = None, field: str | None = None) -> Plane:
+        """Get the places of the items on the 2-D map, and the values of a field there."""
+        return await self._do(calls.plane, collection, field)
 
     async def duplicates(
         self, wanted: DuplicateOptions = ALL_DUPLICATES, offset: int = 0, limit: int = 50

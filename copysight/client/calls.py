@@ -30,6 +30,7 @@ from copysight.client.answers import (
     Members,
     Membership,
     Page,
+    Plane,
     Ready,
 )
 from copysight.client.call import (
@@ -273,6 +274,11 @@ def undo_decisions(batch: int) -> Call[Decided]:
     """``POST /duplicates/decisions`` that undoes a batch."""
     content = orjson.dumps({"undo": batch})
     return Call("POST", "/duplicates/decisions", of_fields(Decided), content=content, retry_safe=False)
+
+
+def plane(collection: str | None = None, field: str | None = None) -> Call[Plane]:
+    """``GET /map``."""
+    return Call("GET", "/map", of_fields(Plane), known(collection=collection, field=field))
 
 
 def index() -> Call[Index]:

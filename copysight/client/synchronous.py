@@ -31,6 +31,7 @@ from copysight.client.answers import (
     Members,
     Membership,
     Page,
+    Plane,
     Ready,
     Review,
     Reviews,
@@ -303,6 +304,10 @@ class Client:
     def keys(self) -> Sequence[KeyState]:
         """List the API keys and their usage."""
         return self._do(desk_calls.keys)
+
+    def map(self, collection: str | None = None, field: str | None = None) -> Plane:
+        """Get the places of the items on the 2-D map, and the values of a field there."""
+        return self._do(calls.plane, collection, field)
 
     def duplicates(self, wanted: DuplicateOptions = ALL_DUPLICATES, offset: int = 0, limit: int = 50) -> Duplicates:
         """Get a page of groups of copies. ``find_duplicates`` searches for them."""

@@ -44,7 +44,7 @@ from copysight.client.answers.moderation import (
 )
 from copysight.client.answers.parsing import Fault, Float, fault, from_json
 from copysight.client.answers.reviews import Review, Reviews, review, reviews
-from copysight.client.answers.state import Caller, Index, Job, Ready, index
+from copysight.client.answers.state import Caller, Index, Job, Plane, Ready, index
 
 __all__ = [
     "Added",
@@ -80,6 +80,7 @@ __all__ = [
     "Members",
     "Membership",
     "Page",
+    "Plane",
     "Prototype",
     "Ready",
     "Review",

@@ -1,6 +1,6 @@
 """The state of the server: index, jobs, readiness, API key."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,27 @@ class Ready:
     detail: str | None
     generation: str | None
     milliseconds: float
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Places of the items on the 2-D map: lists of the same order and length, within -1 and 1.
+
+    ``made`` is false without a map. ``cluster`` is None for items of no cluster yet; ``names``: names of clusters by
+    number; ``fields``: those whose values may be asked for; ``value``: the values, None without a field.
+    """
+
+    generation: str | None
+    model: str
+    made: bool
+    fields: Sequence[str]
+    names: Mapping[str, str]
+    id: Sequence[int]
+    key: Sequence[str]
+    x: Sequence[float]
+    y: Sequence[float]
+    cluster: Sequence[int | None]
+    value: Sequence[Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,10 @@ class Handler(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
+        length = int(self.headers["content-length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # the sender was killed in the middle
+            return
         self.send_response(self.server.take(dict(self.headers.items()), body))
         self.send_header("Content-Length", "0")
         self.end_headers()

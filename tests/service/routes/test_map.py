@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from copysight.client import Client
 from copysight.curation import flat_map
 from copysight.curation.flat_map import FlatMap
 from tests.service.conftest import serving
@@ -53,6 +54,15 @@ def test_the_map_has_places_clusters_and_values_of_the_items_that_are_left(mappe
     server.http.delete(f"/images/{ids[0]}").raise_for_status()
     assert server.http.get("/map").json()["id"] == ids[1:].tolist()
     assert "value" not in server.http.get("/map").json()
+
+
+def test_the_client_reads_the_map(mapped):
+    server, ids, _ = mapped
+    with Client(server.url) as client:
+        found = client.map(field="width")
+    answer = server.http.get("/map", params={"field": "width"}).json()
+    assert (list(found.id), found.made) == (ids.tolist(), True)
+    assert [list(found.x), list(found.y), list(found.value or ())] == [answer[name] for name in ("x", "y", "value")]
 
 
 def test_fields_of_the_metadata_and_of_folders(mapped):
