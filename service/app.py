@@ -41,6 +41,7 @@ from service.routes import (
     openai,
     openapi_examples,
     page,
+    plane,
     scopes,
     search,
     whoami,
@@ -56,8 +57,8 @@ from service.state import State
 MAX_WAIT_SHARE = 0.5
 """Share of the deadline that a picture may wait in the queue, by estimate. The rest is a margin for wrong estimates."""
 ROUTERS = (
-    embed, search, clusters, attention, images, lists, decisions, reviews, webhooks, audit, duplicates, index, health,
-    whoami, openai, page,
+    embed, search, clusters, plane, attention, images, lists, decisions, reviews, webhooks, audit, duplicates, index,
+    health, whoami, openai, page,
 )  # fmt: skip
 HMA_ROUTERS = (hashing, hma_matching, banks, configuration)
 """Routes that are there if `hma` is set."""

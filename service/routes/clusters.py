@@ -12,13 +12,11 @@ from service.http.problems import item_error
 from service.intake import uploads
 from service.queries import inference, search_answers
 from service.queries.inference import PictureFeatures
-from service.routes import map as map_routes
 from service.routes.scopes import READ, WRITE
 from service.runtime import threads
 from service.state import State
 
 router = APIRouter(tags=["clusters"])
-router.include_router(map_routes.router)
 REPRESENTATIVES = 4
 NAME = Body(embed=True, examples=["beaches"])
 Number = Annotated[int, Path(ge=0, le=2**63 - 1)]

@@ -105,7 +105,6 @@ EXAMPLES = {
             "x": [-0.4512, 0.8127],
             "y": [0.1033, -0.2451],
             "cluster": [3, None],
-            "value": ["Canon EOS 5D", None],
         },
     ),
     "POST /clusters": Example(

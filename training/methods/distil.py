@@ -52,7 +52,7 @@ class DistilConfig(DescriptorConfig):
     memory: int = config_field(
         16384,
         "Number of the teachers' last embeddings that the InfoNCE loss has as other pictures, beside those of the "
-        "batch. MoCo uses 65536.",
+        "batch. MoCo uses 65536. The default is ours.",
         span=MEMORY,
     )
     dimension: int = 0

@@ -110,7 +110,7 @@ def test_report_and_table_need_no_other_file(archive, tmp_path):
     run(archive, "--cache", tmp_path / "cache", "--report", report, "--csv", table)
     text = report.read_text()
     assert "http" not in text.replace("http-equiv", "")
-    assert 'id="pictures-0"' in text
+    assert 'class="pictures-0"' in text
     assert len(table.read_text().splitlines()) == 1 + 6
 
 
