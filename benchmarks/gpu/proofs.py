@@ -158,9 +158,9 @@ def losses(
 
 
 def read_losses(run: Path) -> list[float]:
-    """The losses in the log of a training."""
+    """The losses in the log of a training. A step that was skipped, because a value was not finite, has none."""
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    return [line["loss"] for line in lines if line["kind"] == "step"]
+    return [line["loss"] for line in lines if line["kind"] == "step" and "loss" in line]
 
 
 def copysight(*arguments: str) -> None:
