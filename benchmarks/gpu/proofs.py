@@ -158,9 +158,11 @@ def losses(
 
 
 def read_losses(run: Path) -> list[float]:
-    """The losses in the log of a training. A step that was skipped, because a value was not finite, has none."""
+    """The losses in the log of a training, in which no step may have been skipped."""
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    return [line["loss"] for line in lines if line["kind"] == "step" and "loss" in line]
+    skipped = [line for line in lines if line["kind"] == "skipped"]
+    assert not skipped, f"{run.name} skipped steps whose values were not finite: {skipped}"
+    return [line["loss"] for line in lines if line["kind"] == "step"]
 
 
 def copysight(*arguments: str) -> None:
