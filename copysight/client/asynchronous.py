@@ -45,8 +45,7 @@ from copysight.client.sending import Outcomes, Pause, UploadBatches
 
 P = ParamSpec("P")
 T = TypeVar("T")
-DEFAULT_OPTIONS, DEFAULT_RETRIES = Options(), Retries()
-ALL_DUPLICATES = DuplicateOptions()
+DEFAULT_OPTIONS, DEFAULT_RETRIES, ALL_DUPLICATES = Options(), Retries(), DuplicateOptions()
 
 
 class AsyncClient:
