@@ -23,7 +23,7 @@ from service.inference.models import Models
 from service.intake import checked_address, decoding
 from service.intake.url_fetch import Fetcher, FetchPolicy
 from service.jobs.duplicates import DuplicateSearches
-from service.jobs.moderation_clock import LOCK, ModerationClock, Turn
+from service.jobs.moderation_clock import ModerationClock
 from service.jobs.rebuilds import Rebuilder, run_schedule
 from service.jobs.watch import FolderWatch, run_watch
 from service.jobs.webhooks import WebhookSender
@@ -82,7 +82,7 @@ def create_app(settings: Settings, opened: Index) -> ASGIApp:
         )
         watch = FolderWatch(settings.index, Path(settings.watch)) if settings.watch else None
         watching = asyncio.create_task(run_watch(watch, state.searchers, settings.watch_seconds)) if watch else None
-        clock = ModerationClock(opened, state.webhooks, state.meter, state.searchers, Turn(settings.index / LOCK))
+        clock = ModerationClock(opened, state.webhooks, state.meter, state.searchers, opened.catalog.lock("webhooks"))
         ticking = asyncio.create_task(clock.run())
         yield
         ticking.cancel()

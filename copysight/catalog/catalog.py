@@ -1,6 +1,5 @@
 """The catalog: items with metadata and vectors, tombstones, and jobs. Generations are built from it alone."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +16,8 @@ from copysight.catalog.audit.usage import Usage
 from copysight.catalog.curation import removals
 from copysight.catalog.curation.curation import Curation
 from copysight.catalog.database import Database
+from copysight.catalog.engines import opening
+from copysight.catalog.engines.engine import Lock
 from copysight.catalog.filtering.fields import Fields
 from copysight.catalog.hashes.hashes import Hashes
 from copysight.catalog.jobs import Jobs
@@ -30,13 +31,13 @@ from copysight.catalog.records import Added, Changes, Item, NewItem, Vectors
 from copysight.catalog.relocation import Known, Move, Relocated
 from copysight.catalog.schema import items, orphans, state, tombstones, vectors
 from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument, KeyConflict, NotWritable
-from copysight.system import durable, storable
+from copysight.system import storable
 
 POLICIES = ("keep", "reference", "discard")
 
 
 class Catalog:
-    """One SQLite file. Every method is thread-safe and one transaction, which is durable when the method returns.
+    """One database. Every method is thread-safe and one transaction, which is durable when the method returns.
 
     ``sequence`` counts changes. Compare it with an earlier value to detect changes with one cheap query.
     """
@@ -64,16 +65,7 @@ class Catalog:
             raise InvalidArgument(f"{path} exists; open it, or choose another path")
         if policy not in POLICIES:
             raise InvalidArgument(f"got the policy {policy!r} for originals; it must be one of {', '.join(POLICIES)}")
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.unlink(missing_ok=True)
-        database = Database(temporary)
-        with database.write() as connection:
-            schema.create(connection, model, variant, policy)
-        database.close()
-        durable.sync_file(temporary)
-        temporary.rename(path)
-        durable.sync_directory(path.parent)
-        return cls(path)
+        return cls(opening.create(path, lambda connection: schema.create(connection, model, variant, policy)))
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -189,7 +181,7 @@ class Catalog:
     def get_many(self, ids: Iterable[int]) -> dict[int, Item]:
         """Items by id; deleted items are absent."""
         # Every search runs this query, and through SQLAlchemy it takes four times as long.
-        rows = self._database.rows(reading.BY_ID, json.dumps([int(one) for one in ids]))
+        rows = self._database.rows(reading.BY_ID, ids=[int(one) for one in ids])
         return {row[0]: reading.item(row) for row in rows}
 
     def find(self, collection: str, key: str) -> Item | None:
@@ -207,7 +199,7 @@ class Catalog:
 
     def known_by_ids(self, ids: Iterable[int]) -> dict[int, Known]:
         """What names items, by id; deleted items are absent. Takes a fifth of the time of `get_many`."""
-        rows = self._database.rows(reading.KNOWN_BY_ID, json.dumps([int(one) for one in ids]))
+        rows = self._database.rows(reading.KNOWN_BY_ID, ids=[int(one) for one in ids])
         return {row[0]: Known(*row) for row in rows}
 
     def sha256s(self) -> list[str]:
@@ -257,8 +249,20 @@ class Catalog:
 
     def sequence(self) -> int:
         """The change sequence, which grows with every change of items, vectors or fields."""
-        [[number]] = self._database.rows("SELECT sequence FROM state")
-        return int(number)
+        at_hand = self._database.sequence_at_hand()
+        return int(self._database.rows(sequence.QUERY)[0][0]) if at_hand is None else at_hand
+
+    def sequence_at_hand(self) -> int | None:
+        """The change sequence if it can be told without waiting for another machine, else None."""
+        return self._database.sequence_at_hand()
+
+    def follow(self) -> None:
+        """From now on, hear of changes as they are made, so that `sequence_at_hand` knows them."""
+        self._database.follow()
+
+    def lock(self, name: str) -> Lock:
+        """The lock of this catalog with a ``name``: `publisher` or `webhooks`."""
+        return self._database.lock(name)
 
     def count(self, collection: str | None = None, after: int = -1) -> int:
         """Number of items; with ``after``, of those whose picture is new or was replaced after this sequence."""
@@ -340,13 +344,13 @@ class Catalog:
                 connection.execute(orphans.delete().where(orphans.c.sha256.in_(part)))
 
     def faults(self) -> list[str]:
-        """Faults found by SQLite's integrity checks and by our own; empty if there are none."""
+        """Faults found by the engine's own checks and by ours; empty if there are none."""
         with self._database.read() as connection:
             bad = connection.execute(placed.bad_vectors()).all()
         return self._database.faults() + [f"vector {row.id} has {row.size} bytes, not {row.expected}" for row in bad]
 
     def copy_to(self, path: Path) -> None:
-        """Write a consistent copy with an identity of its own to a new file, while others read and write."""
+        """Write a consistent copy with an identity of its own to a new SQLite file, while others read and write."""
         self._database.copy_to(path, schema.identity())
 
     def _migrate(self, version: int) -> None:

@@ -13,9 +13,7 @@ from copysight.catalog.records import Job, State
 from copysight.catalog.schema import jobs
 from copysight.errors import InvalidArgument, ItemNotFound
 from copysight.system import storable
-from copysight.system.held import Held
 
-LOCK = ".jobs.lock"
 START_SECONDS = 600.0
 """Time in which the process of a new job starts, also on a busy machine. A job that waits longer has none."""
 INTERRUPTED = "stopped by Ctrl-C; run the same command again to go on"
@@ -28,7 +26,6 @@ class Jobs:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
-        self._held = Held(database.path.with_name(LOCK))
 
     def create(self, kind: str) -> Job:
         """Create a job in the state ``queued``."""
@@ -43,8 +40,8 @@ class Jobs:
             "updated": now,
         }
         with self._database.write() as connection:
-            connection.execute(jobs.insert().values(**row))
-            return _get(connection, connection.execute(sa.select(sa.func.max(jobs.c.id))).scalar_one())
+            number = connection.execute(jobs.insert().values(**row)).inserted_primary_key[0]  # type: ignore[index]
+            return _get(connection, int(number))
 
     def update(
         self,
@@ -71,7 +68,7 @@ class Jobs:
         An error makes it ``failed``, a stop (a signal, Ctrl-C) ``cancelled``; its message says why. The end of the
         block makes it ``done``. If the process is killed, `get` and `list` tell that the job has ``failed``.
         """
-        with self._held.hold(id):
+        with self._database.marks.hold(id):
             self.update(id, state="running")
             try:
                 yield
@@ -101,7 +98,7 @@ class Jobs:
     def _now(self, job: Job) -> Job:
         """The job as it is now: nobody could record the end of one whose process was killed."""
         waits = job.state == "queued" and self._clock() - job.updated < START_SECONDS
-        if job.state not in {"queued", "running"} or waits or self._held.is_held(job.id):
+        if job.state not in {"queued", "running"} or waits or self._database.marks.is_held(job.id):
             return job
         return replace(job, state="failed", message=KILLED)
 

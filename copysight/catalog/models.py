@@ -84,7 +84,9 @@ class Models:
             kept = sa.select(models.c.id).where(models.c.name.in_(names))
             connection.execute(tombstones.delete().where(tombstones.c.sequence <= horizon))
             connection.execute(vectors.delete().where(vectors.c.model.not_in(kept)))
-            connection.execute(state.update().values(horizon=sa.func.max(state.c.horizon, horizon)))
+            connection.execute(
+                state.update().values(horizon=sa.case((state.c.horizon > horizon, state.c.horizon), else_=horizon))
+            )
 
 
 def check_live(connection: sa.Connection, model: str) -> None:

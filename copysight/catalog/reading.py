@@ -8,6 +8,8 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from copysight.catalog.additions import chunks, item_of
+from copysight.catalog.engines.portable import numbers, one_of
+from copysight.catalog.engines.query import Query
 from copysight.catalog.filtering import condition, fields
 from copysight.catalog.filtering.filter import And, Filter, parse
 from copysight.catalog.records import Item
@@ -20,8 +22,9 @@ COLUMNS = (
     "taken", "camera",
 )  # fmt: skip
 """The columns of an item, in the order of the fields of ``Item``."""
-BY_ID = f"SELECT {', '.join(COLUMNS)} FROM items WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608 - constant
-KNOWN_BY_ID = "SELECT id, key, sha256, source FROM items WHERE id IN (SELECT value FROM json_each(?))"
+_THESE = one_of(items.c.id, numbers("ids"))
+BY_ID = Query(sa.select(*(items.c[name] for name in COLUMNS)).where(_THESE))
+KNOWN_BY_ID = Query(sa.select(items.c.id, items.c.key, items.c.sha256, items.c.source).where(_THESE))
 
 
 def item(row: Sequence[Any]) -> Item:

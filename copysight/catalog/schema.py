@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from copysight.catalog.engines.types import RowId, text
+
 VERSION = 8
 
 metadata = sa.MetaData()
@@ -19,16 +21,13 @@ state = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("sequence", sa.BigInteger, nullable=False),
     sa.Column("horizon", sa.BigInteger, nullable=False),
-    sa.Column("model", sa.String(64), nullable=False),
-    sa.Column("variant", sa.String(32), nullable=False),
-    sa.Column("policy", sa.String(16), nullable=False),
-    sa.Column("coming_model", sa.String(64)),
-    sa.Column("coming_variant", sa.String(32)),
-    sa.Column("identity", sa.String(32)),
+    sa.Column("model", text(64), nullable=False),
+    sa.Column("variant", text(32), nullable=False),
+    sa.Column("policy", text(16), nullable=False),
+    sa.Column("coming_model", text(64)),
+    sa.Column("coming_variant", text(32)),
+    sa.Column("identity", text(32)),
 )
-
-# SQLite has 64-bit row ids only for INTEGER PRIMARY KEY. AUTOINCREMENT guarantees that no id is reused.
-RowId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 # `changed` is the sequence of the last change of any kind, `placed` that of the last change of the picture. `files`
 # (since version 3) says whether the thumbnail, and by the policy the original, were stored; NULL: not known.
@@ -38,20 +37,20 @@ items = sa.Table(
     "items",
     metadata,
     sa.Column("id", RowId, primary_key=True, autoincrement=True),
-    sa.Column("collection", sa.String(255), nullable=False),
-    sa.Column("key", sa.Text, nullable=False),
-    sa.Column("sha256", sa.String(64), nullable=False, index=True),
+    sa.Column("collection", text(255), nullable=False),
+    sa.Column("key", text(), nullable=False),
+    sa.Column("sha256", text(64), nullable=False, index=True),
     sa.Column("width", sa.Integer, nullable=False),
     sa.Column("height", sa.Integer, nullable=False),
     sa.Column("metadata", sa.JSON, nullable=False),
-    sa.Column("source", sa.Text),
+    sa.Column("source", text()),
     sa.Column("changed", sa.BigInteger, nullable=False),
     sa.Column("placed", sa.BigInteger, nullable=False, index=True),
     sa.Column("files", sa.Boolean),
     sa.Column("information", sa.Double),
     sa.Column("bytes", sa.BigInteger),
-    sa.Column("taken", sa.String(19)),
-    sa.Column("camera", sa.Text),
+    sa.Column("taken", text(19)),
+    sa.Column("camera", text()),
     sa.Index("items_taken", "taken"),
     sa.UniqueConstraint("collection", "key"),
     sqlite_autoincrement=True,
@@ -61,7 +60,7 @@ models = sa.Table(
     "models",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("name", sa.String(64), nullable=False, unique=True),
+    sa.Column("name", text(64), nullable=False, unique=True),
     sa.Column("dimension", sa.Integer),
 )
 
@@ -70,7 +69,7 @@ vectors = sa.Table(
     "vectors",
     metadata,
     sa.Column("id", RowId, primary_key=True, autoincrement=True),
-    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("sha256", text(64), nullable=False),
     sa.Column("model", sa.Integer, sa.ForeignKey("models.id"), nullable=False),
     sa.Column("sequence", sa.BigInteger, nullable=False),
     sa.Column("vector", sa.LargeBinary, nullable=False),
@@ -86,9 +85,9 @@ tombstones = sa.Table(
 )
 
 # Pictures that no item uses any more, and whose files must still be removed.
-orphans = sa.Table("orphans", metadata, sa.Column("sha256", sa.String(64), primary_key=True))
+orphans = sa.Table("orphans", metadata, sa.Column("sha256", text(64), primary_key=True))
 
-fields = sa.Table("fields", metadata, sa.Column("name", sa.String(255), primary_key=True))
+fields = sa.Table("fields", metadata, sa.Column("name", text(255), primary_key=True))
 
 # Values of filterable fields. Each value is one row, in the column of its type; a list in the metadata is several rows.
 # A number is exactly `number` + `residual` (since version 3; NULL: 0): integers beyond 2^53 are rounded in `number`.
@@ -97,8 +96,8 @@ values = sa.Table(
     metadata,
     sa.Column("id", RowId, primary_key=True, autoincrement=True),
     sa.Column("item", RowId, sa.ForeignKey("items.id", ondelete="CASCADE"), nullable=False, index=True),
-    sa.Column("field", sa.String(255), sa.ForeignKey("fields.name", ondelete="CASCADE"), nullable=False),
-    sa.Column("text", sa.Text),
+    sa.Column("field", text(255), sa.ForeignKey("fields.name", ondelete="CASCADE"), nullable=False),
+    sa.Column("text", text()),
     sa.Column("number", sa.Double),
     sa.Column("flag", sa.Boolean),
     sa.Column("residual", sa.BigInteger),
@@ -111,7 +110,7 @@ cluster_names = sa.Table(
     "cluster_names",
     metadata,
     sa.Column("cluster", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("name", text(255), nullable=False),
 )
 
 # What people decided about copies (since version 5), by the sha256 of the pictures, so that it survives moves. `batch`
@@ -121,9 +120,9 @@ decisions = sa.Table(
     metadata,
     sa.Column("id", RowId, primary_key=True, autoincrement=True),
     sa.Column("batch", sa.BigInteger, nullable=False, index=True),
-    sa.Column("decision", sa.String(16), nullable=False),
+    sa.Column("decision", text(16), nullable=False),
     sa.Column("made", sa.Double, nullable=False),
-    sa.Column("author", sa.String(255)),
+    sa.Column("author", text(255)),
     sqlite_autoincrement=True,
 )
 
@@ -133,7 +132,7 @@ decision_members = sa.Table(
     metadata,
     sa.Column("id", RowId, primary_key=True, autoincrement=True),
     sa.Column("decision", RowId, sa.ForeignKey("decisions.id", ondelete="CASCADE"), nullable=False, index=True),
-    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("sha256", text(64), nullable=False),
     sa.Column("kept", sa.Boolean, nullable=False),
 )
 
@@ -143,20 +142,20 @@ removals = sa.Table(
     metadata,
     sa.Column("item", RowId, primary_key=True, autoincrement=False),
     sa.Column("batch", sa.BigInteger, nullable=False, index=True),
-    sa.Column("collection", sa.String(255), nullable=False),
-    sa.Column("key", sa.Text, nullable=False),
-    sa.Column("sha256", sa.String(64), nullable=False, index=True),
+    sa.Column("collection", text(255), nullable=False),
+    sa.Column("key", text(), nullable=False),
+    sa.Column("sha256", text(64), nullable=False, index=True),
     sa.Column("width", sa.Integer, nullable=False),
     sa.Column("height", sa.Integer, nullable=False),
     sa.Column("metadata", sa.JSON, nullable=False),
-    sa.Column("source", sa.Text),
+    sa.Column("source", text()),
     sa.Column("files", sa.Boolean),
     sa.Column("information", sa.Double),
     sa.Column("bytes", sa.BigInteger),
-    sa.Column("taken", sa.String(19)),
-    sa.Column("camera", sa.Text),
+    sa.Column("taken", text(19)),
+    sa.Column("camera", text()),
     sa.Column("made", sa.Double, nullable=False),
-    sa.Column("author", sa.String(255)),
+    sa.Column("author", text(255)),
     sa.Column("purged", sa.Boolean, nullable=False),
 )
 
@@ -164,11 +163,11 @@ jobs = sa.Table(
     "jobs",
     metadata,
     sa.Column("id", RowId, primary_key=True, autoincrement=True),
-    sa.Column("kind", sa.String(64), nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("kind", text(64), nullable=False),
+    sa.Column("state", text(16), nullable=False),
     sa.Column("progress", sa.BigInteger, nullable=False),
     sa.Column("total", sa.BigInteger, nullable=False),
-    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("message", text(), nullable=False),
     sa.Column("created", sa.Double, nullable=False),
     sa.Column("updated", sa.Double, nullable=False),
     sqlite_autoincrement=True,

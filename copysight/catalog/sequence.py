@@ -2,9 +2,11 @@
 
 import sqlalchemy as sa
 
+from copysight.catalog.engines.query import Query
 from copysight.catalog.schema import state
 
 _CURRENT = sa.select(state.c.sequence)
+QUERY = Query(_CURRENT)
 
 
 def current(connection: sa.Connection) -> int:

@@ -3,12 +3,14 @@
 import logging
 import threading
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from copysight.blobs import Blobs
 from copysight.catalog import Catalog
+from copysight.catalog.engines.engine import Lock
 from copysight.errors import IndexNotFound, InvalidArgument
 from copysight.index.creation import create, install
 from copysight.index.generations.layout import Layout
@@ -137,14 +139,15 @@ class Index:
     def unchanged(self) -> Snapshot | None:
         """The last snapshot if nothing has changed since it was taken, else None. Takes two reads, 30 us.
 
-        SQLite readers wait neither for writers nor for each other, so an event loop may call this without a thread.
+        It never waits for a writer or another machine, so an event loop may call this without a thread: a server of
+        the catalog is not asked, and None is returned while its changes are not heard of (`Catalog.follow`).
         Raises ``IndexNotFound`` like `snapshot`.
         """
         self._check_is_there()
         current = self._snapshot
         same = (
             self.layout.live() in {_name(current), self._tried_generation}
-            and self.catalog.sequence() == current.sequence
+            and self.catalog.sequence_at_hand() == current.sequence
         )
         return current if same and current.complete else None
 
@@ -167,8 +170,12 @@ class Index:
         Waits for a running publisher, because publishers remove unused bundles and incomplete copies.
         """
         self.check_place()
-        with publishing(self.layout, wait=True):
+        with self.publishing(wait=True):
             return install(self.layout, bundles.load(bundle))
+
+    def publishing(self, wait: bool = False) -> AbstractContextManager[Lock]:
+        """Hold the publisher's lock. If it is taken, ``wait`` for it, or raise ``PublisherBusy`` at once."""
+        return publishing(self.layout, wait, self.catalog.lock("publisher"))
 
     def delete(self, ids: Iterable[int]) -> int:
         """Delete items, and the blobs that no item uses any more. Returns the number of deleted items."""

@@ -1,66 +1,36 @@
 """What happens without a request: webhooks are delivered, items expire, the requests of keys are stored."""
 
 import asyncio
-import fcntl
 import logging
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
+from copysight.catalog.engines.engine import Lock
 from copysight.errors import NotWritable
 from copysight.index import Index
-from copysight.system import durable
 from service.auth.meter import KeyMeter
 from service.jobs.webhooks import WebhookSender
 from service.runtime import threads
 
 log = logging.getLogger("copysight.moderation")
-LOCK = ".webhooks.lock"
 SECONDS, FLUSH_SECONDS, PRUNE_SECONDS = 0.25, 5.0, 3600.0
 KEPT_SECONDS = 30 * 86400.0
 """Events that are delivered, or given up, can be replayed for this time."""
 
 
 @dataclass
-class Turn:
-    """One server of an index at a time delivers, or events of an item could overtake each other.
-
-    The system frees the lock when the process ends, even by a kill.
-    """
-
-    path: Path
-    _handle: int | None = None
-
-    def is_mine(self) -> bool:
-        """Whether this server delivers; takes the lock if it is free. Raises ``NotWritable``."""
-        if self._handle is None:
-            handle = durable.open_lock(self.path, 0o600)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
-                return False
-            self._handle = handle
-        return True
-
-    def close(self) -> None:
-        """Let another server deliver."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
-
-
-@dataclass
 class ModerationClock:
-    """Does what is due, four times a second."""
+    """Does what is due, four times a second.
+
+    One server of an index at a time has its ``turn`` to deliver, or events of an item could overtake each other.
+    """
 
     index: Index
     sender: WebhookSender
     meter: KeyMeter
     pool: ThreadPoolExecutor
-    turn: Turn
+    turn: Lock
     _flushed: float = 0.0
     _pruned: float = 0.0
 
@@ -79,7 +49,7 @@ class ModerationClock:
     async def close(self) -> None:
         """Stop sending, and store what was counted."""
         await self.sender.close()
-        self.turn.close()
+        self.turn.release()
         try:
             await threads.run(self.pool, self.meter.flush)
         except NotWritable as error:
@@ -89,7 +59,7 @@ class ModerationClock:
         if now - self._flushed >= FLUSH_SECONDS:
             self._flushed = now
             await threads.run(self.pool, self.meter.flush)
-        if not await threads.run(self.pool, self.turn.is_mine):
+        if not await threads.run(self.pool, self.turn.acquire):
             return
         await threads.run(self.pool, self.index.catalog.reviews.tick)
         if now - self._pruned >= PRUNE_SECONDS:

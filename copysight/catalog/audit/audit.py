@@ -76,7 +76,8 @@ class Audit:
         """Check the whole chain, and that no entry was cut off at its end or differs in the columns for filters."""
         with self._database.read() as connection:
             checked = chain.check(Link(row.entry, row.hash) for row in connection.execute(_ALL))
-            fault = checked.fault or _cut_off(connection, checked.count) or _differing(connection)
+            highest = self._database.highest_id(connection, audit.name)
+            fault = checked.fault or _cut_off(highest, checked.count) or _differing(connection)
             return replace(checked, fault=fault)
 
 
@@ -85,7 +86,7 @@ _ALL = sa.select(audit).order_by(audit.c.id).execution_options(yield_per=CHUNK)
 
 def _filtered(query: sa.Select[Any], wanted: AuditFilter) -> sa.Select[Any]:
     if wanted.action is not None:
-        begins = audit.c.action.startswith(f"{wanted.action}.", autoescape=True)
+        begins = sa.and_(audit.c.action >= f"{wanted.action}.", audit.c.action < f"{wanted.action}/")  # next to "."
         query = query.where(sa.or_(audit.c.action == wanted.action, begins))
     if wanted.author is not None:
         query = query.where(audit.c.author == wanted.author)
@@ -96,9 +97,8 @@ def _filtered(query: sa.Select[Any], wanted: AuditFilter) -> sa.Select[Any]:
     return query if wanted.until is None else query.where(audit.c.made < wanted.until)
 
 
-def _cut_off(connection: sa.Connection, count: int) -> str | None:
-    most = connection.execute(sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'audit'")).scalar() or 0
-    return f"{most - count:,} entries are missing at the end" if most > count else None
+def _cut_off(highest: int, count: int) -> str | None:
+    return f"{highest - count:,} entries are missing at the end" if highest > count else None
 
 
 def _differing(connection: sa.Connection) -> str | None:

@@ -2,7 +2,9 @@
 
 import sqlalchemy as sa
 
-from copysight.catalog.schema import RowId, metadata
+from copysight.catalog.engines.sqlite import guards as sqlite
+from copysight.catalog.engines.types import RowId, text
+from copysight.catalog.schema import metadata
 
 # One row for each change. `entry` is canonical JSON with everything about it; the other columns repeat parts of it for
 # filters: `first` and `last` are the lowest and highest of its items. `hash` is over the previous hash and `entry`.
@@ -11,12 +13,12 @@ audit = sa.Table(
     metadata,
     sa.Column("id", RowId, primary_key=True, autoincrement=True),
     sa.Column("made", sa.Double, nullable=False, index=True),
-    sa.Column("author", sa.String(255)),
-    sa.Column("action", sa.String(64), nullable=False),
+    sa.Column("author", text(255)),
+    sa.Column("action", text(64), nullable=False),
     sa.Column("first", RowId),
     sa.Column("last", RowId),
-    sa.Column("entry", sa.Text, nullable=False),
-    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("entry", text(), nullable=False),
+    sa.Column("hash", text(64), nullable=False),
     sa.Index("audit_first", "first"),
     sqlite_autoincrement=True,
 )
@@ -25,16 +27,13 @@ audit = sa.Table(
 key_usage = sa.Table(
     "key_usage",
     metadata,
-    sa.Column("key", sa.String(16), primary_key=True),
-    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("key", text(16), primary_key=True),
+    sa.Column("day", text(10), primary_key=True),
     sa.Column("requests", sa.BigInteger, nullable=False),
     sa.Column("latest", sa.Double, nullable=False),
 )
 
-GUARDS = tuple(
-    f"CREATE TRIGGER audit_no_{verb.lower()} BEFORE {verb} ON audit "
-    "BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END"
-    for verb in ("UPDATE", "DELETE")
-)
-for guard in GUARDS:
-    sa.event.listen(audit, "after_create", sa.DDL(guard))  # type: ignore[no-untyped-call]
+GUARDS = {"sqlite": sqlite.append_only(audit.name)}
+for engine, guards in GUARDS.items():
+    for guard in guards:
+        sa.event.listen(audit, "after_create", sa.DDL(guard).execute_if(dialect=engine))  # type: ignore[no-untyped-call]

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from copysight.catalog.audit.tables import key_usage
 from copysight.catalog.database import Database
+from copysight.catalog.engines.portable import upsert
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Usage:
     def add(self, counts: Mapping[str, int], day: str, now: float) -> None:
         """Add requests by the ids of their keys to a day (2026-11-28)."""
         rows = [{"key": key, "day": day, "requests": count, "latest": now} for key, count in counts.items()]
-        new = insert(key_usage)
-        more = {"requests": key_usage.c.requests + new.excluded.requests, "latest": new.excluded.latest}
         with self._database.write() as connection:
+            new = upsert(connection, key_usage)
+            more = {"requests": key_usage.c.requests + new.excluded.requests, "latest": new.excluded.latest}
             connection.execute(new.on_conflict_do_update(index_elements=["key", "day"], set_=more), rows)
 
     def read(self, day: str) -> dict[str, KeyUsage]:

@@ -37,8 +37,7 @@ def put(connection: sa.Connection, batch: int, new: Sequence[NewDecision], made:
     """Store decisions."""
     for one in new:
         row = {"batch": batch, "decision": one.decision, "made": made, "author": author}
-        connection.execute(decisions.insert().values(**row))
-        number = connection.execute(sa.select(sa.func.max(decisions.c.id))).scalar_one()
+        number = connection.execute(decisions.insert().values(**row)).inserted_primary_key[0]  # type: ignore[index]
         members = [
             {"decision": number, "sha256": sha256, "kept": one.decision == "keep" and place == 0}
             for place, sha256 in enumerate(one.sha256s)

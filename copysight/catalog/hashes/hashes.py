@@ -8,18 +8,22 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from copysight.catalog.database import Database
+from copysight.catalog.engines.portable import one_of, texts
+from copysight.catalog.engines.query import Query
 from copysight.catalog.hashes.tables import banks, hashes, signals
+from copysight.catalog.schema import items
 
-STAMP = """
-SELECT (SELECT COUNT(*) || ' ' || COALESCE(MAX(changed), 0) FROM items
-        WHERE collection IN (SELECT value FROM json_each(?1))),
-       (SELECT COUNT(*) || ' ' || COALESCE(MAX(id), 0) || ' ' || COALESCE(SUM(disabled), 0) FROM signals)
-"""
-ON_LISTS = """
-SELECT items.id, items.collection, items.sha256, items.source, hashes.value
-FROM items LEFT JOIN hashes ON hashes.sha256 = items.sha256 AND hashes.type = ?2
-WHERE items.collection IN (SELECT value FROM json_each(?1)) ORDER BY items.id
-"""
+_LISTED = one_of(items.c.collection, texts("lists"))
+_OFF = sa.func.coalesce(sa.func.sum(sa.case((signals.c.disabled, 1), else_=0)), 0)
+_OF_ITEMS = sa.select(sa.func.count(), sa.func.coalesce(sa.func.max(items.c.changed), 0)).where(_LISTED).subquery()
+_OF_SIGNALS = sa.select(sa.func.count(), sa.func.coalesce(sa.func.max(signals.c.id), 0), _OFF).subquery()
+STAMP = Query(sa.select(*_OF_ITEMS.c, *_OF_SIGNALS.c).join_from(_OF_ITEMS, _OF_SIGNALS, sa.true()))
+ON_LISTS = Query(
+    sa.select(items.c.id, items.c.collection, items.c.sha256, items.c.source, hashes.c.value)
+    .outerjoin(hashes, sa.and_(hashes.c.sha256 == items.c.sha256, hashes.c.type == sa.bindparam("kind")))
+    .where(_LISTED)
+    .order_by(items.c.id)
+)
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,13 @@ class Hashes:
 
     def stamp(self, lists: Iterable[str]) -> str:
         """A text that changes when an item of these lists or a hash without a picture is added, changed or deleted."""
-        names = json.dumps(sorted(lists))
-        return f"{names} {self._database.rows(STAMP, names)[0]}"
+        names = sorted(lists)
+        [found] = self._database.rows(STAMP, lists=names)
+        return json.dumps([names, *map(int, found)])
 
     def on_lists(self, lists: Iterable[str], kind: str) -> list[Listed]:
         """The items of some lists with their hashes of a kind, by id."""
-        return [Listed(*row) for row in self._database.rows(ON_LISTS, json.dumps(sorted(lists)), kind)]
+        return [Listed(*row) for row in self._database.rows(ON_LISTS, lists=sorted(lists), kind=kind)]
 
     def put(self, kind: str, values: Mapping[str, str]) -> None:
         """Store hashes of a kind, by the sha256 of their pictures."""

@@ -2,15 +2,16 @@
 
 import sqlalchemy as sa
 
-from copysight.catalog.schema import RowId, metadata
+from copysight.catalog.engines.types import RowId, text
+from copysight.catalog.schema import metadata
 
 # Perceptual hashes of stored pictures, computed once. `value` is empty if a picture is too plain for a hash.
 hashes = sa.Table(
     "hashes",
     metadata,
-    sa.Column("sha256", sa.String(64), primary_key=True),
-    sa.Column("type", sa.String(32), primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("sha256", text(64), primary_key=True),
+    sa.Column("type", text(32), primary_key=True),
+    sa.Column("value", text(), nullable=False),
 )
 
 # Hashes that were added to a list without a picture. `added`: seconds since the epoch.
@@ -18,9 +19,9 @@ signals = sa.Table(
     "signals",
     metadata,
     sa.Column("id", RowId, primary_key=True, autoincrement=True),
-    sa.Column("list", sa.String(255), nullable=False, index=True),
-    sa.Column("type", sa.String(32), nullable=False),
-    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("list", text(255), nullable=False, index=True),
+    sa.Column("type", text(32), nullable=False),
+    sa.Column("value", text(), nullable=False),
     sa.Column("disabled", sa.Boolean, nullable=False),
     sa.Column("added", sa.Double, nullable=False),
     sqlite_autoincrement=True,
@@ -30,7 +31,7 @@ signals = sa.Table(
 banks = sa.Table(
     "banks",
     metadata,
-    sa.Column("list", sa.String(255), primary_key=True),
+    sa.Column("list", text(255), primary_key=True),
     sa.Column("ratio", sa.Double, nullable=False),
 )
 
@@ -39,8 +40,8 @@ banks = sa.Table(
 recent_queries = sa.Table(
     "recent_queries",
     metadata,
-    sa.Column("sha256", sa.String(64), primary_key=True),
-    sa.Column("model", sa.String(64), primary_key=True),
+    sa.Column("sha256", text(64), primary_key=True),
+    sa.Column("model", text(64), primary_key=True),
     sa.Column("vector", sa.LargeBinary, nullable=False),
     sa.Column("seen", sa.Double, nullable=False, index=True),
 )

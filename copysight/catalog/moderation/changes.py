@@ -46,6 +46,12 @@ def quarantine(connection: sa.Connection, item: int, reason: str, now: float) ->
     return True
 
 
+def expired(table: sa.Table, now: sa.ColumnElement[float]) -> sa.Select[Any]:
+    """Select times of ``table`` (entries or lists) that have passed, and whose event was not written."""
+    late = sa.and_(table.c.expires <= now, table.c.announced.is_distinct_from(table.c.expires))
+    return sa.select(table.c.expires).where(late)
+
+
 def announce_expired(connection: sa.Connection, now: float) -> int:
     """Write an event for each item and list whose time has come, once for each time. Returns their number."""
     count = 0

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 
+from copysight.catalog.engines.query import Query
 from copysight.catalog.moderation.tables import match_decisions
 from copysight.errors import InvalidArgument
 from copysight.system import storable
@@ -91,8 +92,11 @@ def any_denied(connection: sa.Connection) -> bool:
     return bool(connection.execute(query).scalar())
 
 
-DENIED = """
-SELECT CASE WHEN query = ?1 THEN sha256 ELSE query END, decision FROM match_decisions WHERE query = ?1 OR sha256 = ?1
-ORDER BY id
-"""
+_PICTURE = sa.bindparam("sha256", type_=sa.String)
+_OTHER = sa.case((match_decisions.c.query == _PICTURE, match_decisions.c.sha256), else_=match_decisions.c.query)
+DENIED = Query(
+    sa.select(_OTHER, match_decisions.c.decision)
+    .where(sa.or_(match_decisions.c.query == _PICTURE, match_decisions.c.sha256 == _PICTURE))
+    .order_by(match_decisions.c.id)
+)
 """What was decided about the pairs of a picture, the latest last. A pair is the same in either order."""

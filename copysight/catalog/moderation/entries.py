@@ -1,12 +1,12 @@
 """Entries: what is noted about an item, and whether it is disabled or expired, without being deleted."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
 
 import sqlalchemy as sa
 
+from copysight.catalog.engines.portable import one_of
 from copysight.catalog.moderation.lists import check_note, check_time
 from copysight.catalog.moderation.tables import entries
 from copysight.catalog.schema import items
@@ -79,8 +79,7 @@ def change(
 
 def read(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Entry]:
     """The entries of some items, by item; those without one are absent."""
-    given = sa.func.json_each(json.dumps([int(one) for one in ids])).table_valued("value")
-    query = sa.select(entries).where(entries.c.item.in_(sa.select(given.c.value)))
+    query = sa.select(entries).where(one_of(entries.c.item, [int(one) for one in ids]))
     return {row["item"]: Entry.of(row) for row in connection.execute(query).mappings()}
 
 

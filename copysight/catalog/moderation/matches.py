@@ -1,11 +1,11 @@
 """Matches of queries with items of lists, as they were answered: one row for each item and query."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 
+from copysight.catalog.engines.portable import one_of
 from copysight.catalog.moderation.tables import list_matches
 from copysight.errors import ItemNotFound
 
@@ -76,8 +76,7 @@ def get(connection: sa.Connection, number: int) -> Recorded:
 
 def get_many(connection: sa.Connection, numbers: Iterable[int]) -> dict[int, Recorded]:
     """Matches by number; unknown ones are absent."""
-    given = sa.func.json_each(json.dumps(list(numbers))).table_valued("value")
-    query = sa.select(list_matches).where(list_matches.c.id.in_(sa.select(given.c.value)))
+    query = sa.select(list_matches).where(one_of(list_matches.c.id, list(numbers)))
     return {row["id"]: Recorded(**row) for row in connection.execute(query).mappings()}
 
 

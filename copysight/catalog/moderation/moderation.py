@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from copysight.catalog.audit.note import note
 from copysight.catalog.database import Database
+from copysight.catalog.engines.query import Query
 from copysight.catalog.moderation import deciding, decisions, entries, lists, matches, recording, reviews
 from copysight.catalog.moderation.changes import advance, change_entry
 from copysight.catalog.moderation.deciding import NewMatchDecision
@@ -18,7 +19,12 @@ from copysight.catalog.moderation.lists import Learned, ListPolicy, StoredList
 from copysight.catalog.moderation.matches import NewMatch, Recorded
 from copysight.catalog.moderation.reviews import Review
 from copysight.catalog.moderation.tables import moderation
+from copysight.catalog.schema import items
 
+VERSION = Query(sa.select(moderation.c.version))
+SAME_BYTES = Query(
+    sa.select(items.c.id, items.c.collection).where(items.c.sha256 == sa.bindparam("sha256")).order_by(items.c.id)
+)
 LEFT = {"quarantined": None, "reason": None}
 
 
@@ -99,7 +105,7 @@ class Moderation:
 
     def version(self) -> int:
         """The change number of the last change of lists and entries; 0 if there was none. Takes 15 us."""
-        found = self._database.rows("SELECT version FROM moderation")
+        found = self._database.rows(VERSION)
         return int(found[0][0]) if found else 0
 
     def rules(self) -> Rules:
@@ -117,7 +123,7 @@ class Moderation:
     def same_bytes(self, sha256: str, names: Iterable[str]) -> list[int]:
         """Ids of the items of some collections whose picture has this sha256, ascending."""
         wanted = set(names)
-        found = self._database.rows("SELECT id, collection FROM items WHERE sha256 = ? ORDER BY id", sha256)
+        found = self._database.rows(SAME_BYTES, sha256=sha256)
         return [number for number, collection in found if collection in wanted]
 
     def record(self, new: Sequence[NewMatch], author: str | None = None) -> list[int]:
@@ -160,7 +166,7 @@ class Moderation:
 
     def denied(self, sha256: str) -> frozenset[str]:
         """The sha256 of all pictures whose match with this picture was denied. Takes 20 us."""
-        latest: dict[str, str] = dict(self._database.rows(decisions.DENIED, sha256))
+        latest: dict[str, str] = dict(self._database.rows(decisions.DENIED, sha256=sha256))
         return frozenset(other for other, decision in latest.items() if decision == "deny")
 
     def answered(self, name: str, most: int) -> list[Answered]:

@@ -9,19 +9,19 @@ import sqlalchemy as sa
 
 from copysight.catalog.audit.note import note
 from copysight.catalog.database import Database
+from copysight.catalog.engines.query import Query
 from copysight.catalog.moderation import changes, deciding, decisions, reviews
 from copysight.catalog.moderation.deciding import NewMatchDecision
 from copysight.catalog.moderation.decisions import MatchDecision
 from copysight.catalog.moderation.reviews import Review, ReviewFilter
+from copysight.catalog.moderation.tables import entries, lists
 from copysight.catalog.moderation.tables import reviews as rows
+from copysight.catalog.schema import items
 from copysight.errors import ReviewConflict
 from copysight.system import storable
 
 LONGEST_NAME = 255
 CLAIM_SECONDS = 600.0
-EXPIRED = "SELECT 1 FROM entries WHERE expires <= ?1 AND announced IS NOT expires LIMIT 1"
-EXPIRED_LISTS = "SELECT 1 FROM lists WHERE expires <= ?1 AND announced IS NOT expires LIMIT 1"
-GONE = "SELECT 1 FROM reviews WHERE state = 'open' AND item NOT IN (SELECT id FROM items) LIMIT 1"
 
 
 class ReviewQueue:
@@ -105,14 +105,18 @@ class ReviewQueue:
         Takes 50 us if nothing has.
         """
         now = self.clock()
-        if not any(self._database.rows(query, *given) for query, given in _due(now)):
+        if not any(self._database.rows(query, now=now) for query in DUE):
             return 0
         with self._database.write() as connection:
             return changes.announce_expired(connection, now) + reviews.withdraw_gone(connection, now)
 
 
-def _due(now: float) -> tuple[tuple[str, tuple[float, ...]], ...]:
-    return (EXPIRED, (now,)), (EXPIRED_LISTS, (now,)), (GONE, ())
+_NOW = sa.bindparam("now", type_=sa.Double)
+DUE = (
+    *(Query(changes.expired(table, _NOW).limit(1)) for table in (entries, lists)),
+    Query(sa.select(rows.c.id).where(rows.c.state == "open", rows.c.item.not_in(sa.select(items.c.id))).limit(1)),
+)
+"""Queries that have a row if something has expired, or if an item of an open review was deleted."""
 
 
 def _open(connection: sa.Connection, number: int) -> Review:

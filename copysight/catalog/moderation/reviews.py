@@ -1,12 +1,12 @@
 """Reviews: matches that people have to look at, one open review for each query and list."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 
+from copysight.catalog.engines.portable import one_of
 from copysight.catalog.moderation.decisions import MatchDecision
 from copysight.catalog.moderation.tables import entries, list_matches, match_decisions, reviews
 from copysight.catalog.outbox.events import emit
@@ -148,8 +148,7 @@ def uploads(connection: sa.Connection, found: Sequence[Review]) -> dict[int, int
 
     By the reviews' ids; those whose query is no item are absent.
     """
-    given = sa.func.json_each(json.dumps([one.query for one in found])).table_valued("value")
-    query = sa.select(items.c.sha256, items.c.id).where(items.c.sha256.in_(sa.select(given.c.value)))
+    query = sa.select(items.c.sha256, items.c.id).where(one_of(items.c.sha256, [one.query for one in found]))
     by_bytes: dict[str, list[int]] = {}
     for sha256, number in connection.execute(query.order_by(items.c.id.desc())):
         by_bytes.setdefault(sha256, []).append(number)

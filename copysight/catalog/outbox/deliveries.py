@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 import sqlalchemy as sa
 
+from copysight.catalog.engines.query import Query
 from copysight.catalog.outbox.tables import deliveries, events, webhooks
 
 State = Literal["pending", "delivered", "failed"]
@@ -97,6 +98,14 @@ _HEADS = (
     .order_by(deliveries.c.event)
 )  # fmt: skip
 """The earliest pending event of each item and webhook: later ones wait for it, so that they arrive in order."""
+
+ANY_DUE = Query(
+    sa.select(deliveries.c.webhook)
+    .distinct()
+    .join(webhooks, webhooks.c.id == deliveries.c.webhook)
+    .where(deliveries.c.state == "pending", deliveries.c.due <= sa.bindparam("now"), webhooks.c.enabled)
+)
+"""The webhooks to which something is pending, also if it waits for an earlier event."""
 
 
 def due(connection: sa.Connection, webhook: int, now: float, limit: int) -> list[Due]:

@@ -11,11 +11,6 @@ from copysight.catalog.outbox import deliveries, events, webhooks
 from copysight.catalog.outbox.deliveries import Attempt, Backlog, Delivery, Due, Replay, State
 from copysight.catalog.outbox.webhooks import Webhook, WebhookTarget
 
-ANY_DUE = """
-SELECT DISTINCT d.webhook FROM deliveries d JOIN webhooks w ON w.id = d.webhook
-WHERE d.state = 'pending' AND d.due <= ? AND w.enabled
-"""
-
 
 class Outbox:
     """Webhooks, events and deliveries of one index. ``clock`` returns the time in seconds since the epoch."""
@@ -95,7 +90,7 @@ class Outbox:
 
     def waiting(self) -> list[int]:
         """The webhooks to which something may have to be delivered now. Takes 20 us if nothing has."""
-        return [int(row[0]) for row in self._database.rows(ANY_DUE, self.clock())]
+        return [int(row[0]) for row in self._database.rows(deliveries.ANY_DUE, now=self.clock())]
 
     def due(self, number: int, limit: int) -> list[Due]:
         """At most ``limit`` deliveries to a webhook that are due now, of different items."""

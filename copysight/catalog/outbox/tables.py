@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 
-from copysight.catalog.schema import RowId, metadata
+from copysight.catalog.engines.types import RowId, text
+from copysight.catalog.schema import metadata
 
 # `types`: JSON list of the types of events that are sent; empty: all. `secret` signs what is sent. `fault`: why the
 # service disabled it.
@@ -10,14 +11,14 @@ webhooks = sa.Table(
     "webhooks",
     metadata,
     sa.Column("id", RowId, primary_key=True, autoincrement=True),
-    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("url", text(), nullable=False),
     sa.Column("types", sa.JSON, nullable=False),
-    sa.Column("secret", sa.String(128), nullable=False),
+    sa.Column("secret", text(128), nullable=False),
     sa.Column("enabled", sa.Boolean, nullable=False),
-    sa.Column("note", sa.Text, nullable=False),
-    sa.Column("fault", sa.Text),
+    sa.Column("note", text(), nullable=False),
+    sa.Column("fault", text()),
     sa.Column("created", sa.Double, nullable=False),
-    sa.Column("author", sa.String(255)),
+    sa.Column("author", text(255)),
     sqlite_autoincrement=True,
 )
 
@@ -27,11 +28,11 @@ events = sa.Table(
     "events",
     metadata,
     sa.Column("id", RowId, primary_key=True, autoincrement=True),
-    sa.Column("name", sa.String(40), nullable=False),
-    sa.Column("type", sa.String(64), nullable=False),
+    sa.Column("name", text(40), nullable=False),
+    sa.Column("type", text(64), nullable=False),
     sa.Column("item", RowId, nullable=False),
     sa.Column("made", sa.Double, nullable=False, index=True),
-    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("body", text(), nullable=False),
     sqlite_autoincrement=True,
 )
 
@@ -43,12 +44,12 @@ deliveries = sa.Table(
     sa.Column("webhook", RowId, sa.ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
     sa.Column("event", RowId, sa.ForeignKey("events.id", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("item", RowId, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("state", text(16), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("due", sa.Double, nullable=False),
     sa.Column("tried", sa.Double),
     sa.Column("status", sa.Integer),
-    sa.Column("error", sa.Text),
+    sa.Column("error", text()),
     sa.UniqueConstraint("webhook", "event"),
     sa.Index("deliveries_due", "state", "due"),
     sa.Index("deliveries_item", "webhook", "item", "state", "event"),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from copysight.catalog.database import Database
+from copysight.catalog.engines.portable import upsert
 from copysight.catalog.hashes.tables import recent_queries
 
 Floats = npt.NDArray[np.float32]
@@ -39,8 +39,8 @@ class Recent:
             for sha256, vector in queries
         ]
         if rows:
-            new = insert(recent_queries)
             with self._database.write() as connection:
+                new = upsert(connection, recent_queries)
                 connection.execute(
                     new.on_conflict_do_update(index_elements=["sha256", "model"], set_={"seen": new.excluded.seen}),
                     rows,

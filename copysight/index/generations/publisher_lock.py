@@ -1,30 +1,26 @@
-"""The lock that allows one publisher at a time. The system releases it when the process ends, even by a kill."""
+"""The lock that allows one publisher at a time. It ends with the process, even by a kill."""
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from copysight.catalog.engines.engine import Lock
 from copysight.errors import PublisherBusy
 from copysight.index.generations.layout import Layout
-from copysight.system import durable
+from copysight.system.file_lock import FileLock
 
 
 @contextmanager
-def publishing(layout: Layout, wait: bool = False) -> Iterator[None]:
+def publishing(layout: Layout, wait: bool = False, lock: Lock | None = None) -> Iterator[Lock]:
     """Hold the publisher's lock of an index. If it is taken, ``wait`` for it, or raise ``PublisherBusy`` at once.
 
-    Raises ``NotWritable``.
+    ``lock``: that of the catalog; None for a directory that has no catalog yet. Raises ``NotWritable``.
     """
-    handle = durable.open_lock(layout.publisher)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError as error:
-        os.close(handle)
+    held: Lock = FileLock(layout.publisher) if lock is None else lock
+    if not held.acquire(wait):
         raise PublisherBusy(
             f"another process is publishing, restoring or backing up {layout.root}; wait until it has finished"
-        ) from error
+        )
     try:
-        yield
+        yield held
     finally:
-        os.close(handle)
+        held.release()

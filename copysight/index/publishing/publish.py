@@ -11,7 +11,6 @@ from copysight.index.generations.clusters import Clusters
 from copysight.index.generations.clusters import load as load_clusters
 from copysight.index.generations.generation import Generation, open_generation
 from copysight.index.generations.index_type import IndexType
-from copysight.index.generations.publisher_lock import publishing
 from copysight.index.index import Index
 from copysight.index.publishing import missing_vectors, publish_checks, rollback, writer
 from copysight.index.publishing.publish_checks import Gate
@@ -56,7 +55,7 @@ def publish(
     """
     report = progress or _no_progress
     index.check_place()
-    with durable.writable(index.directory), publishing(index.layout, wait):
+    with durable.writable(index.directory), index.publishing(wait) as lock:
         rollback.clean(index)
         model = model or index.catalog.model()
         options = writer.GenerationOptions(
@@ -77,7 +76,7 @@ def publish(
             publish_checks.check(open_generation(directory), gate, made.count, seed)
         if supply is not None:
             missing_vectors.fill(index.catalog, model, supply)
-        rollback.go_live(index, path, allow_missing, supply)
+        rollback.go_live(index, path, lock, allow_missing, supply)
         rollback.prune_locked(index, keep)
         report("publish", 1, 1)
     index.reload(verified=path.name)  # the checks have verified the checksums

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from copysight.catalog import VectorSupply
-from copysight.errors import IndexCorrupt, NoGeneration
+from copysight.catalog.engines.engine import Lock
+from copysight.errors import IndexCorrupt, NoGeneration, PublisherBusy
 from copysight.index.generations import manifest
 from copysight.index.generations.generation import Generation, open_generation
 from copysight.index.generations.layout import CURRENT, Layout
 from copysight.index.generations.manifest import Manifest
-from copysight.index.generations.publisher_lock import publishing
 from copysight.index.index import Index
 from copysight.index.publishing import missing_vectors
 from copysight.index.upkeep import orphan_files
@@ -31,7 +31,7 @@ def rollback(
     index.check_place()
     if to is not None:
         storable.check(to, "the name of a generation")
-    with durable.writable(index.directory), publishing(index.layout):
+    with durable.writable(index.directory), index.publishing() as lock:
         live = index.layout.live()
         others = [name for name in index.layout.names() if name != live]
         name = to if to is not None else max((name for name in others if name < (live or "")), default=None)
@@ -43,7 +43,7 @@ def rollback(
         if supplier is not None and made.bundle != index.catalog.model():
             supply = supplier(made)
             missing_vectors.fill(index.catalog, made.bundle, supply)
-        go_live(index, generation.path, supply=supply)
+        go_live(index, generation.path, lock, supply=supply)
     index.reload()
     return generation
 
@@ -73,16 +73,23 @@ def prune(index: Index, keep: int = 3) -> list[str]:
     Raises ``PublisherBusy``.
     """
     index.check_place()
-    with durable.writable(index.directory), publishing(index.layout):
+    with durable.writable(index.directory), index.publishing():
         clean(index)
         return prune_locked(index, keep)
 
 
-def go_live(index: Index, path: Path, allow_missing: bool = False, supply: VectorSupply | None = None) -> None:
-    """Swap the pointer to a complete generation on disk. The caller must hold the publisher's lock."""
+def go_live(
+    index: Index, path: Path, lock: Lock, allow_missing: bool = False, supply: VectorSupply | None = None
+) -> None:
+    """Swap the pointer to a complete generation on disk. The caller holds the publisher's ``lock``.
+
+    Raises ``PublisherBusy`` if the lock was lost with the connection to its server.
+    """
     made = manifest.read(path)
 
     def swap() -> bool:
+        if not lock.is_held():
+            raise PublisherBusy(f"the lock of the publisher of {index.directory} was lost; run the same command again")
         durable.write_file(index.layout.current, f"{path.name}\n".encode())
         return True
 

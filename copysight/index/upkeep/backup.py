@@ -8,7 +8,6 @@ from copysight.blobs import Blobs
 from copysight.catalog import Catalog
 from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument
 from copysight.index.generations.layout import SYSTEM, Layout
-from copysight.index.generations.publisher_lock import publishing
 from copysight.index.index import Index
 from copysight.index.upkeep import item_files
 from copysight.index.upkeep.filling import filled, target_of
@@ -28,7 +27,7 @@ def backup(index: Index, target: Path) -> list[str]:
     # The locks are held until the end, so that nothing is pruned or swept that the copied catalog refers to.
     with (
         durable.writable(target),
-        publishing(index.layout),
+        index.publishing(),
         index.blobs.hold(),
         filled(target) as directory,
     ):
