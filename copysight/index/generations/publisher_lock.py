@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from copysight.catalog.engines.engine import Lock
 from copysight.errors import PublisherBusy
 from copysight.index.generations.layout import Layout
-from copysight.system.file_lock import FileLock
+from copysight.system.locks.file_lock import FileLock
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from copysight.catalog.engines.engine import Lock, Marks, Rows
 from copysight.catalog.engines.query import Query
 from copysight.errors import CopysightError, IndexCorrupt, InvalidArgument, NotWritable
 from copysight.system import storable
-from copysight.system.file_lock import FileLock
-from copysight.system.held import Held
+from copysight.system.locks.file_lock import FileLock
+from copysight.system.locks.held import Held
 from copysight.system.place import Inside, Place
 
 STORAGE_ERRORS = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from copysight.system.held import Held
+from copysight.system.locks.held import Held
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from copysight.system.held import Held
+from copysight.system.locks.held import Held
 with Held(Path(sys.argv[1])).hold(int(sys.argv[2])):
     print("held", flush=True)
     time.sleep(100)
