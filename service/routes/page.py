@@ -43,8 +43,8 @@ class Asset:
 
 @cache
 def assets() -> dict[str, Asset]:
-    """All files of the page by name. Only these names can be requested, so no path leaves the folder."""
-    return {file.name: _asset(file) for file in sorted(FOLDER.iterdir()) if file.is_file()}
+    """All files of the page by path. Only these paths can be requested, so none leaves the folder."""
+    return {file.relative_to(FOLDER).as_posix(): _asset(file) for file in sorted(FOLDER.rglob("*")) if file.is_file()}
 
 
 @router.get("/")
@@ -59,7 +59,7 @@ async def docs(request: Request) -> Response:
     return _response("docs.html", request)
 
 
-@router.get("/ui/{name}")
+@router.get("/ui/{name:path}")
 async def part(request: Request, name: str) -> Response:
     """A script, stylesheet or icon of the page."""
     return _response(name, request)

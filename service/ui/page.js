@@ -1,16 +1,16 @@
 // Entry point: shows the view of the page's address, and asks for an API key if the server needs one.
 
-import { key, loadScope } from "./api.js";
-import { dialog, fill, labelled, make, notice } from "./elements.js";
+import { key, loadScope } from "./base/api.js";
+import { dialog, fill, labelled, make, notice } from "./base/elements.js";
 
 const VIEWS = {
-  search: () => import("./search.js"),
-  attention: () => import("./attention.js"),
-  clusters: () => import("./clusters.js"),
-  map: () => import("./map.js"),
-  duplicates: () => import("./duplicates.js"),
-  reviews: () => import("./reviews.js"),
-  collection: () => import("./collection.js"),
+  search: () => import("./search/search.js"),
+  attention: () => import("./browse/attention.js"),
+  clusters: () => import("./browse/clusters.js"),
+  map: () => import("./browse/map.js"),
+  duplicates: () => import("./moderation/duplicates.js"),
+  reviews: () => import("./moderation/reviews.js"),
+  collection: () => import("./collection/collection.js"),
 };
 const view = document.getElementById("view");
 const keyButton = document.getElementById("key");

@@ -12,7 +12,7 @@ def test_masks_equal_those_of_the_library(shared, open_page):
     page = open_page(shared)
     for share in (0.3, 0.6, 0.9):
         masks = page.evaluate(
-            "async ([maps, share]) => { const { massMask } = await import('/ui/maps.js');"
+            "async ([maps, share]) => { const { massMask } = await import('/ui/matching/maps.js');"
             " return maps.map((map) => Array.from(massMask(map.flat(), share))); }",
             [maps.tolist(), share],
         )
@@ -27,7 +27,7 @@ def test_percentages(shared, open_page, probability, words):
     page = open_page(shared)
     page.locator(".dropzone").wait_for()
     page.evaluate(
-        "async (p) => { const { bar } = await import('/ui/verdict.js');"
+        "async (p) => { const { bar } = await import('/ui/matching/verdict.js');"
         " document.getElementById('view').replaceChildren(bar(p)); }",
         probability,
     )

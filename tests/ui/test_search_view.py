@@ -88,7 +88,7 @@ def test_verdicts_differ_in_words_colour_and_shape(shared, open_page):
     expect(page.locator("h1")).to_be_visible()
     page.evaluate(
         """async () => {
-            const { badge } = await import("/ui/verdict.js");
+            const { badge } = await import("/ui/matching/verdict.js");
             const all = ["exact", "copy", "uncertain", "different"].map((verdict) => badge(verdict));
             document.getElementById("view").replaceChildren(...all);
         }"""
@@ -137,7 +137,7 @@ def test_a_part_is_cropped_and_turned_upright(shared, open_page):
     page = open_page(shared)
     expect(page.locator("h1")).to_be_visible()
     corners = """async (where) => {
-        const { part } = await import("/ui/found.js");
+        const { part } = await import("/ui/matching/found.js");
         const drawn = Object.assign(document.createElement("canvas"), {width: 80, height: 40});
         const brush = drawn.getContext("2d");
         brush.fillStyle = "white";

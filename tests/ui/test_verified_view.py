@@ -171,7 +171,7 @@ def test_a_perspective_is_applied_as_the_answer_says(shared, open_page):
     points = np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1], [0.3, 0.7, 1]])
     found = page.evaluate(
         """async ([transform, points]) => {
-            const { matrix } = await import("/ui/overlay.js");
+            const { matrix } = await import("/ui/matching/overlay.js");
             const css = new DOMMatrix(matrix(transform, 400, 250));
             return points.map(([x, y]) => {
                 const at = css.transformPoint(new DOMPoint(400 * x, 250 * y));
@@ -274,7 +274,7 @@ def test_the_words_on_a_card(shared, open_page):
     ]
     page = open_page(shared)
     found = page.evaluate(
-        "async (all) => { const { tag } = await import('/ui/where.js'); return all.map(tag); }",
+        "async (all) => { const { tag } = await import('/ui/matching/where.js'); return all.map(tag); }",
         [where for where, _ in cases],
     )
     assert found == [words for _, words in cases]

@@ -1,9 +1,9 @@
 // Duplicates view: groups of copies in rows, decided one by one with the keyboard, or all at once by a rule; undo.
 
-import { request, may, path } from "./api.js";
+import { request, may, path } from "../base/api.js";
 import { group, HEIGHT } from "./duplicate_group.js";
-import { ago, confirmDialog, counted, fill, labelled, make, megabytes, notice, slider } from "./elements.js";
-import { Windowed } from "./windowed.js";
+import { ago, confirmDialog, counted, fill, labelled, make, megabytes, notice, slider } from "../base/elements.js";
+import { Windowed } from "../base/windowed.js";
 
 const PAGE = 50;
 const MOST = 500; // groups that are fetched at once after a decision

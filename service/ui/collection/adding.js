@@ -1,7 +1,7 @@
 // Add pictures to a collection, a few at a time, and show the outcome of each.
 
-import { request, pictureForm } from "./api.js";
-import { fill, make } from "./elements.js";
+import { request, pictureForm } from "../base/api.js";
+import { fill, make } from "../base/elements.js";
 
 const AT_ONCE = 3;
 

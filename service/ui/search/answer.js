@@ -1,12 +1,12 @@
 // One query picture and its result: a verdict line and a grid of matches.
 
-import { request, pictureForm, thumbnail, thumbnailFile } from "./api.js";
-import { compare } from "./compare.js";
-import { counted, fill, make, named, notice } from "./elements.js";
+import { request, pictureForm, thumbnail, thumbnailFile } from "../base/api.js";
+import { compare } from "../matching/compare.js";
+import { counted, fill, make, named, notice } from "../base/elements.js";
 import { address, target } from "./options.js";
-import { badge, bar, words } from "./verdict.js";
-import { tag } from "./where.js";
-import { Windowed } from "./windowed.js";
+import { badge, bar, words } from "../matching/verdict.js";
+import { tag } from "../matching/where.js";
+import { Windowed } from "../base/windowed.js";
 
 const CARD = { width: 170, height: 310 };
 const NOUNS = { exact: ["same picture"], copy: ["copy", "copies"], uncertain: ["possible copy", "possible copies"], different: ["different picture"] };

@@ -1,9 +1,9 @@
 // Reviews view: matches that people have to look at, one at a time, query and match side by side, one key for each verdict.
 
-import { may, path, pictureForm, request, thumbnail, thumbnailFile } from "./api.js";
-import { ago, counted, fill, labelled, make, notice } from "./elements.js";
-import { comparison, facts } from "./stage.js";
-import { badge, bar } from "./verdict.js";
+import { may, path, pictureForm, request, thumbnail, thumbnailFile } from "../base/api.js";
+import { ago, counted, fill, labelled, make, notice } from "../base/elements.js";
+import { comparison, facts } from "../matching/stage.js";
+import { badge, bar } from "../matching/verdict.js";
 
 const PAGE = 100;
 const SHOWN = { open: "to be reviewed", mine: "claimed by me", closed: "decided" };

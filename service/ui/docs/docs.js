@@ -1,6 +1,6 @@
 // API documentation page, built from the OpenAPI document of this server.
 
-import { fill, make } from "./elements.js";
+import { fill, make } from "../base/elements.js";
 
 const view = document.getElementById("view");
 const METHODS = ["get", "post", "patch", "put", "delete"];

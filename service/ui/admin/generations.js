@@ -1,7 +1,7 @@
 // Panel with the state of the index: its generations, the progress of a rebuild, rollback.
 
-import { request, may } from "./api.js";
-import { ago, confirmDialog, counted, fill, make, notice } from "./elements.js";
+import { request, may } from "../base/api.js";
+import { ago, confirmDialog, counted, fill, make, notice } from "../base/elements.js";
 
 const POLL = 300; // milliseconds; each poll reads one row of the catalog
 const STAGES = ["embed", "vectors", "index", "clusters", "calibration", "recall", "gate", "publish"];

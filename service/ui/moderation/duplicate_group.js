@@ -1,8 +1,8 @@
 // One group of copies in a row: the kept picture, marked and with the reason, and its copies with their sizes and dates.
 
-import { may, thumbnail } from "./api.js";
-import { counted, make, megabytes, named } from "./elements.js";
-import { bar } from "./verdict.js";
+import { may, thumbnail } from "../base/api.js";
+import { counted, make, megabytes, named } from "../base/elements.js";
+import { bar } from "../matching/verdict.js";
 
 export const HEIGHT = () => (innerWidth < 560 ? 440 : 384); // pixels of a row
 const LONGEST = 32; // characters of a file name; of a longer one, the middle is left out

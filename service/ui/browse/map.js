@@ -1,10 +1,10 @@
 // Map view: all pictures as points, coloured by cluster or field; a lasso, the legend or the keyboard selects some.
 
-import { request, path, thumbnail } from "./api.js";
+import { request, path, thumbnail } from "../base/api.js";
 import { colouring } from "./colours.js";
-import { counted, fill, labelled, make, named } from "./elements.js";
+import { counted, fill, labelled, make, named } from "../base/elements.js";
 import { Scatter } from "./scatter.js";
-import { Windowed } from "./windowed.js";
+import { Windowed } from "../base/windowed.js";
 
 const TILE = { width: 130, height: 150 };
 const COMMAND = "copysight index export map.csv --index DIR --map";

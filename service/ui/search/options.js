@@ -1,7 +1,7 @@
 // Search options: read from the page's address, shown as controls, sent to the server.
 
-import { path } from "./api.js";
-import { labelled, make, slider } from "./elements.js";
+import { path } from "../base/api.js";
+import { labelled, make, slider } from "../base/elements.js";
 
 const DEFAULTS = { least: "0", k: "20", effort: "normal", collection: "", field: "", test: "is", value: "" };
 const TESTS = { is: (field, value) => ({ eq: [field, value] }), least: (field, value) => ({ range: [field, value, null] }), most: (field, value) => ({ range: [field, null, value] }) };

@@ -1,9 +1,9 @@
 // Search view: find copies of pictures, with a verdict for each match and a comparison.
 
 import { Answer } from "./answer.js";
-import { request } from "./api.js";
-import { dropzone } from "./dropzone.js";
-import { counted, fill, make } from "./elements.js";
+import { request } from "../base/api.js";
+import { dropzone } from "../base/dropzone.js";
+import { counted, fill, make } from "../base/elements.js";
 import { examples } from "./examples.js";
 import { address, controls, read } from "./options.js";
 

@@ -1,6 +1,6 @@
 // A plot of up to some hundred thousand points on a canvas: pan, zoom, nearest point, lasso.
 
-import { make } from "./elements.js";
+import { make } from "../base/elements.js";
 
 const MOST_ZOOM = 400;
 const REACH = 10; // pixels around the pointer in which a point is found

@@ -1,11 +1,11 @@
 // Collection view: add, browse, edit and delete pictures; the state of the index.
 
 import { add } from "./adding.js";
-import { request, may, path, thumbnail } from "./api.js";
-import { dropzone } from "./dropzone.js";
-import { confirmDialog, dialog, fill, labelled, make, named, notice } from "./elements.js";
-import { panel } from "./generations.js";
-import { Windowed } from "./windowed.js";
+import { request, may, path, thumbnail } from "../base/api.js";
+import { dropzone } from "../base/dropzone.js";
+import { confirmDialog, dialog, fill, labelled, make, named, notice } from "../base/elements.js";
+import { panel } from "../admin/generations.js";
+import { Windowed } from "../base/windowed.js";
 
 const TILE = { width: 170, height: 230 };
 const PAGE = 200;

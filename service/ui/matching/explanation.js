@@ -1,7 +1,7 @@
 // Why a query matches: how much each place of either picture adds to their similarity, as heat on both.
 
-import { path, pictureForm, request, thumbnailFile } from "./api.js";
-import { make } from "./elements.js";
+import { path, pictureForm, request, thumbnailFile } from "../base/api.js";
+import { make } from "../base/elements.js";
 import { heat, holding } from "./maps.js";
 
 /** The explanation of a query and the item `id`: {similarity, grid, maps: [of the query, of the item]}. The item is sent as its thumbnail. */

@@ -1,6 +1,6 @@
 // Show a verdict by words, colour and shape, so that it is clear without any one of them.
 
-import { make } from "./elements.js";
+import { make } from "../base/elements.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const KINDS = {

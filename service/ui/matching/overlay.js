@@ -1,6 +1,6 @@
 // Draw what verification found over a picture: the outline of the common part, the changes, the match laid over the query.
 
-import { loaded, make } from "./elements.js";
+import { loaded, make } from "../base/elements.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -1,6 +1,6 @@
 // Compare a query with its matches in a dialog, one match after the other.
 
-import { dialog, fill, make } from "./elements.js";
+import { dialog, fill, make } from "../base/elements.js";
 import { comparison, enable, facts } from "./stage.js";
 import { badge, bar } from "./verdict.js";
 

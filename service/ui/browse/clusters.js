@@ -1,10 +1,10 @@
 // Clusters view: groups of similar pictures, which can be opened and named.
 
-import { request, may, path, pictureForm, thumbnail } from "./api.js";
-import { dropzone } from "./dropzone.js";
-import { counted, fill, make, named, notice } from "./elements.js";
-import { Pages } from "./pages.js";
-import { Windowed } from "./windowed.js";
+import { request, may, path, pictureForm, thumbnail } from "../base/api.js";
+import { dropzone } from "../base/dropzone.js";
+import { counted, fill, make, named, notice } from "../base/elements.js";
+import { Pages } from "../base/pages.js";
+import { Windowed } from "../base/windowed.js";
 
 const TILE = { width: 200, height: 260 };
 const MEMBER = { width: 150, height: 190 };

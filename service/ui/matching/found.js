@@ -1,6 +1,6 @@
 // Draw the part of the query that a match was found in: framed in the whole picture, and cropped and turned upright.
 
-import { loaded, make } from "./elements.js";
+import { loaded, make } from "../base/elements.js";
 
 /** The picture with a frame around the part; `where` is {region: [left, top, right, bottom] as shares of the sides, turn}. */
 export function framed(picture, { region }) {

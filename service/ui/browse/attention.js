@@ -1,10 +1,10 @@
 // Attention view: the maps of the attention heads, or of the object, drawn over the picture as heat.
 
-import { path, pictureForm, request, thumbnailFile } from "./api.js";
-import { dropzone } from "./dropzone.js";
-import { fill, labelled, make, slider } from "./elements.js";
-import { examples } from "./examples.js";
-import { COLOURS, layers, massMask, scaled } from "./maps.js";
+import { path, pictureForm, request, thumbnailFile } from "../base/api.js";
+import { dropzone } from "../base/dropzone.js";
+import { fill, labelled, make, slider } from "../base/elements.js";
+import { examples } from "../search/examples.js";
+import { COLOURS, layers, massMask, scaled } from "../matching/maps.js";
 
 const SIDE = 420; // pixels of a canvas along its longer side
 const MANY = 6; // from so many sheets on they are in one row, which scrolls

@@ -1,7 +1,7 @@
 // A few pictures of the collection as examples to click.
 
-import { request, may, thumbnail } from "./api.js";
-import { fill, make } from "./elements.js";
+import { request, may, thumbnail } from "../base/api.js";
+import { fill, make } from "../base/elements.js";
 
 /** Fills `place` with links from a few items to a view, for example "search". */
 export async function examples(place, view, words) {

@@ -1,7 +1,7 @@
 // A query and its match on one stage: side by side with outlines, changes and heat, or alternating in place, which makes differences easier to see.
 
-import { thumbnail } from "./api.js";
-import { fill, make } from "./elements.js";
+import { thumbnail } from "../base/api.js";
+import { fill, make } from "../base/elements.js";
 import { explain, heatmap, told } from "./explanation.js";
 import { framed, part } from "./found.js";
 import { fitted, laid, marks, outline } from "./overlay.js";
