@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +69,8 @@ class DeepClusterV1(Method):
     def optimizer(self) -> Optimizer:
         """SGD with momentum 0.9 for the backbone, and without momentum for the classifier, which is new each epoch."""
         body = {"params": list(self.backbone.parameters()), "decayed": True, "momentum": 0.9}
-        return SGD([body, {"params": list(self.top.parameters()), "decayed": True, "momentum": 0.0}], lr=0.0)
+        groups: list[dict[str, Any]] = [body, {"params": list(self.top.parameters()), "decayed": True, "momentum": 0.0}]
+        return SGD(groups, lr=0.0, fused=True)
 
     def start(self, length: Length) -> None:
         """Allocate the labels. Raises ``TooFewPictures`` if there are more clusters than pictures."""

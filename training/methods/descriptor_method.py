@@ -105,22 +105,32 @@ class DescriptorMethod(Method):
         self._prepare(progress.step)
         return {"size of views": max(sides(self.recipe.size)), "frequency of edits": self.recipe.strength.probability}
 
+    def recipe_at(self, step: int) -> EditRecipe:
+        """Edits become more frequent over the first 15 % of the training, and views larger at ``grow_at``."""
+        done = step / self._steps
+        size = self.config.first_size if done < self.config.grow_at else self.image_size
+        return self.recipe.at(size, min(1.0, 0.5 + 0.5 * done / 0.15))
+
     def begin_step(self, progress: Progress) -> None:
-        """Make edits more frequent over the first 15 % of the training, and views larger at ``grow_at``."""
+        """Set the recipe of the step."""
         self._prepare(progress.step)
 
     @torch.no_grad()
     def after_update(self, progress: Progress) -> None:
         """Update the average of the parameters; copy the buffers of BatchNorm."""
         momentum = min(self.config.average, (1 + progress.step) / (10 + progress.step))
-        for mean, new in zip(self.average.parameters(), self.descriptor.parameters(), strict=True):
-            mean.lerp_(new, 1 - momentum)
+        means: list[Tensor] = list(self.average.parameters())
+        torch._foreach_lerp_(means, [new.detach() for new in self.descriptor.parameters()], 1 - momentum)
         for buffer, new_buffer in zip(self.average.buffers(), self.descriptor.buffers(), strict=True):
             buffer.copy_(new_buffer)
 
     def exported_backbone(self) -> nn.Module:
         """The backbone with averaged weights."""
         return self.average.backbone
+
+    def trained_networks(self) -> Sequence[nn.Module]:
+        """The descriptor network; its average runs in probes only."""
+        return (self.descriptor,)
 
     def load_backbone(self, backbone: Mapping[str, Tensor]) -> None:
         """Initialise the backbone with the weights of a pretrained one."""
@@ -144,5 +154,4 @@ class DescriptorMethod(Method):
 
     def _prepare(self, step: int) -> None:
         self._done = step / self._steps
-        size = self.config.first_size if self._done < self.config.grow_at else self.image_size
-        self.recipe: EditRecipe = self.recipe.at(size, min(1.0, 0.5 + 0.5 * self._done / 0.15))
+        self.recipe: EditRecipe = self.recipe_at(step)

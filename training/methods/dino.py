@@ -215,6 +215,10 @@ class Dino(Method):
         """The teacher's backbone."""
         return self.teacher.backbone
 
+    def trained_networks(self) -> Sequence[nn.Module]:
+        """The backbones of student and teacher."""
+        return self.student.backbone, self.teacher.backbone
+
     def load_backbone(self, backbone: Mapping[str, Tensor]) -> None:
         """Initialise student and teacher with the weights of a pretrained backbone."""
         self.student.backbone.load_state_dict(backbone)

@@ -117,6 +117,10 @@ class Imitation(Method):
         """The student."""
         return self.student
 
+    def trained_networks(self) -> Sequence[nn.Module]:
+        """Student and teacher."""
+        return self.student, self.teacher.backbone
+
     def load_backbone(self, backbone: Mapping[str, Tensor]) -> None:
         """Initialise the backbone with the weights of a pretrained one."""
         self.student.load_state_dict(backbone)

@@ -132,6 +132,10 @@ class Method(nn.Module):
     def order(self, epoch: int, rng: np.random.Generator) -> Ints | None:
         """Indices of the pictures of an epoch, in order; ``None`` uses each picture once, shuffled."""
 
+    def recipe_at(self, step: int) -> Recipe | EditRecipe:
+        """The recipe of the views of a step. A thread may ask for the next step while this one runs."""
+        return self.recipe
+
     def begin_round(self, progress: Progress, data: TrainingData) -> Mapping[str, float]:
         """Prepare a round: an epoch, or one of its ``rounds`` equal parts. Returns metrics for the log."""
         return {}
@@ -152,6 +156,10 @@ class Method(nn.Module):
     def exported_backbone(self) -> nn.Module:
         """The backbone to evaluate and export."""
         raise NotImplementedError
+
+    def trained_networks(self) -> Sequence[nn.Module]:
+        """The networks that a step runs, to compile them. By default the backbone."""
+        return (self.exported_backbone(),)
 
     def load_backbone(self, backbone: Mapping[str, Tensor]) -> None:
         """Initialise the backbone with the weights of a pretrained one."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from training.hardware import compiler
 from training.networks.finite import not_finite
 from training.networks.input_sizes import in_eval
 
@@ -39,6 +40,6 @@ def fault(state: Mapping[str, Tensor], backbone: nn.Module, shape: Sequence[int]
     if bad := not_finite(state):
         return f"{len(bad)} of {len(state)} tensors are not finite, such as {bad[0]}"
     pictures = torch.randn(2, 3, *shape, generator=torch.Generator().manual_seed(0))
-    with in_eval(backbone):
+    with in_eval(backbone), compiler.uncompiled(backbone):
         features = backbone(pictures.to(next(backbone.parameters()).device))
     return None if bool(features.isfinite().all()) else "the features of the network are not finite"

@@ -13,6 +13,7 @@ from copysight.errors import NoPictures
 from copysight.pictures.decode import Limits
 from copysight.pictures.preprocess import Preprocess, Size, scaled, sides, to_batch
 from copysight.pictures.scan import ORDINARY, Entry, Failure, ScanOptions, scan
+from training.hardware import compiler
 from training.networks.input_sizes import in_eval
 
 NEIGHBOURS = (5, 10, 20)
@@ -65,7 +66,7 @@ def measure(backbone: nn.Module, probe: Probe, recipe_mean: Iterable[float], rec
     """Top-1 accuracy (0..1), the best of k = 5, 10, 20. A neighbour's vote has weight exp(cosine / 0.07)."""
     device = next(backbone.parameters()).device
     mean, std = (torch.tensor(list(v), device=device)[:, None, None] for v in (recipe_mean, recipe_std))
-    with in_eval(backbone):
+    with in_eval(backbone), compiler.uncompiled(backbone):
         train, val = (_features(backbone, split.pictures, mean, std) for split in (probe.train, probe.val))
     return vote(train, val, probe)
 

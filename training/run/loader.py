@@ -79,9 +79,10 @@ class Loader:
         start = distributed.rank() * self.batch + part * share
         batch = self._global_batch(step)
         indices = batch[start : start + share]
-        if isinstance(self.method.recipe, EditRecipe):
+        recipe = self.method.recipe_at(step)
+        if isinstance(recipe, EditRecipe):
             seeds = [(self.plan.seed, VIEWS, step, row) for row in range(start, start + share)]
-            crops = edited_pairs.views(self.method.recipe, self.pack, indices, seeds)
+            crops = edited_pairs.views(recipe, self.pack, indices, seeds)
             return Views([crop.to(self.device) for crop in crops], torch.from_numpy(indices).to(self.device))
         rng = np.random.default_rng([self.plan.seed, VIEWS, step])
         parameters = multi_crop.sample(self._recipe, self.pack.sizes[batch], rng)

@@ -72,6 +72,15 @@ class Plan:
         "is ours.",
         group="Machine",
     )
+    compiled: str = config_field(
+        "off",
+        "Compile the networks with torch.compile: default, or graphs, which also records CUDA graphs. It takes a "
+        "minute or more at the start, and for each size of crops; without a compiler the training goes on as it is. "
+        "The default is ours.",
+        ("off", "default", "graphs"),
+        flag="--compile",
+        group="Machine",
+    )
     seed: int = config_field(
         0, "Seed of weights, order of pictures and crops. DINO uses 0.", group="Common", span=Span(0, 2**63 - 1)
     )

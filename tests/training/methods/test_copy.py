@@ -12,6 +12,8 @@ from training.methods.copy import Copy, CopyConfig
 from training.methods.method import Length, Progress
 from training.networks import descriptors
 from training.networks.export_graphs import gem
+from training.run.loader import Loader
+from training.run.plan import Plan
 from training.views.edited_pairs import EditRecipe, views
 
 
@@ -91,6 +93,22 @@ def test_view_size_and_edit_frequency_grow_during_the_training():
         method.begin_step(Progress(step, step // 10, 0))
         sizes.append((method.recipe.size, round(method.recipe.strength.probability, 2)))
     assert sizes == [(32, 0.5), (32, 1.0), (32, 1.0), (64, 1.0), (64, 1.0)]
+
+
+def test_views_that_a_thread_makes_ahead_have_the_recipe_of_their_own_step(pack):
+    """The frequency of edits changes at every step, so the recipe of the step before would give other views."""
+    method = Copy(CopyConfig(dimension=8, first_size=32, grow_at=0.5), "test_resnet", 48, EditRecipe(48))
+    length, plan = Length(4, 4, 3, 12), Plan(batch=3, device="cpu")
+    method.start(length)
+    loader = Loader(pack, method, plan, length, torch.device("cpu"))
+    for step in range(3):
+        method.begin_step(Progress(step, 0, step))
+        loader.load(step)
+        ahead = loader._prefetched[1].result()
+        method.begin_step(Progress(step + 1, 0, step + 1))
+        expected = loader.make_views(step + 1)
+        assert ahead.crops[0].shape[-1] == (32 if step + 1 < 2 else 48)
+        assert all(torch.equal(one, other) for one, other in zip(ahead.crops, expected.crops, strict=True))
 
 
 @pytest.mark.parametrize("name", NAMES)
