@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -13,9 +14,12 @@ from copysight.pictures.preprocess import sides
 from training import distributed
 from training.data import resident
 from training.data.pack import Pack
+from training.hardware.streams import SideStream
 from training.methods.method import Length, Method
 from training.run.plan import Plan
 from training.views import edited_pairs, multi_crop
+from training.views.batched import layers
+from training.views.batched.pairs import BatchedPairs
 from training.views.edited_pairs import EditRecipe
 from training.views.multi_crop import CropParameters, Recipe
 
@@ -35,13 +39,16 @@ class Views:
 class Loader:
     """Load the pictures of one process. Views are the same after a resume and with any number of processes.
 
-    With ``plan.prefetch`` a thread makes the next views while a step runs; torch releases the GIL most of the time.
+    With ``plan.prefetch`` a thread makes the next views while a step runs; torch releases the GIL most of the time. On
+    a GPU it uses a stream of its own.
     """
 
     def __init__(self, pack: Pack, method: Method, plan: Plan, length: Length, device: torch.device) -> None:
         self.pack, self.method, self.plan, self.length, self.device = pack, method, plan, length, device
         self.batch = plan.local_batch
         self._held = resident.held(pack, device)
+        self._edits = self._batched_edits()
+        self._stream = SideStream(device)
         self._order = (-1, np.empty(0, np.int64))
         self._thread = ThreadPoolExecutor(1, "views") if plan.prefetch else None
         self._prefetched: tuple[tuple[int, int], Future[Views]] | None = None
@@ -63,11 +70,16 @@ class Loader:
         """Return the views of micro-batch ``part`` of a step, prefetched if possible; prefetch the next ones."""
         prefetched, self._prefetched = self._prefetched, None
         future = prefetched[1] if prefetched is not None and prefetched[0] == (step, part) else None
-        loaded = future.result() if future else self.make_views(step, part)
+        if future:
+            loaded = future.result()
+            self._stream.take([*loaded.crops, loaded.indices])
+        else:
+            loaded = self.make_views(step, part)
         upcoming = divmod(step * self.plan.accumulate + part + 1, self.plan.accumulate)
         # Not beyond the epoch: the order of the next one may depend on a pass at its start.
         if self._thread is not None and (upcoming[0] % self.length.per_epoch or upcoming[1]):
-            self._prefetched = (upcoming, self._thread.submit(self.make_views, *upcoming))
+            making = partial(self.make_views, *upcoming)
+            self._prefetched = (upcoming, self._thread.submit(self._stream.run, making))
         return loaded
 
     def make_views(self, step: int, part: int = 0) -> Views:
@@ -82,7 +94,10 @@ class Loader:
         recipe = self.method.recipe_at(step)
         if isinstance(recipe, EditRecipe):
             seeds = [(self.plan.seed, VIEWS, step, row) for row in range(start, start + share)]
-            crops = edited_pairs.views(recipe, self.pack, indices, seeds)
+            if self._edits is not None:
+                crops = self._edits.views(recipe, indices, seeds)
+            else:
+                crops = edited_pairs.views(recipe, self.pack, indices, seeds)
             return Views([crop.to(self.device) for crop in crops], torch.from_numpy(indices).to(self.device))
         rng = np.random.default_rng([self.plan.seed, VIEWS, step])
         parameters = multi_crop.sample(self._recipe, self.pack.sizes[batch], rng)
@@ -115,6 +130,15 @@ class Loader:
         width = np.rint(np.minimum(sizes[:, 1], sizes[:, 0] * columns / rows) * 7 / 8).astype(np.int64).clip(1)
         boxes = np.stack([(sizes[:, 0] - height) // 2, (sizes[:, 1] - width) // 2, height, width], axis=-1)[None]
         return self._apply(replace(recipe, crops=recipe.crops[:1]), indices, [multi_crop.fixed(boxes)])[0]
+
+    def _batched_edits(self) -> BatchedPairs | None:
+        """What edits pictures on the device; ``None`` if Pillow does, or if the views are no edits."""
+        recipe = self.method.recipe
+        where = ("cpu" if self.device.type == "cpu" else "device") if self.plan.edits == "auto" else self.plan.edits
+        if not isinstance(recipe, EditRecipe) or where == "cpu":
+            return None
+        count = layers.enough(self.length.steps * self.length.batch)
+        return BatchedPairs(self.pack, self._held, self.device, self.plan.seed, recipe.strength.magnitude, count)
 
     def _apply(self, recipe: Recipe, indices: Ints, parameters: list[CropParameters]) -> list[Tensor]:
         crops = multi_crop.apply(recipe, self._pixels(indices), parameters, self.device)

@@ -81,6 +81,13 @@ class Plan:
         flag="--compile",
         group="Machine",
     )
+    edits: str = config_field(
+        "auto",
+        "Where the edits of copy and distil are made: cpu (one by one, by Pillow) or device (in batches). auto takes "
+        "the device if it is a GPU. Both have the same distribution. The default is ours.",
+        ("auto", "cpu", "device"),
+        group="Machine",
+    )
     seed: int = config_field(
         0, "Seed of weights, order of pictures and crops. DINO uses 0.", group="Common", span=Span(0, 2**63 - 1)
     )

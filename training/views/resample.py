@@ -65,7 +65,7 @@ def _weights(start: Tensor, length: Tensor, size: int, pixels: int, interpolatio
     scale = (length / size)[..., None, None]
     middle = start[..., None, None] + (torch.arange(size, device=start.device)[:, None] + 0.5) * scale
     pixel = torch.arange(pixels, device=start.device)
-    weight = _FILTERS[interpolation]((pixel + 0.5 - middle) / scale.clamp(min=1))
+    weight = FILTERS[interpolation]((pixel + 0.5 - middle) / scale.clamp(min=1))
     inside = (pixel >= start[..., None, None]) & (pixel < (start + length)[..., None, None])
     weight = weight * inside
     return weight / weight.sum(dim=-1, keepdim=True)
@@ -83,4 +83,9 @@ def _cubic(x: Tensor) -> Tensor:
     return torch.where(x < 1, near, torch.where(x < 2, far, torch.zeros_like(x)))
 
 
-_FILTERS = {"bicubic": _cubic, "bilinear": _triangle}
+def _box(x: Tensor) -> Tensor:
+    return ((x > -0.5) & (x <= 0.5)).float()
+
+
+FILTERS = {"bicubic": _cubic, "bilinear": _triangle, "box": _box}
+"""Kernels of Pillow's antialiased resizing: distance in pixels of the coarser side to a weight."""

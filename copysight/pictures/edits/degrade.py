@@ -27,11 +27,15 @@ def webp(picture: Picture, rng: Generator, strength: float) -> Edited:
 
 def colour(picture: Picture, rng: Generator, strength: float) -> Edited:
     """Change brightness, contrast, saturation and hue at random, in one pass over the pixels."""
+    return Edited(picture.convert("RGB", tuple(colour_matrix(rng, strength).reshape(12).tolist())))
+
+
+def colour_matrix(rng: Generator, strength: float) -> np.ndarray:
+    """The random change of colours as a matrix (3, 4): RGB in levels of 0..255, and 1, to RGB."""
     bright, contrast, saturation = np.exp(rng.uniform(-0.75, 0.75, 3) * strength)
     mixed = _hue(float(rng.uniform(-0.75, 0.75)) * strength if rng.random() < 0.5 else 0.0)
     mixed = (saturation * np.eye(3) + (1 - saturation) * LUMA) @ mixed * bright * contrast
-    rows = np.concatenate([mixed, np.full((3, 1), 128 * (1 - contrast))], axis=1)
-    return Edited(picture.convert("RGB", tuple(rows.reshape(12).tolist())))
+    return np.concatenate([mixed, np.full((3, 1), 128 * (1 - contrast))], axis=1)
 
 
 def grey(picture: Picture, rng: Generator, strength: float) -> Edited:

@@ -107,7 +107,7 @@ def perspective(picture: Picture, rng: Generator, strength: float) -> Edited:
     inward = rng.uniform(0, 0.3 * strength + 1e-6, (4, 2)) * (width, height)
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], float)
     signs = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)], float)
-    data = _homography(corners + signs * inward, corners)
+    data = homography(corners + signs * inward, corners)
     out = picture.transform(
         picture.size, Image.Transform.PERSPECTIVE, data, Image.Resampling.BILINEAR, fillcolor=fill_colour(rng)
     )
@@ -153,7 +153,7 @@ def _transposed(picture: Picture, how: Image.Transpose) -> Edited:
     return Edited(picture.transpose(how), (step,))
 
 
-def _homography(target: np.ndarray, source: np.ndarray) -> tuple[float, ...]:
+def homography(target: np.ndarray, source: np.ndarray) -> tuple[float, ...]:
     """The eight coefficients by which Pillow maps a point of the new picture to the old one."""
     rows = []
     for (x, y), (u, v) in zip(target, source, strict=True):

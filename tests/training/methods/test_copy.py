@@ -111,6 +111,28 @@ def test_views_that_a_thread_makes_ahead_have_the_recipe_of_their_own_step(pack)
         assert all(torch.equal(one, other) for one, other in zip(ahead.crops, expected.crops, strict=True))
 
 
+def test_edits_on_the_device_are_the_same_in_every_run_and_process(pack):
+    """Views made ahead, at once, in micro-batches, or by another loader, as after a resume."""
+    method, length = (
+        Copy(CopyConfig(dimension=8, first_size=32), "test_resnet", 32, EditRecipe(32)),
+        Length(3, 3, 4, 12),
+    )
+    method.start(length)
+    whole, halves = (
+        Loader(pack, method, Plan(batch=4, device="cpu", edits="device", accumulate=parts), length, torch.device("cpu"))
+        for parts in (1, 2)
+    )
+    whole.load(0)
+    ahead = whole.load(1)
+    parts = [halves.make_views(1, part).crops for part in range(2)]
+    pillow = Loader(pack, method, Plan(batch=4, device="cpu"), length, torch.device("cpu")).make_views(1)
+    for view in range(2):
+        assert torch.allclose(ahead.crops[view], torch.cat([part[view] for part in parts]), atol=1e-3)
+        assert ahead.crops[view].is_contiguous(memory_format=torch.channels_last)
+        assert ahead.crops[view].shape == pillow.crops[view].shape
+        assert not torch.allclose(ahead.crops[view], pillow.crops[view], atol=1e-3)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_edit_is_reproducible_and_changes_the_picture(name, drawn):
     picture, other = drawn(1), drawn(2)
