@@ -21,7 +21,8 @@ CopysightError
 │   ├── GateFailed               a new generation failed the publish checks; the live one stays
 │   ├── NoGeneration             there is no generation to serve or to return to
 │   ├── OriginalsMissing         pictures cannot be embedded again without their original files
-│   └── NotWritable              the disk is full or read-only; acknowledged writes are kept
+│   ├── NotWritable              the disk is full or read-only; acknowledged writes are kept
+│   └── CatalogUnavailable       the server of the catalog does not answer
 ├── RequestError                 a request cannot be answered
 │   ├── ItemNotFound             no such item, cluster or job
 │   ├── KeyConflict              the key belongs to a picture with other bytes
@@ -173,6 +174,12 @@ class NotWritable(IndexFault):
     """The disk is full, or the directory cannot be written. Writes acknowledged before are kept."""
 
     code = "not_writable"
+
+
+class CatalogUnavailable(IndexFault):
+    """The server of the catalog does not answer now. Acknowledged writes are kept; connections are made again."""
+
+    code = "catalog_unavailable"
 
 
 class RequestError(CopysightError):

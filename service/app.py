@@ -72,6 +72,7 @@ def create_app(settings: Settings, opened: Index) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        opened.catalog.follow()
         state = _state(settings, opened, metrics, policy)
         snapshot = opened.snapshot()
         # Warm-up before the first request: it chooses the precision, allocates the model's memory, measures the pace.

@@ -1,6 +1,7 @@
 """The command ``serve``: read the settings, open or create the index, start the HTTP server."""
 
 import logging
+import os
 import signal
 import socket
 from typing import Any
@@ -10,6 +11,7 @@ import uvicorn
 from pydantic import ValidationError
 from starlette.types import ASGIApp
 
+from copysight.catalog.engines.postgresql.address import VARIABLE
 from copysight.errors import BundleMismatch, InvalidArgument
 from copysight.index import Index
 from copysight.index.generations.layout import Layout
@@ -44,6 +46,8 @@ def serve(**given: str | None) -> None:
     """
     _log_json()
     settings = read_settings({name: value for name, value in given.items() if value is not None})
+    if settings.catalog:
+        os.environ[VARIABLE] = settings.catalog  # for this process and its workers
     open_files.raise_limit()
     bound = listening.bind(settings.host, settings.port)
     is_new = not Layout(settings.index).catalog.exists()
@@ -122,6 +126,12 @@ def open_or_create(settings: Settings) -> Index:
     Raises ``BundleMismatch`` when the settings name a bundle and the index was built with another one, and
     ``InvalidArgument`` when the directory holds other files.
     """
+    file = Layout(settings.index).catalog
+    if settings.catalog and file.exists() and file.suffix == ".sqlite":
+        raise InvalidArgument(
+            f"the catalog of {settings.index} is a SQLite file, got a setting `catalog`; leave it out, or move the "
+            "index: `copysight index backup`, then `copysight index restore` with COPYSIGHT_CATALOG"
+        )
     opened = Index.open_or_create(settings.index, settings.bundle)
     if "bundle" in settings.model_fields_set:
         wanted = bundles.load(settings.bundle)

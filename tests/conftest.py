@@ -1,6 +1,7 @@
 """Fixtures for all tests: drawn pictures, and tiny bundles with real exported models."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from copysight.model.bundle import Bundle
+from tests.postgresql import MISSING, PostgresServer, binaries
 
 pytest_plugins = ["tests.reported.verdicts"]
 
@@ -32,6 +34,17 @@ def encoded(picture: Image.Image, kind: str = "JPEG", **options: object) -> byte
     out = BytesIO()
     picture.save(out, kind, **options)
     return out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """A PostgreSQL server. Without one, tests on it fail where CI is set, and are skipped with a reason elsewhere."""
+    found = binaries()
+    if found is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(MISSING)
+    server = PostgresServer(found)
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ from copysight.catalog.outbox.outbox import Outbox
 from copysight.catalog.recent.recent import Recent
 from copysight.catalog.records import Added, Changes, Item, NewItem, Vectors
 from copysight.catalog.relocation import Known, Move, Relocated
-from copysight.catalog.schema import items, orphans, state, tombstones, vectors
+from copysight.catalog.schema import items, orphans, state, tombstones
 from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument, KeyConflict, NotWritable
 from copysight.system import storable
 
@@ -60,8 +60,11 @@ class Catalog:
 
     @classmethod
     def create(cls, path: Path, model: str, variant: str = "fp32", policy: str = "keep") -> Self:
-        """Create an empty catalog atomically. Raises ``InvalidArgument`` if it exists."""
-        if path.exists():
+        """Create an empty catalog atomically: the file ``path``, or a schema on the server of COPYSIGHT_CATALOG.
+
+        Raises ``InvalidArgument`` if it exists.
+        """
+        if path.exists() or path.with_suffix(".json").exists():
             raise InvalidArgument(f"{path} exists; open it, or choose another path")
         if policy not in POLICIES:
             raise InvalidArgument(f"got the policy {policy!r} for originals; it must be one of {', '.join(POLICIES)}")
@@ -96,6 +99,14 @@ class Catalog:
                 connection.execute(state.update().values(identity=schema.identity()))
         finally:
             database.close()
+
+    @staticmethod
+    def move_to_server(path: Path) -> Path:
+        """Move a closed SQLite catalog to the server of COPYSIGHT_CATALOG; nothing happens if that is not set.
+
+        Returns the path of the catalog.
+        """
+        return opening.move_to_server(path, schema.metadata)
 
     def close(self) -> None:
         """Close all connections to the database."""
@@ -235,10 +246,20 @@ class Catalog:
         limit: int = 100,
         key: str | None = None,
         filter: object | None = None,  # noqa: A002 - the API's word
+        text: str | None = None,
+        order: reading.Order | None = None,
     ) -> list[Item]:
-        """At most ``limit`` items with ids above ``after``, ordered by id. Raises ``InvalidArgument``."""
+        """At most ``limit`` items with ids above ``after``, by id, or a page in an ``order``. ``text``: within the key.
+
+        Raises ``InvalidArgument``.
+        """
         with self._database.read() as connection:
-            return reading.page(connection, collection, after, limit, key, filter)
+            return reading.page(connection, reading.Chosen(collection, key, filter, text), after, limit, order)
+
+    def total(self, chosen: reading.Chosen) -> int:
+        """The number of these items. Raises ``InvalidArgument``."""
+        with self._database.read() as connection:
+            return reading.total(connection, chosen)
 
     def matching(self, filter: object | None = None, collection: str | None = None) -> npt.NDArray[np.int64]:  # noqa: A002
         """Ascending ids of the items that match a filter (JSON) and a collection. Raises ``InvalidArgument``."""
@@ -297,10 +318,8 @@ class Catalog:
 
     def vector_of(self, sha256: str, model: str) -> npt.NDArray[np.float32] | None:
         """The stored vector ``(D,)`` of the picture with this sha256, or None."""
-        query = sa.select(vectors.c.vector).join(schema.models).where(vectors.c.sha256 == sha256)
         with self._database.read() as connection:
-            data = connection.execute(query.where(schema.models.c.name == model)).scalar()
-        return None if data is None else np.frombuffer(data, dtype="<f4")
+            return placed.vector_of(connection, sha256, model)
 
     def missing(self, model: str, limit: int | None = None, after: int = 0) -> list[Item]:
         """Items without a vector of the model and with ids above ``after``, ordered by id."""
@@ -309,9 +328,8 @@ class Catalog:
 
     def missing_count(self, model: str) -> int:
         """Number of items without a vector of the model."""
-        missing = placed.without_vector(model, 0).order_by(None).subquery()
         with self._database.read() as connection:
-            return int(connection.execute(sa.select(sa.func.count()).select_from(missing)).scalar_one())
+            return placed.count_without_vector(connection, model)
 
     def changes(self, since: int, model: str) -> Changes:
         """All changes after the sequence ``since``, read in one transaction."""
@@ -351,7 +369,7 @@ class Catalog:
 
     def copy_to(self, path: Path) -> None:
         """Write a consistent copy with an identity of its own to a new SQLite file, while others read and write."""
-        self._database.copy_to(path, schema.identity())
+        self._database.copy_to(path, schema.identity(), schema.metadata)
 
     def _migrate(self, version: int) -> None:
         try:

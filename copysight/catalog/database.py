@@ -94,10 +94,10 @@ class Database:
         with self._explained():
             return self._engine.faults()
 
-    def copy_to(self, path: Path, identity: str) -> None:
+    def copy_to(self, path: Path, identity: str, tables: sa.MetaData) -> None:
         """Write a copy of one state of the database to a new SQLite file, while others read and write."""
         with self._explained():
-            self._engine.copy_to(path, identity)
+            self._engine.copy_to(path, identity, tables)
 
     def lock(self, name: str) -> Lock:
         """The lock of this catalog with a ``name``: `publisher` or `webhooks`."""

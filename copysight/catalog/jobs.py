@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from copysight.catalog.database import Database
 from copysight.catalog.records import Job, State
 from copysight.catalog.schema import jobs
-from copysight.errors import InvalidArgument, ItemNotFound
+from copysight.errors import InvalidArgument, ItemNotFound, PublisherBusy
 from copysight.system import storable
 
 START_SECONDS = 600.0
@@ -39,7 +39,7 @@ class Jobs:
             "created": now,
             "updated": now,
         }
-        with self._database.write() as connection:
+        with self._database.write(alone=False) as connection:
             number = connection.execute(jobs.insert().values(**row)).inserted_primary_key[0]  # type: ignore[index]
             return _get(connection, int(number))
 
@@ -57,9 +57,24 @@ class Jobs:
         text = None if message is None else storable.readable_text(message)  # may name a file that is not UTF-8
         given = {"state": state, "progress": progress, "total": total, "message": text}
         changed = {name: value for name, value in given.items() if value is not None}
-        with self._database.write() as connection:
+        with self._database.write(alone=False) as connection:
             connection.execute(jobs.update().where(jobs.c.id == id).values(**changed, updated=self._clock()))
             return _get(connection, id)
+
+    def claim(self, kind: str, waiting: float) -> Job | None:
+        """The oldest job of a kind that has waited for its process longer than ``waiting`` seconds; None if none has.
+
+        The caller starts its process: for others, the job has just begun to wait. Several callers get different jobs.
+        """
+        with self._database.write(alone=False) as connection:
+            now = self._clock()
+            late = sa.and_(jobs.c.kind == kind, jobs.c.state == "queued", jobs.c.updated < now - waiting)
+            oldest = sa.select(jobs.c.id).where(late).order_by(jobs.c.id).limit(1).with_for_update(skip_locked=True)
+            number = connection.execute(oldest).scalar()
+            if number is None:
+                return None
+            connection.execute(jobs.update().where(jobs.c.id == number).values(updated=now))
+            return _get(connection, number)
 
     @contextmanager
     def running(self, id: int) -> Iterator[None]:  # noqa: A002
@@ -67,7 +82,10 @@ class Jobs:
 
         An error makes it ``failed``, a stop (a signal, Ctrl-C) ``cancelled``; its message says why. The end of the
         block makes it ``done``. If the process is killed, `get` and `list` tell that the job has ``failed``.
+        Raises ``PublisherBusy`` if another process runs it.
         """
+        if self._database.marks.is_held(id):
+            raise PublisherBusy(f"another process runs job {id} already")
         with self._database.marks.hold(id):
             self.update(id, state="running")
             try:

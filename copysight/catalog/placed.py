@@ -70,6 +70,19 @@ def without_vector(model: str, after: int) -> sa.Select[Any]:
     return sa.select(items).where(items.c.id > after, ~_vector_of_item(model).exists()).order_by(items.c.id)
 
 
+def count_without_vector(connection: sa.Connection, model: str) -> int:
+    """Number of items without a vector of the model."""
+    missing = without_vector(model, 0).order_by(None).subquery()
+    return int(connection.execute(sa.select(sa.func.count()).select_from(missing)).scalar_one())
+
+
+def vector_of(connection: sa.Connection, sha256: str, model: str) -> npt.NDArray[np.float32] | None:
+    """The stored vector ``(D,)`` of the picture with this sha256, or None."""
+    query = sa.select(vectors.c.vector).join(models).where(vectors.c.sha256 == sha256, models.c.name == model)
+    data = connection.execute(query).scalar()
+    return None if data is None else np.frombuffer(data, dtype="<f4")
+
+
 def any_without_vector(connection: sa.Connection, sequence: int, model: str) -> bool:
     """Whether an item placed after ``sequence`` has no vector of the model."""
     query = sa.select(items.c.id).where(items.c.placed > sequence, ~_vector_of_item(model).exists()).limit(1)

@@ -1,7 +1,8 @@
 """Read items: by id, in pages, by filters; and count them."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +23,36 @@ COLUMNS = (
     "taken", "camera",
 )  # fmt: skip
 """The columns of an item, in the order of the fields of ``Item``."""
+SORTS = {
+    "id": items.c.id, "key": items.c.key, "bytes": items.c.bytes, "taken": items.c.taken,
+    "pixels": sa.cast(items.c.width, sa.BigInteger) * items.c.height,
+}  # fmt: skip
+"""What items can be sorted by."""
 _THESE = one_of(items.c.id, numbers("ids"))
 BY_ID = Query(sa.select(*(items.c[name] for name in COLUMNS)).where(_THESE))
 KNOWN_BY_ID = Query(sa.select(items.c.id, items.c.key, items.c.sha256, items.c.source).where(_THESE))
+
+
+@dataclass(frozen=True)
+class Order:
+    """Sorted ``by`` a column, without the first ``offset`` items; ties by id, unknown values last."""
+
+    by: Literal["id", "key", "bytes", "pixels", "taken"] = "id"
+    descending: bool = False
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which items: of a ``collection``, with a ``key``, that match a ``filter`` (JSON), with ``text`` in their key.
+
+    ``text`` counts without regard to upper and lower case.
+    """
+
+    collection: str | None = None
+    key: str | None = None
+    filter: object | None = None
+    text: str | None = None
 
 
 def item(row: Sequence[Any]) -> Item:
@@ -42,16 +70,35 @@ def one(connection: sa.Connection, id_: int) -> Item:
     return item_of(row)
 
 
-def page(
-    connection: sa.Connection, collection: str | None, after: int, limit: int, key: str | None, filter_: object | None
-) -> list[Item]:
-    """At most ``limit`` items with ids above ``after``, ordered by id. Raises ``InvalidArgument``."""
-    query = sa.select(items).where(items.c.id > after).order_by(items.c.id).limit(limit)
-    query = query if collection is None else query.where(items.c.collection == collection)
-    query = query if key is None else query.where(items.c.key == key)
-    if filter_ is not None:
-        query = query.where(condition.condition(_parsed(connection, filter_), items.c.id))
+def page(connection: sa.Connection, chosen: Chosen, after: int, limit: int, order: Order | None) -> list[Item]:
+    """At most ``limit`` items: those with ids above ``after``, by id, or a page in an ``order``.
+
+    Raises ``InvalidArgument``.
+    """
+    query = sa.select(items).where(*_conditions(connection, chosen)).limit(limit)
+    if order is None:
+        query = query.where(items.c.id > after).order_by(items.c.id)
+    else:
+        column = SORTS[order.by]
+        first = (column.desc() if order.descending else column.asc()).nulls_last()
+        query = query.order_by(first, items.c.id).offset(order.offset)
     return [item_of(row) for row in connection.execute(query)]
+
+
+def total(connection: sa.Connection, chosen: Chosen) -> int:
+    """The number of these items. Raises ``InvalidArgument``."""
+    query = sa.select(sa.func.count()).select_from(items).where(*_conditions(connection, chosen))
+    return int(connection.execute(query).scalar_one())
+
+
+def _conditions(connection: sa.Connection, chosen: Chosen) -> list[sa.ColumnElement[bool]]:
+    same = {"collection": chosen.collection, "key": chosen.key}
+    found = [items.c[name] == value for name, value in same.items() if value is not None]
+    if chosen.text is not None:
+        found.append(items.c.key.icontains(chosen.text, autoescape=True))
+    if chosen.filter is not None:
+        found.append(condition.condition(_parsed(connection, chosen.filter), items.c.id))
+    return found
 
 
 def matching(connection: sa.Connection, filter_: object | None, collection: str | None) -> npt.NDArray[np.int64]:

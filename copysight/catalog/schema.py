@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from copysight.catalog.engines.postgresql import ddl
 from copysight.catalog.engines.types import RowId, text
 
 VERSION = 8
@@ -52,7 +53,7 @@ items = sa.Table(
     sa.Column("taken", text(19)),
     sa.Column("camera", text()),
     sa.Index("items_taken", "taken"),
-    sa.UniqueConstraint("collection", "key"),
+    sa.UniqueConstraint("collection", "key").ddl_if(dialect="sqlite"),  # of PostgreSQL: `ddl.long_key`
     sqlite_autoincrement=True,
 )
 
@@ -101,7 +102,7 @@ values = sa.Table(
     sa.Column("number", sa.Double),
     sa.Column("flag", sa.Boolean),
     sa.Column("residual", sa.BigInteger),
-    sa.Index("field_values_text", "field", "text", "item"),
+    sa.Index("field_values_text", "field", "text", "item").ddl_if(dialect="sqlite"),  # of PostgreSQL: `ddl.long_text`
     sa.Index("field_values_number", "field", "number", "item"),
     sa.Index("field_values_flag", "field", "flag", "item"),
 )
@@ -173,6 +174,10 @@ jobs = sa.Table(
     sqlite_autoincrement=True,
 )
 
+ddl.after_create(state, ddl.announced(state.name))
+ddl.after_create(items, ddl.long_key(items.name))
+ddl.after_create(values, ddl.long_text(values.name))
+
 
 @dataclass(frozen=True)
 class Rounded:
@@ -190,7 +195,7 @@ def rounded(value: float) -> Rounded:
 
 def create(connection: sa.Connection, model: str, variant: str, policy: str) -> None:
     """Create the tables of an empty catalog."""
-    metadata.create_all(connection)
+    metadata.create_all(connection, checkfirst=False)
     first = {"id": 1, "version": VERSION, "sequence": 0, "horizon": 0}
     connection.execute(state.insert().values(**first, model=model, variant=variant, policy=policy, identity=identity()))
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from copysight.catalog.engines.engine import Lock
-from copysight.errors import NotWritable
+from copysight.errors import CatalogUnavailable, NotWritable
 from copysight.index import Index
 from service.auth.meter import KeyMeter
 from service.jobs.webhooks import WebhookSender
@@ -39,7 +39,7 @@ class ModerationClock:
         while True:
             try:
                 await self._tick(time.monotonic())
-            except NotWritable as error:
+            except (NotWritable, CatalogUnavailable) as error:
                 log.debug("nothing is delivered from an index that cannot be written: %s", error.message)
             except Exception:
                 # The cause, for example a full disk, may be gone at the next time.
@@ -52,7 +52,7 @@ class ModerationClock:
         self.turn.release()
         try:
             await threads.run(self.pool, self.meter.flush)
-        except NotWritable as error:
+        except (NotWritable, CatalogUnavailable) as error:
             log.warning("the requests of keys were not stored: %s", error.message)
 
     async def _tick(self, now: float) -> None:

@@ -23,6 +23,8 @@ CHECK_SECONDS = 60.0
 """Time between two checks whether a rebuild is due."""
 CLOCK_SKEW = 60.0
 """Seconds by which the clocks of two machines that share an index may differ."""
+ADOPT_SECONDS = 180.0
+"""Time that a job waits for its process, after which another server of the index starts it. Its own had time enough."""
 LONGEST_PATH = 4096
 RETRY_SECONDS = 3600.0
 """Time without scheduled rebuilds after a failed one: it would probably fail again."""
@@ -51,11 +53,16 @@ class Rebuilder:
                     raise PublisherBusy(f"job {self._job} is running on this index; try again when it is done")
                 return self.index.catalog.jobs.get(self._job)
             job = self.index.catalog.jobs.create("rebuild" if path is None else "reembed")
-            arguments = ["--index", str(self.directory), "--job", str(job.id), "--json"]
-            arguments += ["--bundle", path] if path is not None else []
-            arguments += ["--allow-missing"] if allow_missing else []
-            self._worker = spawn("index", "rebuild", *arguments)  # it writes its progress to the job's row
-            self._job = job.id
+            more = ["--bundle", path] if path is not None else []
+            self._spawn(job, more + (["--allow-missing"] if allow_missing else []))
+            return job
+
+    def adopt(self) -> Job | None:
+        """Start the worker of a rebuild whose server ended before it did; None if there is none."""
+        with self._lock:
+            job = None if self._is_running() else self.index.catalog.jobs.claim("rebuild", ADOPT_SECONDS)
+            if job is not None:
+                self._spawn(job, [])
             return job
 
     def latest(self) -> Job | None:
@@ -66,6 +73,11 @@ class Rebuilder:
                 reason = f"the worker process ended with exit status {self._worker.returncode} before the job was done"
                 jobs.update(self._job, state="failed", message=reason)
             return next((job for job in jobs.list(200) if job.kind == "rebuild"), None)
+
+    def _spawn(self, job: Job, more: list[str]) -> None:
+        arguments = ["--index", str(self.directory), "--job", str(job.id), "--json", *more]
+        self._worker = spawn("index", "rebuild", *arguments)  # it writes its progress to the job's row
+        self._job = job.id
 
     def _is_running(self) -> bool:
         return self._worker is not None and self._worker.poll() is None
@@ -110,6 +122,8 @@ async def run_schedule(rebuilder: Rebuilder, pool: ThreadPoolExecutor, every: fl
 
 
 def _check(rebuilder: Rebuilder, every: float, when_due: bool) -> None:
-    if should_rebuild(rebuilder.index.status(), rebuilder.latest(), every, when_due, time.time()):
+    if (adopted := rebuilder.adopt()) is not None:
+        log.info("rebuild", extra={"fields": {"job": adopted.id, "adopted": True}})
+    elif should_rebuild(rebuilder.index.status(), rebuilder.latest(), every, when_due, time.time()):
         job = rebuilder.start()
         log.info("rebuild", extra={"fields": {"job": job.id}})

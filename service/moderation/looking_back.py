@@ -17,7 +17,7 @@ from copysight.catalog.moderation.lists import StoredList
 from copysight.catalog.moderation.matches import NewMatch
 from copysight.catalog.moderation.moderation import Moderation
 from copysight.catalog.recent.recent import Recent
-from copysight.errors import NotWritable
+from copysight.errors import CatalogUnavailable, NotWritable
 from copysight.index import Snapshot
 from copysight.scoring.calibration import Line, Verdict
 from copysight.scoring.decided import corrected
@@ -77,7 +77,7 @@ class QueryMemory:
                 self._recent.remember(model, [(sha256, one) for (sha256, of), one in waiting.items() if of == model])
             if forget:
                 self._recent.forget(self.seconds)
-        except NotWritable as error:
+        except (NotWritable, CatalogUnavailable) as error:
             log.warning("queries were not remembered: %s", error.message)
 
     def matches(self, snapshot: Snapshot, sha256: str, vector: Floats, of: StoredList) -> list[RecentMatch]:

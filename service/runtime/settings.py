@@ -20,6 +20,14 @@ class Settings(BaseSettings):
     index: Path = Field(
         Path("index"), description="Directory of the index. An empty index is created if it does not exist."
     )
+    catalog: str = Field(
+        "",
+        pattern="^(postgres(ql)?://.*)?$",
+        description=(
+            "PostgreSQL database that holds the catalog, as `postgresql://USER@HOST/DATABASE`; set it as a variable "
+            "for all commands on the index. Empty: a SQLite file in the directory of the index."
+        ),
+    )
     bundle: str = Field(
         "default",
         description=(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -51,13 +52,9 @@ class Audit:
                 query = (query.where(audit.c.id < after) if after else query).order_by(audit.c.id.desc())
             else:
                 query = query.where(audit.c.id > after).order_by(audit.c.id)
-            found = []
-            for row in connection.execute(query.execution_options(yield_per=min(limit, CHUNK))):
-                if wanted.item is None or note.covers(row.entry, wanted.item):
-                    found.append(json.loads(row.entry) | {"hash": row.hash})
-                if len(found) == limit:
-                    break
-            return found
+            with connection.execute(query.execution_options(yield_per=min(limit, CHUNK))) as rows:
+                about = (row for row in rows if wanted.item is None or note.covers(row.entry, wanted.item))
+                return [json.loads(row.entry) | {"hash": row.hash} for row in islice(about, limit)]
 
     def links(self) -> Iterator[Link]:
         """All entries in their order, as they were written. Entries that are appended meanwhile come, too."""
@@ -75,7 +72,8 @@ class Audit:
     def check(self) -> Checked:
         """Check the whole chain, and that no entry was cut off at its end or differs in the columns for filters."""
         with self._database.read() as connection:
-            checked = chain.check(Link(row.entry, row.hash) for row in connection.execute(_ALL))
+            with connection.execute(_ALL) as rows:
+                checked = chain.check(Link(row.entry, row.hash) for row in rows)
             highest = self._database.highest_id(connection, audit.name)
             fault = checked.fault or _cut_off(highest, checked.count) or _differing(connection)
             return replace(checked, fault=fault)
@@ -103,10 +101,14 @@ def _cut_off(highest: int, count: int) -> str | None:
 
 def _differing(connection: sa.Connection) -> str | None:
     """Whether the columns of an entry are not what its text says."""
-    for row in connection.execute(_ALL):
-        said = json.loads(row.entry)
-        numbers = [number for pair in said["items"] for number in pair] or [None]
-        columns = (row.id, note.timestamp(row.made), row.author, row.action, row.first, row.last)
-        if columns != (said["id"], said["time"], said["by"], said["action"], numbers[0], numbers[-1]):
-            return f"the columns of entry {row.id} differ from its text"
+    with connection.execute(_ALL) as rows:
+        return next((fault for row in rows if (fault := _difference(row)) is not None), None)
+
+
+def _difference(row: sa.Row[Any]) -> str | None:
+    said = json.loads(row.entry)
+    numbers = [number for pair in said["items"] for number in pair] or [None]
+    columns = (row.id, note.timestamp(row.made), row.author, row.action, row.first, row.last)
+    if columns != (said["id"], said["time"], said["by"], said["action"], numbers[0], numbers[-1]):
+        return f"the columns of entry {row.id} differ from its text"
     return None

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from copysight.catalog.engines.postgresql import ddl
 from copysight.catalog.engines.sqlite import guards as sqlite
 from copysight.catalog.engines.types import RowId, text
 from copysight.catalog.schema import metadata
@@ -33,7 +34,6 @@ key_usage = sa.Table(
     sa.Column("latest", sa.Double, nullable=False),
 )
 
-GUARDS = {"sqlite": sqlite.append_only(audit.name)}
-for engine, guards in GUARDS.items():
-    for guard in guards:
-        sa.event.listen(audit, "after_create", sa.DDL(guard).execute_if(dialect=engine))  # type: ignore[no-untyped-call]
+for guard in sqlite.append_only(audit.name):
+    sa.event.listen(audit, "after_create", sa.DDL(guard).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
+ddl.after_create(audit, ddl.append_only(audit.name))

@@ -75,7 +75,7 @@ class Engine(Protocol):
     def highest_id(self, connection: sa.Connection, table: str) -> int:
         """The highest id that a row of ``table`` ever had; 0 if there was none."""
 
-    def copy_to(self, path: Path, identity: str) -> None:
+    def copy_to(self, path: Path, identity: str, tables: sa.MetaData) -> None:
         """Write one state of the catalog to a new SQLite file, while others read and write."""
 
     def lock(self, name: str) -> Lock:

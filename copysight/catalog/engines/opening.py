@@ -1,20 +1,71 @@
-"""Open the engine of a catalog by its path, or create its database."""
+"""Open the engine of a catalog by its path, create its database, or move it to another engine.
+
+psycopg is imported only for a catalog that needs it: it is an extra.
+"""
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
+from copysight.catalog.engines import copying
 from copysight.catalog.engines.engine import Engine
+from copysight.catalog.engines.postgresql import address
 from copysight.catalog.engines.sqlite import creation
 from copysight.catalog.engines.sqlite.engine import SqliteEngine
+from copysight.errors import InvalidArgument
 
 
 def engine_at(path: Path) -> Engine:
-    """The engine of the catalog ``path``."""
-    return SqliteEngine(path)
+    """The engine of the catalog ``path``: a SQLite file, or a file that names a schema of PostgreSQL."""
+    if path.suffix != address.SUFFIX:
+        return SqliteEngine(path)
+    place = address.read(path)
+    engine: Engine = _postgresql().engine_of(path, address.server_of(path, place), place.schema, place.identity)
+    return engine
 
 
 def create(path: Path, fill: Callable[[sa.Connection], None]) -> Path:
-    """Create a database, whose tables ``fill`` creates. It appears complete. Returns the path of the catalog."""
-    return creation.create(path, fill)
+    """Create a database, whose tables ``fill`` creates: a SQLite file, or what COPYSIGHT_CATALOG says.
+
+    Returns the path of the catalog. It appears when it is complete.
+    """
+    server = address.configured()
+    if server is None:
+        return creation.create(path, fill)
+    made: Path = _postgresql().create(path, server, lambda _engine, connection: fill(connection))
+    return made
+
+
+def move_to_server(path: Path, tables: sa.MetaData) -> Path:
+    """Copy the SQLite file ``path`` to the server of COPYSIGHT_CATALOG, and remove it. Returns the catalog's new path.
+
+    If that variable is not set, nothing is moved.
+    """
+    server = address.configured()
+    if server is None:
+        return path
+    source = SqliteEngine(path)
+
+    def fill(engine: Any, connection: sa.Connection) -> None:
+        tables.create_all(connection, checkfirst=False)
+        with source.reading() as reader:
+            copying.copy_rows(source, reader, engine, connection, tables)
+
+    try:
+        made: Path = _postgresql().create(path, server, fill)
+    finally:
+        source.close()
+    path.unlink()
+    return made
+
+
+def _postgresql() -> Any:
+    try:
+        return import_module("copysight.catalog.engines.postgresql.creation")
+    except ModuleNotFoundError as error:
+        raise InvalidArgument(
+            f"got {address.VARIABLE}, and the package psycopg is not installed; run pip install 'copysight[postgres]'"
+        ) from error

@@ -62,9 +62,11 @@ def _items_of(test: Test) -> sa.Select[Any]:
 
 def _own(test: Test) -> Condition:
     """The condition on a column of the items: a text or an integer."""
-    column, kind = items.c[test.field], "text" if test.field in TEXT_FIELDS else "number"
+    kind = "text" if test.field in TEXT_FIELDS else "number"
+    # As 64 bits, because a bound that the column cannot hold is allowed.
+    column = items.c[test.field] if kind == "text" else sa.type_coerce(items.c[test.field], sa.BigInteger)
     if isinstance(test, In):
-        return column.in_([value for value in test.values if kind_of(value) == kind and _fits(value)])
+        return column.in_([_whole(value) for value in test.values if kind_of(value) == kind and _can_be(value)])
     if isinstance(test, Prefix):
         return _begins(column, test.text) if kind == "text" else sa.false()
     if kind_of(test.low if test.low is not None else test.high) != kind:
@@ -73,8 +75,17 @@ def _own(test: Test) -> Condition:
     return sa.and_(*ends, column <= _bound(test.high)) if test.high is not None else sa.and_(*ends)
 
 
+def _can_be(value: Value) -> bool:
+    """Whether a column of 64-bit integers, or of texts, can hold a value."""
+    return isinstance(value, str) or (_fits(value) and value == int(value))
+
+
+def _whole(value: Value) -> Value:
+    return int(value) if isinstance(value, float) else value
+
+
 def _fits(value: Value) -> bool:
-    """Whether SQLite can compare a value with a column of 64-bit integers; a larger one equals none."""
+    """Whether a value can be compared with a column of 64-bit integers."""
     return isinstance(value, str) or -(2**63) <= value < 2**63
 
 
@@ -97,7 +108,7 @@ def _declared(test: Test) -> Condition:
     return sa.and_(*ends, _beyond(column, test.high, -1)) if test.high is not None else sa.and_(*ends)
 
 
-def _begins(column: sa.Column[Any], text: str) -> Condition:
+def _begins(column: sa.ColumnElement[Any], text: str) -> Condition:
     """As a range, which an index finds: SQLite compares texts by their UTF-8 bytes, so in the order of code points."""
     after = text.rstrip(_LAST)
     ends = [column < after[:-1] + _next(after[-1])] if after else []

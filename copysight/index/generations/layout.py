@@ -19,8 +19,9 @@ class Layout:
 
     @property
     def catalog(self) -> Path:
-        """The catalog, which is the source of truth."""
-        return self.root / "catalog.sqlite"
+        """The catalog, which is the source of truth: a SQLite file, or the file that names a schema of PostgreSQL."""
+        elsewhere = self.root / "catalog.json"
+        return elsewhere if elsewhere.exists() else self.root / "catalog.sqlite"
 
     @property
     def blobs(self) -> Path:

@@ -68,6 +68,7 @@ def restore(source: Path, directory: Path, allow_missing: bool = False) -> list[
                 "them (--allow-missing)"
             )
         Catalog.renew_identity(Layout(copy).catalog)
+        Catalog.move_to_server(Layout(copy).catalog)
     return missing
 
 

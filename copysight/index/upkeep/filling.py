@@ -73,12 +73,11 @@ def _clear(layout: Layout) -> None:
 
 def _move_up(layout: Layout) -> None:
     work = layout.root / WORK
-    names = sorted(
-        path.name for path in work.iterdir() if path.name not in {layout.catalog.name, layout.publisher.name}
-    )
+    catalog = Layout(work).catalog.name
+    names = sorted(path.name for path in work.iterdir() if path.name not in {catalog, layout.publisher.name})
     for name in names:
         (work / name).replace(layout.root / name)
     durable.sync_directory(layout.root)
-    (work / layout.catalog.name).replace(layout.catalog)
+    (work / catalog).replace(layout.root / catalog)
     shutil.rmtree(work)
     durable.sync_directory(layout.root)

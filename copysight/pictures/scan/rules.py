@@ -18,6 +18,8 @@ SYSTEM_FOLDERS = re.compile(
 )
 CATALOG, PARTS = "catalog.sqlite", {"blobs", "generations", "bundles"}
 """A folder with this file and one of these folders is an index or a backup of one (docs/reference/index-format.md)."""
+NAMES_CATALOG = "catalog.json"
+"""The file in the place of the catalog if that is on a server."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Rules:
 
 def holds_index(names: Collection[str]) -> bool:
     """Whether a folder with these names is an index or a backup."""
-    return CATALOG in names and not PARTS.isdisjoint(names)
+    return not {CATALOG, NAMES_CATALOG}.isdisjoint(names) and not PARTS.isdisjoint(names)
 
 
 def _joined(expressions: list[str]) -> re.Pattern[str] | None:

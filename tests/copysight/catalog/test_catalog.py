@@ -18,6 +18,7 @@ from copysight.errors import (
     ItemNotFound,
     KeyConflict,
 )
+from tests.engines import only
 
 A, B = "a" * 64, "b" * 64
 Make = Callable[..., NewItem]
@@ -205,6 +206,7 @@ def test_writers_queue(catalog: Catalog, item: Make) -> None:
     other.close()
 
 
+@only("sqlite")
 def test_opening_a_missing_file_or_another_file_fails(tmp_path: Path) -> None:
     with pytest.raises(IndexNotFound):
         Catalog.open(tmp_path / "catalog.sqlite")
@@ -213,6 +215,7 @@ def test_opening_a_missing_file_or_another_file_fails(tmp_path: Path) -> None:
         Catalog.open(tmp_path / "catalog.sqlite")
 
 
+@only("sqlite")
 def test_a_damaged_file_is_detected(catalog: Catalog, item: Make) -> None:
     catalog.add([item(f"{i}", i, metadata={"text": "x" * 500}) for i in range(300)], model=A)
     assert catalog.faults() == []
@@ -234,7 +237,7 @@ def test_a_later_version_is_rejected_and_an_earlier_one_is_migrated_atomically(c
         schema.VERSION: lambda connection: connection.execute(sa.text("ALTER TABLE items ADD COLUMN note TEXT")),
         schema.VERSION + 1: lambda connection: connection.execute(sa.text("ALTER TABLE nowhere ADD COLUMN x TEXT")),
     }
-    with pytest.raises(sa.exc.OperationalError), catalog._database.write() as connection:
+    with pytest.raises((sa.exc.OperationalError, IndexNotFound)), catalog._database.write() as connection:
         migrations.migrate(connection, steps, schema.VERSION + 2)
     with catalog._database.write() as connection:
         assert migrations.migrate(connection, steps, schema.VERSION + 1) == schema.VERSION
@@ -252,6 +255,7 @@ def test_an_online_backup_is_a_complete_catalog(catalog: Catalog, item: Make, tm
     copy.close()
 
 
+@only("sqlite")
 def test_sqlite_runs_in_wal_mode_with_full_sync(catalog: Catalog) -> None:
     with catalog._database.read() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
@@ -260,6 +264,7 @@ def test_sqlite_runs_in_wal_mode_with_full_sync(catalog: Catalog) -> None:
     assert sqlite3.threadsafety > 0
 
 
+@only("sqlite")
 @pytest.mark.parametrize("query", [placed._ALL.where(schema.items.c.id > 7).limit(100), placed._SINCE])
 def test_reading_in_order_of_ids_never_scans_all_vectors(catalog: Catalog, query: sa.Select) -> None:
     """Otherwise each chunk of a stream, and each refresh of a snapshot, would read all vectors."""

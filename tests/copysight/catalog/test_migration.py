@@ -13,6 +13,9 @@ from copysight.index import Index, publish, verify
 from copysight.model.bundle import Bundle
 from tests.copysight.catalog.catalog_versions import as_version_1, outline
 
+ENGINES = ("sqlite",)
+"""PostgreSQL has had no earlier version."""
+
 
 @pytest.fixture
 def older(tmp_path: Path, graphless: Bundle, item: Callable) -> Path:

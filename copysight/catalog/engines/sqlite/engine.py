@@ -129,7 +129,22 @@ class SqliteEngine:
         """The highest id that a row of ``table`` ever had; 0 if there was none."""
         return int(connection.execute(_HIGHEST, {"table": table}).scalar() or 0)
 
-    def copy_to(self, path: Path, identity: str) -> None:
+    def set_highest_id(self, connection: sa.Connection, table: str, number: int) -> None:
+        """Issue no id up to ``number`` for new rows of ``table``, if SQLite was told to issue none twice."""
+        if number and connection.execute(_AUTOINCREMENT, {"table": table}).first() is not None:
+            connection.execute(_FORGET, {"table": table})
+            connection.execute(_REMEMBER, {"table": table, "number": number})
+
+    def make_single_file(self) -> None:
+        """Close, move the log into the file, and do without one until the file is opened again."""
+        self.close()
+        connection = self._connect()
+        try:
+            connection.execute("PRAGMA journal_mode=DELETE").fetchall()
+        finally:
+            connection.close()
+
+    def copy_to(self, path: Path, identity: str, tables: sa.MetaData) -> None:  # noqa: ARG002 - SQLite copies pages
         """Write one state of the database to a new file, while others read and write."""
         source = self._engine.raw_connection()
         try:
@@ -193,6 +208,9 @@ class SqliteEngine:
 
 
 _HIGHEST = sa.text("SELECT seq FROM sqlite_sequence WHERE name = :table")
+_AUTOINCREMENT = sa.text("SELECT 1 FROM sqlite_master WHERE name = :table AND sql LIKE '%AUTOINCREMENT%'")
+_FORGET = sa.text("DELETE FROM sqlite_sequence WHERE name = :table")
+_REMEMBER = sa.text("INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :number)")
 
 
 def _mode(path: Path) -> str:

@@ -1,9 +1,9 @@
 """The audit trail: what each change writes, that nobody can change it unseen, and filters."""
 
 import json
-import sqlite3
 
 import pytest
+import sqlalchemy as sa
 
 from copysight.catalog.audit import chain
 from copysight.catalog.audit.audit import AuditFilter
@@ -12,6 +12,11 @@ from copysight.catalog.moderation.lists import ListPolicy
 from copysight.errors import ItemNotFound
 from copysight.index import Index
 from copysight.system.acting import Actor, acting
+
+DROP = {
+    "sqlite": ("DROP TRIGGER audit_no_update", "DROP TRIGGER audit_no_delete"),
+    "postgresql": ("DROP TRIGGER audit_no_change ON audit",),
+}
 
 
 @pytest.fixture
@@ -93,15 +98,14 @@ def test_a_change_that_fails_leaves_no_entry(written):
         ("DELETE FROM audit WHERE id = 1", "entry 2 follows entry 0"),
     ],
 )
-def test_who_rewrites_the_record_is_seen(written, statement, fault):
-    connection = sqlite3.connect(written.catalog.path)
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        connection.execute(statement)
-    for verb in ("update", "delete"):  # somebody with access to the file
-        connection.execute(f"DROP TRIGGER audit_no_{verb}")
-    connection.execute(statement)
-    connection.commit()
-    connection.close()
+def test_who_rewrites_the_record_is_seen(written, engine, statement, fault):
+    database = written.catalog._database
+    with pytest.raises(sa.exc.IntegrityError, match="append-only"), database.write() as connection:
+        connection.execute(sa.text(statement))
+    with database.write() as connection:  # somebody with access to the database
+        for drop in DROP[engine]:
+            connection.execute(sa.text(drop))
+        connection.execute(sa.text(statement))
     assert fault in str(written.catalog.audit.check().fault)
 
 

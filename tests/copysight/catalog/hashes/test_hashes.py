@@ -1,9 +1,8 @@
 """Hashes of pictures and of lists, and recent queries: what the catalog keeps of them."""
 
-import sqlite3
-
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from copysight.catalog.recent.recent import Recent
 from copysight.index import Index
@@ -91,7 +90,6 @@ def test_recent_queries_are_remembered_once_and_forgotten_in_time(catalog, unit,
 
 
 def test_only_checksum_vector_and_time_of_a_query_are_stored(catalog):
-    connection = sqlite3.connect(catalog.path)
-    columns = [row[1] for row in connection.execute("PRAGMA table_info(recent_queries)")]
-    connection.close()
+    with catalog._database.read() as connection:
+        columns = [column["name"] for column in sa.inspect(connection).get_columns("recent_queries")]
     assert columns == ["sha256", "model", "vector", "seen"]

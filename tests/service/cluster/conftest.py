@@ -1,0 +1,43 @@
+"""Two servers of one index, whose catalog is on PostgreSQL."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copysight.index import Index
+from copysight.index.upkeep import backup
+from tests.postgresql import PostgresServer
+from tests.service.conftest import Server, serving
+
+SECONDS = 30.0
+
+
+def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
+    """Wait until something holds. Returns what it returned."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture
+def clustered(origin: Path, tmp_path: Path, postgresql: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The index of the pictures, moved to PostgreSQL: a backup that is restored there."""
+    with Index.open(origin) as index:
+        backup.backup(index, tmp_path / "saved")
+    monkeypatch.setenv("COPYSIGHT_CATALOG", postgresql.url)
+    assert backup.restore(tmp_path / "saved", tmp_path / "index") == []
+    shutil.rmtree(tmp_path / "saved")
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def two(clustered: Path) -> Iterator[tuple[Server, Server]]:
+    networks = {"webhook_networks": "127.0.0.0/8"}
+    with serving(clustered, **networks) as one, serving(clustered, **networks) as other:
+        yield one, other
