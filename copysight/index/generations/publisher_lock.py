@@ -17,6 +17,7 @@ def publishing(layout: Layout, wait: bool = False, lock: Lock | None = None) -> 
     """
     held: Lock = FileLock(layout.publisher) if lock is None else lock
     if not held.acquire(wait):
+        held.release()
         raise PublisherBusy(
             f"another process is publishing, restoring or backing up {layout.root}; wait until it has finished"
         )

@@ -12,6 +12,9 @@ import pytest
 from copysight.errors import IndexNotFound, InvalidArgument
 from copysight.index import Index, publish, rollback
 from copysight.model.bundle import Bundle
+from tests.engines import engine, pytest_generate_tests
+
+__all__ = ["engine", "pytest_generate_tests"]  # each test runs on every engine
 
 WRITER = """
 import sys

@@ -22,6 +22,9 @@ from copysight.catalog import Added, NewItem
 from copysight.errors import KeyConflict, NoGeneration
 from copysight.index import Gate, Index, Snapshot, prune, publish, rollback
 from copysight.index.generations.index_type import default_index_type
+from tests.engines import engine, pytest_generate_tests
+
+__all__ = ["engine", "pytest_generate_tests"]  # each test runs on every engine
 from copysight.model.bundle import Bundle
 
 D = 8

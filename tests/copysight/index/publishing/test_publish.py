@@ -10,9 +10,11 @@ import pytest
 from copysight.errors import BundleMismatch, GateFailed, NoGeneration, PublisherBusy
 from copysight.index import Gate, Index, prune, publish, rollback
 from copysight.index.generations.index_type import IndexType, default_index_type
-from copysight.index.generations.publisher_lock import publishing
 from copysight.index.publishing.writer import CalibrationInput
 from copysight.model.bundle import Bundle
+from tests.engines import engine, pytest_generate_tests
+
+__all__ = ["engine", "pytest_generate_tests"]  # each test runs on every engine
 from copysight.scoring.calibration import Calibration
 
 
@@ -35,7 +37,7 @@ def test_a_generation_covers_the_catalog(index: Index, add: Callable) -> None:
 
 
 def test_only_one_publisher_can_run_at_a_time(index: Index) -> None:
-    with publishing(index.layout):
+    with index.publishing():
         for attempt in (publish, rollback, prune):
             with pytest.raises(PublisherBusy):
                 attempt(index)
