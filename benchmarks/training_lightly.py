@@ -5,7 +5,6 @@ examples of lightly.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from lightly.transforms.dino_transform import DINOTransform
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from benchmarks.training_steps import Setting
 from training.methods.dino import DinoConfig
 from training.networks import backbones
 
@@ -25,20 +25,6 @@ from training.networks import backbones
 def transform(global_size: int, local_size: int, local_crops: int) -> DINOTransform:
     """Return the transform to 2 global and ``local_crops`` local views, with lightly's default strengths."""
     return DINOTransform(global_crop_size=global_size, local_crop_size=local_size, n_local_views=local_crops)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Settings of both sides. ``workers``: number of loader processes."""
-
-    backbone: str
-    global_size: int
-    local_size: int
-    local_crops: int
-    batch: int
-    precision: str
-    device: str
-    workers: int
 
 
 class Lightly:

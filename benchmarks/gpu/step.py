@@ -10,12 +10,30 @@ from typing import Any
 
 HOMES = {
     "proofs": ("parity", "resume", "nccl", "export", "service", "faiss"),
-    "speed": ("pipeline", "training", "embedding", "search"),
+    "speed": ("pipeline", "training", "compiled", "embedding", "search"),
+    "trainings": ("descriptor", "dense"),
 }
 
 
 class NotRun(Exception):
     """What a step needs is missing on this machine."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and on what to train. Paths may be empty.
+
+    ``pictures``: folder, tar or list; drawn ones without. ``runs``: folder in which runs and decoded pictures stay.
+    ``keep``: folder for weights and checkpoint. ``since``: such a folder of an earlier call. ``options``: more options
+    of ``copysight train``.
+    """
+
+    seconds: float = 240.0
+    pictures: str = ""
+    runs: str = ""
+    keep: str = ""
+    since: str = ""
+    options: str = ""
 
 
 @dataclass(frozen=True)
@@ -25,6 +43,7 @@ class Setting:
     device: str
     tiny: bool
     scratch: Path
+    training: Training = Training()
 
     @property
     def provider(self) -> str:
@@ -38,10 +57,15 @@ class Setting:
 
 def main() -> None:
     """Run the step that the command line names."""
-    name, device = sys.argv[1:3]
+    name, device, size, training = sys.argv[1:5]
     with tempfile.TemporaryDirectory() as scratch:
-        found = run(name, Setting(device, "--tiny" in sys.argv[3:], Path(scratch)))
+        found = run(name, Setting(device, size == "tiny", Path(scratch), Training(**json.loads(training))))
     print(json.dumps(found))
+
+
+def partly(found: dict[str, Any]) -> None:
+    """Print the figures so far, which stay if the step takes too long."""
+    print(json.dumps({"ok": False, "so_far": found}), flush=True)
 
 
 def run(name: str, setting: Setting) -> dict[str, Any]:

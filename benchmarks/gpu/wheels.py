@@ -11,7 +11,7 @@ PIECE = 60 * 2**20
 
 
 def split(wheel: Path, folder: Path, piece: int = PIECE) -> list[Path]:
-    """Write the pieces of a wheel. Returns their paths."""
+    """Write the pieces of a wheel, or of another file. Returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     data = wheel.read_bytes()
     made = []
@@ -21,15 +21,21 @@ def split(wheel: Path, folder: Path, piece: int = PIECE) -> list[Path]:
     return made
 
 
+def join(folder: Path, name: str, target: Path) -> Path:
+    """Join the pieces of the file ``name`` in a folder, or copy it if it is whole, into ``target``."""
+    pieces = sorted(folder.glob(f"{name}.[0-9][0-9][0-9]")) or [folder / name]
+    with target.open("wb") as file:
+        for piece in pieces:
+            file.write(piece.read_bytes())
+    return target
+
+
 def unpack(folder: Path, target: Path) -> Path:
     """Join the pieces in a folder and unpack all wheels into ``target``, a directory for PYTHONPATH."""
     target.mkdir(parents=True, exist_ok=True)
     names = sorted({one.name.rpartition(".")[0] for one in folder.glob("*.whl.[0-9][0-9][0-9]")})
     for name in names:
-        joined = target / name
-        with joined.open("wb") as file:
-            for piece in sorted(folder.glob(f"{name}.[0-9][0-9][0-9]")):
-                file.write(piece.read_bytes())
+        joined = join(folder, name, target / name)
         with zipfile.ZipFile(joined) as wheel:
             wheel.extractall(target)
         joined.unlink()

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu import wheels
-from benchmarks.gpu.__main__ import STEPS
+from benchmarks.gpu.__main__ import STEPS, TRAININGS
+from benchmarks.gpu.shrink import shrink
+from copysight.pictures.scan import ORDINARY, scan
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,6 +37,37 @@ def test_the_whole_script_runs_on_a_cpu(clone):
     assert list(lines) == list(STEPS)
     assert [line for line in lines.values() if not line["ok"] or "not_run" in line] == []
     assert status == 0
+
+
+def test_trainings_go_on_from_what_an_earlier_call_kept(clone, tmp_path):
+    """From its checkpoint in half precision; without that, from the weights alone."""
+    training = ("--seconds", "1", "--keep", str(tmp_path / "kept"), "--since", str(tmp_path / "kept"))
+    status, first = dry_run(clone, *TRAININGS, *training)
+    assert (status, list(first)) == (0, list(TRAININGS)), first
+    names = {piece.name for piece in (tmp_path / "kept").iterdir()}
+    assert {f"{name}.{kind}.000" for name in TRAININGS for kind in ("pt", "safetensors")} <= names
+    (tmp_path / "kept" / "dense.pt.000").unlink()
+    _, second = dry_run(clone, *TRAININGS, *training)
+    assert second["descriptor"]["started_from"] == "checkpoint.pt"
+    assert second["descriptor"]["from_step"] == first["descriptor"]["to_step"] > 0
+    assert second["descriptor"]["to_step"] > second["descriptor"]["from_step"]
+    assert second["dense"]["started_from"] == "dense.safetensors"
+    assert second["dense"]["from_step"] == 0
+
+
+def test_small_copies_of_pictures_fit_into_the_size_that_is_asked_for(drawn, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for seed in range(28):
+        drawn(seed).save(tmp_path / "pictures" / f"{seed}.png")
+    (tmp_path / "pictures" / "broken.png").write_bytes(b"no picture")
+    every = shrink(tmp_path / "pictures", tmp_path / "all.tar", 40, 60, 10**6)
+    assert every == 28
+    sizes = [entry.decode(ORDINARY.limits).pixels.size for entry in scan(tmp_path / "all.tar", ORDINARY).entries]
+    assert len(sizes) == every
+    assert {min(size) for size in sizes} == {40}
+    few = shrink(tmp_path / "pictures", tmp_path / "few.tar", 40, 60, 30_000)
+    assert 0 < few < every
+    assert (tmp_path / "few.tar").stat().st_size <= 30_000
 
 
 def test_a_gpu_that_is_not_there_fails_and_says_so(clone):
