@@ -1,6 +1,8 @@
 """Errors of PostgreSQL as ours, by their SQLSTATE (PostgreSQL 15, appendix A)."""
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -21,6 +23,26 @@ ERRORS: tuple[type[Exception], ...] = (
     sa.exc.DBAPIError, sa.exc.TimeoutError, psycopg.Error, UnicodeEncodeError, OverflowError
 )  # fmt: skip
 """What `explained` may know."""
+QUIET_SECONDS = 10.0
+"""Time between two lines of the log about an outage, in which many calls fail a second."""
+
+
+class _Seldom:
+    """Allows something once in a time."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._latest = seconds, -math.inf
+
+    def may(self) -> bool:
+        """Whether it is time again."""
+        now = time.monotonic()
+        if now - self._latest < self._seconds:
+            return False
+        self._latest = now
+        return True
+
+
+_SELDOM = _Seldom(QUIET_SECONDS)
 
 
 def explained(error: Exception) -> CopysightError | None:
@@ -38,7 +60,8 @@ def explained(error: Exception) -> CopysightError | None:
 
 def unavailable(cause: object) -> CatalogUnavailable:
     """The error of a server that does not answer. Its own words, which may name hosts and users, go to the log."""
-    log.warning("the server of the catalog does not answer: %s", _first_line(cause))
+    if _SELDOM.may():
+        log.warning("the server of the catalog does not answer: %s", _first_line(cause))
     return CatalogUnavailable(
         "the server of the catalog does not answer now; try again in a moment (a write that was not acknowledged may "
         "have been made)"

@@ -46,12 +46,15 @@ class Follower:
         self._thread.join()
 
     def _run(self) -> None:
+        told = False
         while not self._ended.is_set():
             try:
                 with self._connector.single() as connection:
                     self._listen(connection)
             except psycopg.Error as error:
-                log.warning("changes of the catalog are not heard of: %s", str(error).strip().split("\n")[0])
+                if self._latest is not None or not told:  # once for each outage
+                    log.warning("changes of the catalog are not heard of: %s", str(error).strip().split("\n")[0])
+                told = True
             finally:
                 self._latest = None
             self._ended.wait(RETRY_SECONDS)
