@@ -22,6 +22,8 @@ from copysight.system import storable
 from copysight.system.place import Inside, Place
 
 log = logging.getLogger("copysight.catalog")
+SMALL = 64 * 1024
+"""Bytes of a table for which any plan is good."""
 
 
 class PostgresEngine:
@@ -40,6 +42,7 @@ class PostgresEngine:
         self._follower: Follower | None = None
         self._identity = identity
         self._idle: deque[Connection] = deque()
+        self._analysed = False
         self.marks = AdvisoryMarks(connector, "jobs")
         self._writers = connector.key("writers")
         self._engine = sa.create_engine(
@@ -68,6 +71,8 @@ class PostgresEngine:
             if alone:
                 connection.execute(_WAIT, {"key": self._writers})
             yield connection
+            if alone and not self._analysed:
+                self._analyse(connection)
             if self._follower is not None:
                 number = int(connection.execute(_SEQUENCE).scalar_one())
         if self._follower is not None and number is not None:
@@ -154,6 +159,16 @@ class PostgresEngine:
         if self._place is not None:
             self._place.close()
 
+    def _analyse(self, connection: sa.Connection) -> None:
+        """Analyse new tables at once; PostgreSQL does so after a minute.
+
+        Before that, it expects few items in a collection, and reads all of them for the keys of a chunk.
+        """
+        new, size = connection.execute(_ITEMS).one()
+        if new and size > SMALL:
+            connection.exec_driver_sql("ANALYZE items, vectors")
+        self._analysed = not new or size > SMALL
+
     def _rows(self, connection: Connection, text: str, given: Mapping[str, Any]) -> Rows:
         try:
             found = connection.execute(text.encode(), given).fetchall()
@@ -168,6 +183,7 @@ class PostgresEngine:
 
 
 _WAIT = sa.text("SELECT pg_advisory_xact_lock(:key)")
+_ITEMS = sa.text("SELECT reltuples < 0, pg_relation_size(oid) FROM pg_class WHERE oid = to_regclass('items')")
 _SEQUENCE = sa.text("SELECT sequence FROM state")
 _FSYNC = sa.text("SELECT current_setting('fsync')")
 _NOTED = sa.text(f"SELECT id FROM {ddl.HIGHEST} WHERE name = :table")  # noqa: S608 - a constant
