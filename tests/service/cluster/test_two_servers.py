@@ -1,9 +1,13 @@
 """Two servers of one index on PostgreSQL: each sees what the other does, from a new picture to a new generation."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+from copysight.catalog.jobs import Jobs
 from copysight.index import Index, verify
+from service.jobs.rebuilds import Rebuilder
 from tests.service.cluster.conftest import until
 from tests.service.moderation.receiver import receiving
 
@@ -90,3 +94,20 @@ def test_an_index_on_postgresql_can_go_back_to_a_file(clustered: Path, tmp_path,
         assert [item.id for item in index.catalog.page()] == ids
         assert verify(index) == []
         assert index.catalog.audit.check().fault is None
+
+
+def test_an_index_with_a_file_is_not_served_as_if_it_were_on_postgresql(index, postgresql):
+    command = [sys.executable, "-m", "cli", "serve", "--index", index, "--port", "0", "--catalog", postgresql.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "is a SQLite file" in done.stderr.splitlines()[-1]
+
+
+def test_a_rebuild_whose_server_was_killed_before_it_began_is_started_by_another(clustered):
+    with Index.open(clustered) as index:
+        job = Jobs(index.catalog._database, lambda: time.time() - 1000).create("rebuild")
+        rebuilders = [Rebuilder(clustered, index) for _ in range(2)]
+        adopted = [one.adopt() for one in rebuilders]
+        assert [one and one.id for one in adopted] == [job.id, None]
+        until(lambda: index.catalog.jobs.get(job.id).state == "done", 120)
+        assert rebuilders[0]._worker.wait(timeout=60) == 0
