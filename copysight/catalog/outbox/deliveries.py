@@ -137,7 +137,8 @@ def replay(connection: sa.Connection, webhook: int, asked: Replay, now: float) -
     missing = sa.select(events.c.id, events.c.item, *constants).where(wanted, events.c.id.not_in(mine))
     missing = missing.where(events.c.type != "webhook.test").order_by(events.c.id)
     columns = ["event", "item", "webhook", "state", "attempts", "due"]
-    return int(count + connection.execute(deliveries.insert().from_select(columns, missing)).rowcount)
+    new = deliveries.insert().from_select(columns, missing).execution_options(preserve_rowcount=True)
+    return int(count + connection.execute(new).rowcount)
 
 
 def page(connection: sa.Connection, webhook: int, state: State | None, after: int, limit: int) -> list[Delivery]:
