@@ -22,15 +22,15 @@ from pathlib import Path
 from PIL import Image
 from tests.copysight.index.crash_writer import items
 from copysight.index import Index, publish, rollback, backup
-from copysight.catalog import database
+from copysight.catalog.engines.sqlite import engine
 
 sabotage = sys.argv[2]
 if sabotage == "database":
-    prepare = database._prepare
+    prepare = engine._prepare
     def unsafe(connection, record):
         prepare(connection, record)
         connection.execute("PRAGMA synchronous=OFF")
-    database._prepare = unsafe
+    engine._prepare = unsafe
 if sabotage == "files":
     os.fsync = lambda handle: None
 

@@ -18,7 +18,7 @@ from service.http.problems import QuotaExceeded
 from service.routes import scopes
 from tests.service.conftest import serving
 
-OPEN = {"/healthz", "/readyz", "/docs", "/", "/ui/{name}"}
+OPEN = {"/healthz", "/readyz", "/docs", "/", "/ui/{name:path}"}
 
 
 def scope_of(route):
