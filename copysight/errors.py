@@ -182,6 +182,12 @@ class CatalogUnavailable(IndexFault):
     code = "catalog_unavailable"
 
 
+class BlobsUnavailable(IndexFault):
+    """The store of originals and thumbnails does not answer now, or refuses. Acknowledged writes are kept."""
+
+    code = "blobs_unavailable"
+
+
 class RequestError(CopysightError):
     """A request cannot be answered."""
 

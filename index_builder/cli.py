@@ -23,7 +23,13 @@ from index_builder.progress import Progress
 from index_builder.reembedding import ReembedOptions
 from index_builder.stages import former_keys, publishing
 from index_builder.stages.calibration import ProbabilityOptions
-from index_builder.transfer_commands import backup_command, export_command, import_command, restore_command
+from index_builder.transfer_commands import (
+    backup_command,
+    export_command,
+    import_command,
+    migrate_command,
+    restore_command,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,7 +42,7 @@ def index() -> None:
 
 COMMANDS = (
     build_command, add_command, sync_command, duplicates_command, decisions_command, backup_command, restore_command,
-    export_command, import_command,
+    export_command, import_command, migrate_command,
 )  # fmt: skip
 for command in COMMANDS:
     index.add_command(command)

@@ -141,9 +141,10 @@ def _only_one(index: Index) -> Iterator[None]:
 
 def _items_without_original(index: Index, bundle: Bundle) -> list[NotEmbeddable]:
     """Items whose original is missing, found before hours of work. Items of equal bytes can share one original."""
+    held = index.blobs.held()
 
     def has_original(item: Item) -> bool:
-        return index.blobs.has_original(item.sha256, item.source)
+        return index.blobs.at_source(item.source) or held(item.sha256)
 
     candidates = [item for item in _items_without_vector(index, bundle) if not has_original(item)]
     missing = [item for item in candidates if not any(map(has_original, index.catalog.by_sha256(item.sha256)))]

@@ -11,6 +11,7 @@ import uvicorn
 from pydantic import ValidationError
 from starlette.types import ASGIApp
 
+from copysight.blobs.s3 import address as blobs_address
 from copysight.catalog.engines.postgresql.address import VARIABLE
 from copysight.errors import BundleMismatch, InvalidArgument
 from copysight.index import Index
@@ -48,6 +49,9 @@ def serve(**given: str | None) -> None:
     settings = read_settings({name: value for name, value in given.items() if value is not None})
     if settings.catalog:
         os.environ[VARIABLE] = settings.catalog  # for this process and its workers
+    if settings.blobs:
+        os.environ[blobs_address.VARIABLE] = settings.blobs
+        os.environ[blobs_address.CACHE_VARIABLE] = str(settings.blobs_cache)
     open_files.raise_limit()
     bound = listening.bind(settings.host, settings.port)
     is_new = not Layout(settings.index).catalog.exists()
@@ -131,6 +135,11 @@ def open_or_create(settings: Settings) -> Index:
         raise InvalidArgument(
             f"the catalog of {settings.index} is a SQLite file, got a setting `catalog`; leave it out, or move the "
             "index: `copysight index backup`, then `copysight index restore` with COPYSIGHT_CATALOG"
+        )
+    if settings.blobs and file.exists() and not Layout(settings.index).blobs_elsewhere.exists():
+        raise InvalidArgument(
+            f"the originals and thumbnails of {settings.index} are files, got a setting `blobs`; leave it out, or move "
+            "them: `copysight index migrate --blobs s3` with COPYSIGHT_BLOBS"
         )
     opened = Index.open_or_create(settings.index, settings.bundle)
     if "bundle" in settings.model_fields_set:

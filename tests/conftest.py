@@ -11,6 +11,9 @@ from PIL import Image, ImageDraw
 
 from copysight.model.bundle import Bundle
 from tests.postgresql import MISSING, PostgresServer, binaries
+from tests.seaweedfs import MISSING as NO_SEAWEED
+from tests.seaweedfs import SeaweedServer
+from tests.seaweedfs import binary as seaweed_binary
 
 pytest_plugins = ["tests.reported.verdicts"]
 
@@ -45,6 +48,25 @@ def postgresql() -> Iterator[PostgresServer]:
     server = PostgresServer(found)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def seaweedfs() -> Iterator[SeaweedServer]:
+    """An S3 server. Without one, tests on it fail where CI is set, and are skipped with a reason elsewhere."""
+    found = seaweed_binary()
+    if found is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_SEAWEED)
+    server = SeaweedServer(found)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def on_s3(seaweedfs: SeaweedServer, monkeypatch: pytest.MonkeyPatch) -> SeaweedServer:
+    """New indexes have their blobs on S3."""
+    for name, value in seaweedfs.environment.items():
+        monkeypatch.setenv(name, value)
+    return seaweedfs
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,8 @@ HOMES = {
     "faiss": ("copysight/index", "copysight/vectors", "benchmarks"),
     "av": ("copysight/pictures/video",),
     "cv2": ("copysight/matching", "evaluation", "benchmarks"),
+    "obstore": ("copysight/blobs/s3",),
+    "psycopg": ("copysight/catalog/engines/postgresql",),
     "sqlalchemy": ("copysight/catalog", "benchmarks"),
     "fastapi": ("service", "benchmarks/peers"),
     "starlette": ("service",),

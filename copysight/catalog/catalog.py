@@ -30,8 +30,9 @@ from copysight.catalog.recent.recent import Recent
 from copysight.catalog.records import Added, Changes, Item, NewItem, Vectors
 from copysight.catalog.relocation import Known, Move, Relocated
 from copysight.catalog.schema import items, orphans, state, tombstones
-from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument, KeyConflict, NotWritable
+from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument, KeyConflict
 from copysight.system import storable
+from copysight.system.locks.shared_lock import SharedLock
 
 POLICIES = ("keep", "reference", "discard")
 
@@ -80,7 +81,7 @@ class Catalog:
             with catalog._database.read() as connection:
                 version = connection.execute(sa.text("SELECT version FROM state WHERE id = 1")).scalar_one()
             if version != schema.VERSION:
-                catalog._migrate(version)
+                migrations.upgrade(catalog._database, version, schema.VERSION)
             catalog._database.locate(catalog._state("identity"))
         except (sa.exc.OperationalError, sa.exc.NoResultFound) as error:
             catalog.close()
@@ -107,6 +108,10 @@ class Catalog:
         Returns the path of the catalog.
         """
         return opening.move_to_server(path, schema.metadata)
+
+    def identity(self) -> str:
+        """The id of this catalog, 32 hexadecimal digits. A backup has another one."""
+        return str(self._state("identity"))
 
     def close(self) -> None:
         """Close all connections to the database."""
@@ -285,6 +290,10 @@ class Catalog:
         """The lock of this catalog with a ``name``: `publisher` or `webhooks`."""
         return self._database.lock(name)
 
+    def blob_lock(self) -> SharedLock:
+        """The lock of the blobs: shared by who adds them, held alone by who removes those without an item."""
+        return self._database.blob_lock()
+
     def count(self, collection: str | None = None, after: int = -1) -> int:
         """Number of items; with ``after``, of those whose picture is new or was replaced after this sequence."""
         with self._database.read() as connection:
@@ -370,16 +379,6 @@ class Catalog:
     def copy_to(self, path: Path) -> None:
         """Write a consistent copy with an identity of its own to a new SQLite file, while others read and write."""
         self._database.copy_to(path, schema.identity(), schema.metadata)
-
-    def _migrate(self, version: int) -> None:
-        try:
-            with self._database.write() as connection:
-                migrations.migrate(connection, migrations.MIGRATIONS, schema.VERSION)
-        except NotWritable as error:
-            raise NotWritable(
-                f"{self.path} has version {version} and must be migrated to version {schema.VERSION}, but it cannot be "
-                "written; restore the index to a directory that can be (`copysight index restore`)"
-            ) from error
 
     def _state(self, column: str) -> Any:
         with self._database.read() as connection:

@@ -12,6 +12,7 @@ from copysight.catalog.engines import opening
 from copysight.catalog.engines.engine import Lock, Marks, Rows
 from copysight.catalog.engines.query import Query
 from copysight.errors import NotWritable
+from copysight.system.locks.shared_lock import SharedLock
 
 
 class Database:
@@ -102,6 +103,10 @@ class Database:
     def lock(self, name: str) -> Lock:
         """The lock of this catalog with a ``name``: `publisher` or `webhooks`."""
         return self._engine.lock(name)
+
+    def blob_lock(self) -> SharedLock:
+        """The lock of the blobs, which the engine has."""
+        return self._engine.blob_lock()
 
     def close(self) -> None:
         """Close all connections."""

@@ -4,14 +4,27 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
+from copysight.catalog.database import Database
 from copysight.catalog.engines.sqlite import history
-from copysight.errors import IndexCorrupt
+from copysight.errors import IndexCorrupt, NotWritable
 
 # Migration n changes a catalog of version n to version n + 1, inside the given transaction. PostgreSQL begins with
 # version 8: a migration from there on runs on every engine. It is written in plain SQL that all of them know, or asks
 # `connection.dialect.name`, because it must not change when the tables change again.
 Migration = Callable[[sa.Connection], None]
 MIGRATIONS: dict[int, Migration] = {**history.STEPS}
+
+
+def upgrade(database: Database, version: int, target: int) -> None:
+    """Migrate a catalog of an older ``version``. Raises ``NotWritable``, ``IndexCorrupt``."""
+    try:
+        with database.write() as connection:
+            migrate(connection, MIGRATIONS, target)
+    except NotWritable as error:
+        raise NotWritable(
+            f"{database.path} has version {version} and must be migrated to version {target}, but it cannot be "
+            "written; restore the index to a directory that can be (`copysight index restore`)"
+        ) from error
 
 
 def migrate(connection: sa.Connection, steps: dict[int, Migration], target: int) -> int:

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from copysight.blobs import opening
 from copysight.catalog import Catalog
 from copysight.errors import InvalidArgument
 from copysight.index.generations.layout import Layout
@@ -24,6 +25,7 @@ def create(layout: Layout, bundle: str | Path, policy: str, variant: str | None)
         installed = install(layout, bundles.load(bundle))
         for path in (layout.blobs, layout.generations, layout.staging):
             path.mkdir(exist_ok=True)
+        opening.choose(layout.blobs_elsewhere)
         durable.sync_directory(layout.root)
         # This is the last step, because a directory counts as an index as soon as it has a catalog.
         Catalog.create(layout.catalog, installed.id, variant or installed.default_variant, policy).close()

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from copysight.blobs import Blobs
+from copysight.blobs.opening import open_blobs
 from copysight.catalog import Catalog
 from copysight.catalog.engines.engine import Lock
-from copysight.errors import IndexNotFound, InvalidArgument
+from copysight.errors import BlobsUnavailable, IndexNotFound, InvalidArgument
 from copysight.index.creation import create, install
 from copysight.index.generations.layout import Layout
 from copysight.index.generations.publisher_lock import publishing
@@ -35,7 +35,14 @@ class Index:
         self.layout = Layout(directory)
         self.directory = directory
         self.catalog = Catalog.open(self.layout.catalog)
-        self.blobs = Blobs(self.layout.blobs, self.catalog.policy(), self.check_place)
+        try:
+            self.blobs = open_blobs(
+                self.layout.blobs, self.layout.blobs_elsewhere, self.catalog.identity(), self.catalog.policy(),
+                self.catalog.blob_lock(), self.check_place,
+            )  # fmt: skip
+        except BaseException:
+            self.catalog.close()
+            raise
         self.features = LocalFeatures(self.blobs, self.layout.features)
         self._lock = threading.Lock()
         self._load_lock = threading.Lock()
@@ -186,17 +193,25 @@ class Index:
     def sweep(self, wait: bool = True) -> int:
         """Remove the blobs that the catalog lists as orphans. Returns their number.
 
-        Without ``wait``, nothing is removed while another thread or process is adding; the next sweep removes them.
+        Without ``wait``, nothing is removed while another thread or process is adding, or while the store does not
+        answer; the next sweep removes them.
         """
         if not self.catalog.orphans():
             return 0
-        with self.blobs.sweep(wait) as free:
-            # Read the list again, because a writer that held the blobs may have used some of them.
-            orphans = self.catalog.orphans() if free else []
-            for sha256 in orphans:
-                self.blobs.delete(sha256)
-                self.features.delete(sha256)
-            self.catalog.clear_orphans(orphans)
+        try:
+            with self.blobs.sweep(wait) as free:
+                # Read the list again, because a writer that held the blobs may have used some of them.
+                return self._remove(self.catalog.orphans() if free else [])
+        except BlobsUnavailable:
+            if wait:
+                raise
+            return 0  # the catalog still lists them
+
+    def _remove(self, orphans: list[str]) -> int:
+        self.blobs.delete(orphans)
+        for sha256 in orphans:
+            self.features.delete(sha256)
+        self.catalog.clear_orphans(orphans)
         return len(orphans)
 
     def status(self) -> Status:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -22,7 +23,7 @@ class Exposure:
     camera: str | None = None
 
 
-def exposure(file: Path) -> Exposure:
+def exposure(file: Path | BytesIO) -> Exposure:
     """Read the facts of a picture file. A file that cannot be read has none."""
     try:
         with Image.open(file) as opened:

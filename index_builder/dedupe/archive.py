@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -181,18 +182,23 @@ def _file(item: Item) -> Path | None:
 
 def _with_facts(found: Found) -> Picture:
     """What the file says; if there is none any more, what the stored original says, whose time says nothing."""
-    stored = [path for path in found.index.blobs.files(found.item.sha256) if not path.suffix]
-    for file in [*([] if found.picture.file is None else [found.picture.file]), *stored]:
-        try:
-            status, is_link = file.stat(), file.is_symlink()
-        except OSError:
-            continue
-        read, is_stored = exposure(file), file in stored
-        return replace(
-            found.picture, bytes=status.st_size, modified=None if is_stored else status.st_mtime, is_link=is_link,
-            format=read.format, taken=read.taken, camera=read.camera,
-        )  # fmt: skip
-    return found.picture
+    file = found.picture.file
+    try:
+        if file is not None:
+            status = file.stat()
+            told = replace(found.picture, bytes=status.st_size, modified=status.st_mtime, is_link=file.is_symlink())
+            return _with_exposure(told, file)
+    except OSError:
+        pass
+    stored = found.index.blobs.original(found.item.sha256)
+    if stored is None:
+        return found.picture
+    return _with_exposure(replace(found.picture, bytes=len(stored), modified=None, is_link=False), BytesIO(stored))
+
+
+def _with_exposure(picture: Picture, file: Path | BytesIO) -> Picture:
+    read = exposure(file)
+    return replace(picture, format=read.format, taken=read.taken, camera=read.camera)
 
 
 def check_folders(folders: Sequence[Path]) -> None:

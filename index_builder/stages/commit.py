@@ -65,9 +65,9 @@ def add(work: Work, records: list[Embedded], failures: list[Unreadable]) -> list
     index = work.index
     with index.blobs.hold():
         work.staging.move_blobs([record.sha256 for record in records], index.blobs)
-        complete = []
+        complete, stored = [], index.blobs.with_thumbnail({record.sha256 for record in records})
         for record in records:
-            if not index.blobs.has_thumbnail(record.sha256):
+            if record.sha256 not in stored:
                 reason = "the picture was deleted during the build; run the build again"
                 failures.append(Unreadable(record.key, record.stamp, "deleted", reason))
             else:

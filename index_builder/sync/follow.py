@@ -105,10 +105,11 @@ def _add_again(
     kept = commit.metadata_of(work, [record.key for record in records])
     new = []
     with index.blobs.hold():
+        stored = index.blobs.with_thumbnail({record.sha256 for record in records if record.sha256 is not None})
         for record in records:
             twins = index.catalog.by_sha256(record.sha256 or "")
             if twins:
-                made = _twin(twins[0], record.key, work, index.blobs.has_thumbnail(twins[0].sha256))
+                made = _twin(twins[0], record.key, work, twins[0].sha256 in stored)
                 new.append(replace(made, source=sources[record.key], metadata=kept.get(record.key, {})))
             else:
                 failures.append(Unreadable(record.key, record.stamp, "deleted", LOST))

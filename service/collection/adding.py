@@ -55,9 +55,8 @@ def store(
     items = [_item(one, new) for one, new in zip(features, new_pictures, strict=True)]
     # Blobs are durable before the catalog refers to them. The hold protects them from a delete of the same bytes.
     with blobs.hold():
-        for one in features:
-            blobs.put_original(one.data)
-            blobs.put_thumbnail(one.sha256, one.picture.pixels)
+        blobs.put_originals(one.data for one in features)
+        blobs.put_thumbnails({one.sha256: one.picture.pixels for one in features})
         return state.index.catalog.add(items, model=snapshot.bundle.id, replace=replace)
 
 

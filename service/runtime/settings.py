@@ -28,6 +28,17 @@ class Settings(BaseSettings):
             "for all commands on the index. Empty: a SQLite file in the directory of the index."
         ),
     )
+    blobs: str = Field(
+        "",
+        pattern="^(s3://.+)?$",
+        description=(
+            "Place on S3 for originals and thumbnails, as `s3://BUCKET/PREFIX`; set it as a variable for all commands "
+            "on the index, with the `AWS_*` variables. Empty: files in the directory of the index."
+        ),
+    )
+    blobs_cache: int = Field(
+        256 * 2**20, ge=0, description="Bytes of originals and thumbnails from S3 that are kept in memory."
+    )
     bundle: str = Field(
         "default",
         description=(

@@ -130,8 +130,8 @@ def test_pictures_can_be_added_and_deleted_during_a_reembedding(
 def test_missing_originals_are_listed_and_can_be_left_out(indexed, other_bundle, tiny_bundle, folder):
     with Index.open(indexed) as index:
         first, second, *_ = index.catalog.page()
-        index.blobs.files(first.sha256)[0].unlink()
-        index.blobs.files(second.sha256)[0].write_bytes(b"no picture any more")
+        index.blobs.store.files(first.sha256)[0].unlink()
+        index.blobs.store.files(second.sha256)[0].write_bytes(b"no picture any more")
         with pytest.raises(
             OriginalsMissing, match=r"1 pictures .*'0\.jpg': the original is missing.*--allow-missing"
         ) as told:
@@ -146,7 +146,7 @@ def test_missing_originals_are_listed_and_can_be_left_out(indexed, other_bundle,
         reembed(index, ReembedOptions(str(other_bundle.path), allow_missing=True, threads=1), QUIET)
         assert index.catalog.count() == 5
         assert index.snapshot().count == 4
-        for file in index.blobs.files(second.sha256):
+        for file in index.blobs.store.files(second.sha256):
             file.unlink()
     # Adding the picture again restores the item.
     assert build(Plan(folder, indexed, threads=1), QUIET).unchanged == 5
@@ -277,7 +277,7 @@ def test_a_killed_reembedding_resumes(tiny_bundle, other_bundle, drawn, jpeg, tm
 
 def test_the_command_names_pictures_whose_originals_are_missing(indexed, other_bundle):
     with Index.open(indexed) as index:
-        index.blobs.files(index.catalog.get(1).sha256)[0].unlink()
+        index.blobs.store.files(index.catalog.get(1).sha256)[0].unlink()
     words = ["index", "rebuild", "--index", str(indexed), "--bundle", str(other_bundle.path), "--threads", "1"]
     refused = CliRunner().invoke(main, words)
     assert refused.exit_code == 1

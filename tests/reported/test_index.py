@@ -116,7 +116,7 @@ def test_a_transaction_during_which_the_index_is_moved_is_not_acknowledged(index
 
 
 def files_of(opened: Index, number: int) -> dict[str, Path]:
-    return {path.suffix: path for path in opened.blobs.files(opened.catalog.get(number).sha256)}
+    return {path.suffix: path for path in opened.blobs.store.files(opened.catalog.get(number).sha256)}
 
 
 @pytest.mark.reported("S3")

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from copysight.catalog.engines.query import Query
 from copysight.errors import CopysightError
+from copysight.system.locks.shared_lock import SharedLock
 
 Rows = list[tuple[Any, ...]]
 
@@ -80,6 +81,9 @@ class Engine(Protocol):
 
     def lock(self, name: str) -> Lock:
         """The lock of this catalog with a ``name``: `publisher` or `webhooks`."""
+
+    def blob_lock(self) -> SharedLock:
+        """The lock of the blobs: shared by who adds them, held alone by who removes those without an item."""
 
     def close(self) -> None:
         """Close all connections."""

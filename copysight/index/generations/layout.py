@@ -29,6 +29,11 @@ class Layout:
         return self.root / "blobs"
 
     @property
+    def blobs_elsewhere(self) -> Path:
+        """The file that says that originals and thumbnails are on S3; there is none if they are in `blobs`."""
+        return self.root / "blobs.json"
+
+    @property
     def bundles(self) -> Path:
         """Copies of the model bundles, one directory per bundle, named by its id."""
         return self.root / "bundles"
@@ -68,7 +73,7 @@ class Layout:
         The directories are those that a killed `Index.create` leaves.
         """
         ours = {self.blobs, self.bundles, self.generations, self.staging, self.features, self.duplicates}
-        ours |= {self.publisher}
+        ours |= {self.publisher, self.blobs_elsewhere}
         known = {path.name for path in ours} | set(SYSTEM)
         return sorted(path.name for path in self.root.iterdir() if path.name not in known and path.name[0] != ".")
 

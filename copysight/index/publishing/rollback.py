@@ -114,7 +114,7 @@ def clean(index: Index) -> None:
     _delete_paths(layout.bundles.glob(".*"))
     _delete_paths(layout.root.glob(f".{CURRENT}.*.tmp"))
     with index.blobs.sweep():
-        _delete_paths(layout.blobs.glob("??/.*.tmp"))
+        index.blobs.store.clean()
     index.sweep()
     orphan_files.sweep(index)
 

@@ -2,17 +2,22 @@
 
 import shutil
 import stat
+from itertools import islice
 from pathlib import Path
 
-from copysight.blobs import Blobs
+from copysight.blobs import THUMBNAIL_SUFFIX, Blobs
 from copysight.catalog import Catalog
 from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument
 from copysight.index.generations.layout import SYSTEM, Layout
 from copysight.index.index import Index
 from copysight.index.upkeep import item_files
 from copysight.index.upkeep.filling import filled, target_of
+from copysight.index.upkeep.moving_blobs import store_blobs
 from copysight.index.upkeep.verify import damage
 from copysight.system import durable
+
+PART = 1000
+"""Files that are copied at a time."""
 
 
 def backup(index: Index, target: Path) -> list[str]:
@@ -68,6 +73,7 @@ def restore(source: Path, directory: Path, allow_missing: bool = False) -> list[
                 "them (--allow-missing)"
             )
         Catalog.renew_identity(Layout(copy).catalog)
+        store_blobs(Layout(copy))
         Catalog.move_to_server(Layout(copy).catalog)
     return missing
 
@@ -82,11 +88,9 @@ def _copy_live(layout: Layout, copy: Layout) -> None:
 def _copy_blobs(blobs: Blobs, copy: Layout) -> list[str]:
     catalog = Catalog.open(copy.catalog)
     try:
-        for sha256 in catalog.sha256s():
-            for file in blobs.files(sha256):
-                target = copy.blobs / file.relative_to(blobs.directory)
-                target.parent.mkdir(exist_ok=True)
-                shutil.copyfile(file, target)
-        return item_files.faults(catalog, Blobs(copy.blobs, blobs.policy))
+        names = (name for sha256 in catalog.sha256s() for name in (sha256, sha256 + THUMBNAIL_SUFFIX))
+        while part := list(islice(names, PART)):
+            blobs.store.copy_to(part, copy.blobs)
+        return item_files.faults(catalog, Blobs.in_directory(copy.blobs, blobs.policy))
     finally:
         catalog.close()

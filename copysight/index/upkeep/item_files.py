@@ -1,18 +1,21 @@
 """Look for the files of each item: its thumbnail and, by the policy, its original."""
 
-from copysight.blobs import Blobs
+from collections.abc import Callable
+
+from copysight.blobs import THUMBNAIL_SUFFIX, Blobs
 from copysight.catalog import Catalog, Item
 
 MAX_NAMED = 3
+Held = Callable[[str], bool]
 
 
 def faults(catalog: Catalog, blobs: Blobs) -> list[str]:
     """Items whose files were stored and are gone, one sentence for each kind; empty if there are none."""
-    originals, thumbnails = [], []
+    originals, thumbnails, held = [], [], blobs.held()
     for item in catalog.with_files(True):
-        if blobs.policy == "keep" and not blobs.has_original(item.sha256):
+        if blobs.policy == "keep" and not held(item.sha256):
             originals.append(item)
-        if not blobs.has_thumbnail(item.sha256):
+        if not held(item.sha256 + THUMBNAIL_SUFFIX):
             thumbnails.append(item)
     mend = "add the pictures again, or restore a backup"
     return [
@@ -23,11 +26,11 @@ def faults(catalog: Catalog, blobs: Blobs) -> list[str]:
 
 def remarks(catalog: Catalog, blobs: Blobs) -> list[str]:
     """Items without files for which that need not be a fault, one sentence for each kind."""
-    found = []
+    found, held = [], blobs.held()
     if blobs.policy == "reference":
-        gone = [item for item in catalog.with_files(True) if item.source and not _has_original(blobs, item)]
+        gone = [item for item in catalog.with_files(True) if item.source and not _has_original(blobs, held, item)]
         found += _sentence(gone, "whose original is not at its source any more", "they cannot be embedded again")
-    unknown = [item for item in catalog.with_files(None) if not _complete(blobs, item)]
+    unknown = [item for item in catalog.with_files(None) if not _complete(blobs, held, item)]
     return found + _sentence(
         unknown,
         "without original or thumbnail",
@@ -35,12 +38,12 @@ def remarks(catalog: Catalog, blobs: Blobs) -> list[str]:
     )
 
 
-def _complete(blobs: Blobs, item: Item) -> bool:
-    return blobs.has_thumbnail(item.sha256) and (blobs.policy != "keep" or _has_original(blobs, item))
+def _complete(blobs: Blobs, held: Held, item: Item) -> bool:
+    return held(item.sha256 + THUMBNAIL_SUFFIX) and (blobs.policy != "keep" or held(item.sha256))
 
 
-def _has_original(blobs: Blobs, item: Item) -> bool:
-    return blobs.has_original(item.sha256, item.source)
+def _has_original(blobs: Blobs, held: Held, item: Item) -> bool:
+    return blobs.at_source(item.source) or held(item.sha256)
 
 
 def _sentence(items: list[Item], what: str, then: str) -> list[str]:

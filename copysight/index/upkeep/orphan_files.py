@@ -17,6 +17,5 @@ def sweep(index: Index) -> int:
         with index.blobs.sweep():  # no writer is adding now, and earlier writers have committed their items
             named = {*index.catalog.sha256s(), *index.catalog.orphans()}
             found = [sha256 for sha256 in found if sha256 not in named]
-            for sha256 in found:
-                index.blobs.delete(sha256)
+            index.blobs.delete(found)
     return len(found)

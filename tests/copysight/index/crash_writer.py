@@ -37,7 +37,7 @@ def add(index: Index, command: dict[str, Any]) -> None:
     for new in items(command["first"], 2):
         with index.blobs.hold():
             # The file has the sha256 that the test gave the item, not that of its bytes.
-            index.blobs._write(index.blobs._path(new.sha256), b"picture")
+            index.blobs.store.write({new.sha256: b"picture"})
             index.catalog.add([new], model=index.bundle.id)
         send({"ack": int(new.key)})
 

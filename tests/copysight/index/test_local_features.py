@@ -11,7 +11,7 @@ from tests.copysight.matching.conftest import textured_picture
 
 @pytest.fixture
 def blobs(tmp_path, jpeg):
-    stored = Blobs(tmp_path / "blobs")
+    stored = Blobs.in_directory(tmp_path / "blobs")
     picture = textured_picture(1, 300)
     sha256 = stored.put_original(jpeg(picture))
     stored.put_thumbnail(sha256, picture)
@@ -55,7 +55,7 @@ def test_a_folder_that_cannot_be_written_costs_only_time(blobs, tmp_path):
 
 
 def test_without_a_thumbnail_there_is_nothing(tmp_path):
-    assert LocalFeatures(Blobs(tmp_path / "blobs"), tmp_path / "features").get("0" * 64) is None
+    assert LocalFeatures(Blobs.in_directory(tmp_path / "blobs"), tmp_path / "features").get("0" * 64) is None
 
 
 def test_the_memory_stays_below_its_limit_and_the_file_goes_with_the_picture(blobs, tmp_path):

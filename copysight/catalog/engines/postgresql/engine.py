@@ -15,10 +15,11 @@ from copysight.catalog.engines.engine import Lock, Marks, Rows
 from copysight.catalog.engines.postgresql import ddl, failures
 from copysight.catalog.engines.postgresql.connecting import Connection, Connector
 from copysight.catalog.engines.postgresql.follower import Follower
-from copysight.catalog.engines.postgresql.locks import AdvisoryLock, AdvisoryMarks
+from copysight.catalog.engines.postgresql.locks import AdvisoryLock, AdvisoryMarks, SharedAdvisoryLock
 from copysight.catalog.engines.query import Query
 from copysight.errors import CopysightError, IndexNotFound
 from copysight.system import storable
+from copysight.system.locks.shared_lock import SharedLock
 from copysight.system.place import Inside, Place
 
 log = logging.getLogger("copysight.catalog")
@@ -45,6 +46,7 @@ class PostgresEngine:
         self._analysed = False
         self.marks = AdvisoryMarks(connector, "jobs")
         self._writers = connector.key("writers")
+        self._blob_lock = SharedAdvisoryLock(connector, connector.key("blobs"))
         self._engine = sa.create_engine(
             "postgresql+psycopg://",
             creator=connector.pooled,
@@ -149,8 +151,13 @@ class PostgresEngine:
         """An advisory lock of this schema."""
         return AdvisoryLock(self._connector, self._connector.key(name))
 
+    def blob_lock(self) -> SharedLock:
+        """An advisory lock of this schema."""
+        return self._blob_lock
+
     def close(self) -> None:
         """Close all connections."""
+        self._blob_lock.close()
         if self._follower is not None:
             self._follower.close()
         while self._idle:

@@ -1,8 +1,6 @@
 """Errors of PostgreSQL as ours, by their SQLSTATE (PostgreSQL 15, appendix A)."""
 
 import logging
-import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -17,6 +15,7 @@ from copysight.errors import (
     InvalidArgument,
     NotWritable,
 )
+from copysight.system.seldom import Seldom
 
 log = logging.getLogger("copysight.catalog")
 ERRORS: tuple[type[Exception], ...] = (
@@ -25,24 +24,7 @@ ERRORS: tuple[type[Exception], ...] = (
 """What `explained` may know."""
 QUIET_SECONDS = 10.0
 """Time between two lines of the log about an outage, in which many calls fail a second."""
-
-
-class _Seldom:
-    """Allows something once in a time."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds, self._latest = seconds, -math.inf
-
-    def may(self) -> bool:
-        """Whether it is time again."""
-        now = time.monotonic()
-        if now - self._latest < self._seconds:
-            return False
-        self._latest = now
-        return True
-
-
-_SELDOM = _Seldom(QUIET_SECONDS)
+_SELDOM = Seldom(QUIET_SECONDS)
 
 
 def explained(error: Exception) -> CopysightError | None:

@@ -1,7 +1,8 @@
 """Advisory locks of PostgreSQL. Each belongs to a connection and ends with it: with the process, or the server."""
 
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 
@@ -57,6 +58,57 @@ class AdvisoryLock:
             return True
         [found] = connection.execute(f"SELECT pg_try_advisory_lock({self._places})".encode(), self._key).fetchall()
         return bool(found[0])
+
+
+class SharedAdvisoryLock:
+    """A lock that many share, or one has alone. Holders take connections that stay open between two blocks."""
+
+    def __init__(self, connector: Connector, key: int) -> None:
+        self._connector, self._key = connector, key
+        self._idle: deque[Connection] = deque()
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Hold it together with others. Raises ``CatalogUnavailable``, also if the lock was lost in the block."""
+        with explaining():
+            connection = self._locked()
+        try:
+            yield
+            with explaining():
+                connection.execute("SELECT pg_advisory_unlock_shared(%s)", (self._key,))
+        except BaseException:
+            connection.close()  # which gives the lock back
+            raise
+        self._idle.append(connection)
+
+    @contextmanager
+    def alone(self, wait: bool) -> Iterator[bool]:
+        """Hold it alone. Raises ``CatalogUnavailable``."""
+        lock = AdvisoryLock(self._connector, self._key)
+        try:
+            yield lock.acquire(wait)
+        finally:
+            lock.release()
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _locked(self) -> Connection:
+        """A connection that shares the lock. Idle ones may be dead, after an outage."""
+        while self._idle:
+            with suppress(IndexError, psycopg.OperationalError):  # IndexError: another thread was faster
+                return self._share(self._idle.pop())
+        return self._share(self._connector.single())
+
+    def _share(self, connection: Connection) -> Connection:
+        try:
+            connection.execute("SELECT pg_advisory_lock_shared(%s)", (self._key,))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 class AdvisoryMarks:

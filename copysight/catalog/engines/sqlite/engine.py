@@ -19,6 +19,7 @@ from copysight.errors import CopysightError, IndexCorrupt, InvalidArgument, NotW
 from copysight.system import storable
 from copysight.system.locks.file_lock import FileLock
 from copysight.system.locks.held import Held
+from copysight.system.locks.shared_lock import SharedFileLock, SharedLock
 from copysight.system.place import Inside, Place
 
 STORAGE_ERRORS = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")
@@ -28,6 +29,7 @@ BUSY_TIMEOUT = 120.0  # seconds that a writer waits for other writers before it 
 READ_TRIES, READ_PAUSE = 100, 0.02  # while another process moves its log into the file, which may take a second
 SEQUENCE = "SELECT sequence FROM state"
 MARKS = ".jobs.lock"
+BLOBS, BLOB_LOCK = "blobs", ".lock"
 LOCKS = {"publisher": ("publisher.lock", 0o644), "webhooks": (".webhooks.lock", 0o600)}
 """The file of each lock, beside the catalog, and its mode."""
 
@@ -163,6 +165,10 @@ class SqliteEngine:
         """A lock file beside the catalog."""
         file, mode = LOCKS[name]
         return FileLock(self._path.with_name(file), mode)
+
+    def blob_lock(self) -> SharedLock:
+        """A lock file beside the blobs."""
+        return SharedFileLock(self._path.with_name(BLOBS) / BLOB_LOCK)
 
     def close(self) -> None:
         """Close all connections. SQLite merges its log into the file when the last one is closed."""

@@ -95,7 +95,7 @@ def test_verify_names_every_kind_of_fault(index: Index, item: Callable, unit: Ca
     publish(index)
     index.catalog.add([item("2", 30)], model=index.bundle.id, replace=True)
     assert verify(index) == []
-    original = index.blobs.files(index.catalog.get(ids[4]).sha256)[0]
+    original = index.blobs.store.files(index.catalog.get(ids[4]).sha256)[0]
     original.write_bytes(b"other")
     with index.catalog._database.write() as connection:
         connection.exec_driver_sql("UPDATE vectors SET vector = zeroblob(64) WHERE id = 1")
@@ -124,7 +124,7 @@ def test_orphan_files_are_remarked_on_and_removed(
         assert remarks(saved) == []
     prune(index)
     assert remarks(index) == []
-    assert index.blobs.files(orphan) == []
+    assert index.blobs.store.files(orphan) == []
     assert all(index.blobs.original(index.catalog.get(id_).sha256) for id_ in ids)
 
 
