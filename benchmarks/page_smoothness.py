@@ -1,30 +1,26 @@
-"""Frames and main-thread time of long pages in Chromium: the report, the Duplicates view and the Map view.
+"""Frames and main-thread time of long pages in Chromium: the report, and the Duplicates, Map and Collection views.
 
     python -m benchmarks.page_smoothness FOLDER [--groups 10000] [--points 100000] [--seed 0]
 
 FOLDER gets an index of made items: 50 drawn thumbnails, vectors and places on the map at random, a finished search with
 ``groups`` groups of two to five copies, and the HTML report of the same groups. A script scrolls, turns pages, drags,
-zooms and draws a lasso. For each step it prints the longest and the 95th percentile of the times between frames, and
-the processor time of the page's main thread for a frame, which other work on the machine changes less.
+zooms, draws a lasso, and searches and sorts by name. For each step it prints the longest and the 95th percentile of
+the times between frames, and the processor time of the page's main thread for a frame, which other work on the machine
+changes less.
 """
 
 import argparse
 import hashlib
-import os
 import shutil
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
-from benchmarks.screenshots import wait_until_ready
+from benchmarks.screenshots import serving
 from copysight.catalog import NewItem
 from copysight.curation import flat_map
 from copysight.curation.flat_map import FlatMap
@@ -53,7 +49,10 @@ def main() -> None:
     options = parser.parse_args()
     if not options.folder.exists():
         make(options.folder, options.groups, options.points, np.random.default_rng(options.seed))
-    with serving(options.folder / "index") as address, sync_playwright() as playwright:
+    with (
+        serving(options.folder / "index", COPYSIGHT_REBUILD_WHEN_DUE="false") as address,
+        sync_playwright() as playwright,
+    ):
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = chromium.new_page(viewport={"width": 1280, "height": 900})
         session = page.context.new_cdp_session(page)
@@ -64,25 +63,11 @@ def main() -> None:
         page.screenshot(path=options.folder / "duplicates.png")
         measure(page, session, "Map view: drag, zoom, lasso", f"{address}/#/map", "canvas", look)
         page.screenshot(path=options.folder / "map.png")
+        measure(page, session, "Collection view: scroll", f"{address}/#/collection", ".card img", scroll)
+        measure(page, session, "Collection view: jump, sort, name", f"{address}/#/collection", ".card img", choose)
         page.goto((options.folder / "report.html").as_uri())
         page.screenshot(path=options.folder / "report.png")
         chromium.close()
-
-
-@contextmanager
-def serving(index: Path) -> Iterator[str]:
-    """Run a server; yields its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "cli", "serve", "--index", str(index), "--port", str(port)]
-    server = subprocess.Popen(command, env=os.environ | {"COPYSIGHT_REBUILD_WHEN_DUE": "false"})
-    try:
-        wait_until_ready(f"http://127.0.0.1:{port}/healthz")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def make(folder: Path, groups: int, points: int, rng: np.random.Generator) -> None:
@@ -192,6 +177,17 @@ def look(page: Page) -> None:
         page.mouse.move(x + right, y + down, steps=20)
     page.mouse.up()
     page.wait_for_timeout(300)
+
+
+def choose(page: Page) -> None:
+    """Jump through all items, sort them, and find some by name."""
+    for part in range(20):
+        page.evaluate("part => scrollTo(0, part * document.body.scrollHeight)", part / 20)
+        page.wait_for_timeout(200)
+    page.locator("select[name=order]").select_option("name")
+    page.wait_for_timeout(1000)
+    page.locator("input[name=text]").press_sequentially("07/09", delay=80)
+    page.wait_for_timeout(1500)
 
 
 if __name__ == "__main__":

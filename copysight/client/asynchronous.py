@@ -1,8 +1,8 @@
 """The asynchronous client."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any, ParamSpec, Self, TypeVar
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any, Self
 
 import httpx
 
@@ -37,14 +37,12 @@ from copysight.client.answers import (
     Reviews,
     Webhook,
 )
-from copysight.client.call import Call
 from copysight.client.options import DuplicateOptions, ListPolicy, MapMethod, New, Options
 from copysight.client.pictures import Source
 from copysight.client.retries import Retries
-from copysight.client.sending import Outcomes, Pause, UploadBatches
+from copysight.client.senders import AsyncSender
+from copysight.client.sending import UploadBatches
 
-P = ParamSpec("P")
-T = TypeVar("T")
 DEFAULT_OPTIONS, DEFAULT_RETRIES, ALL_DUPLICATES = Options(), Retries(), DuplicateOptions()
 
 
@@ -58,8 +56,8 @@ class AsyncClient:
         retries: Retries = DEFAULT_RETRIES,
         timeout: httpx.Timeout = sending.TIMEOUT,
     ) -> None:
-        self._http = httpx.AsyncClient(base_url=url, headers=sending.headers(key), timeout=timeout)
-        self._outcomes = Outcomes(url, retries)
+        self._sender = AsyncSender(url, key, retries, timeout)
+        self._do = self._sender.send
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,7 +67,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._sender.close()
 
     async def embed(self, pictures: Sequence[Source]) -> Embeddings:
         """Compute the embedding of each picture."""
@@ -140,9 +138,13 @@ class AsyncClient:
         limit: int = 100,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the API's word
         state: str | None = None,
+        text: str | None = None,
+        sort: str | None = None,
+        descending: bool = False,
+        offset: int | None = None,
     ) -> Page:
-        """Get one page of items, ordered by id."""
-        return await self._do(calls.page, collection, key, after, limit, filter, state)
+        """Get one page of items, ordered by id; or sorted by `key`, `bytes`, `pixels` or `taken`, from an offset on."""
+        return await self._do(calls.page, collection, key, after, limit, filter, state, text, sort, descending, offset)
 
     async def item(self, number: int) -> Item:
         """Get an item."""
@@ -384,17 +386,3 @@ class AsyncClient:
             for item in page.items:
                 yield item
             after = page.next
-
-    async def _do(self, make: Callable[P, Call[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        call, number = await asyncio.to_thread(make, *args, **kwargs), 1
-        while isinstance(outcome := await self._attempt(call, number), Pause):
-            await asyncio.sleep(outcome.seconds)
-            number += 1
-        return outcome
-
-    async def _attempt(self, call: Call[T], number: int) -> T | Pause:
-        try:
-            response = await self._http.request(**sending.request(call))
-        except httpx.TransportError as error:
-            return self._outcomes.of_failure(call, number, error)
-        return self._outcomes.of_response(call, number, response)

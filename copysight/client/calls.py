@@ -150,10 +150,15 @@ def page(
     limit: int = 100,
     filter: Mapping[str, Any] | None = None,  # noqa: A002 - the API's word
     state: str | None = None,
+    text: str | None = None,
+    sort: str | None = None,
+    descending: bool = False,
+    offset: int | None = None,
 ) -> Call[Page]:
     """``GET /images``."""
     wanted = None if filter is None else orjson.dumps(filter).decode()
     params = known(collection=collection, key=key, after=after, limit=limit, filter=wanted, state=state)
+    params |= known(text=text, sort=sort, offset=offset) | flag("descending", descending)
     return Call("GET", "/images", of_json(answers.page), params)
 
 

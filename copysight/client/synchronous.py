@@ -1,8 +1,7 @@
 """The synchronous client."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ParamSpec, Self, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self
 
 import httpx
 
@@ -37,14 +36,12 @@ from copysight.client.answers import (
     Reviews,
     Webhook,
 )
-from copysight.client.call import Call
 from copysight.client.options import DuplicateOptions, ListPolicy, MapMethod, New, Options
 from copysight.client.pictures import Source
 from copysight.client.retries import Retries
-from copysight.client.sending import Outcomes, Pause, UploadBatches
+from copysight.client.senders import Sender
+from copysight.client.sending import UploadBatches
 
-P = ParamSpec("P")
-T = TypeVar("T")
 DEFAULT_OPTIONS, DEFAULT_RETRIES, ALL_DUPLICATES = Options(), Retries(), DuplicateOptions()
 
 
@@ -63,8 +60,8 @@ class Client:
         retries: Retries = DEFAULT_RETRIES,
         timeout: httpx.Timeout = sending.TIMEOUT,
     ) -> None:
-        self._http = httpx.Client(base_url=url, headers=sending.headers(key), timeout=timeout)
-        self._outcomes = Outcomes(url, retries)
+        self._sender = Sender(url, key, retries, timeout)
+        self._do = self._sender.send
 
     def __enter__(self) -> Self:
         return self
@@ -74,7 +71,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._sender.close()
 
     def embed(self, pictures: Sequence[Source]) -> Embeddings:
         """Compute the embedding of each picture."""
@@ -145,9 +142,13 @@ class Client:
         limit: int = 100,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - the API's word
         state: str | None = None,
+        text: str | None = None,
+        sort: str | None = None,
+        descending: bool = False,
+        offset: int | None = None,
     ) -> Page:
-        """Get one page of items, ordered by id."""
-        return self._do(calls.page, collection, key, after, limit, filter, state)
+        """Get one page of items, ordered by id; or sorted by `key`, `bytes`, `pixels` or `taken`, from an offset on."""
+        return self._do(calls.page, collection, key, after, limit, filter, state, text, sort, descending, offset)
 
     def item(self, number: int) -> Item:
         """Get an item."""
@@ -376,17 +377,3 @@ class Client:
             page = self.page(collection, after=after, filter=filter)
             yield from page.items
             after = page.next
-
-    def _do(self, make: Callable[P, Call[T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        call, number = make(*args, **kwargs), 1
-        while isinstance(outcome := self._attempt(call, number), Pause):
-            time.sleep(outcome.seconds)
-            number += 1
-        return outcome
-
-    def _attempt(self, call: Call[T], number: int) -> T | Pause:
-        try:
-            response = self._http.request(**sending.request(call))
-        except httpx.TransportError as error:
-            return self._outcomes.of_failure(call, number, error)
-        return self._outcomes.of_response(call, number, response)

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from copysight.errors import InvalidArgument
 from copysight.index import Match, Snapshot
+from copysight.vectors.diverse import diverse
 from service.http.problems import item_error
 from service.intake import uploads
 from service.queries import inference, search_answers
@@ -18,6 +19,8 @@ from service.state import State
 
 router = APIRouter(tags=["clusters"])
 REPRESENTATIVES = 4
+NEAR = 64
+"""Covers of a cluster are among its members nearest to the centre: at most as many, and at most half of it."""
 NAME = Body(embed=True, examples=["beaches"])
 Number = Annotated[int, Path(ge=0, le=2**63 - 1)]
 
@@ -37,7 +40,10 @@ async def assign(request: Request) -> Response:
 
 @router.get("/clusters", dependencies=[READ])
 async def listing(request: Request) -> Response:
-    """All clusters, the largest first, each with the pictures nearest to its centre."""
+    """All clusters, the largest first, each with pictures that stand for it.
+
+    `representatives`: the picture nearest to the centre, and others near it that differ from each other.
+    """
     state: State = request.app.state.copysight
     return search_answers.json(await threads.run(state.searchers, _all, state))
 
@@ -87,11 +93,21 @@ def _all(state: State) -> dict[str, Any]:
             "size": cluster.size,
             "tightness": cluster.tightness,
             "name": names.get(cluster.id),
-            "representatives": [match.id for match in snapshot.members(cluster.id, REPRESENTATIVES)],
+            "representatives": _covers(snapshot, cluster.id, cluster.size),
         }
         for cluster in snapshot.clusters()
     ]
     return search_answers.index_fields(snapshot) | {"clusters": clusters}
+
+
+def _covers(snapshot: Snapshot, number: int, size: int) -> list[int]:
+    """Ids of pictures of a cluster: copies of one picture, which are next to each other, would say little about it."""
+    near = snapshot.members(number, max(REPRESENTATIVES, min(NEAR, (size + 1) // 2)))
+    ids = np.array([match.id for match in near], np.int64)
+    if snapshot.generation is None:
+        return []
+    vectors = snapshot.generation.vectors[snapshot.generation.rows(ids)]
+    return [int(one) for one in ids[diverse(vectors, REPRESENTATIVES)]]
 
 
 def _one(state: State, number: int, limit: int, offset: int) -> dict[str, Any]:

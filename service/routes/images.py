@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,10 +13,12 @@ from copysight.catalog.limits import check_metadata
 from copysight.catalog.moderation.entries import LONGEST_LABEL, MOST_LABELS, UNNOTED, Entry
 from copysight.catalog.moderation.entries import State as EntryState
 from copysight.catalog.moderation.lists import LONGEST_NOTE
+from copysight.catalog.reading import Chosen, Order
 from copysight.errors import InvalidArgument, ItemNotFound, KeyConflict
 from copysight.index import Snapshot
 from copysight.model.embedder import Embedder
 from copysight.pictures.formats import signatures
+from copysight.system import storable
 from service.collection import adding, bulk, matching, model_change
 from service.collection.adding import NewPicture
 from service.collection.bulk import BulkOptions
@@ -36,6 +38,8 @@ MEDIA_TYPES = {
 THUMBNAIL_AGE = "private, max-age=60, stale-while-revalidate=86400"
 """A browser may show a cached thumbnail for a day while it revalidates by ETag, so a replaced one disappears soon."""
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
+Sort = Literal["id", "key", "bytes", "pixels", "taken"]
+MOST_TEXT = 200
 ONE = "a call adds exactly one; to add many, send NDJSON (content type application/x-ndjson)"
 MATCH = (
     "Also answer what the picture matches, before it is added: `matches` as in `/search`, `lists` and `decision`. It "
@@ -139,20 +143,36 @@ async def listing(
     state: Annotated[
         EntryState | None, Query(description="Only items in this state; not with `key` or `filter`.")
     ] = None,
+    text: str | None = Query(
+        None,
+        min_length=1,
+        max_length=MOST_TEXT,
+        description="Only items with this in their key, in upper or lower case.",
+    ),
     after: int = Query(
         0, ge=0, le=2**63 - 1, description="Only items with a greater id: the `next` of the page before."
     ),
+    sort: Annotated[Sort | None, Query(description="Order of the items; without `after`.")] = None,
+    descending: bool = Query(False, description="The largest or latest first; with `sort`."),
+    offset: int = Query(0, ge=0, le=2**31, description="Leave out as many items; with `sort`."),
     limit: int = Query(100, ge=1, le=1000),
 ) -> Response:
-    """Items in the order of their ids, one page at a time. `next` is null on the last page."""
+    """Items in the order of their ids, one page at a time. `next` is null on the last page.
+
+    With `sort`, they are in that order, items without the value last. Then `offset` cuts the pages, `next` is null,
+    and `total` is the number of all these items.
+    """
     service: State = request.app.state.copysight
-    wanted = search_options.parse_filter(filter)
-    if state is not None and (key, wanted) != (None, None):
-        raise InvalidArgument("got `state` with `key` or `filter`; send it alone, or with `collection`")
-    found = await threads.run(service.searchers, _page, service, collection, after, limit, key, wanted, state)
+    chosen = Chosen(collection, key, search_options.parse_filter(filter), text)
+    _check_listing(chosen, state, sort, descending, offset, after)
+    order = None if sort is None else Order(sort, descending, offset)
+    found = await threads.run(service.searchers, _page, service, chosen, after, limit, order, state)
     snapshot = await threads.run(service.searchers, service.index.snapshot)
-    following = found[-1]["id"] if len(found) == limit else None
-    return search_answers.json({**search_answers.index_fields(snapshot), "items": found, "next": following})
+    following = found[-1]["id"] if order is None and len(found) == limit else None
+    answer = {**search_answers.index_fields(snapshot), "items": found, "next": following}
+    if order is not None:
+        answer["total"] = await threads.run(service.searchers, service.index.catalog.total, chosen)
+    return search_answers.json(answer)
 
 
 @router.delete("", dependencies=[WRITE])
@@ -262,19 +282,28 @@ async def _item_response(state: State, item: Item, code: int = 200, more: Mappin
     return search_answers.json(search_answers.index_fields(snapshot) | found | dict(more or {}), code)
 
 
+def _check_listing(
+    chosen: Chosen, state: EntryState | None, sort: Sort | None, descending: bool, offset: int, after: int
+) -> None:
+    """Refuse parameters that exclude each other. Raises ``InvalidArgument``."""
+    if chosen.text is not None:
+        storable.check_text(chosen.text, "text", MOST_TEXT)
+    if state is not None and (chosen.key, chosen.filter, chosen.text, sort) != (None, None, None, None):
+        raise InvalidArgument("got `state` with `key`, `filter`, `text` or `sort`; send it alone, or with `collection`")
+    if sort is None and (descending or offset):
+        raise InvalidArgument("got `descending` or `offset` without `sort`; say what to sort by")
+    if sort is not None and after:
+        raise InvalidArgument("got `after` with `sort`; pages of sorted items are cut by `offset`")
+
+
 def _page(
-    state: State,
-    collection: str | None,
-    after: int,
-    limit: int,
-    key: str | None,
-    wanted: object | None,
-    of: EntryState | None,
+    state: State, chosen: Chosen, after: int, limit: int, order: Order | None, of: EntryState | None
 ) -> list[dict[str, Any]]:
     catalog = state.index.catalog
     if of is None:
-        return _with_entries(state, catalog.page(collection, after, limit, key, wanted))
-    items = catalog.get_many(catalog.moderation.page(of, collection, after, limit))
+        found = catalog.page(chosen.collection, after, limit, chosen.key, chosen.filter, chosen.text, order)
+        return _with_entries(state, found)
+    items = catalog.get_many(catalog.moderation.page(of, chosen.collection, after, limit))
     return _with_entries(state, [items[number] for number in sorted(items)])
 
 

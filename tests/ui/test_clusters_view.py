@@ -20,9 +20,9 @@ def test_a_cluster_opens_and_keeps_its_name_over_a_rebuild(changing, open_page):
     page.locator("input[name=name]").fill("drawn things")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="drawn things")).to_be_visible()
-    page.goto(f"{changing.url}/#/collection")
+    page.goto(f"{changing.url}/#/admin")
     page.get_by_role("button", name="Rebuild").click()
-    expect(page.locator("tbody tr")).to_have_count(2, timeout=60_000)
+    expect(page.get_by_label("Index", exact=True).locator("tbody tr")).to_have_count(2, timeout=60_000)
     page.goto(f"{changing.url}/#/clusters?by=name")
     expect(page.locator(".heap").first).to_contain_text("drawn things")
 

@@ -1,11 +1,25 @@
 """Search view: find copies, compare, filter, options; errors of bad files."""
 
+import csv
+import re
+
 import numpy as np
+import pytest
 from playwright.sync_api import expect
 
 
 def search_for(page, folder, *names):
     page.locator("input[type=file]").set_input_files([folder / name for name in names])
+
+
+def row(page, name):
+    """The row of a picture in the table of several."""
+    return page.locator(".table .row").filter(has=page.get_by_role("button", name=re.compile(f"^{name}: ")))
+
+
+def unfold(page):
+    """Show the nearest pictures that are no copies."""
+    page.locator(".neighbours summary").click()
 
 
 def test_the_copy_is_found_and_compared(shared, open_page, folder):
@@ -34,27 +48,103 @@ def test_the_copy_is_found_and_compared(shared, open_page, folder):
 def test_a_bad_file_shows_its_error_and_does_not_affect_others(shared, open_page, folder):
     page = open_page(shared)
     search_for(page, folder, "broken.jpg", "copy.jpg")
+    expect(row(page, "broken.jpg").get_by_role("alert")).not_to_be_empty()
     expect(page.get_by_role("alert")).to_have_count(1)
-    expect(page.get_by_role("alert")).not_to_be_empty()
-    expect(page.locator(".answer .card").first).to_contain_text("picture-03.jpg")
+    expect(row(page, "copy.jpg")).to_contain_text("picture-03.jpg")
 
 
-def test_many_pictures_get_a_summary(shared, open_page, folder):
+def test_several_pictures_are_a_table_with_answers_to_open(shared, open_page, folder):
     page = open_page(shared)
     search_for(page, folder, "broken.jpg", "known/picture-03.jpg", "known/picture-04.jpg")
     expect(page.locator(".summary")).to_have_text("3 pictures: 2 found, 1 failed")
-    expect(page.locator(".answer h2")).to_have_text(["broken.jpg", "picture-03.jpg", "picture-04.jpg"])
-    third = page.locator(".answer").nth(2)
-    few = third.locator(".card").count()
-    assert few < 10
-    third.get_by_role("button", name="Show all 20 matches").click()
-    expect(third.get_by_role("button", name="Show all")).to_have_count(0)
-    assert third.locator(".card").count() > few
+    expect(page.locator(".table .row .what")).to_have_text(["broken.jpg", "picture-03.jpg", "picture-04.jpg"])
+    row(page, "picture-04.jpg").locator(".open").click()
+    expect(page.locator(".answer h2")).to_have_text("picture-04.jpg")
+    expect(page.locator(".answer .verdict")).to_have_text("The same picture is in the collection")
+    page.keyboard.press("k")
+    expect(page.locator(".answer h2")).to_have_text("picture-03.jpg")
+    page.keyboard.press("Escape")
+    expect(row(page, "picture-03.jpg").locator(".open")).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(row(page, "broken.jpg").locator(".open")).to_be_focused()
     page.get_by_role("button", name="Remove broken.jpg").click()
     expect(page.locator(".summary")).to_have_text("2 pictures: 2 found")
     page.get_by_role("button", name="Clear").click()
-    expect(page.locator(".answer")).to_have_count(0)
+    expect(page.locator(".table, .answer")).to_have_count(0)
     expect(page.locator(".examples a").first).to_be_visible()
+
+
+def test_the_table_is_sorted_filtered_exported_and_added(changing, open_page, folder, tmp_path):
+    page = open_page(changing)
+    search_for(page, folder, "new.jpg", "known/picture-05.jpg", "broken.jpg", "copy.jpg")
+    expect(page.locator(".summary")).to_contain_text("1 failed")
+    expect(page.locator(".summary")).not_to_contain_text("searching")
+    names = page.locator(".table .row .what")
+    page.get_by_role("button", name="Sort by picture").click()
+    expect(names).to_have_text(["broken.jpg", "copy.jpg", "new.jpg", "picture-05.jpg"])
+    page.get_by_role("button", name="Sort by picture").click()
+    expect(names).to_have_text(["picture-05.jpg", "new.jpg", "copy.jpg", "broken.jpg"])
+    page.get_by_role("button", name="Sort by verdict").click()
+    expect(names.last).to_have_text("broken.jpg")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Export CSV").click()
+    saved.value.save_as(tmp_path / "answers.csv")
+    with (tmp_path / "answers.csv").open(newline="") as file:
+        rows = {one["file"]: one for one in csv.DictReader(file)}
+    assert rows["picture-05.jpg"]["verdict"] == "exact"
+    assert rows["picture-05.jpg"]["match_key"] == "picture-05.jpg"
+    assert float(rows["picture-05.jpg"]["similarity"]) > 0.999
+    assert rows["broken.jpg"]["outcome"] == "failed"
+    assert rows["broken.jpg"]["error"]
+    page.get_by_role("button", name="failed 1").click()
+    expect(names).to_have_text(["broken.jpg"])
+    page.get_by_role("button", name="Remove 1").click()
+    expect(page.locator(".summary")).not_to_contain_text("failed")
+    page.get_by_role("button", name="Add 3 pictures to the collection").click()
+    expect(page.locator("#notice")).to_contain_text("2 added, 1 already in the collection, 0 failed")
+    assert {"new.jpg", "copy.jpg"} <= {item["key"] for item in changing.http.get("/images").json()["items"]}
+
+
+def test_the_first_visit_shows_three_steps_and_no_filters(shared, open_page, folder):
+    page = open_page(shared)
+    expect(page.locator(".welcome")).to_contain_text("24 pictures can be searched.")
+    expect(page.locator(".steps li")).to_have_count(3)
+    expect(page.locator("select[name=effort]")).to_be_hidden()
+    assert page.locator(".dropzone").bounding_box()["height"] < 70
+    search_for(page, folder, "copy.jpg")
+    expect(page.locator("select[name=effort]")).to_be_visible()
+    expect(page.locator("select[name=effort] option")).to_have_text(["whole", "+ inside screenshots", "+ rotated"])
+    expect(page.locator(".welcome")).to_have_count(0)
+
+
+def test_no_copy_is_said_as_the_answer_and_the_neighbours_are_folded(judged, open_page, jpeg, drawn):
+    found = ((seed, judged.http.post("/search", files={"file": jpeg(drawn(seed))})) for seed in range(900, 960))
+    strange = next(seed for seed, one in found if one.json()["items"][0]["matches"][0]["verdict"] == "different")
+    page = open_page(judged)
+    picture = {"name": "strange.jpg", "mimeType": "image/jpeg", "buffer": jpeg(drawn(strange))}
+    page.locator("input[type=file]").set_input_files(picture)
+    expect(page.locator(".answer .verdict")).to_have_text("No copy among 120 pictures")
+    expect(page.locator(".answer .card").first).to_be_hidden()
+    expect(page.locator(".neighbours summary")).to_have_text("The 20 nearest pictures; none is a copy")
+    unfold(page)
+    expect(page.locator(".answer .card").first).to_be_visible()
+    page.locator("select[name=collection]").select_option("default")
+    expect(page.locator(".answer .verdict")).to_have_text("No copy among 120 pictures")
+
+
+def test_the_scale_agrees_with_the_verdict(shared, open_page):
+    """Each third of the bar is a verdict, so that no "possibly" stands beside a full bar."""
+    page = open_page(shared)
+    page.locator(".welcome").wait_for()
+    places = page.evaluate(
+        "async (all) => { const { placeOf } = await import('/ui/matching/verdict.js'); return all.map(placeOf); }",
+        [0, 0.03, 0.05, 0.051, 0.5, 0.899, 0.9, 0.95, 1],
+    )
+    assert places == sorted(places)
+    assert places[0] == 0
+    assert places[-1] == 1
+    assert places[2] == pytest.approx(1 / 3)  # 5 %: the end of "different"
+    assert places[6] == pytest.approx(2 / 3)  # 90 %: the start of "copy"
 
 
 def test_the_minimum_probability_hides_and_shows_matches(judged, open_page, jpeg, drawn):
@@ -78,9 +168,9 @@ def test_the_minimum_probability_hides_and_shows_matches(judged, open_page, jpeg
 
 def test_without_a_calibration_the_slider_is_disabled(shared, open_page, folder):
     page = open_page(shared)
-    expect(page.get_by_role("slider", name="Minimum probability")).to_be_disabled()
     search_for(page, folder, "copy.jpg")
     expect(page.locator(".answer .card").first).to_contain_text("not calibrated")
+    expect(page.get_by_role("slider", name="Minimum probability")).to_be_disabled()
 
 
 def test_verdicts_differ_in_words_colour_and_shape(shared, open_page):
@@ -219,7 +309,7 @@ def test_options_go_to_the_server_and_into_the_address(shared, open_page, folder
 def test_a_metadata_filter_is_kept_in_the_address(shared, open_page, folder):
     page = open_page(shared)
     search_for(page, folder, "copy.jpg")
-    summary = page.locator(".answer .query .hint")
+    summary = page.locator(".answer .query p.hint")
     expect(summary).to_contain_text("20 ")
     page.locator("select[name=field]").select_option("album")
     page.locator("select[name=test]").select_option("least")

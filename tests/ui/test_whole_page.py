@@ -9,7 +9,19 @@ from playwright.sync_api import expect
 
 from service.routes.page import FOLDER
 
-VIEWS = ("search", "search?id=1", "attention?id=1", "clusters", "clusters?id=0", "map", "duplicates", "collection")
+VIEWS = (
+    "search",
+    "search?id=1",
+    "attention?id=1",
+    "clusters",
+    "clusters?id=0",
+    "map",
+    "duplicates",
+    "reviews",
+    "collection",
+    "admin",
+    "nowhere",
+)
 READY = {"search?id=1": ".answer .card", "attention?id=1": "canvas", "clusters": ".heap", "collection": ".card"}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 SENT = """() => Object.fromEntries(
@@ -49,8 +61,11 @@ def test_verdicts_and_the_comparison_are_accessible(judged, open_page, jpeg, dra
     page.locator("input[type=file]").set_input_files(
         [{"name": name, "mimeType": "image/jpeg", "buffer": jpeg(picture)} for name, picture in names.items()]
     )
+    expect(page.locator(".summary")).to_contain_text(re.compile("^3 pictures: [12] found(?!.*searching)"))
+    assert serious(page) == []
+    page.locator(".row .open", has_text="known.jpg").click()
     expect(page.locator(".answer .card[data-verdict=exact]")).to_be_visible()
-    expect(page.locator(".answer[aria-busy]")).to_have_count(0)
+    page.locator(".neighbours summary").click()
     assert serious(page) == []
     page.locator(".answer .card").first.click()
     expect(page.get_by_role("dialog")).to_be_visible()
@@ -77,11 +92,42 @@ def test_every_view_can_be_reached_by_keyboard(shared, open_page):
     expect(page.locator("h1")).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
-    for name in ("Search", "Attention", "Clusters", "Map", "Duplicates", "Reviews", "Collection"):
+    for name in ("Search", "Duplicates", "Reviews", "Collection", "Clusters", "Map", "Attention", "Admin"):
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name=name, exact=True)).to_be_focused()
     page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Index and server")
+
+
+def test_a_view_is_two_keys_away(shared, open_page):
+    page = open_page(shared)
+    expect(page.locator("h1")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("g d")
+    page.keyboard.press("Escape")
+    for letter, heading in (("c", "The collection"), ("d", "Which pictures are copies?"), ("s", "Have we seen")):
+        page.keyboard.press("g")
+        page.keyboard.press(letter)
+        expect(page.locator("h1")).to_contain_text(heading)
+    with page.expect_file_chooser():
+        page.keyboard.press("o")
+
+
+def test_the_skip_link_goes_to_the_content_and_stays_in_the_view(shared, open_page):
+    page = open_page(shared, "collection")
+    expect(page.locator(".card").first).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#view")).to_be_focused()
     expect(page.locator("h1")).to_have_text("The collection")
+
+
+def test_an_unknown_address_says_so(shared, open_page):
+    page = open_page(shared, "serach?id=1")
+    expect(page.locator("h1")).to_have_text("There is nothing at this address")
+    expect(page.locator(".view")).to_contain_text("serach")
+    page.locator(".view").get_by_role("link", name="Search").click()
+    expect(page.locator("h1")).to_have_text("Have we seen this picture before?")
 
 
 def test_the_files_of_the_page_are_small():

@@ -55,10 +55,14 @@ class Added:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of items. ``next`` is the ``after`` of the next page; None on the last page."""
+    """A page of items. ``next`` is the ``after`` of the next page; None on the last page.
+
+    ``total``: the number of all these items, if the page is sorted.
+    """
 
     items: Sequence[Item]
     next: int | None
+    total: int | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class Members:
 
 def page(given: Mapping[str, Any]) -> Page:
     """Parse the response of ``GET /images``."""
-    return Page([from_json(Item, item) for item in given["items"]], given["next"])
+    return Page([from_json(Item, item) for item in given["items"]], given["next"], given.get("total"))
 
 
 def added(given: Mapping[str, Any]) -> Added | Fault:

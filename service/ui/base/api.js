@@ -91,6 +91,15 @@ export async function thumbnailFile(id) {
   return new File([await answer.blob()], `item-${id}.jpg`, { type: "image/jpeg" });
 }
 
+/** Saves the original file of an item on the user's machine. Throws `ApiError` if the index does not keep it. */
+export async function original({ id, key: name }) {
+  const answer = await fetch(`images/${id}/original`, { headers: headers() });
+  if (!answer.ok) throw new ApiError(answer.status, await answer.json().catch(() => ({})));
+  const url = URL.createObjectURL(await answer.blob());
+  Object.assign(document.createElement("a"), { href: url, download: name.split("/").pop() }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
 const fetched = new Map(); // cached thumbnails, the least recently used first
 
 function blob(source) {

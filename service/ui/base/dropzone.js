@@ -1,4 +1,4 @@
-// Drop zone for pictures. They can be dropped, chosen, or pasted (`page.js` handles pasting).
+// Drop zone for pictures: one line. They can be dropped on the whole page, chosen, or pasted (`page.js` handles both).
 
 import { make } from "./elements.js";
 
@@ -9,7 +9,7 @@ export function dropzone(text, received, { multiple = true } = {}) {
     received([...input.files]);
     input.value = "";
   });
-  const zone = make("button", { type: "button", class: "dropzone", onclick: () => input.click() },
+  const zone = make("button", { type: "button", class: "dropzone", onclick: () => input.click(), title: "Shortcut: o" },
     make("strong", {}, text), make("span", {}, "Drop, paste or choose files"));
   const over = (on) => () => zone.classList.toggle("over", on);
   zone.addEventListener("dragover", over(true));

@@ -1,12 +1,14 @@
 // Create DOM elements. Text is always inserted as text, so nothing from a user becomes HTML.
 
+const TAIL = 8; // characters that stay at the end of a long file name: the extension, and what numbers files
+
 /** An element: `make("a", {href: "#", class: "big", onclick: f}, "text", child, …)`; null children are left out. */
 export function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (name in element && !/^(list|class|for|role|aria|data|tabindex|width|height)/.test(name)) element[name] = value;
+    else if (name in element && !/^(list|class|for|role|aria|data|tabindex|width|height|popover)/.test(name)) element[name] = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
   element.append(...children.flat().filter((child) => child !== null && child !== undefined));
@@ -34,16 +36,25 @@ export function labelled(text, control, note = null) {
   return make("label", { class: "field" }, make("span", {}, text, note), control);
 }
 
-/** An item's key on one line. If it is too long, the folder is shortened first, because the file name tells pictures apart. With `longest`, the middle of a longer file name is left out. */
-export function named(key, longest = Infinity) {
-  const end = key.replace(/\/+$/, "").lastIndexOf("/") + 1;
-  return make("span", { class: "name", title: key },
-    end ? make("span", { class: "folder" }, key.slice(0, end)) : null, make("span", { class: "file" }, shortened(key.slice(end), longest)));
+/** A button with a shortcut, which its title names. */
+export function button(text, act, { key = null, kind = null, label = null } = {}) {
+  return make("button", { type: "button", class: kind, onclick: act, title: key ? `Shortcut: ${key}` : null, "aria-label": label }, text);
 }
 
-function shortened(text, longest) {
-  const half = Math.floor(longest / 2);
-  return text.length > longest ? `${text.slice(0, half)}…${text.slice(1 - half)}` : text;
+/** Options of a <select> from pairs of a value and a text. */
+export const choices = (pairs, now) => pairs.map(([value, text]) => make("option", { value, selected: String(value) === String(now) }, text));
+
+/** An item's key: the file name, and its folder on a line of its own. Of what is too long, the middle is left out. */
+export function named(key) {
+  const end = key.replace(/\/+$/, "").lastIndexOf("/") + 1;
+  return make("span", { class: "name", title: key },
+    end ? make("span", { class: "folder" }, cut(key.slice(0, end))) : null, make("span", { class: "file" }, cut(key.slice(end))));
+}
+
+/** A text in two parts, of which the style shortens the first. */
+function cut(text) {
+  const at = Math.max(0, text.length - TAIL);
+  return [at ? make("span", { class: "start" }, text.slice(0, at)) : null, make("span", { class: "end" }, text.slice(at))];
 }
 
 /** A slider with its value. `changed(value)` is called for every change. */
@@ -57,12 +68,26 @@ export function slider(text, { least = 0, most = 1, step = 0.01, value = 0, off 
   return labelled(text, input, readout);
 }
 
-/** Shows a message at the bottom of the page for a few seconds; screen readers announce it. */
-export function notice(text) {
+/** Shortcuts as a line: pairs of keys and what they do. */
+export const legend = (keys) => make("p", { class: "hint keys" }, keys.map(([key, text]) => make("span", {}, make("kbd", {}, key), ` ${text}`)));
+
+/** Names and values as a list. */
+export const definitions = (rows) => make("dl", { class: "facts" }, rows.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+
+/** A table with a caption. `rows` are arrays of texts or elements. It scrolls sideways if it is too wide. */
+export function table(caption, heads, rows) {
+  return make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": caption }, make("table", {}, make("caption", {}, caption),
+    make("thead", {}, make("tr", {}, heads.map((text) => make("th", { scope: "col" }, text)))),
+    make("tbody", {}, rows.map((row) => make("tr", {}, row.map((cell) => make("td", {}, cell)))))));
+}
+
+/** Shows a message at the bottom of the page for some seconds, perhaps with a button; screen readers announce it. */
+export function notice(text, action = null, act = null) {
   const place = document.getElementById("notice");
-  place.textContent = text;
+  const press = () => { fill(place); act(); };
+  fill(place, text, action ? make("button", { type: "button", onclick: press }, action) : null);
   clearTimeout(notice.timer);
-  notice.timer = setTimeout(() => (place.textContent = ""), 6000);
+  notice.timer = setTimeout(() => fill(place), action ? 12000 : 6000);
 }
 
 /** Opens a dialog with a title and a close button. It is removed when it closes. */
@@ -80,7 +105,7 @@ export function dialog(title, ...children) {
   return box;
 }
 
-/** Asks the user to confirm an action. Resolves to true or false. */
+/** Asks the user to confirm what cannot be undone. Resolves to true or false. */
 export function confirmDialog(question, action) {
   return new Promise((resolve) => {
     const answer = (yes) => () => { resolve(yes); box.close(); };
@@ -91,16 +116,5 @@ export function confirmDialog(question, action) {
   });
 }
 
-/** "1 picture", "2 pictures", "10,000 pictures". */
-export const counted = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
-
-/** Bytes as "214 kB" or "12.3 MB". */
-export const megabytes = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} MB`);
-
-/** Seconds since the epoch as "3 hours ago". */
-export function ago(seconds) {
-  if (!seconds) return "never";
-  const past = Math.max(0, Date.now() / 1000 - seconds);
-  const [size, unit] = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]].find(([s]) => past >= s) ?? [1, "second"];
-  return new Intl.RelativeTimeFormat("en").format(-Math.floor(past / size), unit);
-}
+/** Whether a key press belongs to the browser, to a dialog or to a field, and not to a view. */
+export const isElsewhere = (event) => event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open], :popover-open") || event.target.closest?.("input, select, textarea");

@@ -1,11 +1,11 @@
 // A long list that is fetched page by page, when its rows come near the screen.
 
-const SIZE = 100;
+export const SIZE = 100; // rows of a page
 
-/** `fetchPage(offset, limit)` returns an array of rows; `loaded(first, last)` is called when rows have arrived. */
+/** `fetchPage(offset, limit)` returns an array of rows; `loaded(first, last)` is called when rows have arrived. `first`: the first page, if it is at hand. */
 export class Pages {
-  constructor(fetchPage, loaded) {
-    Object.assign(this, { fetchPage, loaded, rows: [], requested: new Set() });
+  constructor(fetchPage, loaded, first = null) {
+    Object.assign(this, { fetchPage, loaded, rows: [...(first ?? [])], requested: new Set(first ? [0] : []) });
   }
 
   row(number) {

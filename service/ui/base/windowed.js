@@ -1,16 +1,18 @@
 // A virtual grid: of thousands of tiles, only those near the screen exist.
 
-import { make } from "./elements.js";
+import { isElsewhere, make } from "./elements.js";
 
 const MARGIN = 600; // pixels above and below the screen that are kept filled
 
 /**
  * A grid in `element`. `tile(number)` creates tile `number` of `count`; `near(first, last)` is called with the visible range.
- * Tiles are at least `width` pixels wide and exactly `height` high.
+ * Tiles are at least `width` pixels wide and exactly `height` high. With `arrows`, the arrow keys go from tile to tile, and ↓ into the grid.
  */
 export class Windowed {
-  constructor({ width, height, tile, near = () => {}, label = "pictures" }) {
+  constructor({ width, height, tile, near = () => {}, label = "pictures", arrows = false }) {
     Object.assign(this, { width, height, tile, near, count: 0, made: new Map() });
+    this.pressed = arrows ? (event) => this.press(event) : null;
+    if (arrows) addEventListener("keydown", this.pressed);
     this.element = make("div", { class: "windowed", role: "list", "aria-label": label });
     this.draw = this.draw.bind(this);
     this.watch = new ResizeObserver(this.draw);
@@ -44,7 +46,31 @@ export class Windowed {
 
   close() {
     removeEventListener("scroll", this.draw);
+    if (this.pressed) removeEventListener("keydown", this.pressed);
     this.watch.disconnect();
+  }
+
+  press(event) {
+    if (event.defaultPrevented || !this.element.clientWidth || (isElsewhere(event) && event.target.type !== "checkbox")) return;
+    const cell = event.target.closest?.(".cell");
+    const at = cell && this.element.contains(cell) ? Number(cell.getAttribute("aria-posinset")) - 1 : null;
+    const nowhere = [document.body, document.getElementById("view")].includes(event.target);
+    const [right, down] = [1, this.columns()];
+    const next = at === null ? (nowhere && event.key === "ArrowDown" ? [...this.made.keys()].sort((one, other) => one - other).find((number) => this.isVisible(number)) : undefined)
+      : { ArrowRight: at + right, ArrowLeft: at - right, ArrowDown: at + down, ArrowUp: at - down }[event.key];
+    if (next === undefined || next < 0 || next >= this.count) return;
+    event.preventDefault();
+    this.focus(next);
+  }
+
+  isVisible(number) {
+    const { top, bottom } = this.made.get(number).getBoundingClientRect();
+    return top >= 0 && bottom <= innerHeight + this.height;
+  }
+
+  /** Puts the focus on tile `number`, which is near the screen. */
+  focus(number) {
+    this.made.get(number)?.querySelector("a, button")?.focus();
   }
 
   draw() {

@@ -5,6 +5,7 @@ import { dropzone } from "../base/dropzone.js";
 import { fill, labelled, make, slider } from "../base/elements.js";
 import { examples } from "../search/examples.js";
 import { COLOURS, layers, massMask, scaled } from "../matching/maps.js";
+import { indexState } from "../base/index.js";
 
 const SIDE = 420; // pixels of a canvas along its longer side
 const MANY = 6; // from so many sheets on they are in one row, which scrolls
@@ -13,7 +14,7 @@ const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowR
 
 /** Shows the view. `query` may hold the `id` of an item. */
 export async function show(view, query) {
-  const { bundle } = await request("GET", "index");
+  const { bundle } = await indexState();
   const methods = Object.keys(METHODS).filter((method) => (method === "heads" ? bundle.attention : bundle.objects));
   const options = { opacity: 0.7, share: 0.6, masked: false, method: methods[0] ?? "heads" };
   const place = make("div", { class: "heads" });
@@ -27,7 +28,6 @@ export async function show(view, query) {
   async function analyse(file) {
     const number = (latest += 1);
     shown = file;
-    zone.classList.add("slim");
     place.setAttribute("aria-busy", "true");
     if (!current) fill(place, make("p", {}, "Computing the maps…"));
     try {

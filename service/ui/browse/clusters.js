@@ -2,12 +2,13 @@
 
 import { request, may, path, pictureForm, thumbnail } from "../base/api.js";
 import { dropzone } from "../base/dropzone.js";
-import { counted, fill, make, named, notice } from "../base/elements.js";
+import { fill, isElsewhere, make, named, notice } from "../base/elements.js";
 import { Pages } from "../base/pages.js";
 import { Windowed } from "../base/windowed.js";
+import { counted } from "../base/words.js";
 
 const TILE = { width: 200, height: 260 };
-const MEMBER = { width: 150, height: 190 };
+const MEMBER = { width: 176, height: 204 };
 const name = (cluster) => cluster.name ?? `cluster ${cluster.id}`;
 const ORDERS = {
   size: (one, other) => other.size - one.size || one.id - other.id,
@@ -23,7 +24,7 @@ export async function show(view, query) {
 async function showAll(view, by) {
   const { clusters } = await request("GET", "clusters");
   const found = make("div", { class: "found", role: "status" });
-  const grid = new Windowed({ ...TILE, tile: (number) => tile(clusters[number]), label: "clusters" });
+  const grid = new Windowed({ ...TILE, tile: (number) => tile(clusters[number]), label: "clusters", arrows: true });
   const sortBy = (name) => {
     clusters.sort(ORDERS[name] ?? ORDERS.size);
     grid.show(clusters.length);
@@ -33,7 +34,6 @@ async function showAll(view, by) {
     sortBy(sorting.value);
   } }, Object.keys(ORDERS).map((one) => make("option", { value: one, selected: one === by }, one)));
   const receive = async (files) => {
-    zone.classList.add("slim");
     found.setAttribute("aria-busy", "true");
     fill(found, await Promise.all(files.map(clusterOf)));
     found.removeAttribute("aria-busy");
@@ -76,7 +76,7 @@ async function clusterOf(file) {
 
 async function showOne(view, id) {
   const about = await request("GET", path(`clusters/${id}`, { limit: 1 }));
-  const grid = new Windowed({ ...MEMBER, tile: (number) => member(pages.row(number)), near: (first, last) => pages.fetchRange(first, last), label: "members" });
+  const grid = new Windowed({ ...MEMBER, tile: (number) => member(pages.row(number)), near: (first, last) => pages.fetchRange(first, last), label: "members", arrows: true });
   const fetchPage = async (offset, limit) => (await request("GET", path(`clusters/${id}`, { limit, offset }))).members;
   const pages = new Pages(fetchPage, (first, last) => { for (let number = first; number < last; number += 1) grid.refresh(number); });
   const title = make("h1", {}, name(about));
@@ -84,7 +84,13 @@ async function showOne(view, id) {
     make("div", { class: "bar between" }, make("p", { class: "hint" }, `${counted(about.size, "picture")}, the nearest to the centre first`),
       may("write") ? naming(about, title) : null), grid.element);
   grid.show(about.size);
-  return { close: () => grid.close() };
+  const pressed = (event) => {
+    if (event.key !== "n" || isElsewhere(event)) return;
+    event.preventDefault();
+    view.querySelector("input[name=name]")?.select();
+  };
+  addEventListener("keydown", pressed);
+  return { close: () => { removeEventListener("keydown", pressed); grid.close(); } };
 }
 
 function naming(about, title) {
@@ -97,7 +103,7 @@ function naming(about, title) {
     title.textContent = name(changed);
     notice(given ? `The cluster is now named ${given}. Rebuilds keep the name.` : "The name was removed.");
   };
-  return make("form", { class: "bar", onsubmit: save }, make("label", { class: "bar" }, make("span", { class: "hint" }, "Name"), input), make("button", {}, "Save"));
+  return make("form", { class: "bar", onsubmit: save }, make("label", { class: "bar" }, make("span", { class: "hint" }, "Name ", make("kbd", {}, "n")), input), make("button", {}, "Save"));
 }
 
 function member(item) {

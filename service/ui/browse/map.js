@@ -2,9 +2,11 @@
 
 import { request, path, thumbnail } from "../base/api.js";
 import { colouring } from "./colours.js";
-import { counted, fill, labelled, make, named } from "../base/elements.js";
+import { choices, fill, labelled, make, named, legend as keyLegend } from "../base/elements.js";
 import { Scatter } from "./scatter.js";
 import { Windowed } from "../base/windowed.js";
+import { counted, download as saveFile } from "../base/words.js";
+import { collectionChoices, indexState } from "../base/index.js";
 
 const TILE = { width: 130, height: 150 };
 const COMMAND = "copysight index export map.csv --index DIR --map";
@@ -14,10 +16,8 @@ const KEYS = [["← ↑ ↓ →", "move"], ["+ −", "zoom"], ["0", "whole map"]
 export async function show(view, query) {
   const collection = query.get("collection") ?? "";
   const answer = await request("GET", path("map", { collection }));
-  const about = await request("GET", "index");
-  const which = make("select", { name: "collection", onchange: () => (location.hash = path("/map", { collection: which.value })) },
-    [["", "all"], ...Object.entries(about.collections).map(([one, count]) => [one, `${one} (${count.toLocaleString("en")})`])]
-      .map(([value, text]) => make("option", { value, selected: value === collection }, text)));
+  const about = await indexState();
+  const which = make("select", { name: "collection", onchange: () => (location.hash = path("/map", { collection: which.value })) }, choices(collectionChoices(about, collection), collection));
   const heading = make("h1", {}, "Which pictures are alike?");
   if (!answer.made) return void fill(view, heading, empty());
   if (!answer.id.length) return void fill(view, heading, labelled("Collection", which), make("p", { class: "empty" }, "No picture of this collection is on the map. Pictures that were added later come with the next map."));
@@ -32,7 +32,7 @@ export async function show(view, query) {
   scatter.element.append(tip);
   const legend = make("div", { class: "legend", role: "group", "aria-label": "Colours; press one to select its pictures" });
   const summary = make("p", { class: "hint", role: "status" });
-  const grid = new Windowed({ ...TILE, tile: (place) => tile(state.chosen[place]), label: "selected pictures" });
+  const grid = new Windowed({ ...TILE, tile: (place) => tile(state.chosen[place]), label: "selected pictures", arrows: true });
   const lasso = make("button", { type: "button", "aria-pressed": "false", onclick: () => setLasso(!scatter.lassoing) }, "Lasso");
   const save = make("button", { type: "button", hidden: true, onclick: () => download() }, "Save the list of keys");
   const none = make("button", { type: "button", hidden: true, onclick: () => select([]) }, "Select nothing");
@@ -71,19 +71,17 @@ export async function show(view, query) {
     tip.hidden = number < 0;
     if (number < 0 || tip.dataset.number === String(number)) return;
     tip.dataset.number = number;
-    fill(tip, thumbnail(answer.id[number], "", 96), make("figcaption", {}, named(answer.key[number], 28)));
+    fill(tip, thumbnail(answer.id[number], "", 96), make("figcaption", {}, named(answer.key[number])));
   }
 
   const tile = (number) => make("a", { class: "card", href: `#/search?id=${answer.id[number]}` }, thumbnail(answer.id[number], answer.key[number], 90), named(answer.key[number]));
 
   function download() {
-    const url = URL.createObjectURL(new Blob([state.chosen.map((number) => `${answer.key[number]}\n`).join("")], { type: "text/plain" }));
-    make("a", { href: url, download: "selection.txt" }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 1000);
+    saveFile(state.chosen.map((number) => `${answer.key[number]}\n`).join(""), "selection.txt");
   }
 
   const pressed = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog") || event.target.closest?.("input, select, textarea, .windowed, nav")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]") || event.target.closest?.("input, select, textarea, .windowed, nav")) return;
     const acts = { l: () => setLasso(!scatter.lassoing), v: () => select(scatter.visible()), Escape: () => select([]) };
     if (!acts[event.key] && !scatter.key(event.key)) return;
     event.preventDefault();
@@ -94,7 +92,7 @@ export async function show(view, query) {
     make("div", { class: "controls" }, labelled("Colour by", by), labelled("Collection", which),
       make("span", { class: "bar" }, lasso, button("+", () => scatter.zoomBy(1.5), "Zoom in"), button("−", () => scatter.zoomBy(1 / 1.5), "Zoom out"),
         button("Whole map", () => scatter.whole()), button("Select what is visible", () => select(scatter.visible())))),
-    make("p", { class: "hint keys" }, KEYS.map(([key, text]) => make("span", {}, make("kbd", {}, key), ` ${text}`))),
+    keyLegend(KEYS),
     scatter.element, legend, make("div", { class: "bar between" }, summary, make("span", { class: "bar" }, save, none)), grid.element);
   select([]);
   await colour(by.value);

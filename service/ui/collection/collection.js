@@ -1,49 +1,68 @@
-// Collection view: add, browse, edit and delete pictures; the state of the index.
+// Collection view: find pictures by name, sort, select, change, delete; add new ones.
 
-import { add } from "./adding.js";
-import { request, may, path, thumbnail } from "../base/api.js";
+import { may, original, thumbnail } from "../base/api.js";
 import { dropzone } from "../base/dropzone.js";
-import { confirmDialog, dialog, fill, labelled, make, named, notice } from "../base/elements.js";
-import { panel } from "../admin/generations.js";
+import { choices, fill, isElsewhere, labelled, legend, make, named, notice } from "../base/elements.js";
+import { collectionChoices, indexState } from "../base/index.js";
+import { menu } from "../base/menu.js";
+import { Pages, SIZE } from "../base/pages.js";
+import { counted } from "../base/words.js";
 import { Windowed } from "../base/windowed.js";
+import { add } from "./adding.js";
+import { disable, patch, remove, setField } from "./changes.js";
+import { address, everything, ORDERS, page, read, STATES } from "./listing.js";
+import { askForField, edit } from "./metadata.js";
+import { Selection } from "./selection.js";
 
-const TILE = { width: 170, height: 230 };
-const PAGE = 200;
+const TILE = { width: 176, height: 218 };
+const KEYS = [["/", "search by name"], ["x", "select"], ["⇧ click", "select a range"], ["Delete", "delete what is selected"], ["u", "undo"], ["Esc", "select nothing"]];
 
-/** Shows the view. `query` may hold a `collection`. */
+/** Shows the view. `query` may hold a `collection`, a `text` within names, an `order` and a `state`. */
 export async function show(view, query) {
-  let items = [];
-  let next = 0;
-  let loading = false;
-  const only = query.get("collection") ?? "";
-  const grid = new Windowed({ ...TILE, tile: (number) => tile(number), near: (_, last) => last > items.length - PAGE / 2 && more(), label: "items" });
-  const generations = panel((about) => listCollections(about));
-  const which = make("select", { name: "which", onchange: () => (location.hash = path("/collection", { collection: which.value })) });
+  const wanted = read(query);
+  let [pages, total, latest, timer] = [null, 0, 0, null];
+  const grid = new Windowed({ ...TILE, tile: (number) => tile(number), near: (first, last) => pages?.fetchRange(first, last), label: "items", arrows: true });
+  const which = make("select", { name: "which", onchange: () => change({ collection: which.value }) });
+  const into = make("input", { name: "into", value: wanted.collection || "default", maxLength: 200 });
+  const search = make("input", { type: "search", name: "text", value: wanted.text, placeholder: "part of a name", oninput: () => { clearTimeout(timer); timer = setTimeout(() => change({ text: search.value.trim() }), 150); } });
+  const order = make("select", { name: "order", onchange: () => change({ order: order.value }) }, choices(Object.entries(ORDERS).map(([name, [text]]) => [name, text]), wanted.order));
+  const state = make("select", { name: "state", onchange: () => change({ state: state.value }) }, choices(Object.entries(STATES), wanted.state));
+  const summary = make("p", { class: "summary", role: "status" });
   const progress = make("div", { class: "progress" });
-  const into = make("input", { name: "into", value: only || "default", maxLength: 200 });
+  const empty = make("p", { class: "empty", hidden: true });
+  const acts = {
+    setField: (items) => askForField(counted(items.length, "picture"), (name, value) => setField(items, name, value, redraw)),
+    disable: (items) => disable(items, true, redraw), enable: (items) => disable(items, false, redraw),
+    remove: (items) => { selection.set([]); return remove(items, reload); }, all: async () => selection.set(await everything(wanted)),
+  };
+  const selection = new Selection(acts, (ids) => {
+    grid.element.classList.toggle("picking", selection.items.size > 0);
+    const changed = new Set(ids);
+    for (const number of [...grid.made.keys()]) if (changed.has(pages.row(number)?.id)) mark(number);
+  });
 
-  async function more() {
-    if (loading || next === null) return;
-    loading = true;
-    const page = await request("GET", path("images", { after: next, limit: PAGE, collection: only })).finally(() => (loading = false));
-    items = items.concat(page.items);
-    next = page.next;
-    grid.show(items.length, false);
-  }
-
+  /** Lists again from the start, at the same place of the page. */
   async function reload() {
-    [items, next] = [[], 0];
-    grid.show(0);
-    await Promise.all([more(), generations.refresh()]);
-    empty.hidden = items.length > 0;
+    const number = (latest += 1);
+    const first = await page(wanted, 0, SIZE);
+    if (number !== latest) return;
+    total = first.total;
+    pages = new Pages(async (offset, limit) => (await page(wanted, offset, limit)).items, (from, to) => { for (let at = from; at < to; at += 1) grid.refresh(at); }, first.items);
+    grid.show(total);
+    const filtered = wanted.text || wanted.state;
+    summary.textContent = filtered ? `${counted(total, "picture")} found` : counted(total, "picture");
+    empty.textContent = filtered ? "No picture is like that." : "There are no pictures yet.";
+    empty.hidden = total > 0;
+    fill(which, choices(collectionChoices(await indexState(), wanted.collection), wanted.collection));
   }
 
-  /** Fills the menu of collections. */
-  function listCollections({ collections }) {
-    const all = Object.values(collections).reduce((sum, count) => sum + count, 0);
-    const named = only && !(only in collections) ? { ...collections, [only]: 0 } : collections;
-    fill(which, [["", `all (${all.toLocaleString("en")})`], ...Object.entries(named).map(([one, count]) => [one, `${one} (${count.toLocaleString("en")})`])]
-      .map(([value, text]) => make("option", { value, selected: value === only }, text)));
+  const redraw = async () => (wanted.state ? reload() : grid.show(total));
+
+  async function change(changes) {
+    Object.assign(wanted, changes);
+    if ("collection" in changes) into.value = wanted.collection || "default";
+    history.replaceState(null, "", address(wanted));
+    await reload();
   }
 
   async function receive(files) {
@@ -53,47 +72,55 @@ export async function show(view, query) {
   }
 
   function tile(number) {
-    const item = items[number];
+    const item = pages.row(number);
+    if (!item) return make("span", { class: "card waiting" });
+    const pick = make("input", { type: "checkbox", class: "pick", checked: selection.has(item), "aria-label": `Select ${item.key}`, onclick: (event) => toggle(number, event.shiftKey) });
+    return make("div", { class: `card${selection.has(item) ? " picked" : ""}${item.disabled ? " off" : ""}` },
+      make("a", { href: `#/search?id=${item.id}`, "aria-label": `Search for ${item.key}` }, thumbnail(item.id, item.key, 150)), pick,
+      make("span", { class: "under" }, make("span", { class: "text" }, named(item.key), make("span", { class: "hint" }, details(item))), menu(`Actions for ${item.key}`, () => entries(item))));
+  }
+
+  const details = (item) => [item.disabled ? "disabled" : item.quarantined ? "in quarantine" : null, `${item.width} x ${item.height}`, wanted.collection ? null : item.collection].filter(Boolean).join(" · ");
+
+  function entries(item) {
     const write = may("write");
-    return make("div", { class: "card" }, make("a", { href: `#/search?id=${item.id}`, "aria-label": `Search for ${item.key}` }, thumbnail(item.id, item.key, 130)),
-      named(item.key), make("span", { class: "hint" }, `${item.width} x ${item.height}${only ? "" : ` · ${item.collection}`}`),
-      write ? make("span", { class: "bar" },
-        make("button", { type: "button", class: "quiet", "aria-label": `Edit ${item.key}`, onclick: () => edit(item) }, "Edit"),
-        make("button", { type: "button", class: "quiet", "aria-label": `Delete ${item.key}`, onclick: () => remove(item) }, "Delete")) : null);
+    return [["Search for it", `#/search?id=${item.id}`], ["Show its attention", `#/attention?id=${item.id}`],
+      write && ["Edit metadata", () => edit(item, (before) => notice(`The metadata of ${item.key} was saved.`, "Undo", () => patch(item, { metadata: before })))],
+      write && [item.disabled ? "Enable in searches" : "Disable in searches", () => disable([item], !item.disabled, redraw)],
+      write && ["Save the original", () => original(item)],
+      write && ["Delete", () => remove([item], reload), "danger"]];
   }
 
-  async function remove(item) {
-    if (!(await confirmDialog(`Delete ${item.key}?`, "Delete"))) return;
-    await request("DELETE", `images/${item.id}`);
-    items = items.filter((one) => one !== item);
-    grid.show(items.length);
-    empty.hidden = items.length > 0;
-    notice(`${item.key} was deleted.`);
-    await generations.refresh();
+  /** Marks a tile as selected or not, and leaves the focus where it is. */
+  function mark(number) {
+    const card = grid.made.get(number)?.querySelector(".card");
+    const on = selection.has(pages.row(number));
+    card?.classList.toggle("picked", on);
+    if (card?.querySelector(".pick")) card.querySelector(".pick").checked = on;
   }
 
-  const writing = may("write")
-    ? make("section", { class: "panel", "aria-label": "Add pictures" }, dropzone("Add pictures", receive), labelled("Add to collection", into), progress)
-    : null;
-  const empty = make("p", { class: "empty", hidden: true }, "There are no pictures yet.");
-  fill(view, make("h1", {}, "The collection"), make("div", { class: writing ? "panels" : null }, writing, generations.element),
-    make("div", { class: "bar between" }, make("h2", {}, "Pictures"), make("label", { class: "bar" }, make("span", { class: "hint" }, "Collection"), which)), empty, grid.element);
-  await reload();
-  return { receive, close: () => { grid.close(); generations.close(); } };
-}
+  function toggle(number, range) {
+    const from = range && selection.latest ? pages.rows.findIndex((row) => row?.id === selection.latest.id) : number;
+    const between = pages.rows.slice(Math.min(from < 0 ? number : from, number), Math.max(from, number) + 1).filter(Boolean);
+    selection.toggle(pages.row(number), between);
+  }
 
-function edit(item) {
-  const text = make("textarea", { rows: 8, value: JSON.stringify(item.metadata, null, 2), spellcheck: false });
-  const message = make("p", { class: "error", role: "alert" });
-  const save = async (event) => {
+  const pressed = (event) => {
+    if (isElsewhere(event) && event.target.type !== "checkbox") return;
+    const cell = document.activeElement.closest?.(".windowed .cell");
+    const chosen = [...selection.items.values()];
+    const keys = {
+      x: cell && (() => toggle(Number(cell.getAttribute("aria-posinset")) - 1, false)), u: () => document.querySelector("#notice button")?.click(),
+      Escape: chosen.length && (() => selection.set([])), Delete: chosen.length && may("write") && (() => acts.remove(chosen)),
+    };
+    if (!keys[event.key]) return;
     event.preventDefault();
-    try {
-      Object.assign(item, await request("PATCH", `images/${item.id}`, { json: { metadata: JSON.parse(text.value) } }));
-      box.close();
-      notice(`The metadata of ${item.key} was saved.`);
-    } catch (error) {
-      message.textContent = error instanceof SyntaxError ? `This is not valid JSON: ${error.message}` : error.message;
-    }
+    keys[event.key]();
   };
-  const box = dialog(`Metadata of ${item.key}`, make("form", { onsubmit: save }, labelled("A JSON object", text), message, make("p", { class: "bar" }, make("button", { class: "primary" }, "Save"))));
+  addEventListener("keydown", pressed);
+  const adding = may("write") ? [labelled("Add to collection", into), make("div", { role: "group", "aria-label": "Add pictures" }, dropzone("Add pictures", receive))] : null;
+  fill(view, make("h1", {}, "The collection"), make("div", { class: "controls tools" }, labelled("Name", search), labelled("Collection", which), labelled("Sorted by", order), labelled("Show", state), adding),
+    progress, make("div", { class: "bar between" }, summary), legend(KEYS), empty, grid.element, selection.element);
+  await reload();
+  return { receive, close: () => { removeEventListener("keydown", pressed); clearTimeout(timer); grid.close(); } };
 }

@@ -1,84 +1,92 @@
-// API documentation page, built from the OpenAPI document of this server.
+// API documentation page, built from the OpenAPI document of this server: search, examples, snippets, trying it.
 
-import { fill, make } from "../base/elements.js";
+import { button, fill, make } from "../base/elements.js";
+import { copyText } from "../base/words.js";
+import { prose } from "./prose.js";
+import { answers, bodies, example, parameters } from "./schema.js";
+import { curl, plan, python } from "./snippets.js";
+import { trying } from "./trying.js";
 
 const view = document.getElementById("view");
 const METHODS = ["get", "post", "patch", "put", "delete"];
+const base = new URL(".", location.href).href.replace(/\/$/, "");
+const slug = (method, path) => `${method}${path.replace(/[^a-z]+/gi, "-")}`.replace(/-$/, "");
 
-/** A schema in a few words, for example "integer ≥ 1 or null". */
-function words(schema = {}, names = {}) {
-  if (schema.$ref) return words(names[schema.$ref.split("/").pop()], names);
-  const either = schema.anyOf ?? schema.oneOf;
-  if (either) return either.map((one) => words(one, names)).join(" or ");
-  if (schema.enum) return schema.enum.join(" | ");
-  const parts = [schema.format === "binary" ? "bytes" : schema.type ?? "any"];
-  if (schema.items) parts.push(`of ${words(schema.items, names)}`);
-  if (schema.minimum !== undefined) parts.push(`≥ ${schema.minimum}`);
-  if (schema.maximum !== undefined) parts.push(`≤ ${schema.maximum}`);
-  if (schema.default !== undefined && schema.default !== null) parts.push(`(default ${JSON.stringify(schema.default)})`);
-  return parts.join(" ");
+/** All calls of the document: {method, path, operation, group, id, text}. */
+function calls(paths) {
+  return Object.entries(paths).flatMap(([path, operations]) => METHODS.filter((method) => method in operations).map((method) => {
+    const operation = operations[method];
+    const text = `${method} ${path} ${operation.summary ?? ""} ${operation.description ?? ""} ${(operation.parameters ?? []).map((one) => one.name).join(" ")}`.toLowerCase();
+    return { method, path, operation, group: operation.tags?.[0] ?? "other", id: slug(method, path), text };
+  }));
 }
 
-/** Paragraphs of a text: `code` between backticks, a blank line between paragraphs. */
-function prose(text = "") {
-  return text.split(/\n\s*\n/).filter(Boolean).map((part) =>
-    make("p", {}, part.split("`").map((piece, place) => (place % 2 ? make("code", {}, piece) : piece))));
-}
-
-function table(heads, rows) {
-  if (!rows.length) return null;
-  const cells = (kind, row) => make("tr", {}, row.map((cell) => make(kind, {}, cell)));
-  return make("table", {}, make("thead", {}, cells("th", heads)), make("tbody", {}, rows.map((row) => cells("td", row))));
-}
-
-function parameters(operation, names) {
-  return table(["Parameter", "In", "Type", ""], (operation.parameters ?? []).map((one) =>
-    [make("code", {}, one.name), one.required ? `${one.in}, required` : one.in, words(one.schema, names), one.description ?? ""]));
-}
-
-function bodies(operation, names) {
-  const rows = Object.entries(operation.requestBody?.content ?? {}).flatMap(([type, { schema = {} }]) => {
-    const known = schema.$ref ? names[schema.$ref.split("/").pop()] : schema;
-    const fields = Object.entries(known?.properties ?? {});
-    if (!fields.length) return [[make("code", {}, type), "", words(known, names), known?.description ?? ""]];
-    return fields.map(([name, field], place) =>
-      [place ? "" : make("code", {}, type), make("code", {}, name), words(field, names), field.description ?? ""]);
+/** A call, folded. What is inside is made when it is opened. */
+function section({ method, path, operation, id }, names, secret) {
+  const place = make("div", {});
+  const box = make("details", { class: "call", id }, make("summary", {}, make("code", {}, `${method.toUpperCase()} ${path}`), ` ${operation.summary ?? ""}`), place);
+  box.addEventListener("toggle", () => {
+    if (!box.open || place.childNodes.length) return;
+    const wanted = plan(method, path, operation, names, secret);
+    const text = example(operation);
+    const attempt = make("details", {}, make("summary", {}, "Try it"), trying(method, path, operation, names));
+    fill(place, ...prose(operation.description), parameters(operation, names), bodies(operation, names), answers(operation),
+      snippets({ curl: curl(wanted, base), Python: python(wanted, base) }), text ? make("pre", { class: "example", tabindex: 0, "aria-label": "Example response" }, make("code", {}, text)) : null, attempt);
   });
-  return table(["Body", "Field", "Type", ""], rows);
+  return box;
 }
 
-function answers(operation) {
-  return table(["Response", ""], Object.entries(operation.responses ?? {}).map(([code, { description, content = {} }]) =>
-    [make("code", {}, code), [description, ...Object.keys(content)].filter(Boolean).join(" · ")]));
-}
-
-/** The example response of a call; null if the response is not JSON. */
-function example(operation) {
-  const found = Object.values(operation.responses ?? {}).map(({ content = {} }) => content["application/json"]?.example);
-  const text = JSON.stringify(found.find(Boolean), null, 1);
-  return text ? make("pre", { tabindex: 0, "aria-label": "Example response" }, make("code", {}, text)) : null;
-}
-
-function shown(method, path, operation, names) {
-  return make("details", { class: "call" },
-    make("summary", {}, make("code", {}, `${method.toUpperCase()} ${path}`), ` ${operation.summary ?? ""}`),
-    ...prose(operation.description), parameters(operation, names), bodies(operation, names), answers(operation), example(operation));
+/** Texts to copy, one at a time. */
+function snippets(texts) {
+  const code = make("code", {});
+  const tabs = Object.keys(texts).map((name) => button(name, () => choose(name)));
+  const copy = button("Copy", () => copyText(code.textContent, (done) => { copy.textContent = done ? "Copied" : "Select it to copy"; setTimeout(() => (copy.textContent = "Copy"), 2000); }));
+  const choose = (name) => {
+    tabs.forEach((tab) => tab.setAttribute("aria-pressed", String(tab.textContent === name)));
+    code.textContent = texts[name];
+  };
+  choose(Object.keys(texts)[0]);
+  return make("div", { class: "snippet" }, make("div", { class: "bar" }, make("span", { class: "bar joined" }, tabs), copy), make("pre", { tabindex: 0, "aria-label": "Snippet" }, code));
 }
 
 async function show() {
   const answer = await fetch("openapi.json");
   if (!answer.ok) throw new Error(`The server returned status ${answer.status}.`);
   const { info, paths, components = {} } = await answer.json();
-  const groups = new Map();
-  for (const [path, operations] of Object.entries(paths))
-    for (const method of METHODS.filter((one) => one in operations)) {
-      const group = operations[method].tags?.[0] ?? "other";
-      if (!groups.has(group)) groups.set(group, []);
-      groups.get(group).push(shown(method, path, operations[method], components.schemas ?? {}));
-    }
-  const keys = Object.values(components.securitySchemes ?? {}).map((scheme) => make("p", {}, scheme.description ?? ""));
-  fill(view, make("h1", {}, `${info.title} ${info.version}`), ...prose(info.description), ...keys,
-    ...[...groups].flatMap(([name, calls]) => [make("h2", {}, name), ...calls]));
+  const schemes = Object.values(components.securitySchemes ?? {});
+  const all = calls(paths).map((one) => ({ ...one, box: section(one, components.schemas ?? {}, Boolean(one.operation.security?.length)) }));
+  const groups = [...new Set(all.map((one) => one.group))].map((name) => ({ name, title: make("h2", { id: `group-${name}` }, name), calls: all.filter((one) => one.group === name) }));
+  const found = make("p", { class: "hint", role: "status" });
+  const search = make("input", { type: "search", name: "find", placeholder: "path or word", "aria-label": "Search the API", oninput: () => find() });
+
+  function find() {
+    const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const matches = (one) => wanted.every((word) => one.text.includes(word));
+    all.forEach((one) => (one.box.hidden = !matches(one)));
+    groups.forEach(({ title, calls: these }) => (title.hidden = !these.some(matches)));
+    found.textContent = wanted.length ? `${all.filter(matches).length} of ${all.length} calls` : `${all.length} calls`;
+  }
+
+  find();
+  fill(view, make("div", { class: "docs" },
+    make("nav", { class: "contents", "aria-label": "Groups of calls" }, search, found, groups.map(({ name }) => make("a", { href: `#group-${name}` }, name))),
+    make("div", {}, make("h1", {}, `${info.title} ${info.version}`), ...prose(info.description), ...schemes.flatMap((scheme) => prose(scheme.description)),
+      groups.map(({ title, calls: these }) => [title, ...these.map((one) => one.box)]).flat())));
+  go();
 }
 
+/** Opens the call that the address names. */
+function go() {
+  const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!place) return;
+  if (place.tagName === "DETAILS") place.open = true;
+  place.scrollIntoView();
+}
+
+addEventListener("hashchange", go);
+addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.target.closest?.("input, textarea, select")) return;
+  event.preventDefault();
+  view.querySelector("[type=search]")?.focus();
+});
 show().catch((error) => fill(view, make("p", { class: "error", role: "alert" }, error.message)));

@@ -1,15 +1,23 @@
-// Compare a query with its matches in a dialog, one match after the other.
+// Compare a query with its matches in a dialog, one match after the other, and decide about them by one key.
 
-import { dialog, fill, make } from "../base/elements.js";
+import { may, request } from "../base/api.js";
+import { button, dialog, fill, make } from "../base/elements.js";
 import { comparison, enable, facts } from "./stage.js";
-import { badge, bar } from "./verdict.js";
+import { badge, scale } from "./verdict.js";
 
-/** Opens the comparison of `query`, {name, picture(size), file(), effort, explains}, with number `at` of its `matches`. The arrow keys change the match. */
+const DONE = { confirm: "Confirmed: it is a copy.", deny: "Denied: it is no copy, and searches for this file no longer answer it." };
+
+/** Opens the comparison of `query` (`search/query.js`) with number `at` of its `matches`. The arrow keys change the match. */
 export function compare(query, matches, at) {
-  const stage = comparison();
+  const stage = comparison((by) => step(by));
+  const decisions = new Map(); // id of a match -> confirm or deny
+  const verdict = make("div", { class: "bar verdict" });
   const about = make("div", { class: "about" });
-  const before = make("button", { type: "button", onclick: () => step(-1), "aria-label": "Previous match", title: "Shortcut: ←" }, "←");
-  const after = make("button", { type: "button", onclick: () => step(1), "aria-label": "Next match", title: "Shortcut: →" }, "→");
+  const said = make("p", { class: "hint", "aria-live": "polite" });
+  const before = button("‹", () => step(-1), { key: "←", kind: "edge", label: "Previous match" });
+  const after = button("›", () => step(1), { key: "→", kind: "edge", label: "Next match" });
+  const yes = button("Confirm", () => decide("confirm"), { key: "y", kind: "primary" });
+  const no = button("Deny", () => decide("deny"), { key: "n", kind: "danger" });
 
   const step = (by) => {
     if (!matches[at + by]) return;
@@ -23,22 +31,63 @@ export function compare(query, matches, at) {
     enable(before, at > 0);
     enable(after, at < matches.length - 1);
     box.querySelector("h2").textContent = `Match ${at + 1} of ${matches.length}`;
-    fill(about, make("p", { class: "bar verdict", "data-verdict": match.verdict }, badge(match.verdict), bar(match.probability)), facts(match),
+    verdict.dataset.verdict = match.verdict;
+    fill(verdict, badge(match.verdict), scale(match.probability));
+    decided();
+    fill(about, facts(match),
       make("p", { class: "bar" }, make("a", { class: "button", href: `#/search?id=${match.id}`, onclick: () => box.close() }, "Search for this picture"),
         make("a", { class: "button", href: `#/attention?id=${match.id}`, onclick: () => box.close() }, "Show its attention")));
+    describe(match).catch(() => null); // an item that was deleted meanwhile has no details
   }
 
-  const box = dialog("Comparison", stage.element, make("p", { class: "bar" }, before, after, stage.buttons), stage.status, about);
+  async function describe(match) {
+    const current = () => match === matches[at] && box.open;
+    query.about().then((item) => current() && stage.describe("query", item));
+    match.item ??= await request("GET", `images/${match.id}`);
+    if (current()) stage.describe("match", match.item);
+  }
+
+  /** Shows what was decided about the match. */
+  function decided() {
+    const made = decisions.get(matches[at].id);
+    yes.setAttribute("aria-pressed", String(made === "confirm"));
+    no.setAttribute("aria-pressed", String(made === "deny"));
+    said.textContent = made ? `${DONE[made]} Press u to reverse it.` : "";
+  }
+
+  async function decide(decision) {
+    const match = matches[at];
+    if (!may("write") || decisions.get(match.id) === decision) return;
+    try {
+      const sha256 = await query.sha256();
+      if (!sha256) throw new Error("This browser computes no sha256 over plain HTTP; open the page by HTTPS, or on the server's machine.");
+      await request("POST", "decisions", { json: { decision, query: sha256, item: match.id } });
+      decisions.set(match.id, decision);
+      if (match === matches[at]) decided();
+    } catch (error) {
+      said.textContent = error.message;
+    }
+  }
+
+  /** The latest decision counts, so that the opposite one reverses it. */
+  const reverse = () => {
+    const made = decisions.get(matches[at].id);
+    if (made) decide(made === "confirm" ? "deny" : "confirm");
+  };
+
+  const deciding = may("write") ? make("span", { class: "bar deciding" }, yes, no) : null;
+  const box = dialog("Comparison", make("div", { class: "bar between top" }, verdict, deciding), said,
+    make("div", { class: "edges" }, before, stage.element, after), make("div", { class: "bar" }, stage.buttons), stage.status, about);
   box.classList.add("wide");
-  const steps = { ArrowLeft: -1, ArrowRight: 1 };
+  const keys = { ArrowLeft: () => step(-1), ArrowRight: () => step(1), y: () => decide("confirm"), n: () => decide("deny"), u: reverse };
   box.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return; // shortcuts of the browser
-    if (steps[event.key]) step(steps[event.key]);
+    if (keys[event.key]) keys[event.key]();
     else if (!stage.press(event)) return;
     event.preventDefault();
   });
   box.addEventListener("close", stage.close);
   draw();
-  stage.buttons[0].focus();
+  stage.buttons[0].focus({ preventScroll: true });
   return box;
 }

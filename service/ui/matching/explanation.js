@@ -6,7 +6,7 @@ import { heat, holding } from "./maps.js";
 
 /** The explanation of a query and the item `id`: {similarity, grid, maps: [of the query, of the item]}. The item is sent as its thumbnail. */
 export async function explain(query, id) {
-  const files = await Promise.all([query.file(), thumbnailFile(id)]);
+  const files = await Promise.all([query.content(), thumbnailFile(id)]);
   const address = path("compare", { explain: true, verify: "never", effort: query.effort });
   return (await request("POST", address, { form: pictureForm(files) })).explanation;
 }

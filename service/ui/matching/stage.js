@@ -1,19 +1,23 @@
 // A query and its match on one stage: side by side with outlines, changes and heat, or alternating in place, which makes differences easier to see.
 
 import { thumbnail } from "../base/api.js";
-import { fill, make } from "../base/elements.js";
+import { definitions, fill, make } from "../base/elements.js";
+import { about } from "../base/words.js";
 import { explain, heatmap, told } from "./explanation.js";
 import { framed, part } from "./found.js";
 import { fitted, laid, marks, outline } from "./overlay.js";
 import { changes, placeFacts } from "./where.js";
+import { Zoom } from "./zoom.js";
 
 const BLINK = 600; // milliseconds
 const SIZE = 480; // pixels
 
-/** A stage for pairs of `query`, {name, picture(size), file(), effort, explains}, and `match`; `show(query, match)` draws one.
- *  `element`, `buttons` and `status` go where the caller wants them; `keys` are its shortcuts. Layers stay on for the next pair. */
-export function comparison() {
+/** A stage for pairs of `query`, {name, picture(size), content(), effort, explains}, and `match`; `show(query, match)` draws one.
+ *  `element`, `buttons` and `status` go where the caller wants them; `press(event)` does what its shortcuts say. Layers and zoom stay for
+ *  the next pair. `describe(role, item)` says beneath a picture what is known about it. `swiped(by)` is called for a swipe. */
+export function comparison(swiped = () => null) {
   const stage = make("div", { class: "stage side outlined" });
+  const zoom = new Zoom(stage, swiped);
   const status = make("p", { class: "hint", role: "status" });
   const button = (text, key, action) => make("button", { type: "button", "aria-pressed": "false", onclick: action, title: `Shortcut: ${key}` }, text);
   const blink = button("Blink", "b", () => toggleBlink());
@@ -65,7 +69,7 @@ export function comparison() {
     try {
       stage.setAttribute("aria-busy", "true");
       const found = await explanations.get(pair);
-      if (current()) { layHeat(shown, found); tell(told(found)); }
+      if (current()) { layHeat(shown, found); zoom.apply(); tell(told(found)); }
     } catch (error) {
       explanations.delete(pair);
       if (current()) tell(error.message);
@@ -88,6 +92,7 @@ export function comparison() {
     if (!where?.transform || figure.querySelector(".laid")) return;
     const picture = thumbnail(id, `${key}, laid over the query`, SIZE);
     figure.querySelector(".whole").after(laid(query.picture(SIZE, ""), picture, where.transform, ...layers(where)));
+    zoom.apply();
   }
 
   function show(...pair) {
@@ -98,8 +103,11 @@ export function comparison() {
     enable(differences, match.where?.changed);
     enable(why, query.explains);
     stage.removeAttribute("aria-busy");
+    zoom.show(match.where);
     explained();
   }
+
+  const describe = (role, item) => { stage.querySelector(`.${role} .details`).textContent = about(item); };
 
   const keys = { b: toggleBlink, o: () => outlines.click(), c: () => differences.click(), w: () => why.click() };
 
@@ -107,10 +115,10 @@ export function comparison() {
   const press = (event) => {
     if (event.key === " " && timer !== null && !event.target.hasAttribute("aria-pressed")) stage.classList.toggle("swapped");
     else if (keys[event.key]) keys[event.key]();
-    else return false;
+    else return zoom.key(event.key);
     return true;
   };
-  return { element: stage, buttons: [blink, outlines, differences, why], status, show, press, close: () => clearInterval(timer) };
+  return { element: stage, buttons: [blink, outlines, differences, why, make("span", { class: "bar joined" }, zoom.buttons)], status, show, describe, press, close: () => clearInterval(timer) };
 }
 
 /** Marks a button as usable or not. It is not `disabled`, which would drop the focus and the shortcuts. */
@@ -119,9 +127,9 @@ export const enable = (button, usable) => button.setAttribute("aria-disabled", S
 /** What lies over the query: the outline of the part that both show, and the marks of what was changed. */
 const layers = (where) => [outline(where.query.polygon), ...marks(where.changed.regions)];
 
-function queryPictures({ picture }, where) {
-  if (where?.transform) return [fitted(picture(SIZE), "whole", ...layers(where))];
-  return where ? [framed(picture(SIZE), where), part(picture(SIZE), where)] : [fitted(picture(SIZE), "whole")];
+function queryPictures(query, where) {
+  if (where?.transform) return [fitted(query.picture(SIZE), "whole", ...layers(where))];
+  return where ? [framed(query.picture(SIZE), where), part(query.picture(SIZE), where)] : [fitted(query.picture(SIZE), "whole")];
 }
 
 function matchPicture({ id, key, where }) {
@@ -129,13 +137,13 @@ function matchPicture({ id, key, where }) {
 }
 
 function figure(role, name, ...pictures) {
-  return make("figure", { class: role }, pictures, make("figcaption", {}, make("strong", {}, role === "query" ? "Query" : "Match"), ` ${name}`));
+  return make("figure", { class: role }, make("div", { class: "pane" }, pictures),
+    make("figcaption", {}, make("strong", {}, role === "query" ? "Query" : "Match"), ` ${name}`, make("span", { class: "details" })));
 }
 
 /** What is known about a match, as a list of names and values. */
 export function facts(answer) {
   const rows = [...placeFacts(answer), ["similarity", answer.similarity.toFixed(4)], ["score", answer.score.toFixed(4)],
     ["collection", answer.collection], ...Object.entries(answer.metadata)];
-  return make("dl", { class: "facts" }, rows.map(([name, value]) =>
-    make("div", {}, make("dt", {}, name), make("dd", {}, typeof value === "object" ? JSON.stringify(value) : String(value)))));
+  return definitions(rows.map(([name, value]) => [name, typeof value === "object" ? JSON.stringify(value) : String(value)]));
 }

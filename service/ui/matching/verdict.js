@@ -1,6 +1,7 @@
 // Show a verdict by words, colour and shape, so that it is clear without any one of them.
 
 import { make } from "../base/elements.js";
+import { limits } from "../base/index.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const KINDS = {
@@ -32,12 +33,28 @@ function formatPercent(percent) {
   return percent.toFixed(percent > 99 || percent < 1 ? 1 : 0).replace(".0", "");
 }
 
-/** The probability of a copy as a bar, or "not calibrated". */
+/** Where a probability is on the scale, 0..1. The scale has three equal parts: different, possible copy, copy. */
+export function placeOf(probability) {
+  const edges = [0, limits.different, limits.copy, 1];
+  const part = probability <= limits.different ? 0 : probability < limits.copy ? 1 : 2;
+  const [low, high] = edges.slice(part, part + 2);
+  return (part + (high > low ? (probability - low) / (high - low) : 1)) / 3;
+}
+
+/** The probability of a copy on the scale, or "not calibrated". Two ticks are the limits of the verdicts. */
 export function bar(probability) {
   if (probability === null) return make("span", { class: "hint" }, "not calibrated");
   const percent = formatPercent(100 * probability);
   const fill = make("span", { class: "fill" });
-  fill.style.width = `${100 * probability}%`;
+  fill.style.width = `${100 * placeOf(probability)}%`;
   return make("span", { class: "probability", role: "img", "aria-label": `probability of a copy ${percent} percent` },
     make("span", { class: "track" }, fill), make("span", { class: "number" }, `${percent} %`));
+}
+
+/** The scale with its limits in numbers beneath. */
+export function scale(probability) {
+  if (probability === null) return bar(probability);
+  const limit = (share) => make("span", {}, `${formatPercent(100 * share)} %`);
+  return make("span", { class: "scale" }, bar(probability), make("span", { class: "limits", "aria-hidden": "true" },
+    make("span", {}, "different"), limit(limits.different), make("span", {}, "possible"), limit(limits.copy), make("span", {}, "copy")));
 }

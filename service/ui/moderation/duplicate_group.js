@@ -1,11 +1,11 @@
 // One group of copies in a row: the kept picture, marked and with the reason, and its copies with their sizes and dates.
 
 import { may, thumbnail } from "../base/api.js";
-import { counted, make, megabytes, named } from "../base/elements.js";
+import { make, named } from "../base/elements.js";
 import { bar } from "../matching/verdict.js";
+import { about, counted, megabytes } from "../base/words.js";
 
 export const HEIGHT = () => (innerWidth < 560 ? 440 : 384); // pixels of a row
-const LONGEST = 32; // characters of a file name; of a longer one, the middle is left out
 const WORDS = { exact: "same picture", resized: "resized", edited: "edited", part: "part of it" };
 const TONES = { exact: "exact", resized: "copy", edited: "copy", part: "copy" };
 const ACTIONS = [["keep", "Remove copies", "k"], ["swap", "Keep the chosen one", "s"], ["apart", "Not a duplicate", "n"], ["all", "Keep all", "a"]];
@@ -27,13 +27,11 @@ function figure(picture, place, reason, pressed, choose) {
   const label = kept ? `${picture.key}, kept: ${reason}` : `${picture.key}, ${WORDS[picture.verdict]}`;
   return make("button", { type: "button", class: kept ? "one kept" : "one", "aria-pressed": String(pressed), "aria-label": label, onclick: choose, "data-verdict": kept ? null : TONES[picture.verdict] },
     thumbnail(picture.id, "", 150), make("span", { class: "tag" }, kept ? `kept: ${reason}` : WORDS[picture.verdict]),
-    named(picture.key, LONGEST), kept ? make("span", { class: "probability" }) : bar(picture.probability),
-    make("span", { class: "hint" }, [`${picture.width} x ${picture.height}`, picture.bytes === null ? null : megabytes(picture.bytes), picture.format].filter(Boolean).join(" · ")),
-    make("span", { class: "hint" }, date(picture)), picture.camera ? make("span", { class: "hint" }, picture.camera) : null);
+    named(picture.key), kept ? make("span", { class: "probability" }) : bar(picture.probability),
+    lines(picture).map((text) => make("span", { class: "hint" }, text)));
 }
 
-/** When it was taken, or of when its file is. */
-function date({ taken, modified }) {
-  if (taken) return `taken ${taken.replace("T", " ").slice(0, 16)}`;
-  return modified ? `file of ${new Date(1000 * modified).toISOString().slice(0, 16).replace("T", " ")}` : "no date known";
+/** Size and format on one line, date and camera on the next. */
+function lines({ taken, modified, camera, ...size }) {
+  return [about(size), about({ taken, modified, camera }) || "no date known"];
 }

@@ -2,8 +2,10 @@
 
 import { request, may, path } from "../base/api.js";
 import { group, HEIGHT } from "./duplicate_group.js";
-import { ago, confirmDialog, counted, fill, labelled, make, megabytes, notice, slider } from "../base/elements.js";
+import { choices, confirmDialog, fill, labelled, make, notice, slider, legend as keyLegend } from "../base/elements.js";
 import { Windowed } from "../base/windowed.js";
+import { ago, counted, megabytes } from "../base/words.js";
+import { collectionChoices, indexState } from "../base/index.js";
 
 const PAGE = 50;
 const MOST = 500; // groups that are fetched at once after a decision
@@ -14,8 +16,8 @@ const RULES = {
   "date,resolution,oldest": "earliest exposure", "oldest,resolution": "oldest file", "camera,resolution,bytes": "names its camera",
 };
 const KINDS = { "": "all copies", exact: "same picture", resized: "resized", edited: "edited", part: "part of another" };
-const KEYS = [["↓ ↑", "next, previous group"], ["← →", "choose a picture"], ["k", "keep the kept one, remove its copies"], ["s", "swap: keep the chosen one"],
-  ["n", "the chosen one is not a duplicate"], ["a", "keep all"], ["u", "undo"]];
+const KEYS = [["↓ ↑", "next, previous group"], ["← →", "choose a picture"], ["k", "remove the copies"], ["s", "keep the chosen one"],
+  ["n", "the chosen one is no duplicate"], ["a", "keep all"], ["f", "search again"], ["u", "undo"]];
 
 /** Shows the view. `query` may hold a `collection`. */
 export async function show(view, query) {
@@ -153,19 +155,18 @@ export async function show(view, query) {
   const tools = make("div", { class: "controls" }, labelled("Keep", choice("keep", RULES)), labelled("Copies", choice("verdict", KINDS)),
     slider("Minimum probability", { least: 0.5, value: wanted.min_probability }, later("min_probability")),
     labelled("Key begins with", make("input", { name: "prefix", oninput: (event) => later("prefix")(event.target.value) })));
-  const legend = make("p", { class: "hint keys" }, KEYS.map(([key, text]) => make("span", {}, make("kbd", {}, key), ` ${text}`)));
+  const legend = keyLegend(KEYS);
   fill(view, make("h1", {}, "Which pictures are copies?"), make("section", { class: "panel searched", "aria-label": "Search for copies" }, labelled("Collection", which), state), tools,
     make("div", { class: "bar between" }, summary, make("span", { class: "bar" }, back, bulk)), legend, grid.element);
-  const about = await request("GET", "index");
-  fill(which, [["", "all"], ...Object.entries(about.collections).map(([one, count]) => [one, `${one} (${count.toLocaleString("en")})`])]
-    .map(([value, text]) => make("option", { value, selected: value === wanted.collection }, text)));
+  const about = await indexState();
+  fill(which, choices(collectionChoices(about, wanted.collection), wanted.collection));
 
   const keys = {
     ArrowDown: () => select(at + 1), ArrowUp: () => select(at - 1), ArrowRight: () => select(at, chosen + 1), ArrowLeft: () => select(at, chosen - 1),
-    k: () => act("keep", at, chosen), s: () => act("swap", at, chosen), n: () => act("apart", at, chosen), a: () => act("all", at, chosen), u: undo,
+    k: () => act("keep", at, chosen), s: () => act("swap", at, chosen), n: () => act("apart", at, chosen), a: () => act("all", at, chosen), f: () => may("write") && find(), u: undo,
   };
   const pressed = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog") || event.target.closest?.("input, select, textarea")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]") || event.target.closest?.("input, select, textarea")) return;
     if (!keys[event.key]) return;
     event.preventDefault();
     keys[event.key]();

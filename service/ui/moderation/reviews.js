@@ -1,9 +1,11 @@
 // Reviews view: matches that people have to look at, one at a time, query and match side by side, one key for each verdict.
 
 import { may, path, pictureForm, request, thumbnail, thumbnailFile } from "../base/api.js";
-import { ago, counted, fill, labelled, make, notice } from "../base/elements.js";
+import { fill, labelled, make, notice, legend as keyLegend } from "../base/elements.js";
 import { comparison, facts } from "../matching/stage.js";
 import { badge, bar } from "../matching/verdict.js";
+import { ago, counted } from "../base/words.js";
+import { indexState } from "../base/index.js";
 
 const PAGE = 100;
 const SHOWN = { open: "to be reviewed", mine: "claimed by me", closed: "decided" };
@@ -14,8 +16,8 @@ const KEYS = [["y", "confirm: it is one"], ["n", "deny: it is not"], ["→ ←",
 /** Shows the view. `query` may hold a `list` and `show`: open, mine or closed. */
 export async function show(view, query) {
   const wanted = { list: query.get("list") ?? "", show: query.get("show") in SHOWN ? query.get("show") : "open" };
-  const about = await request("GET", "index");
-  const stage = comparison();
+  const about = await indexState();
+  const stage = comparison((by) => step(by));
   const places = new Map(); // id of a review -> promise of where its match was found
   let [reviews, total, at, last, closed, busy, claiming] = [[], 0, 0, null, false, false, Promise.resolve()];
   const current = () => reviews[at];
@@ -26,7 +28,7 @@ export async function show(view, query) {
   const button = (text, key, kind, action) => make("button", { type: "button", class: kind, onclick: action, title: `Shortcut: ${key}` }, text);
   const verdicts = make("div", { class: "bar verdicts" }, button("Confirm", "y", "primary", () => decide("confirm")), button("Deny", "n", "danger", () => decide("deny")),
     button("Skip", "→", null, () => step(1)), button("Back", "←", null, () => step(-1)), labelled("Reason", reason));
-  const legend = make("p", { class: "hint keys" }, KEYS.map(([key, text]) => make("span", {}, make("kbd", {}, key), ` ${text}`)));
+  const legend = keyLegend(KEYS);
   const strip = make("div", { class: "strip", role: "list", "aria-label": "reviews" });
   const desk = make("section", { class: "desk", "aria-label": "review" }, stage.element, verdicts, make("p", { class: "bar" }, stage.buttons), stage.status, details, legend);
   const none = make("p", { class: "empty" });
@@ -66,6 +68,7 @@ export async function show(view, query) {
   function place(review, found) {
     const match = { metadata: {}, ...review.matched, id: review.item, key: review.matched?.key ?? "deleted", where: null, ...found };
     stage.show(asQuery(review), match);
+    if (review.matched) stage.describe("match", review.matched);
     const verdict = review.verdict ?? "uncertain";
     const rows = [["list", review.list], ["opened", ago(review.opened)], review.assignee && ["assigned to", review.assignee],
       review.claimed_until > Date.now() / 1000 && ["claimed by", review.claimed_by], review.outcome && ["decided", `${review.outcome} by ${review.closed_by ?? "nobody"}, ${ago(review.closed)}`],
@@ -78,7 +81,7 @@ export async function show(view, query) {
     const { upload } = review;
     const missing = () => make("p", { class: "empty unseen" }, "This picture was only searched for, and is not stored.");
     return { name: upload ? `upload ${upload}` : review.query.slice(0, 12), picture: (size, alt = "query") => (upload ? thumbnail(upload, alt, size) : missing()),
-      file: () => thumbnailFile(upload), effort: "low", explains: Boolean(upload && about.explanations) };
+      content: () => thumbnailFile(upload), effort: "low", explains: Boolean(upload && about.explanations) };
   }
 
   /** Where the match lies in the query, from the thumbnails of both; null if the query is not stored. */
@@ -163,7 +166,7 @@ export async function show(view, query) {
 
   const keys = { y: () => decide("confirm"), n: () => decide("deny"), ArrowRight: () => step(1), ArrowLeft: () => step(-1), r: () => reason.focus(), u: reverse };
   const pressed = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     if (event.target === reason && ["Escape", "Enter"].includes(event.key)) reason.blur();
     if (event.target.closest?.("input, select, textarea")) return;
     if (keys[event.key]) keys[event.key]();

@@ -1,7 +1,8 @@
 // Search options: read from the page's address, shown as controls, sent to the server.
 
 import { path } from "../base/api.js";
-import { labelled, make, slider } from "../base/elements.js";
+import { choices, labelled, make, slider } from "../base/elements.js";
+import { parsed } from "../base/values.js";
 
 const DEFAULTS = { least: "0", k: "20", effort: "normal", collection: "", field: "", test: "is", value: "" };
 const TESTS = { is: (field, value) => ({ eq: [field, value] }), least: (field, value) => ({ range: [field, value, null] }), most: (field, value) => ({ range: [field, null, value] }) };
@@ -28,25 +29,24 @@ export function target(options) {
   return path("search", { k, effort, collection, filter: field ? JSON.stringify(TESTS[test](field, parsed(value))) : "" });
 }
 
-/** The controls. `changed(again)` is called when an option changes; `again` says whether a new search is needed. */
+/** The controls. `about` is the state of the index with the `choices` of collections. `changed(again)` is called when an option changes; `again` says whether a new search is needed. */
 export function controls(options, about, changed) {
   const set = (name, again = true) => (value) => { options[name] = value; changed(again); };
-  const choose = (name, values) => make("select", { name, onchange: (event) => set(name)(event.target.value) }, chosen(values, options[name]));
-  const collections = Object.entries(about.collections).map(([name, count]) => [name, `${name} (${count.toLocaleString("en")})`]);
+  const choose = (name, values) => make("select", { name, onchange: (event) => set(name)(event.target.value) }, choices(values, options[name]));
   const wide = matchMedia("(min-width: 561px)");
   const box = make("details", { class: "options", open: wide.matches }, make("summary", {}, "Options"), make("div", { class: "controls" },
     slider("Minimum probability", { off: !about.calibration, value: options.least, show: (share) => (share ? `${Math.round(100 * share)} %` : "any") }, set("least", false)),
     labelled("Matches", choose("k", ["10", "20", "100", "500"].map((number) => [number, number]))),
-    labelled("Search depth", choose("effort", [["low", "whole picture"], ["normal", "also parts"], ["high", "also turned"]])),
-    labelled("Collection", choose("collection", [["", "all"], ...collections])),
+    labelled("Search depth", choose("effort", [["low", "whole"], ["normal", "+ inside screenshots"], ["high", "+ rotated"]])),
+    labelled("Collection", choose("collection", about.choices)),
     about.fields.length ? filter(options, about.fields, changed) : null));
   wide.addEventListener("change", () => (box.open = wide.matches));
   return box;
 }
 
 function filter(options, fields, changed) {
-  const field = make("select", { name: "field", "aria-label": "Metadata field" }, chosen([["", "any"], ...fields.map((name) => [name, name])], options.field));
-  const test = make("select", { name: "test", "aria-label": "Comparison" }, chosen(Object.entries(WORDS), options.test));
+  const field = make("select", { name: "field", "aria-label": "Metadata field" }, choices([["", "any"], ...fields.map((name) => [name, name])], options.field));
+  const test = make("select", { name: "test", "aria-label": "Comparison" }, choices(Object.entries(WORDS), options.test));
   const value = make("input", { name: "value", value: options.value, "aria-label": "Value of the field", placeholder: "value", size: 8 });
   const rest = make("span", { class: "bar", hidden: !options.field }, test, value, make("button", {}, "Filter"));
   const apply = () => { Object.assign(options, { field: field.value, test: test.value, value: value.value.trim() }); changed(true); };
@@ -58,15 +58,4 @@ function filter(options, fields, changed) {
   const form = make("form", { class: "filter", onsubmit: (event) => { event.preventDefault(); apply(); } },
     make("span", { class: "label" }, "Metadata"), field, rest);
   return form;
-}
-
-const chosen = (values, now) => values.map(([value, text]) => make("option", { value, selected: now === value }, text));
-
-/** A metadata value from the user's input: a number, true, false, or else a string. */
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
 }
