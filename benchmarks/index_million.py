@@ -27,8 +27,8 @@ import numpy as np
 from benchmarks.mixture import Floats, Mixture, mixture
 from copysight.catalog import NewItem
 from copysight.index import Index, publish
-from copysight.index.live import exact_search
 from copysight.model import bundle as bundles
+from copysight.vectors import exact_search
 
 CHUNK = 1000
 EXACT = 300  # number of queries that are compared with exact search

@@ -21,13 +21,15 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.mixture import Floats, Mixture, mixture
-from copysight.index.generations import clusters, faiss_index
+from copysight.index.generations import clusters
+from copysight.index.generations.engines.engine import Parameters, Visible
+from copysight.index.generations.engines.files import faiss_index
+from copysight.index.generations.engines.files.searcher import FaissSearcher
 from copysight.index.generations.generation import Generation
 from copysight.index.generations.index_type import IndexType, default_index_type
 from copysight.index.generations.manifest import Manifest
-from copysight.index.live import exact_search, search
-from copysight.index.live.search import Parameters
-from copysight.index.live.tombstones import Tombstones
+from copysight.index.generations.tombstones import Tombstones
+from copysight.vectors import exact_search
 
 QUERIES = 300
 K = 10
@@ -91,14 +93,14 @@ class Answer:
 
 def run(generation: Generation, queries: Floats, k: int) -> list[Answer]:
     """Run one query after the other: candidates, exact scores, order."""
-    tombstones = Tombstones.none(len(generation))
+    visible = Visible.of(len(generation), Tombstones.none(len(generation)))
     answers = []
     for query in queries:
         clock, cpu = time.perf_counter(), time.process_time()
-        (rows,) = search.in_generation(generation, tombstones, query[None], k, None, Parameters())
-        scores = exact_search.score(query, generation.vectors[rows])
-        order = np.lexsort((rows, -scores))[:k]
-        answers.append(Answer(rows[order], scores[order], time.perf_counter() - clock, time.process_time() - cpu))
+        (found,) = generation.search(query[None], k, visible, Parameters())
+        order = np.lexsort((found.rows, -found.similarities))[:k]
+        rows, scores = found.rows[order], found.similarities[order]
+        answers.append(Answer(rows, scores, time.perf_counter() - clock, time.process_time() - cpu))
     return answers
 
 
@@ -111,10 +113,8 @@ def in_memory_generation(vectors: Floats, choice: IndexType, index: Any) -> Gene
     """Return a generation that is not on disk."""
     count, dimension = vectors.shape
     manifest = Manifest("", "", 0, count, dimension, choice, 0.0, 0, (), 0.0, {})
-    rows = np.arange(count)
-    return Generation(
-        "", Path(), manifest, rows, vectors, rows.astype(np.int32), index, clusters.empty(dimension), None
-    )
+    rows, searcher = np.arange(count), FaissSearcher(index, vectors)
+    return Generation("", Path(), manifest, rows, rows.astype(np.int32), searcher, clusters.empty(dimension), None)
 
 
 def format_choice(choice: IndexType) -> str:

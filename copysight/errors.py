@@ -22,7 +22,9 @@ CopysightError
 │   ├── NoGeneration             there is no generation to serve or to return to
 │   ├── OriginalsMissing         pictures cannot be embedded again without their original files
 │   ├── NotWritable              the disk is full or read-only; acknowledged writes are kept
-│   └── CatalogUnavailable       the server of the catalog does not answer
+│   ├── CatalogUnavailable       the server of the catalog does not answer
+│   ├── BlobsUnavailable         the store of originals and thumbnails does not answer
+│   └── VectorsUnavailable       the server of the vectors does not answer
 ├── RequestError                 a request cannot be answered
 │   ├── ItemNotFound             no such item, cluster or job
 │   ├── KeyConflict              the key belongs to a picture with other bytes
@@ -186,6 +188,12 @@ class BlobsUnavailable(IndexFault):
     """The store of originals and thumbnails does not answer now, or refuses. Acknowledged writes are kept."""
 
     code = "blobs_unavailable"
+
+
+class VectorsUnavailable(IndexFault):
+    """The server that holds the vectors of the index does not answer, or is still loading them."""
+
+    code = "vectors_unavailable"
 
 
 class RequestError(CopysightError):

@@ -18,6 +18,7 @@ from index_builder import rebuild_policy, reembedding
 from index_builder.build_commands import add_command, build_command, sync_command
 from index_builder.dedupe.decisions import decisions_command
 from index_builder.dedupe.storing import duplicates_command
+from index_builder.migrate_command import migrate_command
 from index_builder.options import as_json, clusters, directory, machine, probabilities
 from index_builder.progress import Progress
 from index_builder.reembedding import ReembedOptions
@@ -27,7 +28,6 @@ from index_builder.transfer_commands import (
     backup_command,
     export_command,
     import_command,
-    migrate_command,
     restore_command,
 )
 

@@ -2,7 +2,6 @@
 
 import json
 import time
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,9 +9,7 @@ import click
 
 from copysight.curation.derived import derive
 from copysight.index import Index, backup, export_items, import_items, restore
-from copysight.index.upkeep.moving_blobs import move_blobs
 from index_builder.options import as_json, directory
-from index_builder.progress import Progress
 
 PATH = click.Path(path_type=Path)
 
@@ -52,27 +49,6 @@ def restore_command(directory: Path, source: Path, allow_missing: bool, as_json:
         count = opened.catalog.count()
     text = json.dumps({"index": str(directory), "count": count, "missing": missing})
     click.echo(text if as_json else "\n".join([f"{directory}: {count:,} pictures", *missing]))
-
-
-@click.command("migrate")
-@directory
-@click.option(
-    "--blobs", "to", type=click.Choice(["s3", "files"]), required=True, help="Where originals and thumbnails shall be."
-)
-@as_json
-def migrate_command(directory: Path, to: str, as_json: bool) -> None:
-    """Move originals and thumbnails to S3, or back to files.
-
-    COPYSIGHT_BLOBS names the place on S3, in both directions. All files are compared after the copy. Adds wait
-    meanwhile; restart servers of the index afterwards. The old copies stay, to be removed by hand.
-    """
-    with ExitStack() as held:
-        opened = held.enter_context(Index.open(directory))
-        step = held.enter_context(Progress().stage("copy files", sum(1 for _ in opened.blobs.store.names())))
-        moved = move_blobs(opened, to == "s3", step)
-    text = json.dumps({"index": str(directory), "blobs": to} | asdict(moved))
-    words = f"{directory}: {moved.files:,} files were copied, {moved.present:,} were there already; restart its servers"
-    click.echo(text if as_json else words)
 
 
 @click.command("export")

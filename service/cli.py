@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from starlette.types import ASGIApp
 
 from copysight.blobs.s3 import address as blobs_address
-from copysight.catalog.engines.postgresql.address import VARIABLE
+from copysight.catalog.engines.postgresql.address import VARIABLE as CATALOG
 from copysight.errors import BundleMismatch, InvalidArgument
 from copysight.index import Index
+from copysight.index.generations.engines.milvus.address import VARIABLE as VECTORS
 from copysight.index.generations.layout import Layout
 from copysight.model import bundle as bundles
 from copysight.vectors.knn import limit_threads
@@ -47,11 +48,12 @@ def serve(**given: str | None) -> None:
     """
     _log_json()
     settings = read_settings({name: value for name, value in given.items() if value is not None})
-    if settings.catalog:
-        os.environ[VARIABLE] = settings.catalog  # for this process and its workers
     if settings.blobs:
         os.environ[blobs_address.VARIABLE] = settings.blobs
         os.environ[blobs_address.CACHE_VARIABLE] = str(settings.blobs_cache)
+    for name, value in ((CATALOG, settings.catalog), (VECTORS, settings.vectors)):
+        if value:
+            os.environ[name] = value  # for this process and its workers
     open_files.raise_limit()
     bound = listening.bind(settings.host, settings.port)
     is_new = not Layout(settings.index).catalog.exists()

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from copysight.model.bundle import Bundle
+from tests.cluster.servers import MISSING as MILVUS_MISSING
+from tests.cluster.servers import Milvus, MilvusLite
 from tests.postgresql import MISSING, PostgresServer, binaries
 from tests.seaweedfs import MISSING as NO_SEAWEED
 from tests.seaweedfs import SeaweedServer
@@ -61,12 +63,30 @@ def seaweedfs() -> Iterator[SeaweedServer]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def milvus_lite() -> Iterator[MilvusLite]:
+    """A milvus-lite server, which no test may kill."""
+    server = MilvusLite()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def on_s3(seaweedfs: SeaweedServer, monkeypatch: pytest.MonkeyPatch) -> SeaweedServer:
     """New indexes have their blobs on S3."""
     for name, value in seaweedfs.environment.items():
         monkeypatch.setenv(name, value)
     return seaweedfs
+
+
+@pytest.fixture(scope="session")
+def milvus() -> Iterator[Milvus]:
+    """A real Milvus, which no test may kill. Without its package, tests on it fail: they are run by their name only."""
+    if not Milvus.is_there():
+        pytest.fail(MILVUS_MISSING)
+    server = Milvus()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

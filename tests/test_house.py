@@ -31,6 +31,8 @@ HOMES = {
     "cv2": ("copysight/matching", "evaluation", "benchmarks"),
     "obstore": ("copysight/blobs/s3",),
     "psycopg": ("copysight/catalog/engines/postgresql",),
+    "pymilvus": ("copysight/index/generations/engines/milvus",),
+    "grpc": ("copysight/index/generations/engines/milvus",),
     "sqlalchemy": ("copysight/catalog", "benchmarks"),
     "fastapi": ("service", "benchmarks/peers"),
     "starlette": ("service",),

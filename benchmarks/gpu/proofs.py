@@ -126,7 +126,7 @@ def faiss(setting: Setting) -> dict[str, Any]:
     if setting.provider == "cuda" and not getattr(library, "get_num_gpus", int)():
         raise NotRun("FAISS without GPU")
     from benchmarks.mixture import mixture
-    from copysight.index.generations import faiss_index
+    from copysight.index.generations.engines.files import faiss_index
     from copysight.index.generations.index_type import default_index_type
 
     count = setting.pick(4000, 400_000)

@@ -175,7 +175,7 @@ def embedding(setting: Setting) -> dict[str, Any]:
 def search(setting: Setting) -> dict[str, Any]:
     """Milliseconds of a search of an inverted file, and of its build, where a GPU finds the centroids if it can."""
     from benchmarks.mixture import mixture
-    from copysight.index.generations import faiss_index
+    from copysight.index.generations.engines.files import faiss_index
     from copysight.index.generations.index_type import default_index_type
 
     count = setting.pick(4000, 1_000_000)

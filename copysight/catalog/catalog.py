@@ -175,8 +175,7 @@ class Catalog:
         ``Index.delete``, which calls this, also removes their files.
         """
         with self._database.write() as connection:
-            now = sequence.advance(connection)
-            return relocation.delete(connection, ids, now)
+            return relocation.delete(connection, ids, sequence.advance(connection))
 
     def relocate(self, collection: str, moves: Iterable[Move], removed: Iterable[Known]) -> Relocated:
         """Give items of a collection other keys, and delete others, in one durable transaction.
@@ -321,9 +320,8 @@ class Catalog:
 
     def vectors(self, ids: Iterable[int], model: str) -> dict[int, npt.NDArray[np.float32]]:
         """Vectors ``(D,)`` by item id; items without a vector are absent."""
-        with self._database.read() as connection:
-            found = [placed.by_ids(connection, part, model) for part in chunks(list(ids))]
-        return {int(i): vector for part in found for i, vector in zip(part.ids, part.vectors, strict=True)}
+        rows = self._database.rows(placed.BY_IDS, ids=[int(one) for one in ids], model=model)
+        return {number: np.frombuffer(vector, "<f4") for number, vector in rows}
 
     def vector_of(self, sha256: str, model: str) -> npt.NDArray[np.float32] | None:
         """The stored vector ``(D,)`` of the picture with this sha256, or None."""

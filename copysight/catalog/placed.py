@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
+from copysight.catalog.engines.portable import numbers, one_of
+from copysight.catalog.engines.query import Query
 from copysight.catalog.records import Vectors
 from copysight.catalog.schema import items, models, vectors
 
@@ -18,6 +20,12 @@ _DIMENSION = sa.select(models.c.dimension).where(models.c.name == _MODEL)
 # An outer join, although rows without a vector are dropped below: it makes SQLite loop over items and look up vectors.
 # The other way round, it would read all vectors for each chunk of a stream.
 _VECTOR_OF_ITEM = sa.and_(vectors.c.sha256 == items.c.sha256, vectors.c.model == _NUMBER)
+BY_IDS = Query(
+    sa.select(items.c.id, vectors.c.vector)
+    .select_from(items.join(vectors, _VECTOR_OF_ITEM))
+    .where(one_of(items.c.id, numbers("ids")))
+)
+"""Ids and vectors of the items with some ids. A search of a generation in Milvus runs it."""
 _ALL: sa.Select[Any] = (
     sa.select(items.c.id, items.c.collection, vectors.c.vector)
     .select_from(items.outerjoin(vectors, _VECTOR_OF_ITEM))
@@ -44,12 +52,6 @@ def model_id(connection: sa.Connection, name: str) -> int:
 def since(connection: sa.Connection, sequence: int, model: str) -> Vectors:
     """Vectors of items placed after ``sequence``, and vectors of the model that were stored after it."""
     rows = connection.execute(_SINCE if sequence > 0 else _ALL, {"model": model, "sequence": sequence}).all()
-    return _vectors(rows, _dimension(connection, model))
-
-
-def by_ids(connection: sa.Connection, ids: Sequence[int], model: str) -> Vectors:
-    """Vectors of the items with these ids."""
-    rows = connection.execute(_ALL.where(items.c.id.in_(ids)), {"model": model}).all()
     return _vectors(rows, _dimension(connection, model))
 
 

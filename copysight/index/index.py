@@ -13,6 +13,7 @@ from copysight.catalog import Catalog
 from copysight.catalog.engines.engine import Lock
 from copysight.errors import BlobsUnavailable, IndexNotFound, InvalidArgument
 from copysight.index.creation import create, install
+from copysight.index.generations.engines import opening
 from copysight.index.generations.layout import Layout
 from copysight.index.generations.publisher_lock import publishing
 from copysight.index.live.snapshot import Snapshot
@@ -48,8 +49,9 @@ class Index:
         self._load_lock = threading.Lock()
         self._fault: str | None = None
         self._tried_generation: str | None = None
-        self._loader = Loader(self.layout, self.catalog)
         try:
+            self.engines = opening.configured(self.catalog.identity(), self.catalog.vectors)
+            self._loader = Loader(self.layout, self.catalog, self.engines)
             self._snapshot = self._load()
         except BaseException:
             self.catalog.close()
@@ -104,6 +106,7 @@ class Index:
     def close(self) -> None:
         """Close the catalog. Snapshots that were taken before can still search, except with a filter."""
         with self._load_lock:
+            self.engines.close()
             self.catalog.close()
 
     def check_place(self) -> None:

@@ -3,13 +3,16 @@
 import logging
 from dataclasses import dataclass
 
+import numpy as np
+
 from copysight.catalog import Catalog
-from copysight.errors import BundleMismatch, IndexCorrupt
+from copysight.errors import BundleMismatch, IndexCorrupt, IndexNotFound, VectorsUnavailable
+from copysight.index.generations.engines.opening import Engines
 from copysight.index.generations.generation import Generation, open_generation
 from copysight.index.generations.layout import Layout
+from copysight.index.generations.tombstones import Tombstones
 from copysight.index.live.delta import Delta
 from copysight.index.live.snapshot import Snapshot
-from copysight.index.live.tombstones import Tombstones
 from copysight.model import bundle as bundles
 from copysight.scoring.judge import Judge
 
@@ -28,8 +31,8 @@ class Loaded:
 class Loader:
     """Loads snapshots of one index."""
 
-    def __init__(self, layout: Layout, catalog: Catalog) -> None:
-        self._layout, self._catalog = layout, catalog
+    def __init__(self, layout: Layout, catalog: Catalog, engines: Engines) -> None:
+        self._layout, self._catalog, self._engines = layout, catalog, engines
 
     def load(self, pause: float = 0.0, verified: str | None = None) -> Loaded:
         """The live generation and all changes since it. If it is damaged, use an older generation, or none.
@@ -41,9 +44,11 @@ class Loader:
         fault = snapshot = None
         for name in ([live] if live is not None else []) + older:
             try:
-                opened = open_generation(self._layout.generations / name, name != verified, pause)
+                opened = open_generation(self._layout.generations / name, self._engines, name != verified, pause)
                 snapshot = self._snapshot_of(opened, name == live)
-            except IndexCorrupt as error:
+            except (IndexCorrupt, IndexNotFound) as error:
+                if isinstance(error, IndexNotFound) and name == live:
+                    raise  # it is sound, and its server is not named
                 log.error("generation %s cannot be used: %s", name, error.message)  # noqa: TRY400 - a state, no defect
                 fault = fault or error.message
             if snapshot is not None:
@@ -73,8 +78,15 @@ class Loader:
             return None
         snapshot = empty.after(changes)
         if len(generation):
-            snapshot.search(generation.vectors[:1], 1)  # loads the memory pages that every search reads
+            self._warm(snapshot)
         return snapshot
+
+    def _warm(self, snapshot: Snapshot) -> None:
+        """Search once, which loads the memory pages, or opens the connections, that every search needs."""
+        try:
+            snapshot.search(np.ones((1, snapshot.bundle.dimension), np.float32), 1)
+        except VectorsUnavailable as error:
+            log.warning("the vectors of the index cannot be searched yet: %s", error.message)
 
     def _finish_go_live(self, generation: Generation) -> None:
         """Complete the work of a publisher that was killed after it swapped the pointer and before it committed.

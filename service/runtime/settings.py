@@ -39,6 +39,14 @@ class Settings(BaseSettings):
     blobs_cache: int = Field(
         256 * 2**20, ge=0, description="Bytes of originals and thumbnails from S3 that are kept in memory."
     )
+    vectors: str = Field(
+        "",
+        pattern="^(files|https?://.*)?$",
+        description=(
+            "Milvus server that new generations are made in, as `http://USER:PASSWORD@HOST:PORT/DATABASE`; set it as a "
+            "variable for all commands on the index. Empty, or `files`: files in the directory of the index."
+        ),
+    )
     bundle: str = Field(
         "default",
         description=(

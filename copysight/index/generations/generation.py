@@ -1,7 +1,7 @@
-"""A generation: an immutable directory with the vectors, FAISS index, clusters and calibration of one build."""
+"""A generation: an immutable directory with ids, clusters and calibration, and its vectors in an engine."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from copysight.errors import IndexCorrupt
-from copysight.index.generations import clusters, faiss_index, manifest
+from copysight.index.generations import clusters, manifest
 from copysight.index.generations.clusters import Clusters
+from copysight.index.generations.engines.engine import Floats, Found, Parameters, Searcher, Visible
+from copysight.index.generations.engines.opening import Engines
 from copysight.index.generations.manifest import Manifest
 
-VECTORS = "vectors.f32"
 IDS = "ids.i64"
 CODES = "collections.i32"
-FAISS = "vectors.faiss"
 CALIBRATION = "calibration.json"
 
 
@@ -25,17 +25,15 @@ CALIBRATION = "calibration.json"
 class Generation:
     """An open generation. It is never changed. Its rows are ordered by item id.
 
-    ``ids (N,)`` int64; ``vectors (N,D)`` float32, memory-mapped; ``codes (N,)`` int32 are positions in
-    ``manifest.collections``. ``faiss`` is None for the type ``flat``, which scans ``vectors``.
+    ``ids (N,)`` int64; ``codes (N,)`` int32 are positions in ``manifest.collections``; ``searcher`` has the vectors.
     """
 
     name: str
     path: Path
     manifest: Manifest
     ids: npt.NDArray[np.int64]
-    vectors: npt.NDArray[np.float32]
     codes: npt.NDArray[np.int32]
-    faiss: Any
+    searcher: Searcher
     clusters: Clusters
     calibration: Mapping[str, Any] | None
 
@@ -50,9 +48,23 @@ class Generation:
         found: npt.NDArray[np.int64] = rows[self.ids[rows] == ids]
         return found
 
+    def search(self, queries: Floats, k: int, visible: Visible, parameters: Parameters) -> Iterable[Found]:
+        """Candidates for each of ``queries`` (B, D), see `Searcher.search`."""
+        return self.searcher.search(queries, k, visible, self.manifest.choice, parameters)
 
-def open_generation(path: Path, verify: bool = True, pause: float = 0.0) -> Generation:
+    def gathers(self, visible: Visible) -> bool:
+        """Whether many searches cost less in a copy of the visible vectors, see `Searcher.gathers`."""
+        return self.searcher.gathers(visible, self.manifest.choice)
+
+
+def open_generation(
+    path: Path, engines: Engines, verify: bool = True, pause: float = 0.0, name: str | None = None
+) -> Generation:
     """Open a generation. With ``verify``, compare every file with its checksum. Raises ``IndexCorrupt``.
+
+    ``name``: its name, if the directory has another one because it is not complete yet.
+
+    Raises ``IndexNotFound`` for one in Milvus, if COPYSIGHT_VECTORS is not set.
 
     ``pause`` is slept after each block of a large file, so that concurrent searches stay fast (see `durable.sha256`).
     """
@@ -60,13 +72,13 @@ def open_generation(path: Path, verify: bool = True, pause: float = 0.0) -> Gene
     if verify:
         manifest.verify(path, described, pause)
     try:
-        return _open(path, described, pause)
+        return _open(path, name or path.name, described, engines, pause)
     except (OSError, ValueError, KeyError, RuntimeError) as error:  # FAISS raises RuntimeError
         raise IndexCorrupt(f"{path} cannot be read ({error}); run `copysight index rebuild`") from error
 
 
-def _open(path: Path, described: Manifest, pause: float) -> Generation:
-    count, dimension = described.count, described.dimension
+def _open(path: Path, name: str, described: Manifest, engines: Engines, pause: float) -> Generation:
+    count = described.count
     ids = np.fromfile(path / IDS, dtype="<i8")
     codes = np.fromfile(path / CODES, dtype="<i4")
     found = clusters.load(path)
@@ -74,20 +86,6 @@ def _open(path: Path, described: Manifest, pause: float) -> Generation:
         raise ValueError(
             f"{len(ids)} ids, {len(codes)} collections and {len(found.assignment)} clusters for {count} items"
         )
-    faiss = faiss_index.read(path / FAISS, pause) if FAISS in described.files else None
-    if faiss is not None and faiss.ntotal != count:
-        raise ValueError(f"{faiss.ntotal} vectors in the FAISS index for {count} items")
+    searcher = engines.of(described).open(path, name, described, ids, pause)
     calibration = json.loads((path / CALIBRATION).read_bytes()) if CALIBRATION in described.files else None
-    return Generation(
-        path.name, path, described, ids, map_vectors(path / VECTORS, count, dimension), codes, faiss, found, calibration
-    )
-
-
-def map_vectors(file: Path, count: int, dimension: int) -> npt.NDArray[np.float32]:
-    """Memory-map the stored vectors ``(N,D)``. Raises ``ValueError`` if the file has another size."""
-    if file.stat().st_size != count * dimension * 4:
-        raise ValueError(f"{file} has {file.stat().st_size} bytes, not those of {count} x {dimension} float32")
-    if not count:
-        return np.empty((0, dimension), np.float32)
-    # A plain array over the mapping, because each slice of an np.memmap costs microseconds.
-    return np.asarray(np.memmap(file, dtype="<f4", mode="r", shape=(count, dimension)))
+    return Generation(name, path, described, ids, codes, searcher, found, calibration)

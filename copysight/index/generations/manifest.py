@@ -20,6 +20,7 @@ class Manifest:
     """The generation covers the catalog up to ``sequence``. ``recall`` is the measured recall@10 of a sample.
 
     ``built_at`` is in seconds since the epoch. ``files`` maps the name of every other file to its sha256.
+    ``collection`` is the collection of Milvus that holds the vectors; None: they are in the files.
     """
 
     bundle: str
@@ -33,11 +34,14 @@ class Manifest:
     collections: tuple[str, ...]
     built_at: float
     files: Mapping[str, str]
+    collection: str | None = None
 
 
 def write(directory: Path, manifest: Manifest) -> None:
     """Write ``manifest.json`` into the directory of a new generation."""
     body = {"format": FORMAT, **asdict(manifest)}
+    if manifest.collection is None:  # as older versions write and read it
+        del body["collection"]
     text = json.dumps({**body, "checksum": _checksum(body)}, indent=1)
     (directory / FILE).write_text(text + "\n")
 

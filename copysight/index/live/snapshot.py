@@ -1,9 +1,8 @@
 """A consistent view of an index: generation, delta, tombstones and bundle at one sequence number of the catalog."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +10,16 @@ import numpy.typing as npt
 from copysight.catalog import Catalog, Changes
 from copysight.errors import InvalidArgument, ItemNotFound
 from copysight.index.generations import clusters
+from copysight.index.generations.engines.engine import Found, Parameters, Visible
 from copysight.index.generations.generation import Generation
-from copysight.index.live import exact_search
+from copysight.index.generations.tombstones import Tombstones
 from copysight.index.live import search as searching
 from copysight.index.live.delta import Delta
 from copysight.index.live.merge_views import Hit, merge_views
-from copysight.index.live.search import Gathered, Match, Parameters, Restriction
-from copysight.index.live.tombstones import Tombstones
+from copysight.index.live.search import Match, Restriction
 from copysight.model.bundle import Bundle
 from copysight.scoring.judge import Judge
+from copysight.vectors import exact_search
 
 CACHED_RESTRICTIONS = 64
 Collections = str | tuple[str, ...] | None
@@ -87,12 +87,11 @@ class Snapshot:
         restriction = self._restriction(collection, filter)
         k = min(k, max(1, self.count))
         found = zip(
-            queries,
             self._in_generation(queries, k, restriction, parameters or Parameters()),
             self._in_delta(queries, k, restriction),
             strict=True,
         )
-        return [self._scored(query, in_generation, in_delta, k) for query, in_generation, in_delta in found]
+        return [self._merged(in_generation, in_delta, k) for in_generation, in_delta in found]
 
     def search_views(
         self,
@@ -160,8 +159,9 @@ class Snapshot:
         found = self.generation.clusters
         position = np.flatnonzero(found.ids == cluster)
         rows = np.setdiff1d(np.flatnonzero(found.assignment == position[0]), self.tombstones.rows)
-        scores = exact_search.score(found.centroids[position[0]], self.generation.vectors[rows])
-        return searching.top_k(self.generation.ids[rows], scores, offset + limit)[offset:]
+        members = self.generation.searcher.gather(rows)
+        scores = exact_search.score(found.centroids[position[0]], members.vectors)
+        return searching.top_k(self.generation.ids[members.rows], scores, offset + limit)[offset:]
 
     def after(self, changes: Changes) -> "Snapshot":
         """The snapshot after more changes of the catalog."""
@@ -195,37 +195,31 @@ class Snapshot:
         if self.generation is not None:
             rows = self.generation.rows(np.asarray([id]))
             if len(rows) and not np.isin(rows, self.tombstones.rows).any():
-                return np.asarray(self.generation.vectors[rows[0]])
+                return np.asarray(self.generation.searcher.gather(rows).vectors[0])
         return None
 
     def _in_generation(
         self, queries: npt.NDArray[np.float32], k: int, restriction: Restriction | None, parameters: Parameters
-    ) -> Any:
+    ) -> Iterable[Found]:
         if self.generation is None or not len(self.generation):
-            return [np.empty(0, np.int64)] * len(queries)
+            return [Found(np.empty(0, np.int64), np.empty(0, np.float32))] * len(queries)
         if restriction is not None and restriction.few_in_generation is not None:
-            return restriction.few_in_generation.nearest(queries, k)
+            return restriction.few_in_generation.search(queries, k)
         allowed = restriction.generation if restriction is not None else None
-        return searching.in_generation(self.generation, self.tombstones, queries, k, allowed, parameters)
+        visible = Visible.of(len(self.generation), self.tombstones, allowed)
+        return self.generation.search(queries, k, visible, parameters)
 
-    def _in_delta(self, queries: npt.NDArray[np.float32], k: int, restriction: Restriction | None) -> Any:
+    def _in_delta(self, queries: npt.NDArray[np.float32], k: int, restriction: Restriction | None) -> Iterable[Found]:
         if restriction is not None and restriction.few_in_delta is not None:
-            return restriction.few_in_delta.nearest(queries, k)
+            return restriction.few_in_delta.search(queries, k)
         return searching.in_delta(self.delta, queries, k, restriction.delta if restriction is not None else None)
 
-    def _scored(
-        self,
-        query: npt.NDArray[np.float32],
-        in_generation: npt.NDArray[np.int64],
-        in_delta: npt.NDArray[np.int64],
-        k: int,
-    ) -> list[Match]:
-        parts = [(self.delta.ids[in_delta], exact_search.score(query, self.delta.vectors[in_delta]))]
-        if self.generation is not None and len(in_generation):
-            scores = exact_search.score(query, self.generation.vectors[in_generation])
-            parts.append((self.generation.ids[in_generation], scores))
-        ids, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return searching.top_k(ids, scores, k)
+    def _merged(self, in_generation: Found, in_delta: Found, k: int) -> list[Match]:
+        ids, similarities = self.delta.ids[in_delta.rows], in_delta.similarities
+        if self.generation is not None and len(in_generation.rows):
+            ids = np.concatenate([ids, self.generation.ids[in_generation.rows]])
+            similarities = np.concatenate([similarities, in_generation.similarities])
+        return searching.top_k(ids, similarities, k)
 
     def _restriction(self, collection: Collections, filter: object | None) -> Restriction | None:  # noqa: A002
         if collection is None and filter is None:
@@ -257,10 +251,10 @@ class Snapshot:
         """A restriction with the vectors of its rows, where an exact search in them is right and costs less."""
         generation, few = self.generation, None
         if generation is not None and len(generation):
-            allowed = self.tombstones.exclude_from(found.generation)
-            if generation.faiss is None or np.count_nonzero(allowed) <= generation.manifest.choice.few:
-                few = Gathered.of(generation.vectors, allowed)
-        in_delta = Gathered.of(self.delta.vectors, self.delta.alive & found.delta) if self.delta.size else None
+            visible = Visible.of(len(generation), self.tombstones, found.generation)
+            if generation.gathers(visible):
+                few = generation.searcher.gather(visible.rows())
+        in_delta = searching.gathered_in_delta(self.delta, found.delta) if self.delta.size else None
         return replace(found, few_in_generation=few, few_in_delta=in_delta)
 
     def _by_filter(self, filter: object, collections: tuple[str, ...] | None) -> Restriction:  # noqa: A002

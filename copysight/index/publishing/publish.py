@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from copysight.catalog import VectorSupply
-from copysight.errors import IndexCorrupt
+from copysight.errors import IndexCorrupt, VectorsUnavailable
 from copysight.index.generations import manifest
 from copysight.index.generations.clusters import Clusters
 from copysight.index.generations.clusters import load as load_clusters
+from copysight.index.generations.engines.engine import Engine
 from copysight.index.generations.generation import Generation, open_generation
 from copysight.index.generations.index_type import IndexType
 from copysight.index.index import Index
@@ -28,6 +30,7 @@ def publish(
     *,
     model: str | None = None,
     variant: str | None = None,
+    engine: Engine | None = None,
     choice: IndexType | None = None,
     clusters: int | None = None,
     calibrate: Calibrate | None = None,
@@ -42,18 +45,19 @@ def publish(
 ) -> Generation:
     """Build a generation of all items with vectors of ``model`` (the live bundle's id), and make it live.
 
-    ``choice`` overrides the default FAISS index type, ``clusters`` the default number of clusters K. ``calibrate``
-    takes the ids and vectors and returns the contents of ``calibration.json``. ``progress`` is called with (stage,
-    done, total). The ``keep`` latest generations are kept. Adds, deletes and searches are possible at the same time.
+    ``engine`` holds its vectors; the default is that of COPYSIGHT_VECTORS. ``choice`` overrides the default index type,
+    ``clusters`` the default number of clusters K. ``calibrate`` takes the ids and vectors and returns the contents of
+    ``calibration.json``. ``progress`` is called with (stage, done, total). The ``keep`` latest generations are kept.
+    Adds, deletes and searches are possible at the same time.
 
     If ``model`` is not the live one, all items need vectors of it. ``supply`` computes missing vectors, including those
     of items that are added until the swap; ``allow_missing`` leaves out items that it cannot embed. ``wait``: wait for
     another publisher instead of raising ``PublisherBusy``.
 
     Raises ``PublisherBusy``; ``NotWritable``; ``GateFailed`` (the live generation stays live); ``BundleMismatch`` if
-    items have no vector of ``model``, unless ``allow_missing``.
+    items have no vector of ``model``, unless ``allow_missing``; ``VectorsUnavailable``, also with no change.
     """
-    report = progress or _no_progress
+    report, holder = progress or _no_progress, engine or index.engines.for_new
     index.check_place()
     with durable.writable(index.directory), index.publishing(wait) as lock:
         rollback.clean(index)
@@ -70,17 +74,25 @@ def publish(
             built_at=clock(),
         )
         path = index.layout.generations / index.layout.next_name()
-        with durable.new_directory(path) as directory:
-            made = writer.write(directory, index.catalog, options, calibrate or _no_calibration, report)
-            report("gate", 0, 1)
-            publish_checks.check(open_generation(directory), gate, made.count, seed)
+        try:
+            with durable.new_directory(path) as directory:
+                made = writer.write(
+                    directory, path.name, holder, index.catalog, options, calibrate or _no_calibration, report
+                )
+                report("gate", 0, 1)
+                checked = open_generation(directory, index.engines, name=path.name)
+                publish_checks.check(checked, gate, made.count, seed)
+        except BaseException:
+            with suppress(VectorsUnavailable):  # the next publisher removes what is left
+                index.engines.drop(path.name)
+            raise
         if supply is not None:
             missing_vectors.fill(index.catalog, model, supply)
         rollback.go_live(index, path, lock, allow_missing, supply)
         rollback.prune_locked(index, keep)
         report("publish", 1, 1)
     index.reload(verified=path.name)  # the checks have verified the checksums
-    return open_generation(path, verify=False)
+    return open_generation(path, index.engines, verify=False)
 
 
 def _previous_clusters(index: Index, model: str) -> Clusters | None:

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from copysight.errors import GateFailed
+from copysight.index.generations.engines.engine import Floats, Found, Parameters, Visible
 from copysight.index.generations.generation import Generation
-from copysight.index.live import exact_search, search
-from copysight.index.live.search import Parameters
-from copysight.index.live.tombstones import Tombstones
+from copysight.index.generations.tombstones import Tombstones
+from copysight.vectors import exact_search
 
 RECALL_AT = 10
 TIE_TOLERANCE = 1e-6  # a result whose score equals that of the last true neighbour counts as correct
@@ -28,15 +28,18 @@ class Gate:
     sample: int = 200
 
 
-def measure(generation: Generation, sample: int, seed: int) -> float:
-    """Recall@10 against exact search. The queries are stored vectors with noise, at a cosine of about 0.9."""
-    queries = _queries(generation, sample, seed)
-    if generation.faiss is None or not len(queries):
+def measure(generation: Generation, vectors: Floats, sample: int, seed: int) -> float:
+    """Recall@10 against exact search in ``vectors`` (N, D), those of the generation.
+
+    The queries are stored vectors with noise, at a cosine of about 0.9.
+    """
+    queries = _queries(vectors, sample, seed)
+    if generation.manifest.choice.kind == "flat" or not len(queries):
         return 1.0
     k = min(RECALL_AT, len(generation))
-    found = search.in_generation(generation, Tombstones.none(len(generation)), queries, k, None, Parameters())
-    truth = exact_search.nearest(queries, generation.vectors, k)
-    hits = [_hits(generation, *case, k) for case in zip(queries, found, truth, strict=True)]
+    found = generation.search(queries, k, _all(generation), Parameters())
+    truth = exact_search.nearest(queries, vectors, k)
+    hits = [_hits(vectors, *case, k) for case in zip(queries, found, truth, strict=True)]
     return sum(hits) / (k * len(queries))
 
 
@@ -61,38 +64,36 @@ def check(generation: Generation, gate: Gate, count: int, seed: int) -> None:
 
 
 def _self_recall(generation: Generation, sample: int, seed: int) -> float:
-    rows = _rows(generation, sample, seed)
-    if not len(rows):
+    rows = _rows(len(generation), sample, seed)
+    queries = generation.searcher.stored(rows)
+    # Items that were replaced during the build can have a new vector already, with which the old one is not found.
+    queries = queries[(queries == generation.searcher.gather(rows).vectors).all(axis=1)]
+    if not len(queries):
         return 1.0
-    queries = generation.vectors[rows]
-    tombstones = Tombstones.none(len(generation))
-    found = search.in_generation(generation, tombstones, queries, 1, None, Parameters())
-    best = [exact_search.score(q, generation.vectors[c]).max(initial=-1) for q, c in zip(queries, found, strict=True)]
+    found = generation.search(queries, 1, _all(generation), Parameters())
+    best = [one.similarities.max(initial=-1) for one in found]
     own = [exact_search.score(query, query[None])[0] for query in queries]
     return float(np.mean(np.asarray(best) >= np.asarray(own) - TIE_TOLERANCE))
 
 
-def _hits(
-    generation: Generation,
-    query: npt.NDArray[np.float32],
-    found: npt.NDArray[np.int64],
-    truth: npt.NDArray[np.int64],
-    k: int,
-) -> int:
-    border = np.sort(exact_search.score(query, generation.vectors[truth]))[-k]
-    return min(k, int(np.count_nonzero(exact_search.score(query, generation.vectors[found]) >= border - TIE_TOLERANCE)))
+def _all(generation: Generation) -> Visible:
+    return Visible.of(len(generation), Tombstones.none(len(generation)))
 
 
-def _queries(generation: Generation, sample: int, seed: int) -> npt.NDArray[np.float32]:
+def _hits(vectors: Floats, query: Floats, found: Found, truth: npt.NDArray[np.int64], k: int) -> int:
+    border = np.sort(exact_search.score(query, vectors[truth]))[-k]
+    return min(k, int(np.count_nonzero(found.similarities >= border - TIE_TOLERANCE)))
+
+
+def _queries(vectors: Floats, sample: int, seed: int) -> Floats:
     # Stored vectors plus noise, at a cosine of about 0.9, resemble edited copies better than the stored vectors do.
-    chosen = generation.vectors[_rows(generation, sample, seed)]
+    chosen = vectors[_rows(len(vectors), sample, seed)]
     noise = np.random.default_rng(seed + 1).normal(size=chosen.shape).astype(np.float32)
     noise /= np.maximum(np.linalg.norm(noise, axis=1, keepdims=True), 1e-12)
     turned = 0.9 * chosen + 0.436 * noise
-    unit: npt.NDArray[np.float32] = turned / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-12)
+    unit: Floats = turned / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-12)
     return unit.astype(np.float32, copy=False)
 
 
-def _rows(generation: Generation, sample: int, seed: int) -> npt.NDArray[np.int64]:
-    count = len(generation)
+def _rows(count: int, sample: int, seed: int) -> npt.NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(count, min(sample, count), replace=False))

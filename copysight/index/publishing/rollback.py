@@ -1,5 +1,6 @@
 """Make a generation live, roll back to an earlier one, list generations, and prune old ones."""
 
+import logging
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from copysight.catalog import VectorSupply
 from copysight.catalog.engines.engine import Lock
-from copysight.errors import IndexCorrupt, NoGeneration, PublisherBusy
+from copysight.errors import IndexCorrupt, NoGeneration, PublisherBusy, VectorsUnavailable
 from copysight.index.generations import manifest
 from copysight.index.generations.generation import Generation, open_generation
 from copysight.index.generations.layout import CURRENT, Layout
@@ -16,6 +17,8 @@ from copysight.index.index import Index
 from copysight.index.publishing import missing_vectors
 from copysight.index.upkeep import orphan_files
 from copysight.system import durable, storable
+
+log = logging.getLogger(__name__)
 
 
 def rollback(
@@ -38,7 +41,7 @@ def rollback(
         if name is None or name not in others:
             wanted, kept = (to or "before the live one")[:80], ", ".join(others) or "none"
             raise NoGeneration(f"there is no generation {wanted}; available are: {kept}")
-        generation = open_generation(index.layout.generations / name)
+        generation = open_generation(index.layout.generations / name, index.engines)
         made, supply = generation.manifest, None
         if supplier is not None and made.bundle != index.catalog.model():
             supply = supplier(made)
@@ -90,6 +93,7 @@ def go_live(
     def swap() -> bool:
         if not lock.is_held():
             raise PublisherBusy(f"the lock of the publisher of {index.directory} was lost; run the same command again")
+        index.engines.promote(path.name)
         durable.write_file(index.layout.current, f"{path.name}\n".encode())
         return True
 
@@ -103,13 +107,22 @@ def prune_locked(index: Index, keep: int) -> list[str]:
     old = [name for name in names if name not in kept]
     for name in old:
         _remove_atomically(index.layout.generations / name)
+    try:
+        index.engines.sweep(index.layout.names(), index.layout.live())
+    except VectorsUnavailable as error:
+        log.warning("what the removed generations have in Milvus is left to the next publisher: %s", error.message)
     _discard_unneeded(index, sorted(set(names) - set(old)))
     return old
 
 
 def clean(index: Index) -> None:
-    """Remove incomplete files of killed publishers and writers. The caller must hold the publisher's lock."""
+    """Remove incomplete files of killed publishers and writers. The caller must hold the publisher's lock.
+
+    Raises ``VectorsUnavailable``.
+    """
     layout = index.layout
+    index.engines.promote(layout.live())  # a killed publisher may have done half of it
+    index.engines.sweep(layout.names(), layout.live())
     _delete_paths(layout.generations.glob(".*"))
     _delete_paths(layout.bundles.glob(".*"))
     _delete_paths(layout.root.glob(f".{CURRENT}.*.tmp"))

@@ -1,4 +1,4 @@
-"""Write the files of a new generation: vectors, FAISS index, clusters, calibration and manifest."""
+"""Make a new generation: ids and vectors, their index in an engine, clusters, calibration and manifest."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from copysight.catalog import Catalog, Vectors
 from copysight.index.generations import clusters as clustering
-from copysight.index.generations import faiss_index, manifest
 from copysight.index.generations import generation as files
 from copysight.index.generations import index_type as index_types
+from copysight.index.generations import manifest
 from copysight.index.generations.clusters import Clusters
-from copysight.index.generations.generation import Generation, map_vectors
+from copysight.index.generations.engines.engine import Contents, Engine
+from copysight.index.generations.engines.files.engine import VECTORS, map_vectors
+from copysight.index.generations.generation import Generation
 from copysight.index.generations.index_type import IndexType
 from copysight.index.generations.manifest import Manifest
 from copysight.index.publishing import publish_checks
@@ -64,19 +66,23 @@ class CalibrationInput:
 
 def write(
     directory: Path,
+    name: str,
+    engine: Engine,
     catalog: Catalog,
     options: GenerationOptions,
     calibrate: Callable[[CalibrationInput], Mapping[str, Any] | None],
     report: Callable[[str, int, int], None],
 ) -> Manifest:
-    """Write vectors, FAISS index, clusters, calibration and manifest, in this order. Returns the manifest."""
+    """Make the generation ``name`` in ``directory``, which does not have its name yet. Returns the manifest.
+
+    Raises ``InvalidArgument`` for an index type that the engine does not have, ``VectorsUnavailable``.
+    """
     exported = _export(directory, catalog, options.model, report)
-    vectors = map_vectors(directory / files.VECTORS, len(exported.ids), options.dimension)
+    vectors = map_vectors(directory / VECTORS, len(exported.ids), options.dimension)
     report("index", 0, 1)
-    choice = options.choice or index_types.choose(len(vectors), options.dimension)
-    faiss = faiss_index.build(choice, vectors, options.seed)
-    if faiss is not None:
-        faiss_index.write(faiss, str(directory / files.FAISS))
+    choice = options.choice or engine.choose(len(vectors), options.dimension)
+    engine.check(choice, options.dimension)
+    searcher = engine.build(directory, name, Contents(exported.ids, vectors), choice, options.seed)
     report("clusters", 0, 1)
     count = options.clusters or clustering.default_count(len(vectors))
     made = clustering.make(vectors, count, options.seed, options.previous_clusters)
@@ -86,11 +92,10 @@ def write(
     if calibration is not None:
         (directory / files.CALIBRATION).write_text(json.dumps(calibration, indent=1) + "\n")
     report("recall", 0, 1)
-    draft = _describe(directory, options, exported, choice, len(made.ids))
-    trial = Generation(
-        directory.name, directory, draft, exported.ids, vectors, exported.codes, faiss, made, calibration
-    )
-    described = _tune_search(trial, options)
+    collection = engine.seal(directory, name)
+    draft = replace(_describe(directory, options, exported, choice, len(made.ids)), collection=collection)
+    trial = Generation(name, directory, draft, exported.ids, exported.codes, searcher, made, calibration)
+    described = _tune_search(trial, vectors, options)
     manifest.write(directory, described)
     return described
 
@@ -100,7 +105,7 @@ def _export(directory: Path, catalog: Catalog, model: str, report: Callable[[str
     ids: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
     codes: list[npt.NDArray[np.int32]] = [np.empty(0, np.int32)]
     names: dict[str, int] = {}
-    with (directory / files.VECTORS).open("wb") as file:
+    with (directory / VECTORS).open("wb") as file:
         for part in catalog.stream(model):
             if not isinstance(part, Vectors):
                 sequence = part
@@ -134,11 +139,11 @@ def _describe(
     )
 
 
-def _tune_search(trial: Generation, options: GenerationOptions) -> Manifest:
+def _tune_search(trial: Generation, vectors: Floats, options: GenerationOptions) -> Manifest:
     """The manifest with the measured recall. Unless ``choice`` is given, widen the search until recall suffices."""
     described = trial.manifest
     while True:
-        recall = publish_checks.measure(replace(trial, manifest=described), options.gate.sample, options.seed)
+        recall = publish_checks.measure(replace(trial, manifest=described), vectors, options.gate.sample, options.seed)
         described = replace(described, recall=recall)
         wider = index_types.widened(described.choice) if options.choice is None else None
         if recall >= min(1.0, options.gate.recall + RECALL_MARGIN) or wider is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from copysight.blobs import THUMBNAIL_SUFFIX, Blobs
 from copysight.catalog import Catalog
 from copysight.errors import IndexCorrupt, IndexNotFound, InvalidArgument
+from copysight.index.generations.file_copy import copy_to_files
 from copysight.index.generations.layout import SYSTEM, Layout
 from copysight.index.index import Index
 from copysight.index.upkeep import item_files
@@ -39,7 +40,7 @@ def backup(index: Index, target: Path) -> list[str]:
         copy = Layout(directory)
         for path in (copy.generations, copy.blobs, copy.staging):
             path.mkdir()
-        _copy_live(index.layout, copy)
+        _copy_live(index, copy)
         shutil.copytree(index.layout.bundles, copy.bundles, ignore=shutil.ignore_patterns(".*"))
         index.catalog.copy_to(copy.catalog)
         return _copy_blobs(index.blobs, copy)
@@ -78,10 +79,10 @@ def restore(source: Path, directory: Path, allow_missing: bool = False) -> list[
     return missing
 
 
-def _copy_live(layout: Layout, copy: Layout) -> None:
-    live = layout.live()
+def _copy_live(index: Index, copy: Layout) -> None:
+    live = index.layout.live()
     if live is not None:
-        shutil.copytree(layout.generations / live, copy.generations / live)
+        copy_to_files(index.layout.generations / live, index.engines, copy.generations / live)
         copy.current.write_text(f"{live}\n")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from copysight.catalog import Vectors
-from copysight.errors import IndexCorrupt
+from copysight.errors import IndexCorrupt, IndexNotFound
 from copysight.index.generations.generation import Generation, open_generation
 from copysight.index.index import Index
 from copysight.index.upkeep import item_files
@@ -51,8 +51,8 @@ def _generations(index: Index) -> Iterator[str]:
         yield f"the live generation {live!r} does not exist"
     for name in index.layout.names():
         try:
-            generation = open_generation(index.layout.generations / name)
-        except IndexCorrupt as error:
+            generation = open_generation(index.layout.generations / name, index.engines)
+        except (IndexCorrupt, IndexNotFound) as error:
             yield error.message
             continue
         if name == live:
@@ -73,7 +73,7 @@ def _compare_with_catalog(index: Index, generation: Generation) -> Iterator[str]
         rows = generation.rows(ids)
         if len(rows) != len(ids):
             yield f"generation {generation.name} does not contain {len(ids) - len(rows)} items that it should contain"
-        elif len(rows) and not np.array_equal(generation.vectors[rows], vectors):
+        elif len(rows) and not np.array_equal(generation.searcher.stored(rows), vectors):
             yield f"generation {generation.name} differs from the catalog in the items {ids[0]} to {ids[-1]}"
 
 

@@ -78,7 +78,7 @@ def test_a_damaged_generation_is_replaced_by_the_previous_one_until_a_rebuild(
 ) -> None:
     damage(index.layout.generations / "000002" / name)
     with pytest.raises(IndexCorrupt, match=name):
-        open_generation(index.layout.generations / "000002")
+        open_generation(index.layout.generations / "000002", index.engines)
     with Index.open(index.directory) as again:
         assert again.status().generation == "000001"
         assert name in again.status().fault

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from copysight.errors import InvalidArgument
-from copysight.index.generations import faiss_index
+from copysight.index.generations.engines.files import faiss_index
 from copysight.index.generations.index_type import choose, default_index_type, widened
 
 

@@ -117,7 +117,7 @@ def test_every_index_type_with_delta_deletions_and_replacement(
     items = add(index, *range(400))
     choice = replace(default_index_type(kind, 400), candidates=200, few=0)
     generation = publish(index, choice=choice, gate=Gate(recall=0.9))
-    assert (generation.faiss is None) == (kind == "flat")
+    assert (generation.searcher.index is None) == (kind == "flat")
     vectors = {item.id: unit(seed) for seed, item in enumerate(items)}
     for item in add(index, *range(1000, 1040)):
         vectors[item.id] = unit(int(item.key))

@@ -1,0 +1,161 @@
+"""Start the servers that tests of several machines need, on loopback: milvus-lite, Milvus.
+
+As a program it starts them and prints what to export, until Ctrl+C::
+
+    python -m tests.cluster.servers [lite] [milvus]
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+KEEPER = '"$@" < /dev/null & cat; kill -TERM $!; wait'
+"""Runs a server until this process closes its pipe, or is killed."""
+PACKAGES = Path(__file__).parents[2] / "var" / "cluster"
+"""Where `make test-cluster` unpacks packages that need not be installed."""
+MISSING = f"the package milvus (2.3.5) is not in {PACKAGES}: `make test-cluster` unpacks it there"
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+class Process:
+    """A server process with a directory of its own, which can be killed and started again."""
+
+    def __init__(self, name: str, patience: float) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix=f"copysight-{name}-"))
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._patience = patience
+        self.start()
+
+    def command(self) -> list[object]:
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        return dict(os.environ)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with (self.root / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                ["sh", "-c", KEEPER, "sh", *map(str, self.command())],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=self.environment(),
+            )
+        until = time.monotonic() + self._patience
+        while not self.answers():
+            assert self.process.poll() is None, self.log()
+            assert time.monotonic() < until, f"it does not answer\n{self.log()}"
+            time.sleep(0.1)
+
+    def answers(self) -> bool:
+        from pymilvus import MilvusClient
+        from pymilvus.exceptions import MilvusException
+
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            client = MilvusClient(self.url, timeout=5, dedicated=True)
+        except (OSError, MilvusException):
+            return False
+        try:
+            client.list_collections(timeout=5)
+        except MilvusException:
+            return False
+        finally:
+            client.close()
+        return True
+
+    def kill(self) -> None:
+        """SIGKILL of the server and of all its processes, as a crash of its machine would end them."""
+        for one in reversed(descendants(self.process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        self._end()
+
+    def stop(self) -> None:
+        """End it, and remove its directory."""
+        self._end()
+        shutil.rmtree(self.root)
+
+    def log(self) -> str:
+        return (self.root / "log").read_text()[-4000:]
+
+    def _end(self) -> None:
+        self.process.stdin.close()
+        try:
+            self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+class MilvusLite(Process):
+    """milvus-lite: the calls of Milvus, another engine. It answers within seconds, also after a kill."""
+
+    def __init__(self) -> None:
+        super().__init__("milvus-lite", patience=60)
+
+    def command(self) -> list[object]:
+        program = Path(sys.executable).with_name("milvus-lite")
+        return [program, "server", "--data-dir", self.root / "data", "--host", "127.0.0.1", "--port", self.port]
+
+
+class Milvus(Process):
+    """Milvus 2.3.5 as the PyPI package carries it. After a kill it needs up to 90 s: a lease of its own has to end."""
+
+    def __init__(self) -> None:
+        super().__init__("milvus", patience=180)
+
+    @staticmethod
+    def is_there() -> bool:
+        return (PACKAGES / "milvus").is_dir()
+
+    def command(self) -> list[object]:
+        (self.root / "data").mkdir(exist_ok=True)
+        start = "from milvus import main; main()"
+        return [sys.executable, "-c", start, "--data", self.root / "data", "--proxy-port", self.port]
+
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"PYTHONPATH": str(PACKAGES)}
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes below a process, parents first."""
+    try:
+        children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+    return [one for child in children for one in (child, *descendants(child))]
+
+
+SERVERS: dict[str, Callable[[], Process]] = {"lite": MilvusLite, "milvus": Milvus}
+
+
+def main() -> None:
+    started = [SERVERS[name]() for name in sys.argv[1:] or ["lite"]]
+    for server in started:
+        print(f"export COPYSIGHT_VECTORS={server.url}  # {type(server).__name__}", flush=True)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        for server in started:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
