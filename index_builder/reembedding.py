@@ -1,7 +1,5 @@
 """Change the bundle of an index: embed every original again while searches still use the old bundle."""
 
-import fcntl
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,7 +12,6 @@ from copysight.index.publishing import missing_vectors
 from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder, Runtime
-from copysight.system import durable
 from index_builder.progress import Progress
 from index_builder.stages import publishing
 from index_builder.stages.calibration import AS_BEFORE, ProbabilityOptions
@@ -24,7 +21,6 @@ from index_builder.stages.records import Float
 
 MAX_LISTED = 1000
 MAX_SHOWN = 3
-LOCK = "reembedding.lock"
 
 
 @dataclass(frozen=True)
@@ -128,15 +124,14 @@ def _no_progress(_stage: str, _done: int, _total: int) -> None:
 @contextmanager
 def _only_one(index: Index) -> Iterator[None]:
     """Lock out other re-embeddings of this index. Adds, deletes, searches and rebuilds are still possible."""
-    handle = durable.open_lock(index.staging / LOCK)
+    lock = index.catalog.lock("reembedding")
+    if not lock.acquire():
+        lock.release()
+        raise PublisherBusy(f"another process is re-embedding {index.directory}; wait until it has finished")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise PublisherBusy(f"another process is re-embedding {index.directory}; wait until it has finished") from error
-    else:
         yield
     finally:
-        os.close(handle)
+        lock.release()
 
 
 def _items_without_original(index: Index, bundle: Bundle) -> list[NotEmbeddable]:

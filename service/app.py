@@ -23,6 +23,7 @@ from service.inference.models import Models
 from service.intake import checked_address, decoding
 from service.intake.url_fetch import Fetcher, FetchPolicy
 from service.jobs.duplicates import DuplicateSearches
+from service.jobs.following import run_following
 from service.jobs.moderation_clock import ModerationClock
 from service.jobs.rebuilds import Rebuilder, run_schedule
 from service.jobs.watch import FolderWatch, run_watch
@@ -83,10 +84,12 @@ def create_app(settings: Settings, opened: Index) -> ASGIApp:
         )
         watch = FolderWatch(settings.index, Path(settings.watch)) if settings.watch else None
         watching = asyncio.create_task(run_watch(watch, state.searchers, settings.watch_seconds)) if watch else None
+        following = asyncio.create_task(run_following(opened, state.searchers))
         clock = ModerationClock(opened, state.webhooks, state.meter, state.searchers, opened.catalog.lock("webhooks"))
         ticking = asyncio.create_task(clock.run())
         yield
         ticking.cancel()
+        following.cancel()
         await clock.close()
         schedule.cancel()
         if watching is not None:

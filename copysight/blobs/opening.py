@@ -64,6 +64,15 @@ def choose(file: Path) -> bool:
     return True
 
 
+def folders(identity: str, name: str) -> Any:
+    """Folders of files on S3, ``name``, beside the blobs of the index ``identity``. Raises ``InvalidArgument``."""
+    found = address.configured()
+    if found is None:
+        raise InvalidArgument(f"the index needs S3; set {address.VARIABLE} to s3://BUCKET/PREFIX")
+    _s3()
+    return import_module("copysight.blobs.s3.folders").Folders(found.below(identity).below(name))
+
+
 def _stamp(file: Path) -> tuple[int, int] | None:
     try:
         found = file.stat()

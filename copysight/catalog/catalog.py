@@ -286,7 +286,7 @@ class Catalog:
         self._database.follow()
 
     def lock(self, name: str) -> Lock:
-        """The lock of this catalog with a ``name``: `publisher` or `webhooks`."""
+        """The lock of this catalog with a ``name``: `publisher`, `reembedding` or `webhooks`."""
         return self._database.lock(name)
 
     def blob_lock(self) -> SharedLock:

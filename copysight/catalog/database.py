@@ -101,7 +101,7 @@ class Database:
             self._engine.copy_to(path, identity, tables)
 
     def lock(self, name: str) -> Lock:
-        """The lock of this catalog with a ``name``: `publisher` or `webhooks`."""
+        """The lock of this catalog with a ``name``: `publisher`, `reembedding` or `webhooks`."""
         return self._engine.lock(name)
 
     def blob_lock(self) -> SharedLock:

@@ -19,6 +19,7 @@ from copysight.index.generations.publisher_lock import publishing
 from copysight.index.live.snapshot import Snapshot
 from copysight.index.loading import Loader
 from copysight.index.local_features import LocalFeatures
+from copysight.index.replicas import joining
 from copysight.index.status import Status, status_of
 from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle
@@ -35,12 +36,16 @@ class Index:
     def __init__(self, directory: Path) -> None:
         self.layout = Layout(directory)
         self.directory = directory
+        if not self.layout.catalog.exists():
+            joining.join(self.layout)
         self.catalog = Catalog.open(self.layout.catalog)
         try:
+            identity = self.catalog.identity()
             self.blobs = open_blobs(
-                self.layout.blobs, self.layout.blobs_elsewhere, self.catalog.identity(), self.catalog.policy(),
+                self.layout.blobs, self.layout.blobs_elsewhere, identity, self.catalog.policy(),
                 self.catalog.blob_lock(), self.check_place,
             )  # fmt: skip
+            self.published = joining.published(self.layout, identity)
         except BaseException:
             self.catalog.close()
             raise
@@ -51,7 +56,7 @@ class Index:
         self._tried_generation: str | None = None
         try:
             self.engines = opening.configured(self.catalog.identity(), self.catalog.vectors)
-            self._loader = Loader(self.layout, self.catalog, self.engines)
+            self._loader = Loader(self.layout, self.catalog, self.engines, self.published)
             self._snapshot = self._load()
         except BaseException:
             self.catalog.close()
@@ -84,7 +89,8 @@ class Index:
                 raise InvalidArgument(
                     f"{directory} holds other files ({others[0]!r}, …) and no index; give a new or empty directory"
                 )
-            create(layout, bundle, policy, None)
+            if not joining.join(layout):
+                create(layout, bundle, policy, None)
         return cls(directory)
 
     @classmethod
@@ -167,12 +173,23 @@ class Index:
         ``verified`` is the name of a generation whose checksums the caller has just verified. They are not read again.
         """
         self._check_is_there()
+        self.follow()
         with self._load_lock:
             loaded = self._fault is None and self.layout.live() == _name(self._snapshot)
             fresh = None if loaded else self._load(verified=verified)
             with self._lock:
                 self._snapshot = self._snapshot if fresh is None else fresh
                 return self._refresh()
+
+    def follow(self) -> None:
+        """Make the generation live here that another machine has published, if this index has several directories.
+
+        While S3 does not answer, the one that is here stays.
+        """
+        try:
+            self.published.follow()
+        except BlobsUnavailable as error:
+            log.warning("the published generation is not known: %s", error.message)
 
     def install(self, bundle: str | Path) -> Bundle:
         """Copy another bundle into the index, for re-embedding. It becomes live when a generation that uses it does.
@@ -254,6 +271,7 @@ class Index:
             self._load_lock.release()
 
     def _load(self, pause: float = 0.0, verified: str | None = None) -> Snapshot:
+        self.follow()
         loaded = self._loader.load(pause, verified)
         self._fault, self._tried_generation = loaded.fault, loaded.tried
         return loaded.snapshot

@@ -13,6 +13,7 @@ from copysight.index.generations.layout import Layout
 from copysight.index.generations.tombstones import Tombstones
 from copysight.index.live.delta import Delta
 from copysight.index.live.snapshot import Snapshot
+from copysight.index.replicas.published import Published
 from copysight.model import bundle as bundles
 from copysight.scoring.judge import Judge
 
@@ -31,8 +32,8 @@ class Loaded:
 class Loader:
     """Loads snapshots of one index."""
 
-    def __init__(self, layout: Layout, catalog: Catalog, engines: Engines) -> None:
-        self._layout, self._catalog, self._engines = layout, catalog, engines
+    def __init__(self, layout: Layout, catalog: Catalog, engines: Engines, published: Published) -> None:
+        self._layout, self._catalog, self._engines, self._published = layout, catalog, engines, published
 
     def load(self, pause: float = 0.0, verified: str | None = None) -> Loaded:
         """The live generation and all changes since it. If it is damaged, use an older generation, or none.
@@ -58,7 +59,7 @@ class Loader:
     def _snapshot_of(self, generation: Generation, live: bool) -> Snapshot | None:
         """A warm snapshot; None if the generation's model is not live, or if tombstones that it needs were removed."""
         made = generation.manifest
-        if live and made.bundle != self._catalog.model():
+        if live and made.bundle != self._catalog.model() and self._published.is_live(generation.name):
             self._finish_go_live(generation)
         if made.bundle != self._catalog.model():
             return None
@@ -96,7 +97,7 @@ class Loader:
         """
         made = generation.manifest
         try:
-            swapped = lambda: self._layout.live() == generation.name  # noqa: E731 - called under the write lock
+            swapped = lambda: self._published.is_live(generation.name)  # noqa: E731 - called under the write lock
             self._catalog.models.go_live(made.bundle, made.variant, swapped, allow_missing=False)
         except BundleMismatch as error:
             raise IndexCorrupt(

@@ -1,25 +1,24 @@
-"""Create, revoke and check API keys. ``keys.json`` beside the index holds only their checksums."""
+"""Create, revoke and check API keys. ``keys.json`` in the index, or PostgreSQL, holds only their checksums."""
 
-import fcntl
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from copysight.catalog.engines import opening
 from copysight.errors import IndexCorrupt, InvalidArgument
-from copysight.system import durable, names
+from copysight.index.generations.layout import Layout
+from copysight.system import names
 
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 """Each scope includes those before it."""
-FILE, LOCK, PREFIX = "keys.json", ".keys.lock", "cs"
+NAME, PREFIX = "keys", "cs"
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,11 @@ class Key:
 
 
 class Keys:
-    """The keys of one index. Keys that other processes add or revoke are seen by the next call."""
+    """The keys of one index. Changes of other processes count for the next call, on PostgreSQL after a second."""
 
     def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
-        self._file, self._lock, self._clock = directory / FILE, directory / LOCK, clock
-        self._read: tuple[tuple[int, int, int] | None, dict[str, Key]] = (None, {})
+        self._document, self._clock = opening.document(Layout(directory).catalog, NAME), clock
+        self._known: tuple[bytes | None, dict[str, Key]] = (None, {})
 
     def all(self) -> list[Key]:
         """Every key, the oldest first."""
@@ -65,16 +64,23 @@ class Keys:
             )
         number = secrets.token_hex(4)
         key = f"{PREFIX}_{number}_{secrets.token_urlsafe(32)}"
-        with self._writing() as keys:
-            keys[number] = Key(number, name, scope, _digest(key), self._clock(), expires, quota)
+        self._change(
+            lambda keys: keys | {number: Key(number, name, scope, _digest(key), self._clock(), expires, quota)}
+        )
         return key
 
     def revoke(self, number: str) -> Key:
         """Revoke a key by its id; the next request with it is refused. Raises ``InvalidArgument``."""
-        with self._writing() as keys:
+        revoked: list[Key] = []
+
+        def without(keys: dict[str, Key]) -> dict[str, Key]:
             if number not in keys:
                 raise InvalidArgument(f"got the unknown key id {number!r}; `copysight keys list` shows the ids")
-            return keys.pop(number)
+            revoked.append(keys[number])
+            return {one: key for one, key in keys.items() if one != number}
+
+        self._change(without)
+        return revoked[0]
 
     def find(self, key: str) -> Key | None:
         """The entry of a key; None if it does not exist or was revoked. Compares in constant time."""
@@ -83,41 +89,26 @@ class Keys:
         return known if known is not None and hmac.compare_digest(known.digest, _digest(key)) else None
 
     def _current(self) -> dict[str, Key]:
-        stamp = _stamp(self._file)
-        if stamp != self._read[0]:
-            self._read = (stamp, _load(self._file) if stamp else {})
-        return self._read[1]
+        content = self._document.read()
+        if content is not self._known[0]:
+            self._known = (content, _load(content))
+        return self._known[1]
 
-    @contextmanager
-    def _writing(self) -> Iterator[dict[str, Key]]:
-        handle = durable.open_lock(self._lock, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            keys = _load(self._file) if self._file.exists() else {}
-            yield keys
-            text = json.dumps({"keys": [asdict(key) for key in keys.values()]}, indent=1)
-            durable.write_file(self._file, text.encode())
-            self._file.chmod(0o600)
-        finally:
-            os.close(handle)
+    def _change(self, change: Callable[[dict[str, Key]], dict[str, Key]]) -> None:
+        def changed(content: bytes | None) -> bytes:
+            return json.dumps({"keys": [asdict(key) for key in change(_load(content)).values()]}, indent=1).encode()
+
+        self._document.change(changed)
 
 
 def _digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _stamp(file: Path) -> tuple[int, int, int] | None:
+def _load(content: bytes | None) -> dict[str, Key]:
     try:
-        stat = file.stat()
-    except FileNotFoundError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
-
-
-def _load(file: Path) -> dict[str, Key]:
-    try:
-        return {row["id"]: Key(**row) for row in json.loads(file.read_bytes())["keys"]}
+        return {} if content is None else {row["id"]: Key(**row) for row in json.loads(content)["keys"]}
     except (ValueError, KeyError, TypeError) as error:
         raise IndexCorrupt(
-            f"{file.name} is damaged ({error}); remove it and create new keys with `copysight keys add`"
+            f"{NAME}.json is damaged ({error}); remove it and create new keys with `copysight keys add`"
         ) from error

@@ -106,8 +106,9 @@ def _covers(snapshot: Snapshot, number: int, size: int) -> list[int]:
     ids = np.array([match.id for match in near], np.int64)
     if snapshot.generation is None:
         return []
-    vectors = snapshot.generation.vectors[snapshot.generation.rows(ids)]
-    return [int(one) for one in ids[diverse(vectors, REPRESENTATIVES)]]
+    gathered = snapshot.generation.searcher.gather(snapshot.generation.rows(ids))
+    ids = snapshot.generation.ids[gathered.rows]
+    return [int(one) for one in ids[diverse(gathered.vectors, REPRESENTATIVES)]]
 
 
 def _one(state: State, number: int, limit: int, offset: int) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Engine(Protocol):
         """Write one state of the catalog to a new SQLite file, while others read and write."""
 
     def lock(self, name: str) -> Lock:
-        """The lock of this catalog with a ``name``: `publisher` or `webhooks`."""
+        """The lock of this catalog with a ``name``: `publisher`, `reembedding` or `webhooks`."""
 
     def blob_lock(self) -> SharedLock:
         """The lock of the blobs: shared by who adds them, held alone by who removes those without an item."""

@@ -13,9 +13,12 @@ import sqlalchemy as sa
 from copysight.catalog.engines import copying
 from copysight.catalog.engines.engine import Engine
 from copysight.catalog.engines.postgresql import address
+from copysight.catalog.engines.postgresql.address import Place
 from copysight.catalog.engines.sqlite import creation
 from copysight.catalog.engines.sqlite.engine import SqliteEngine
 from copysight.errors import InvalidArgument
+from copysight.system import durable
+from copysight.system.locks.document import Document, FileDocument
 
 
 def engine_at(path: Path) -> Engine:
@@ -37,6 +40,34 @@ def create(path: Path, fill: Callable[[sa.Connection], None]) -> Path:
         return creation.create(path, fill)
     made: Path = _postgresql().create(path, server, lambda _engine, connection: fill(connection))
     return made
+
+
+def document(path: Path, name: str) -> Document:
+    """A small document of the index whose catalog is ``path``, which is no part of the catalog.
+
+    It is the file ``name``.json beside a SQLite file, and on the server of another catalog.
+    """
+    if path.suffix != address.SUFFIX:
+        return FileDocument(path.with_name(f"{name}.json"))
+    place = address.read(path)
+    made: Document = _postgresql().document(path, address.server_of(path, place), place.schema, name)
+    return made
+
+
+def find(path: Path) -> Place | None:
+    """The catalog in the schema that COPYSIGHT_CATALOG names; None if there is none."""
+    server = address.configured()
+    if server is None or server.schema is None:
+        return None
+    found: Place | None = _postgresql().find(path, server)
+    return found
+
+
+def join(path: Path, place: Place) -> None:
+    """Make a directory one of the catalog ``place``: write the file ``path`` that names it."""
+    file = path.with_suffix(address.SUFFIX)
+    with durable.writable(file):
+        durable.write_file(file, address.content(place))
 
 
 def move_to_server(path: Path, tables: sa.MetaData) -> Path:

@@ -1,6 +1,7 @@
 """Paths of the files in an index directory (docs/reference/index-format.md)."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -99,7 +100,7 @@ class Layout:
             return []
         return sorted(path.name for path in self.generations.iterdir() if path.name.isdigit())
 
-    def next_name(self) -> str:
-        """Name of the next generation: one above all existing generations and the live one."""
-        taken = [int(name) for name in (*self.names(), self.live() or "") if name.isdigit()]
+    def next_name(self, published: Iterable[str] = ()) -> str:
+        """Name of the next generation: one above all existing generations, here or ``published``, and the live one."""
+        taken = [int(name) for name in (*self.names(), *published, self.live() or "") if name.isdigit()]
         return f"{max(taken, default=0) + 1:0{DIGITS}d}"

@@ -49,13 +49,17 @@ def write(directory: Path, manifest: Manifest) -> None:
 def read(directory: Path) -> Manifest:
     """Read a manifest. Raises ``IndexCorrupt``."""
     try:
-        data = json.loads((directory / FILE).read_bytes())
-        return _parse(data)
+        return parse((directory / FILE).read_bytes())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise IndexCorrupt(
             f"{directory / FILE} is missing or damaged ({error}); run `copysight index rebuild`",
             generation=directory.name,
         ) from error
+
+
+def parse(content: bytes) -> Manifest:
+    """The manifest in the contents of its file. Raises ``ValueError`` and others if it is damaged."""
+    return _parse(json.loads(content))
 
 
 def verify(directory: Path, manifest: Manifest, pause: float = 0.0) -> None:

@@ -73,7 +73,7 @@ def publish(
             seed=seed,
             built_at=clock(),
         )
-        path = index.layout.generations / index.layout.next_name()
+        path = index.layout.generations / index.layout.next_name(index.published.names())
         try:
             with durable.new_directory(path) as directory:
                 made = writer.write(

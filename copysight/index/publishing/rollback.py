@@ -35,6 +35,7 @@ def rollback(
     if to is not None:
         storable.check(to, "the name of a generation")
     with durable.writable(index.directory), index.publishing() as lock:
+        _fetch(index, to)
         live = index.layout.live()
         others = [name for name in index.layout.names() if name != live]
         name = to if to is not None else max((name for name in others if name < (live or "")), default=None)
@@ -89,12 +90,13 @@ def go_live(
     Raises ``PublisherBusy`` if the lock was lost with the connection to its server.
     """
     made = manifest.read(path)
+    index.published.upload(path)
 
     def swap() -> bool:
         if not lock.is_held():
             raise PublisherBusy(f"the lock of the publisher of {index.directory} was lost; run the same command again")
         index.engines.promote(path.name)
-        durable.write_file(index.layout.current, f"{path.name}\n".encode())
+        index.published.point(path.name)
         return True
 
     index.catalog.models.go_live(made.bundle, made.variant, swap, allow_missing, supply)
@@ -102,27 +104,30 @@ def go_live(
 
 def prune_locked(index: Index, keep: int) -> list[str]:
     """Like `prune`, for a caller that holds the publisher's lock."""
-    names = index.layout.names()
+    here = index.layout.names()
+    names = sorted({*here, *index.published.names()})
     kept = {*names[-max(1, keep) :], index.layout.live()}
-    old = [name for name in names if name not in kept]
+    old = [name for name in here if name not in kept]
     for name in old:
         _remove_atomically(index.layout.generations / name)
+    stay = [name for name in names if name in kept]
     try:
-        index.engines.sweep(index.layout.names(), index.layout.live())
+        index.engines.sweep(stay, index.layout.live())
     except VectorsUnavailable as error:
         log.warning("what the removed generations have in Milvus is left to the next publisher: %s", error.message)
-    _discard_unneeded(index, sorted(set(names) - set(old)))
+    _discard_unneeded(index, stay)
     return old
 
 
 def clean(index: Index) -> None:
     """Remove incomplete files of killed publishers and writers. The caller must hold the publisher's lock.
 
-    Raises ``VectorsUnavailable``.
+    What other machines have published is live here afterwards. Raises ``VectorsUnavailable``, ``BlobsUnavailable``.
     """
     layout = index.layout
+    index.published.follow(wait=True)
     index.engines.promote(layout.live())  # a killed publisher may have done half of it
-    index.engines.sweep(layout.names(), layout.live())
+    index.engines.sweep([*layout.names(), *index.published.names()], layout.live())
     _delete_paths(layout.generations.glob(".*"))
     _delete_paths(layout.bundles.glob(".*"))
     _delete_paths(layout.root.glob(f".{CURRENT}.*.tmp"))
@@ -132,14 +137,26 @@ def clean(index: Index) -> None:
     orphan_files.sweep(index)
 
 
-def _discard_unneeded(index: Index, names: Iterable[str]) -> None:
-    made = [described for name in names if (described := _manifest_of(index.layout, name)) is not None]
+def _discard_unneeded(index: Index, names: list[str]) -> None:
+    known = (_manifest_of(index.layout, name) or index.published.manifest(name) for name in names)
+    made = [described for described in known if described is not None]
     needed = {described.bundle for described in made}
     index.catalog.models.discard(horizon=min((described.sequence for described in made), default=0), keep=needed)
     needed |= {index.catalog.model(), index.catalog.models.coming() or ""}
     for path in index.layout.bundles.glob("[!.]*"):
         if path.name not in needed:
             _remove_atomically(path)
+    index.published.prune(names, needed)
+
+
+def _fetch(index: Index, to: str | None) -> None:
+    """Fetch the generation to go back to, if another machine has published it."""
+    index.published.follow(wait=True)
+    live = index.layout.live()
+    older = [name for name in index.published.names() if live is not None and name < live]
+    wanted = to if to is not None else max(older, default=None)
+    if wanted is not None and wanted in index.published.names():
+        index.published.fetch(wanted)
 
 
 def _remove_atomically(directory: Path) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from copysight.catalog.engines.postgresql import address, failures
 from copysight.catalog.engines.postgresql.address import Place, Server
 from copysight.catalog.engines.postgresql.connecting import Connector
+from copysight.catalog.engines.postgresql.document import ServerDocument
 from copysight.catalog.engines.postgresql.engine import PostgresEngine
 from copysight.errors import InvalidArgument
 from copysight.system import durable
@@ -53,6 +54,29 @@ def engine_of(path: Path, server: Server, schema: str, identity: str | None = No
         raise InvalidArgument(f"got an address in {address.VARIABLE} that cannot be read ({error})") from None
 
 
+def document(path: Path, server: Server, schema: str, name: str) -> ServerDocument:
+    """A document beside the catalog of a schema. Raises ``InvalidArgument``."""
+    return ServerDocument(engine_of(path, server, schema).connector, name)
+
+
+def find(path: Path, server: Server) -> Place | None:
+    """The catalog in the schema that the address names; None if it names none, or holds none.
+
+    Raises ``CatalogUnavailable``.
+    """
+    if server.schema is None:
+        return None
+    engine = engine_of(path, server, server.schema)
+    try:
+        with failures.explaining(), engine.reading() as connection:
+            if connection.execute(_CATALOG, {"schema": server.schema}).first() is None:
+                return None
+            return Place(server.schema, str(connection.execute(_IDENTITY).scalar_one()))
+    finally:
+        engine.close()
+
+
+_CATALOG = sa.text("SELECT 1 FROM pg_tables WHERE schemaname = :schema AND tablename = 'state'")
 _TABLES = sa.text("SELECT 1 FROM pg_tables WHERE schemaname = :schema LIMIT 1")
 _SCHEMA = sa.text("SELECT 1 FROM pg_namespace WHERE nspname = :schema")
 _ENCODING = sa.text("SELECT current_setting('server_encoding')")

@@ -38,7 +38,7 @@ class PostgresEngine:
 
     def __init__(self, path: Path, connector: Connector, identity: str | None = None) -> None:
         """``identity``: that of the catalog which the file names; None for a new one."""
-        self._path, self._connector = path, connector
+        self._path, self.connector = path, connector
         self._place: Place | None = None
         self._follower: Follower | None = None
         self._identity = identity
@@ -92,7 +92,7 @@ class PostgresEngine:
                     raise
             except IndexError:  # another thread has taken it
                 break
-        return self._rows(self._connector.plain(), made.text, given)
+        return self._rows(self.connector.plain(), made.text, given)
 
     def sequence_at_hand(self) -> int | None:
         """The change sequence as it was heard of; None if nobody listens, or the server does not answer."""
@@ -100,7 +100,7 @@ class PostgresEngine:
 
     def follow(self) -> None:
         """From now on, listen to the server."""
-        self._follower = self._follower or Follower(self._connector, self._identity)
+        self._follower = self._follower or Follower(self.connector, self._identity)
 
     def explained(self, error: Exception) -> CopysightError | None:
         """An error of the driver as one of ours; None if it is a defect of the program."""
@@ -110,7 +110,7 @@ class PostgresEngine:
         """Remember where the file is that names the catalog. Raises ``IndexNotFound`` if it names another one."""
         if self._identity not in {None, identity}:
             raise IndexNotFound(
-                f"the schema {self._connector.schema!r} holds another catalog than that of {self._path.parent}; look "
+                f"the schema {self.connector.schema!r} holds another catalog than that of {self._path.parent}; look "
                 "at COPYSIGHT_CATALOG"
             )
         self._identity = identity
@@ -149,7 +149,7 @@ class PostgresEngine:
 
     def lock(self, name: str) -> Lock:
         """An advisory lock of this schema."""
-        return AdvisoryLock(self._connector, self._connector.key(name))
+        return AdvisoryLock(self.connector, self.connector.key(name))
 
     def blob_lock(self) -> SharedLock:
         """An advisory lock of this schema."""

@@ -30,7 +30,11 @@ READ_TRIES, READ_PAUSE = 100, 0.02  # while another process moves its log into t
 SEQUENCE = "SELECT sequence FROM state"
 MARKS = ".jobs.lock"
 BLOBS, BLOB_LOCK = "blobs", ".lock"
-LOCKS = {"publisher": ("publisher.lock", 0o644), "webhooks": (".webhooks.lock", 0o600)}
+LOCKS = {
+    "publisher": ("publisher.lock", 0o644),
+    "reembedding": ("staging/reembedding.lock", 0o644),
+    "webhooks": (".webhooks.lock", 0o600),
+}
 """The file of each lock, beside the catalog, and its mode."""
 
 
@@ -164,7 +168,7 @@ class SqliteEngine:
     def lock(self, name: str) -> Lock:
         """A lock file beside the catalog."""
         file, mode = LOCKS[name]
-        return FileLock(self._path.with_name(file), mode)
+        return FileLock(self._path.parent / file, mode)
 
     def blob_lock(self) -> SharedLock:
         """A lock file beside the blobs."""
