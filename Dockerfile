@@ -1,5 +1,5 @@
-# Container images of the whole system. Targets: `service` (serving and batch jobs on a CPU), `gpu` (the same on a GPU)
-# and `train`. The file uses plain Dockerfile syntax, so every engine can build it. Running containers download nothing.
+# Container images of the whole system. Targets: `service` (serving and batch jobs on a CPU), `cluster` (the same with
+# PostgreSQL and S3), `gpu` (on a GPU) and `train`. The file uses plain Dockerfile syntax, so every engine can build it. Running containers download nothing.
 #
 #   docker build --target service -t copysight .
 #
@@ -74,6 +74,18 @@ FROM base AS service
 COPY --from=wheels /opt/venv /opt/venv
 COPY --from=package /opt/package /opt/package
 COPY --from=example --chown=copysight:copysight /data/index /data/index
+VOLUME /data
+
+# Serving with the catalog on PostgreSQL and blobs on S3. It begins without an index: its servers share one.
+FROM pip AS wheels-cluster
+COPY requirements/cpu-cluster.txt /tmp/lock.txt
+RUN pip install --no-cache-dir --require-hashes --requirement /tmp/lock.txt \
+    && pip uninstall --yes pip setuptools \
+    && find /opt/venv -type d -name tests -prune -exec rm -rf {} +
+
+FROM base AS cluster
+COPY --from=wheels-cluster /opt/venv /opt/venv
+COPY --from=package /opt/package /opt/package
 VOLUME /data
 
 FROM pip AS wheels-gpu

@@ -73,6 +73,8 @@ lock: $(EVERYTHING)
 	$(COMPILE) pyproject.toml --extra cpu --output-file requirements/cpu.txt
 	$(COMPILE) pyproject.toml --extra gpu --output-file requirements/gpu.txt
 	$(COMPILE) pyproject.toml --extra cpu --extra dev --constraint requirements/cpu.txt --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra cpu --extra postgres --extra s3 --constraint requirements/cpu.txt \
+		--constraint requirements/dev.txt --output-file requirements/cpu-cluster.txt
 	$(COMPILE) requirements/example.in --no-deps --output-file requirements/example.txt
 
 # If the system Python was replaced (by an upgrade, for example), the link dangles and counts as missing.

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -11,6 +12,7 @@ from service.runtime.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 RULES = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"][0]["rules"]
+OURS = "COPYSIGHT_"
 SUFFIXES = ("_bucket", "_count", "_sum", "_total")
 
 
@@ -43,7 +45,7 @@ def test_the_dockerfile_uses_plain_syntax_and_locked_packages():
     stages = set(re.findall(r"^FROM \S+ AS (\S+)", text, re.MULTILINE))
     assert images - stages == {"debian:bookworm-slim"}
     assert {"service", "gpu", "train"} <= stages
-    for lock in re.findall(r"requirements/[\w.]+", text):
+    for lock in re.findall(r"requirements/[\w.-]+", text):
         assert (ROOT / lock).is_file()
     installs = [line for line in text.replace("\\\n", " ").splitlines() if "pip install" in line]
     assert all(
@@ -70,17 +72,50 @@ def test_compose_publishes_on_loopback_only_and_restricts_containers():
     "name", ["docker-compose.yml", *sorted(f"deploy/{f.name}" for f in (ROOT / "deploy").glob("compose.*.yml"))]
 )
 def test_compose_files_only_use_known_settings(name):
-    given = {key for one in services(name).values() for key in one.get("environment") or {}}
+    given = {key for one in services(name).values() for key in one.get("environment") or {} if key.startswith(OURS)}
     assert given <= {f"COPYSIGHT_{field.upper()}" for field in Settings.model_fields}
 
 
-def test_the_kubernetes_manifest_only_uses_known_settings():
-    documents = list(yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text()))
-    assert {one["kind"] for one in documents} >= {"Deployment", "Service", "PersistentVolumeClaim", "CronJob"}
+def manifests(name):
+    return list(yaml.safe_load_all((ROOT / "deploy" / name).read_text()))
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("kubernetes.yaml", {"PersistentVolumeClaim"}),
+        ("kubernetes-cluster.yaml", {"HorizontalPodAutoscaler", "PodDisruptionBudget", "ConfigMap"}),
+    ],
+)
+def test_the_kubernetes_manifests_are_valid_and_only_use_known_settings(name, kinds):
+    documents = manifests(name)
+    assert {one["kind"] for one in documents} >= {"Deployment", "Service", "NetworkPolicy", "CronJob"} | kinds
     for one in documents:
+        kubernetes_validate.validate(one, "1.31", strict=True)
+        if "spec" not in one:
+            given = {key for key in one["data"] if key.startswith(OURS)}
+            assert given <= {f"COPYSIGHT_{field.upper()}" for field in Settings.model_fields}
+            continue
         template = one["spec"].get("jobTemplate", one)["spec"].get("template")
         for container in template["spec"]["containers"] if template else []:
             given = {entry["name"] for entry in container.get("env", [])}
             assert given <= {f"COPYSIGHT_{field.upper()}" for field in Settings.model_fields}
             assert container["securityContext"]["readOnlyRootFilesystem"]
             assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_the_servers_of_a_cluster_have_a_directory_each_and_one_index():
+    found = services("docker-compose.yml")
+    one, other = found["replica-1"], found["replica-2"]
+    assert one["environment"] == other["environment"]
+    assert "schema=" in one["environment"]["COPYSIGHT_CATALOG"]
+    assert one["volumes"] != other["volumes"]
+    assert all("cluster" in found[name]["profiles"] for name in ("postgres", "seaweedfs", "balancer", "replica-1"))
+    servers = re.findall(r"server (\S+):8000 ", (ROOT / "deploy" / "nginx.cluster.conf").read_text())
+    assert servers == ["replica-1", "replica-2"]
+
+
+def test_what_must_never_be_a_text_of_the_manifests():
+    for name in ("kubernetes.yaml", "kubernetes-cluster.yaml"):
+        kinds = {one["kind"] for one in manifests(name)}
+        assert "Secret" not in kinds

@@ -225,7 +225,7 @@ def test_files_contain_no_machine_paths_and_no_package_index_urls():
             assert not addresses.search(text), f"{file.relative_to(ROOT)}: {addresses.search(text)}"
 
 
-@pytest.mark.parametrize("name", ["cpu", "gpu", "dev", "example"])
+@pytest.mark.parametrize("name", ["cpu", "cpu-cluster", "gpu", "dev", "example"])
 def test_lock_files_have_exact_versions_with_hashes(name):
     text = (ROOT / "requirements" / f"{name}.txt").read_text()
     entries = re.split(r"\n(?=[a-z0-9])", re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE).strip())
@@ -236,7 +236,7 @@ def test_lock_files_have_exact_versions_with_hashes(name):
 
 
 def test_serving_lock_files_have_no_heavy_libraries():
-    for name in ("cpu", "gpu"):
+    for name in ("cpu", "cpu-cluster", "gpu"):
         text = (ROOT / "requirements" / f"{name}.txt").read_text()
         for heavy in ("torch", "timm", "numba", "scikit-image", "scikit-learn", "matplotlib", "pytest"):
             assert not re.search(rf"^{heavy}==", text, re.MULTILINE), f"requirements/{name}.txt contains {heavy}"
@@ -247,3 +247,4 @@ def test_the_dev_lock_file_has_the_pins_of_the_serving_lock_file():
         return set(re.findall(r"^[a-z0-9-]+==\S+", (ROOT / "requirements" / f"{name}.txt").read_text(), re.MULTILINE))
 
     assert pins("cpu") <= pins("dev")
+    assert pins("cpu") <= pins("cpu-cluster") <= pins("dev")

@@ -89,8 +89,7 @@ class Index:
                 raise InvalidArgument(
                     f"{directory} holds other files ({others[0]!r}, …) and no index; give a new or empty directory"
                 )
-            if not joining.join(layout):
-                create(layout, bundle, policy, None)
+            _join_or_create(layout, bundle, policy)
         return cls(directory)
 
     @classmethod
@@ -275,6 +274,16 @@ class Index:
         loaded = self._loader.load(pause, verified)
         self._fault, self._tried_generation = loaded.fault, loaded.tried
         return loaded.snapshot
+
+
+def _join_or_create(layout: Layout, bundle: str | Path, policy: str) -> None:
+    if joining.join(layout):
+        return
+    try:
+        create(layout, bundle, policy, None)
+    except InvalidArgument:
+        if not joining.join(layout):  # another machine has created it meanwhile
+            raise
 
 
 def _name(snapshot: Snapshot) -> str | None:
