@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from copysight.errors import BundleMismatch, ItemNotFound, NoPictures
@@ -13,7 +13,7 @@ from copysight.model.embedder import Embedder, Runtime
 from copysight.pictures.scan import ORDINARY, Entry, scan
 from index_builder.open_index import open_or_create
 from index_builder.progress import Progress
-from index_builder.stages import commit, embedding, former_keys, publishing
+from index_builder.stages import commit, embedding, former_keys, publishing, ray_embedding
 from index_builder.stages.commit import Committed
 from index_builder.stages.embedding import EmbedContext
 from index_builder.stages.plan import Plan, Work
@@ -127,6 +127,8 @@ def _records(work: Work, waiting: list[Entry]) -> Iterator[Record]:
         limits=plan.reading.limits,
         stored=stored,
     )
+    if plan.ray is not None:
+        return ray_embedding.embed_entries(waiting, replace(context, threads=plan.threads), plan.ray)
     return embedding.embed_entries(waiting, context)
 
 

@@ -39,6 +39,13 @@ def sync_options(command: F) -> F:
 @click.command("build")
 @pictures
 @click.option(
+    "--ray",
+    default=None,
+    metavar="ADDRESS",
+    help="Embed on the Ray cluster at this address (HOST:PORT, or `auto` on one of its nodes), with one worker per "
+    "processor or --threads workers. All nodes need the pictures and the index at the same paths.",
+)
+@click.option(
     "--sync",
     is_flag=True,
     help="Make the collection equal to IMAGES: files that were moved or renamed keep their item, vanished files leave, "

@@ -32,6 +32,7 @@ HOMES = {
     "obstore": ("copysight/blobs/s3",),
     "psycopg": ("copysight/catalog/engines/postgresql",),
     "pymilvus": ("copysight/index/generations/engines/milvus",),
+    "ray": ("index_builder/stages/ray_embedding",),
     "grpc": ("copysight/index/generations/engines/milvus",),
     "sqlalchemy": ("copysight/catalog", "benchmarks"),
     "fastapi": ("service", "benchmarks/peers"),

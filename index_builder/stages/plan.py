@@ -26,7 +26,7 @@ class Plan:
     depends on N. ``publish`` False leaves the new items in the delta: they are searchable at once, and the next rebuild
     moves them into a generation. ``chunk``: pictures per durable step, the most that a killed build loses. ``reading``:
     what is left out of the source, and the limits of a picture. ``sync``: whether the collection follows the source;
-    then ``replace`` is true, too.
+    then ``replace`` is true, too. ``ray``: the address of a Ray cluster that embeds; None: this process.
     """
 
     source: Path
@@ -43,6 +43,7 @@ class Plan:
     chunk: int = 256
     reading: ScanOptions = ORDINARY
     sync: SyncOptions | None = None
+    ray: str | None = None
 
 
 @dataclass(frozen=True)

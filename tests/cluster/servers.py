@@ -1,8 +1,8 @@
-"""Start the servers that tests of several machines need, on loopback: milvus-lite, Milvus.
+"""Start the servers that tests of several machines need, on loopback: milvus-lite, Milvus, Ray.
 
-As a program it starts them and prints what to export, until Ctrl+C::
+As a program it starts them, prints their addresses, and ends them at Ctrl+C::
 
-    python -m tests.cluster.servers [lite] [milvus]
+    python -m tests.cluster.servers [lite] [milvus] [ray]
 """
 
 import contextlib
@@ -116,7 +116,10 @@ class MilvusLite(Process):
 
 
 class Milvus(Process):
-    """Milvus 2.3.5 as the PyPI package carries it. After a kill it needs up to 90 s: a lease of its own has to end."""
+    """Milvus 2.3.5 as the PyPI package carries it: one at a time, because its embedded etcd has a fixed port.
+
+    After a kill it needs up to 90 s: a lease of its own has to end.
+    """
 
     def __init__(self) -> None:
         super().__init__("milvus", patience=180)
@@ -134,6 +137,39 @@ class Milvus(Process):
         return os.environ | {"PYTHONPATH": str(PACKAGES)}
 
 
+class RayCluster(Process):
+    """A Ray cluster of one node with two processors."""
+
+    def __init__(self) -> None:
+        super().__init__("ray", patience=180)
+        self.address = f"127.0.0.1:{self.port}"
+
+    def command(self) -> list[object]:
+        words = ("--head", "--block", "--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats")
+        place = (f"--port={self.port}", "--node-ip-address=127.0.0.1", f"--temp-dir={self.root}/ray")
+        program = Path(sys.executable).with_name("ray")
+        return [program, "start", *words, *place, "--object-store-memory=200000000"]
+
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(Path(__file__).parents[2])}
+
+    def answers(self) -> bool:
+        words = [Path(sys.executable).with_name("ray"), "health-check", "--address", f"127.0.0.1:{self.port}"]
+        return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+    def actors(self) -> list[int]:
+        """The processes of the actors that embed."""
+        return [one for one in descendants(self.process.pid) if named(one).startswith("ray::Worker")]
+
+
+def named(pid: int) -> str:
+    """What a process calls itself; empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
 def descendants(pid: int) -> list[int]:
     """All processes below a process, parents first."""
     try:
@@ -143,13 +179,13 @@ def descendants(pid: int) -> list[int]:
     return [one for child in children for one in (child, *descendants(child))]
 
 
-SERVERS: dict[str, Callable[[], Process]] = {"lite": MilvusLite, "milvus": Milvus}
+SERVERS: dict[str, Callable[[], Process]] = {"lite": MilvusLite, "milvus": Milvus, "ray": RayCluster}
 
 
 def main() -> None:
     started = [SERVERS[name]() for name in sys.argv[1:] or ["lite"]]
     for server in started:
-        print(f"export COPYSIGHT_VECTORS={server.url}  # {type(server).__name__}", flush=True)
+        print(f"{type(server).__name__}: process {server.process.pid}, {server.url}", flush=True)
     try:
         signal.pause()
     except KeyboardInterrupt:

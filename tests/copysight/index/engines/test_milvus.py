@@ -16,7 +16,7 @@ from copysight.index import Index, prune, publish, rollback, verify
 from copysight.index.generations.engines.milvus.address import VARIABLE, Address, address
 from copysight.index.generations.index_type import IndexType, default_index_type
 from index_builder.cli import index as commands
-from tests.cluster.servers import Process
+from tests.cluster.servers import Milvus, Process
 from tests.copysight.index.engines.conftest import REMOTE
 
 ENGINES = ("sqlite",)
@@ -42,7 +42,10 @@ def vectors(request: pytest.FixtureRequest) -> Iterator[Process]:
 
 @pytest.fixture
 def mortal(vectors: Process, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
-    """A server that the test may kill."""
+    """A server that the test may kill and start again. Of Milvus there can be one only: its etcd has a fixed port."""
+    if isinstance(vectors, Milvus):
+        yield vectors
+        return
     server = type(vectors)()
     monkeypatch.setenv(VARIABLE, server.url)
     yield server

@@ -21,6 +21,8 @@ from copysight.index.generations.index_type import IndexType
 
 MAX_RESULTS = 16_384
 """Most results of one search, a limit of Milvus."""
+RESULTS_PER_CALL = 65_536
+"""Results of all queries of one call: they take half a second."""
 MAX_EFFORT = 32_768
 BATCH_BYTES = 16 * 2**20
 """Vectors of one insert: a message may have 64 MB."""
@@ -118,21 +120,9 @@ class Collection:
 
     def nearest(self, queries: Floats, limit: int, choice: IndexType, among: Ids | None = None) -> list[Ids]:
         """Ids of at most ``limit`` vectors for each of ``queries`` (B, D), the nearest first; all or ``among`` ids."""
-
-        def search(client: MilvusClient) -> Any:
-            return client.search(
-                self.name,
-                list(queries),
-                filter="" if among is None else _one_of(among),
-                limit=limit,
-                output_fields=["id"],  # without it, milvus-lite sends the vectors
-                search_params={"metric_type": "IP", "params": _searching(choice, limit)},
-                consistency_level=CONSISTENCY,
-                timeout=SEARCH_SECONDS,
-            )
-
-        found = self._loaded(search)
-        return [np.fromiter((hit["id"] for hit in hits), np.int64, len(hits)) for hits in found]
+        step = max(1, RESULTS_PER_CALL // limit)
+        parts = (queries[start : start + step] for start in range(0, len(queries), step))
+        return [ids for part in parts for ids in self._nearest(part, limit, choice, among)]
 
     def vectors(self, ids: Ids, dimension: int) -> Floats:
         """The stored vectors (M, D) of these ids. Raises ``VectorsUnavailable`` if one is not there."""
@@ -153,6 +143,22 @@ class Collection:
         """Remove it, if it is there."""
         with self._server.asked() as client:
             client.drop_collection(self.name, timeout=FLUSH_SECONDS)
+
+    def _nearest(self, queries: Floats, limit: int, choice: IndexType, among: Ids | None) -> list[Ids]:
+        def search(client: MilvusClient) -> Any:
+            return client.search(
+                self.name,
+                list(queries),
+                filter="" if among is None else _one_of(among),
+                limit=limit,
+                output_fields=["id"],  # without it, milvus-lite sends the vectors
+                search_params={"metric_type": "IP", "params": _searching(choice, limit)},
+                consistency_level=CONSISTENCY,
+                timeout=SEARCH_SECONDS,
+            )
+
+        found = self._loaded(search)
+        return [np.fromiter((hit["id"] for hit in hits), np.int64, len(hits)) for hits in found]
 
     def _rows(self, ids: Ids) -> Sequence[Any]:
         def query(client: MilvusClient) -> Any:
