@@ -88,7 +88,7 @@ def prepare(address: str, picture: Path) -> None:
         job = http.post("/duplicates").json()
         if http.get("/clusters").json()["clusters"]:
             http.patch("/clusters/0", json={"name": "towns and streets"})
-        policy = {"policy": "review", "action": "remove it", "precision": 0.95}
+        policy = {"policy": "review"}
         http.put("/lists/default", json=policy).raise_for_status()
         http.post("/images", params={"match": "true", "key": "upload.jpg", "collection": "uploads"},
                   files={"file": picture.read_bytes()}).raise_for_status()  # fmt: skip
@@ -153,9 +153,9 @@ def call(page: Page, _: Path) -> None:
 
 VIEWS: dict[str, tuple[str, Steps]] = {
     "welcome": ("#/search", wait(".welcome")),
-    "answer": ("#/search", upload),
+    "answer": ("#/search?collection=default", upload),
     "many": ("#/search", many),
-    "compare": ("#/search", compare),
+    "compare": ("#/search?collection=default", compare),
     "duplicates": ("#/duplicates", wait(".group, .searched")),
     "reviews": ("#/reviews", wait("figure, .empty:not([hidden])")),
     "collection": ("#/collection", wait(".card img")),

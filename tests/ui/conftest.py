@@ -128,6 +128,7 @@ def open_page(browser) -> Iterator[Open]:
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda entry: faults.append(entry.text) if "Content Security Policy" in entry.text else None)
+        page.on("filechooser", lambda _: None)  # turned on with the key press, the interception may come too late
         page.on("request", lambda one: one.url.startswith((server.url, "blob:", "data:")) or faults.append(one.url))
         page.goto(f"{server.url}/#/{view}")
         return page

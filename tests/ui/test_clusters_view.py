@@ -34,3 +34,39 @@ def test_the_cluster_of_a_picture(shared, open_page, folder):
     expect(page.locator(".found .error")).to_contain_text("broken.jpg")
     page.locator(".found a").click()
     expect(page.locator("h1")).to_contain_text("cluster")
+
+
+def test_clusters_are_merged_by_keyboard_and_separated(changing, open_page):
+    clusters = changing.http.get("/clusters").json()["clusters"]
+    page = open_page(changing, "clusters")
+    heaps = page.locator(".heap")
+    expect(heaps).to_have_count(len(clusters))
+    for key in ("ArrowDown", "x", "ArrowRight", "x", "m"):
+        page.keyboard.press(key)
+    page.keyboard.type("shapes")
+    page.keyboard.press("Enter")
+    expect(heaps).to_have_count(len(clusters) - 1)
+    expect(page.locator("#notice")).to_contain_text("2 clusters are shown as shapes.")
+    page.get_by_role("link", name="shapes").click()
+    both = clusters[0]["size"] + clusters[1]["size"]
+    expect(page.locator(".view")).to_contain_text(f"{both} pictures of 2 merged clusters")
+    expect(page.locator(".card img")).to_have_count(both)
+    page.get_by_role("button", name="Separate").click()
+    expect(heaps).to_have_count(len(clusters))
+    page.locator("#notice").get_by_role("button", name="Undo").click()
+    expect(heaps).to_have_count(len(clusters) - 1)
+    named = [one["name"] for one in changing.http.get("/clusters").json()["clusters"]]
+    assert named.count("shapes") == 2
+
+
+def test_the_pictures_of_a_cluster_are_tagged(changing, open_page):
+    [cluster, *_] = changing.http.get("/clusters").json()["clusters"]
+    page = open_page(changing, f"clusters?id={cluster['id']}")
+    page.get_by_role("button", name="Tag the pictures…").click()
+    expect(page.get_by_role("dialog")).to_contain_text(f"Set a field of {cluster['size']} pictures")
+    page.locator("input[name=field]").fill("kind")
+    page.locator("input[name=value]").fill("shapes")
+    page.keyboard.press("Enter")
+    expect(page.locator("#notice")).to_contain_text(f"kind of {cluster['size']} pictures was set.")
+    items = changing.http.get("/images").json()["items"]
+    assert sum(one["metadata"].get("kind") == "shapes" for one in items) == cluster["size"]

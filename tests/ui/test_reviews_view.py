@@ -82,7 +82,7 @@ def test_a_queue_is_worked_off_by_keyboard(queue, open_page):
 def test_what_somebody_else_decides_meanwhile_leaves_the_queue(queue, open_page):
     page = open_page(queue, "reviews")
     expect(page.get_by_text("1 of 3 reviews")).to_be_visible()
-    first = queue.http.get("/reviews").json()["reviews"][0]
+    [first] = until(lambda: queue.http.get("/reviews", params={"claim": "claimed"}).json()["reviews"])
     assert first["claimed_by"] == "local"
     with httpx.Client(base_url=queue.url) as other:
         other.post("/decisions", json={"match": first["match"], "decision": "confirm"}).raise_for_status()

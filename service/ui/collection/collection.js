@@ -9,9 +9,10 @@ import { Pages, SIZE } from "../base/pages.js";
 import { counted } from "../base/words.js";
 import { Windowed } from "../base/windowed.js";
 import { add } from "./adding.js";
-import { disable, patch, remove, setField } from "./changes.js";
+import { buttons } from "./bulk.js";
+import { disable, patch, remove } from "./changes.js";
 import { address, everything, ORDERS, page, read, STATES } from "./listing.js";
-import { askForField, edit } from "./metadata.js";
+import { edit } from "./metadata.js";
 import { Selection } from "./selection.js";
 
 const TILE = { width: 176, height: 218 };
@@ -30,16 +31,7 @@ export async function show(view, query) {
   const summary = make("p", { class: "summary", role: "status" });
   const progress = make("div", { class: "progress" });
   const empty = make("p", { class: "empty", hidden: true });
-  const acts = {
-    setField: (items) => askForField(counted(items.length, "picture"), (name, value) => setField(items, name, value, redraw)),
-    disable: (items) => disable(items, true, redraw), enable: (items) => disable(items, false, redraw),
-    remove: (items) => { selection.set([]); return remove(items, reload); }, all: async () => selection.set(await everything(wanted)),
-  };
-  const selection = new Selection(acts, (ids) => {
-    grid.element.classList.toggle("picking", selection.items.size > 0);
-    const changed = new Set(ids);
-    for (const number of [...grid.made.keys()]) if (changed.has(pages.row(number)?.id)) mark(number);
-  });
+  const selection = new Selection({ grid, rows: () => pages?.rows ?? [], noun: "picture", all: () => everything(wanted), buttons: (chosen) => buttons(chosen, redraw, () => deleted(chosen)) });
 
   /** Lists again from the start, at the same place of the page. */
   async function reload() {
@@ -58,6 +50,12 @@ export async function show(view, query) {
 
   const redraw = async () => (wanted.state ? reload() : grid.show(total));
 
+  async function deleted(items = selection.chosen) {
+    const gone = new Set(items.map((item) => item.id));
+    selection.set(selection.chosen.filter((item) => !gone.has(item.id)));
+    await reload();
+  }
+
   async function change(changes) {
     Object.assign(wanted, changes);
     if ("collection" in changes) into.value = wanted.collection || "default";
@@ -74,9 +72,8 @@ export async function show(view, query) {
   function tile(number) {
     const item = pages.row(number);
     if (!item) return make("span", { class: "card waiting" });
-    const pick = make("input", { type: "checkbox", class: "pick", checked: selection.has(item), "aria-label": `Select ${item.key}`, onclick: (event) => toggle(number, event.shiftKey) });
     return make("div", { class: `card${selection.has(item) ? " picked" : ""}${item.disabled ? " off" : ""}` },
-      make("a", { href: `#/search?id=${item.id}`, "aria-label": `Search for ${item.key}` }, thumbnail(item.id, item.key, 150)), pick,
+      make("a", { href: `#/search?id=${item.id}`, "aria-label": `Search for ${item.key}` }, thumbnail(item.id, item.key, 150)), selection.box(number, item.key),
       make("span", { class: "under" }, make("span", { class: "text" }, named(item.key), make("span", { class: "hint" }, details(item))), menu(`Actions for ${item.key}`, () => entries(item))));
   }
 
@@ -88,31 +85,13 @@ export async function show(view, query) {
       write && ["Edit metadata", () => edit(item, (before) => notice(`The metadata of ${item.key} was saved.`, "Undo", () => patch(item, { metadata: before })))],
       write && [item.disabled ? "Enable in searches" : "Disable in searches", () => disable([item], !item.disabled, redraw)],
       write && ["Save the original", () => original(item)],
-      write && ["Delete", () => remove([item], reload), "danger"]];
-  }
-
-  /** Marks a tile as selected or not, and leaves the focus where it is. */
-  function mark(number) {
-    const card = grid.made.get(number)?.querySelector(".card");
-    const on = selection.has(pages.row(number));
-    card?.classList.toggle("picked", on);
-    if (card?.querySelector(".pick")) card.querySelector(".pick").checked = on;
-  }
-
-  function toggle(number, range) {
-    const from = range && selection.latest ? pages.rows.findIndex((row) => row?.id === selection.latest.id) : number;
-    const between = pages.rows.slice(Math.min(from < 0 ? number : from, number), Math.max(from, number) + 1).filter(Boolean);
-    selection.toggle(pages.row(number), between);
+      write && ["Delete", () => remove([item], () => deleted([item])), "danger"]];
   }
 
   const pressed = (event) => {
     if (isElsewhere(event) && event.target.type !== "checkbox") return;
-    const cell = document.activeElement.closest?.(".windowed .cell");
-    const chosen = [...selection.items.values()];
-    const keys = {
-      x: cell && (() => toggle(Number(cell.getAttribute("aria-posinset")) - 1, false)), u: () => document.querySelector("#notice button")?.click(),
-      Escape: chosen.length && (() => selection.set([])), Delete: chosen.length && may("write") && (() => acts.remove(chosen)),
-    };
+    const chosen = selection.chosen;
+    const keys = { ...selection.keys(), u: () => document.querySelector("#notice button")?.click(), Delete: chosen.length && may("write") && (() => remove(chosen, () => deleted(chosen))) };
     if (!keys[event.key]) return;
     event.preventDefault();
     keys[event.key]();

@@ -11,7 +11,7 @@ const MATCH = ".match :is(.whole, .heated) .frame";
 /** Zoom of the pictures in `stage`. `swiped(by)` is called for a swipe to the left (1) or right (-1) while nothing is zoomed. */
 export class Zoom {
   constructor(stage, swiped) {
-    Object.assign(this, { stage, swiped, where: null, zoom: 1, centre: [0.5, 0.5], pointers: new Map() });
+    Object.assign(this, { stage, swiped, where: null, zoom: 1, centre: [0.5, 0.5], pointers: new Map(), held: null });
     const on = (name, act, options) => stage.addEventListener(name, (event) => act.call(this, event), options);
     on("wheel", this.wheel, { passive: false });
     on("pointerdown", this.press);
@@ -80,7 +80,9 @@ export class Zoom {
   }
 
   press(event) {
-    if (event.target.closest("button, a") || !this.under(event)) return;
+    const under = this.under(event);
+    if (event.target.closest("button, a") || !under) return;
+    this.held = under; // captured, the pointer's later events have the stage as their target
     this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
     this.start = [event.clientX, event.clientY];
     if (this.zoom > 1) this.stage.setPointerCapture(event.pointerId);
@@ -93,8 +95,8 @@ export class Zoom {
     const other = [...this.pointers].find(([id]) => id !== event.pointerId)?.[1];
     this.pointers.set(event.pointerId, now);
     if (other) return void this.by(distance(now, other) / Math.max(1, distance(before, other)));
-    const under = this.zoom > 1 && this.under(event);
-    if (under) this.pan((before[0] - now[0]) / under.width / this.zoom, (before[1] - now[1]) / under.height / this.zoom);
+    const { width, height } = this.held;
+    if (this.zoom > 1) this.pan((before[0] - now[0]) / width / this.zoom, (before[1] - now[1]) / height / this.zoom);
   }
 
   release(event) {

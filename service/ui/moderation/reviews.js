@@ -1,7 +1,7 @@
 // Reviews view: matches that people have to look at, one at a time, query and match side by side, one key for each verdict.
 
 import { may, path, pictureForm, request, thumbnail, thumbnailFile } from "../base/api.js";
-import { fill, labelled, make, notice, legend as keyLegend } from "../base/elements.js";
+import { definitions, fill, labelled, make, notice, legend as keyLegend } from "../base/elements.js";
 import { comparison, facts } from "../matching/stage.js";
 import { badge, bar } from "../matching/verdict.js";
 import { ago, counted } from "../base/words.js";
@@ -23,6 +23,7 @@ export async function show(view, query) {
   const current = () => reviews[at];
 
   const summary = make("p", { class: "hint", role: "status" });
+  const heading = make("p", { class: "bar verdict" });
   const details = make("div", { class: "about" });
   const reason = make("input", { name: "reason", maxlength: 4096, autocomplete: "off", placeholder: "why (optional)" });
   const button = (text, key, kind, action) => make("button", { type: "button", class: kind, onclick: action, title: `Shortcut: ${key}` }, text);
@@ -30,7 +31,7 @@ export async function show(view, query) {
     button("Skip", "→", null, () => step(1)), button("Back", "←", null, () => step(-1)), labelled("Reason", reason));
   const legend = keyLegend(KEYS);
   const strip = make("div", { class: "strip", role: "list", "aria-label": "reviews" });
-  const desk = make("section", { class: "desk", "aria-label": "review" }, stage.element, verdicts, make("p", { class: "bar" }, stage.buttons), stage.status, details, legend);
+  const desk = make("section", { class: "desk", "aria-label": "review" }, heading, stage.element, verdicts, make("p", { class: "bar" }, stage.buttons), stage.status, details, legend);
   const none = make("p", { class: "empty" });
 
   async function reload() {
@@ -73,8 +74,9 @@ export async function show(view, query) {
     const rows = [["list", review.list], ["opened", ago(review.opened)], review.assignee && ["assigned to", review.assignee],
       review.claimed_until > Date.now() / 1000 && ["claimed by", review.claimed_by], review.outcome && ["decided", `${review.outcome} by ${review.closed_by ?? "nobody"}, ${ago(review.closed)}`],
       review.reason && ["reason", review.reason]].filter(Boolean);
-    fill(details, make("p", { class: "bar verdict", "data-verdict": verdict }, badge(verdict), bar(review.probability)),
-      make("dl", { class: "facts" }, rows.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)))), found ? facts(match) : null);
+    heading.dataset.verdict = verdict;
+    fill(heading, badge(verdict), bar(review.probability));
+    fill(details, definitions(rows), found ? facts(match) : null);
   }
 
   function asQuery(review) {
