@@ -321,7 +321,7 @@ class Catalog:
     def vectors(self, ids: Iterable[int], model: str) -> dict[int, npt.NDArray[np.float32]]:
         """Vectors ``(D,)`` by item id; items without a vector are absent."""
         rows = self._database.rows(placed.BY_IDS, ids=[int(one) for one in ids], model=model)
-        return {number: np.frombuffer(vector, "<f4") for number, vector in rows}
+        return {number: np.frombuffer(vector, "<f4") for number, vector in rows if vector is not None}
 
     def vector_of(self, sha256: str, model: str) -> npt.NDArray[np.float32] | None:
         """The stored vector ``(D,)`` of the picture with this sha256, or None."""

@@ -20,17 +20,17 @@ _DIMENSION = sa.select(models.c.dimension).where(models.c.name == _MODEL)
 # An outer join, although rows without a vector are dropped below: it makes SQLite loop over items and look up vectors.
 # The other way round, it would read all vectors for each chunk of a stream.
 _VECTOR_OF_ITEM = sa.and_(vectors.c.sha256 == items.c.sha256, vectors.c.model == _NUMBER)
-BY_IDS = Query(
-    sa.select(items.c.id, vectors.c.vector)
-    .select_from(items.join(vectors, _VECTOR_OF_ITEM))
-    .where(one_of(items.c.id, numbers("ids")))
-)
-"""Ids and vectors of the items with some ids. A search of a generation in Milvus runs it."""
 _ALL: sa.Select[Any] = (
     sa.select(items.c.id, items.c.collection, vectors.c.vector)
     .select_from(items.outerjoin(vectors, _VECTOR_OF_ITEM))
     .order_by(items.c.id)
 )
+BY_IDS = Query(
+    sa.select(items.c.id, vectors.c.vector)
+    .select_from(items.outerjoin(vectors, _VECTOR_OF_ITEM))
+    .where(one_of(items.c.id, numbers("ids")))
+)
+"""Ids and vectors (None: there is none) of the items with some ids. A search of a generation in Milvus runs it."""
 _NEW_VECTORS = (
     sa.select(items.c.id)
     .join(vectors, vectors.c.sha256 == items.c.sha256)
