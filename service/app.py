@@ -50,7 +50,7 @@ from service.routes import (
 from service.routes.hma import banks, configuration, hashing
 from service.routes.hma import matching as hma_matching
 from service.routes.moderation import audit, decisions, lists, reviews, webhooks
-from service.runtime import threads
+from service.runtime import telemetry, threads
 from service.runtime.metrics import Metrics
 from service.runtime.settings import Settings
 from service.state import State
@@ -67,7 +67,7 @@ HMA_ROUTERS = (hashing, hma_matching, banks, configuration)
 
 def create_app(settings: Settings, opened: Index) -> ASGIApp:
     """An application that serves one opened index. It closes the index when it ends."""
-    metrics, policy = Metrics(), FetchPolicy.of(settings)
+    metrics, policy = Metrics(telemetry.create(settings.otlp)), FetchPolicy.of(settings)
     facade.check(settings.hma)
     routers = (*HMA_ROUTERS, *ROUTERS) if settings.hma else ROUTERS
 
@@ -101,6 +101,8 @@ def create_app(settings: Settings, opened: Index) -> ASGIApp:
         state.searchers.shutdown()
         state.decoder.close()
         await state.fetcher.close()
+        if metrics.telemetry is not None:
+            await asyncio.to_thread(metrics.telemetry.close)
         opened.close()
 
     app = FastAPI(

@@ -19,9 +19,10 @@ from service.http.forwarded import Forwarded, route_path
 from service.http.headers import ResponseHeaders
 from service.http.problems import DeadlineExceeded
 from service.http.request_context import BodyBudget, RequestContext, RequestLimits
-from service.runtime import access_log
+from service.runtime import access_log, telemetry
 from service.runtime.metrics import Metrics
 from service.runtime.settings import Settings
+from service.runtime.telemetry import Span
 
 
 class Gateway:
@@ -46,6 +47,7 @@ class Gateway:
         # An NDJSON body may have any length: its route limits each line and the wait for it.
         limits = None if bulk.is_bulk(scope) else self._limits
         context = RequestContext(decoded(scope, receive), send, self._headers, limits)
+        span = self._begin_span(scope)
         try:
             await self._within_limits(scope, context)
         except Exception:
@@ -58,7 +60,7 @@ class Gateway:
             await problems.internal_error(scope)(scope, context.receive, context.send)
         finally:
             context.close()
-            self._record(scope, context, time.monotonic() - began)
+            self._record(scope, context, time.monotonic() - began, span)
 
     async def _within_limits(self, scope: Scope, context: RequestContext) -> None:
         try:
@@ -105,11 +107,22 @@ class Gateway:
             answer = problems.problem(scope, 405, "method_not_allowed", detail, {"Allow": names})
             await answer(scope, context.receive, context.send)
 
-    def _record(self, scope: Scope, context: RequestContext, seconds: float) -> None:
+    def _begin_span(self, scope: Scope) -> Span | None:
+        if self._metrics.telemetry is None:
+            return None
+        span = self._metrics.telemetry.begin(
+            {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        )
+        telemetry.enter(span)
+        return span
+
+    def _record(self, scope: Scope, context: RequestContext, seconds: float, span: Span | None) -> None:
         # The route's pattern, not the path: a path may hold a key.
         route = getattr(scope.get("route"), "path", "unknown")
         code = scope.get("state", {}).get("code")
         self._metrics.observe_request(route, context.status, seconds)
+        if self._metrics.telemetry is not None:
+            self._metrics.telemetry.end(span, scope["method"], route, context.status, context.id, seconds)
         if code is not None:
             self._metrics.rejections.labels(code).inc()
         fields = {"request": context.id, "method": scope["method"], "route": route, "status": context.status}

@@ -34,6 +34,7 @@ HOMES = {
     "pymilvus": ("copysight/index/generations/engines/milvus",),
     "ray": ("index_builder/stages/ray_embedding",),
     "grpc": ("copysight/index/generations/engines/milvus",),
+    "opentelemetry": ("service/runtime/otlp",),
     "sqlalchemy": ("copysight/catalog", "benchmarks"),
     "fastapi": ("service", "benchmarks/peers"),
     "starlette": ("service",),

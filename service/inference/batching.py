@@ -15,8 +15,9 @@ import numpy.typing as npt
 from copysight.model.embedder import Embedder, Features, Inputs
 from copysight.pictures.decode import Picture
 from service.http.problems import NotReady, Overloaded
-from service.runtime import threads
+from service.runtime import telemetry, threads
 from service.runtime.metrics import Metrics
+from service.runtime.telemetry import Span
 
 Float = npt.NDArray[np.float32]
 SMOOTHING = 0.1
@@ -49,6 +50,7 @@ class QueuedPicture:
     outputs: tuple[str, ...]
     answer: asyncio.Future[Inferred]
     since: float
+    span: Span | None
 
 
 class Ticket:
@@ -131,7 +133,9 @@ class Batcher:
 
         When the caller is cancelled, the picture leaves the queue.
         """
-        queued = QueuedPicture(embedder, prepare, outputs, self._loop.create_future(), time.monotonic())
+        queued = QueuedPicture(
+            embedder, prepare, outputs, self._loop.create_future(), time.monotonic(), telemetry.current()
+        )
         with self._lock:
             self._queues.setdefault(ticket, deque()).append(queued)
             if self._idle:  # the runner that became idle last: its processor's caches are still warm
@@ -167,7 +171,7 @@ class Batcher:
             began = time.monotonic()
             self.metrics.batch.observe(len(batch))
             for queued in batch:
-                self.metrics.observe_stage("queue", began - queued.since)
+                self.metrics.observe_stage("queue", began - queued.since, (queued.span,))
             threads.call_in_loop(self._loop, _deliver, [queued.answer for queued in batch], self._infer(batch))
 
     def _infer(self, batch: Sequence[QueuedPicture]) -> list[Inferred | Exception]:
@@ -178,7 +182,7 @@ class Batcher:
             rows = iter(_features(batch[0], [one.inputs for one in good]) if good else [])
         except Exception as error:  # noqa: BLE001 - handed to the callers, whose outermost door logs it
             return [error if isinstance(one, Prepared) else one for one in prepared]
-        self.metrics.observe_stage("model", time.monotonic() - began)
+        self.metrics.observe_stage("model", time.monotonic() - began, {queued.span for queued in batch})
         return [Inferred(one, next(rows)) if isinstance(one, Prepared) else one for one in prepared]
 
     def _next_batch(self, wake: threading.Event) -> list[QueuedPicture]:
@@ -215,7 +219,7 @@ def _same_call(one: QueuedPicture, other: QueuedPicture) -> bool:
 
 def _prepare(queued: QueuedPicture) -> Prepared | Exception:
     try:
-        return queued.prepare()
+        return telemetry.within(queued.span, queued.prepare)
     except Exception as error:  # noqa: BLE001 - handed to its caller only; the other pictures of the batch go on
         return error
 

@@ -1,8 +1,12 @@
 """Prometheus metrics of one application."""
 
+from collections.abc import Iterable
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from service.runtime import telemetry
+from service.runtime.telemetry import Span, Telemetry
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 GAUGES = {
@@ -25,9 +29,13 @@ GAUGES = {
 
 
 class Metrics:
-    """All metrics, in a registry of their own: two applications in one process stay separate."""
+    """All metrics, in a registry of their own: two applications in one process stay separate.
 
-    def __init__(self) -> None:
+    ``telemetry`` hears of stages, too; None: there is no collector.
+    """
+
+    def __init__(self, telemetry: Telemetry | None = None) -> None:
+        self.telemetry = telemetry
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)  # memory, processor time, open files: process_*
         requests = Counter(
@@ -70,9 +78,15 @@ class Metrics:
         self._requests(route, str(status)).inc()
         self._seconds(route).observe(seconds)
 
-    def observe_stage(self, name: str, seconds: float) -> None:
-        """Record the time of one stage of a picture or request."""
+    def observe_stage(self, name: str, seconds: float, spans: Iterable[Span | None] | None = None) -> None:
+        """Record the time of one stage of a picture or request.
+
+        ``spans``: those of the requests that it belongs to; None: the one of this context.
+        """
         self._stage(name).observe(seconds)
+        if self.telemetry is not None:
+            known = (telemetry.current(),) if spans is None else spans
+            self.telemetry.stage(name, seconds, [one for one in known if one is not None])
 
     def text(self) -> bytes:
         """All metrics in the Prometheus text format."""

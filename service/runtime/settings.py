@@ -207,6 +207,15 @@ class Settings(BaseSettings):
         ),
     )
 
+    otlp: str = Field(
+        "",
+        pattern="^(https?://.+)?$",
+        description=(
+            "Collector of OpenTelemetry that gets traces and metrics by OTLP over HTTP, such as "
+            "`http://collector:4318`. Empty: none. Needs `pip install 'copysight[otel]'`."
+        ),
+    )
+
     watch: str = Field(
         "",
         description=(
