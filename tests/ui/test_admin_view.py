@@ -1,12 +1,16 @@
 """Admin view: rebuild, roll back with undo, jobs, keys, audit trail, webhooks; hidden from who may not."""
 
+import os
 import shutil
+import signal
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from service.auth.keys import Keys
 from tests.service.conftest import serving
+from tests.service.intake.test_decoding import children
 from tests.ui.test_whole_page import PHONE, SCREENS, serious
 
 
@@ -16,8 +20,13 @@ def section(page, name):
 
 def test_a_rebuild_started_elsewhere_shows_its_progress(changing, open_page):
     job = changing.http.post("/index/rebuild").json()
+    [worker] = [
+        pid for pid in children(changing.process.pid) if b"rebuild" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    os.kill(worker, signal.SIGSTOP)  # it must not be done before the page is open
     page = open_page(changing, "admin")
     expect(page.get_by_label("progress of the rebuild")).to_be_visible()
+    os.kill(worker, signal.SIGCONT)
     expect(section(page, "Index").locator("tbody tr")).to_have_count(2, timeout=60_000)
     assert changing.http.get(f"/jobs/{job['id']}").json()["state"] == "done"
 

@@ -32,8 +32,7 @@ def test_features_are_the_same_after_a_restart_and_need_no_thumbnail_then(blobs,
     first = LocalFeatures(stored, tmp_path / "features").get(sha256)
     assert len(first.features) > 50
     assert first.grey.shape == (first.size[1], first.size[0])
-    for file in stored.files(sha256):
-        file.unlink()
+    stored.delete([sha256])
     again = LocalFeatures(stored, tmp_path / "features").get(sha256)
     assert same(first.features, again.features)
 
