@@ -34,6 +34,7 @@ STEPS = {
     "copysight index restore": "index restore saved --index restored",
     "copysight index rebuild": "index rebuild --index index",
     "copysight index rollback": "index rollback --index index",
+    "copysight index migrate": "index migrate --index index --vectors files",
     "copysight index prune": "index prune --index index --keep 1",
     "copysight index remove": "index remove --index index --key 0.jpg",
     "copysight dedupe": "dedupe pictures more --bundle default --cache cache --report duplicates.html",
