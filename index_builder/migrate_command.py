@@ -23,7 +23,7 @@ from index_builder.stages import publishing
 def migrate_command(
     directory: Path, blobs: Literal["s3", "files"] | None, vectors: Literal["milvus", "files"] | None, as_json: bool
 ) -> None:
-    """Move originals and thumbnails to S3, or vectors to Milvus, or back to files.
+    """Move files to S3 or vectors to Milvus, or back.
 
     COPYSIGHT_BLOBS names the place on S3, and COPYSIGHT_VECTORS the Milvus server, in both directions.
 

@@ -4,8 +4,6 @@ Estimation is OpenCV's USAC with MAGSAC++ scoring (Barath et al. 2020). Points a
 3 x 3 matrix that maps homogeneous points of the reference to the query, up to a factor.
 """
 
-import math
-
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -81,30 +79,26 @@ def is_plausible(transform: Matrix, size: tuple[int, int]) -> bool:
     Mirrored copies are matched by mirrored features, so a transform that mirrors is wrong here.
     """
     width, height = size
-    for x, y in ((0, 0), (width, 0), (0, height), (width, height), (width / 2, height / 2)):
-        local = derivative(transform, x, y)
-        if local is None or np.linalg.det(local) <= 0:
-            return False
-        large, little = singular_values(local)
-        if little < MIN_SCALE or large > MAX_SCALE or large > MAX_STRETCH * little:
-            return False
-    return True
+    corners = ((0, 0), (width, 0), (0, height), (width, height), (width / 2, height / 2))
+    local = derivatives(transform, np.array(corners, np.float64))
+    large, little = singular_values(local)
+    plausible = (little >= MIN_SCALE) & (large <= MAX_SCALE) & (large <= MAX_STRETCH * little)
+    return bool((plausible & (_determinants(local) > 0)).all())
 
 
-def derivative(transform: Matrix, x: float, y: float) -> Matrix | None:
-    """The 2 x 2 derivative of the transform at a point of the reference; None behind the horizon."""
-    u, v, w = transform @ (x, y, 1.0)
-    if w <= 1e-6:
-        return None
-    top = transform[:2, :2] - np.outer((u / w, v / w), transform[2, :2])
-    return np.asarray(top / w)
+def derivatives(transform: Matrix, points: npt.NDArray[np.floating]) -> Matrix:
+    """The derivative of the transform at points of the reference: (P, 2, 2) from (P, 2); NaN behind the horizon."""
+    u, v, w = transform[:, :2] @ points.astype(np.float64).T + transform[:, 2:]
+    w = np.where(w > 1e-6, w, np.nan)
+    outer = np.stack([u / w, v / w], axis=1)[:, :, None] * transform[2, :2]
+    return np.asarray((transform[:2, :2] - outer) / w[:, None, None])
 
 
-def singular_values(matrix: Matrix) -> tuple[float, float]:
-    """The larger and the smaller singular value of a 2 x 2 matrix, ten times as fast as by a decomposition."""
-    (a, b), (c, d) = matrix.tolist()
-    one, other = math.hypot(a + d, c - b), math.hypot(a - d, c + b)
-    return (one + other) / 2, abs(one - other) / 2
+def singular_values(matrices: Matrix) -> tuple[Matrix, Matrix]:
+    """The larger and the smaller singular value of 2 x 2 matrices (P, 2, 2), in closed form: (P,) each."""
+    a, b, c, d = matrices.reshape(-1, 4).T
+    one, other = np.hypot(a + d, c - b), np.hypot(a - d, c + b)
+    return (one + other) / 2, np.abs(one - other) / 2
 
 
 def agreeing(transform: Matrix, query: Features, reference: Features, rows: tuple[Ints, Ints]) -> Mask:
@@ -113,17 +107,18 @@ def agreeing(transform: Matrix, query: Features, reference: Features, rows: tupl
     Chance pairs that happen to lie in the right place rarely do (Jégou et al. 2008, section 4).
     """
     q, r = rows
-    found = np.zeros(len(q), np.bool_)
-    for place, (one, other) in enumerate(zip(q, r, strict=True)):
-        local = derivative(transform, *reference.points[other])
-        if local is None:
-            continue
-        angle = math.radians(float(reference.angles[other]))
-        x, y = local @ (math.cos(angle), math.sin(angle))
-        turn = (math.degrees(math.atan2(y, x)) - float(query.angles[one]) + 180) % 360 - 180
-        zoom = math.sqrt(abs(np.linalg.det(local))) * float(reference.scales[other] / query.scales[one])
-        found[place] = abs(turn) < MAX_TURN and 1 / MAX_ZOOM < zoom < MAX_ZOOM
-    return found
+    local = derivatives(transform, reference.points[r])
+    angles = np.radians(reference.angles[r].astype(np.float64))
+    x, y = np.einsum("pij,jp->ip", local, np.stack([np.cos(angles), np.sin(angles)]))
+    turn = (np.degrees(np.arctan2(y, x)) - query.angles[q] + 180) % 360 - 180
+    zoom = np.sqrt(np.abs(_determinants(local))) * (reference.scales[r] / query.scales[q])
+    # Comparisons with NaN are false, so no pair behind the horizon agrees.
+    return np.asarray((np.abs(turn) < MAX_TURN) & (zoom > 1 / MAX_ZOOM) & (zoom < MAX_ZOOM))
+
+
+def _determinants(matrices: Matrix) -> Matrix:
+    a, b, c, d = matrices.reshape(-1, 4).T
+    return np.asarray(a * d - b * c)
 
 
 def _floats(features: Features) -> Float:

@@ -88,5 +88,7 @@ def _verified(row: int, others: Ints, similarities: Float, picture: Callable[[in
 def _is_near_duplicate(one: Prepared | None, other: Prepared | None, similarity: float) -> bool:
     if one is None or other is None or not min(len(one.features), len(other.features)):
         return similarity >= SAME_COSINE
+    if one.features is other.features:  # of one file, stored under two keys
+        return True
     # All neighbours may be copies, so none is a rival.
     return evidence.probability(verified.overlap_evidence(verified.check(one, other))) >= 0.5

@@ -40,7 +40,7 @@ def frames(page):
 def test_ten_thousand_members(large, open_page):
     [cluster] = large.http.get("/clusters").json()["clusters"]
     page = open_page(large, f"clusters?id={cluster['id']}")
-    expect(page.locator("h1 ~ .bar")).to_contain_text("10,000 pictures")
+    expect(page.locator("h1 ~ .bar.between")).to_contain_text("10,000 pictures")
     expect(page.locator(".card .name").first).to_be_visible()
     assert elements(page) < MOST_ELEMENTS
     asked = []
@@ -61,6 +61,7 @@ def test_five_hundred_matches(large, open_page, folder):
     page = open_page(large, "search?k=500")
     page.locator("input[type=file]").set_input_files(folder / "copy.jpg")
     expect(page.locator(".answer p.hint").first).to_contain_text("copies")
+    page.locator(".answer .neighbours summary").click()
     shown = page.locator(".answer .cell").count()
     assert 5 < shown < 100
     assert elements(page) < MOST_ELEMENTS
