@@ -6,7 +6,7 @@ import traceback
 import click
 
 from copysight.errors import CopysightError
-from copysight.system.lazy_commands import LazyGroup
+from copysight.system.imports.lazy_commands import LazyGroup
 from copysight.system.stopping import Stopped
 
 COMMANDS = {

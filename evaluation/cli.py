@@ -2,7 +2,7 @@
 
 import click
 
-from copysight.system.lazy_commands import LazyGroup
+from copysight.system.imports.lazy_commands import LazyGroup
 
 COMMANDS = {
     "knn": ("evaluation.labels.knn:knn", "Classify pictures by their nearest neighbours."),

@@ -40,7 +40,7 @@ def build(plan: Plan, progress: Progress) -> Summary:
     """
     began = time.monotonic()
     found = scan(plan.source, plan.reading, allow_empty=plan.sync is not None)
-    with open_or_create(plan.index, plan.bundle, plan.policy) as index:
+    with open_or_create(plan.index, plan.bundle, plan.policy, plan.local) as index:
         # The whole build uses this model, even if a re-embedding makes another one live in the meantime.
         snapshot = index.snapshot()
         embedder = Embedder(snapshot.bundle, Runtime(variant=snapshot.variant, provider=plan.provider))

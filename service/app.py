@@ -37,7 +37,6 @@ from service.routes import (
     duplicates,
     embed,
     health,
-    images,
     index,
     openai,
     openapi_examples,
@@ -49,6 +48,7 @@ from service.routes import (
 )
 from service.routes.hma import banks, configuration, hashing
 from service.routes.hma import matching as hma_matching
+from service.routes.images import files, items
 from service.routes.moderation import audit, decisions, lists, reviews, webhooks
 from service.runtime import telemetry, threads
 from service.runtime.metrics import Metrics
@@ -58,8 +58,8 @@ from service.state import State
 MAX_WAIT_SHARE = 0.5
 """Share of the deadline that a picture may wait in the queue, by estimate. The rest is a margin for wrong estimates."""
 ROUTERS = (
-    embed, search, clusters, plane, attention, images, lists, decisions, reviews, webhooks, audit, duplicates, index,
-    health, whoami, openai, page,
+    embed, search, clusters, plane, attention, items, files, lists, decisions, reviews, webhooks, audit,
+    duplicates, index, health, whoami, openai, page,
 )  # fmt: skip
 HMA_ROUTERS = (hashing, hma_matching, banks, configuration)
 """Routes that are there if `hma` is set."""

@@ -4,9 +4,11 @@ import os
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image, ImageDraw
 
 from copysight.model.bundle import Bundle
@@ -18,6 +20,13 @@ from tests.seaweedfs import SeaweedServer
 from tests.seaweedfs import binary as seaweed_binary
 
 pytest_plugins = ["tests.reported.verdicts"]
+
+# No test is timed: the machine may be busy with others.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
+
+
+T = TypeVar("T")
 
 
 def drawn_picture(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
@@ -41,13 +50,16 @@ def encoded(picture: Image.Image, kind: str = "JPEG", **options: object) -> byte
     return out.getvalue()
 
 
+def _needed(found: T | None, missing: str) -> T:
+    if found is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    return found
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgresServer]:
     """A PostgreSQL server. Without one, tests on it fail where CI is set, and are skipped with a reason elsewhere."""
-    found = binaries()
-    if found is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(MISSING)
-    server = PostgresServer(found)
+    server = PostgresServer(_needed(binaries(), MISSING))
     yield server
     server.stop()
 
@@ -55,10 +67,7 @@ def postgresql() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def seaweedfs() -> Iterator[SeaweedServer]:
     """An S3 server. Without one, tests on it fail where CI is set, and are skipped with a reason elsewhere."""
-    found = seaweed_binary()
-    if found is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_SEAWEED)
-    server = SeaweedServer(found)
+    server = SeaweedServer(_needed(seaweed_binary(), NO_SEAWEED))
     yield server
     server.stop()
 

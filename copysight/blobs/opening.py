@@ -1,17 +1,16 @@
 """Open the blobs of an index: files in its directory, or objects on S3. obstore, an extra, is imported when needed."""
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from copysight.blobs.blobs import Blobs
 from copysight.blobs.file_store import FileStore
 from copysight.blobs.s3 import address
-from copysight.blobs.s3.cache import Cache
 from copysight.blobs.store import Store
 from copysight.errors import InvalidArgument, NotWritable
 from copysight.system import durable
+from copysight.system.imports import extras
 from copysight.system.locks.shared_lock import SharedLock
 
 
@@ -47,7 +46,7 @@ def store_of(directory: Path, identity: str, on_s3: bool) -> Store:
         raise InvalidArgument(
             f"the blobs of {directory.parent} are on S3; set {address.VARIABLE} to s3://BUCKET/PREFIX"
         )
-    made: Store = _s3().S3Store(found.below(identity), Cache(address.cache_bytes()))
+    made: Store = _s3().S3Store(found.below(identity), address.cache_bytes())
     return made
 
 
@@ -69,8 +68,7 @@ def folders(identity: str, name: str) -> Any:
     found = address.configured()
     if found is None:
         raise InvalidArgument(f"the index needs S3; set {address.VARIABLE} to s3://BUCKET/PREFIX")
-    _s3()
-    return import_module("copysight.blobs.s3.folders").Folders(found.below(identity).below(name))
+    return _s3("folders").Folders(found.below(identity).below(name))
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
@@ -81,10 +79,5 @@ def _stamp(file: Path) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def _s3() -> Any:
-    try:
-        return import_module("copysight.blobs.s3.store")
-    except ModuleNotFoundError as error:
-        raise InvalidArgument(
-            f"got {address.VARIABLE}, and the package obstore is not installed; run pip install 'copysight[s3]'"
-        ) from error
+def _s3(module: str = "store") -> Any:
+    return extras.load(f"copysight.blobs.s3.{module}", address.VARIABLE, "obstore", "s3")

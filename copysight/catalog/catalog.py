@@ -60,16 +60,16 @@ class Catalog:
         self.recent = Recent(self._database)
 
     @classmethod
-    def create(cls, path: Path, model: str, variant: str = "fp32", policy: str = "keep") -> Self:
+    def create(cls, path: Path, model: str, variant: str = "fp32", policy: str = "keep", local: bool = False) -> Self:
         """Create an empty catalog atomically: the file ``path``, or a schema on the server of COPYSIGHT_CATALOG.
 
-        Raises ``InvalidArgument`` if it exists.
+        ``local``: always the file. Raises ``InvalidArgument`` if it exists.
         """
         if path.exists() or path.with_suffix(".json").exists():
             raise InvalidArgument(f"{path} exists; open it, or choose another path")
         if policy not in POLICIES:
             raise InvalidArgument(f"got the policy {policy!r} for originals; it must be one of {', '.join(POLICIES)}")
-        return cls(opening.create(path, lambda connection: schema.create(connection, model, variant, policy)))
+        return cls(opening.create(path, lambda connection: schema.create(connection, model, variant, policy), local))
 
     @classmethod
     def open(cls, path: Path) -> Self:

@@ -13,8 +13,11 @@ from copysight.model.bundle import Bundle
 from copysight.system import durable
 
 
-def create(layout: Layout, bundle: str | Path, policy: str, variant: str | None) -> bool:
-    """Create an index, unless another process has created it. Returns whether it was this one."""
+def create(layout: Layout, bundle: str | Path, policy: str, variant: str | None, local: bool = False) -> bool:
+    """Create an index, unless another process has created it. Returns whether it was this one.
+
+    ``local``: all of it in its directory, whatever COPYSIGHT_CATALOG and COPYSIGHT_BLOBS say.
+    """
     if layout.root.exists() and not layout.root.is_dir():
         raise InvalidArgument(f"{layout.root} is a file; give a new or an empty directory for the index")
     with durable.writable(layout.root):
@@ -25,10 +28,11 @@ def create(layout: Layout, bundle: str | Path, policy: str, variant: str | None)
         installed = install(layout, bundles.load(bundle))
         for path in (layout.blobs, layout.generations, layout.staging):
             path.mkdir(exist_ok=True)
-        opening.choose(layout.blobs_elsewhere)
+        if not local:
+            opening.choose(layout.blobs_elsewhere)
         durable.sync_directory(layout.root)
         # This is the last step, because a directory counts as an index as soon as it has a catalog.
-        Catalog.create(layout.catalog, installed.id, variant or installed.default_variant, policy).close()
+        Catalog.create(layout.catalog, installed.id, variant or installed.default_variant, policy, local).close()
         return True
 
 

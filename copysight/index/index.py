@@ -76,10 +76,13 @@ class Index:
         return cls(directory)
 
     @classmethod
-    def open_or_create(cls, directory: Path, bundle: str | Path = "default", policy: str = "keep") -> Self:
+    def open_or_create(
+        cls, directory: Path, bundle: str | Path = "default", policy: str = "keep", local: bool = False
+    ) -> Self:
         """Open an index; if there is none, create an empty one. Several processes may do this at the same time.
 
-        Raises ``InvalidArgument`` if the directory holds other files.
+        ``local``: a new one is all in its directory, whatever COPYSIGHT_CATALOG and COPYSIGHT_BLOBS say. Raises
+        ``InvalidArgument`` if the directory holds other files.
         """
         layout = Layout(directory)
         if not layout.catalog.exists():
@@ -89,7 +92,10 @@ class Index:
                 raise InvalidArgument(
                     f"{directory} holds other files ({others[0]!r}, …) and no index; give a new or empty directory"
                 )
-            _join_or_create(layout, bundle, policy)
+            if local:
+                create(layout, bundle, policy, None, local)
+            else:
+                _join_or_create(layout, bundle, policy)
         return cls(directory)
 
     @classmethod

@@ -5,10 +5,8 @@ or older one is computed again, and the folder may be removed at any time.
 """
 
 import struct
-import threading
 import uuid
 import zlib
-from collections import OrderedDict
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -21,6 +19,7 @@ from copysight.matching import features
 from copysight.matching.features import Bytes, Features
 from copysight.matching.verification import Prepared
 from copysight.pictures.decode import decode
+from copysight.system.latest import Latest
 
 MEMORY = 128 * 2**20
 """Bytes of features that are kept in memory: those of about 2,500 pictures."""
@@ -31,31 +30,31 @@ HEAD = struct.Struct("<4sHHH")  # version, width, height, number of keypoints
 
 
 class LocalFeatures:
-    """Prepared pictures by the sha256 of their originals. Thread-safe. ``bytes``: memory of the kept features."""
+    """Prepared pictures by the sha256 of their originals. Thread-safe."""
 
     def __init__(self, blobs: Blobs, directory: Path, memory: int = MEMORY) -> None:
         self._blobs = blobs
         self._directory = directory
-        self._memory = memory
-        self._kept: OrderedDict[str, Features] = OrderedDict()
-        self.bytes = 0
-        self._lock = threading.Lock()
+        self._kept = Latest[Features](memory, lambda one: one.bytes)
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the kept features."""
+        return self._kept.bytes
 
     def get(self, sha256: str) -> Prepared | None:
         """The prepared picture; None if its thumbnail is missing or damaged."""
-        found = self._remembered(sha256)
+        found = self._kept.get(sha256)
+        if found is None and (found := self._read(sha256)) is not None:
+            self._kept.put(sha256, found)
         if found is not None:
-            return Prepared(found, partial(self._grey, sha256))
-        found = self._read(sha256)
-        if found is not None:
-            self._remember(sha256, found)
             return Prepared(found, partial(self._grey, sha256))
         pixels = self._grey(sha256)
         if not pixels.size:
             return None
         found = features.extract(pixels)
         self._write(sha256, found)
-        self._remember(sha256, found)
+        self._kept.put(sha256, found)
         return Prepared(found, lambda: pixels)  # decoded once for both
 
     def delete(self, sha256: str) -> None:
@@ -69,21 +68,6 @@ class LocalFeatures:
             return features.grey(decode(data).pixels) if data is not None else np.zeros((0, 0), np.uint8)
         except PictureError:
             return np.zeros((0, 0), np.uint8)
-
-    def _remembered(self, sha256: str) -> Features | None:
-        with self._lock:
-            if (found := self._kept.get(sha256)) is not None:
-                self._kept.move_to_end(sha256)
-            return found
-
-    def _remember(self, sha256: str, found: Features) -> None:
-        with self._lock:
-            if sha256 not in self._kept:
-                self._kept[sha256] = found
-                self.bytes += found.bytes
-            while self.bytes > self._memory:
-                _, oldest = self._kept.popitem(last=False)
-                self.bytes -= oldest.bytes
 
     def _path(self, sha256: str) -> Path:
         return self._directory / sha256[:2] / sha256

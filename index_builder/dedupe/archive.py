@@ -113,7 +113,7 @@ def of_folders(
         listed = scan(folder, reading)
         plan = Plan(
             folder, directory, bundle=bundle, policy="discard", replace=True, publish=False, threads=threads,
-            reading=reading,
+            reading=reading, local=True,
         )  # fmt: skip
         build(plan, progress)
         index = held.enter_context(Index.open(directory))

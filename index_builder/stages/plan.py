@@ -27,6 +27,7 @@ class Plan:
     moves them into a generation. ``chunk``: pictures per durable step, the most that a killed build loses. ``reading``:
     what is left out of the source, and the limits of a picture. ``sync``: whether the collection follows the source;
     then ``replace`` is true, too. ``ray``: the address of a Ray cluster that embeds; None: this process.
+    ``local``: a new index is all in its directory, whatever the environment says.
     """
 
     source: Path
@@ -44,6 +45,7 @@ class Plan:
     reading: ScanOptions = ORDINARY
     sync: SyncOptions | None = None
     ray: str | None = None
+    local: bool = False
 
 
 @dataclass(frozen=True)

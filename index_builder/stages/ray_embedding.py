@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder, Runtime
 from copysight.pictures.decode import Limits
 from copysight.pictures.scan import Entry
+from copysight.system.imports import extras
 from copysight.system.version import version
 from index_builder.stages import embedding
 from index_builder.stages.embedding import EmbedContext
@@ -117,12 +117,7 @@ def _start(ray: Any, context: EmbedContext) -> Any:
 
 @contextmanager
 def _connected(address: str) -> Iterator[Any]:
-    try:
-        ray = import_module("ray")
-    except ModuleNotFoundError as error:
-        raise InvalidArgument(
-            "got --ray, and the package ray is not installed; run pip install 'copysight[ray]'"
-        ) from error
+    ray = extras.load("ray", "--ray", "ray", "ray")
     try:
         _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level="error", configure_logging=False)

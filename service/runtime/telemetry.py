@@ -5,10 +5,9 @@ A request is a span, and each stage of it a child with the name that the stage h
 
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
-from copysight.errors import InvalidArgument
+from copysight.system.imports import extras
 
 T = TypeVar("T")
 Span = Any
@@ -35,12 +34,7 @@ def create(address: str) -> Telemetry | None:
     """What sends to a collector at ``address``; None without an address. Raises ``InvalidArgument``."""
     if not address:
         return None
-    try:
-        module = import_module("service.runtime.otlp")
-    except ModuleNotFoundError as error:
-        raise InvalidArgument(
-            "got a setting `otlp`, and OpenTelemetry is not installed; run pip install 'copysight[otel]'"
-        ) from error
+    module = extras.load("service.runtime.otlp", "COPYSIGHT_OTLP", "opentelemetry-sdk", "otel")
     made: Telemetry = module.Otlp(address)
     return made
 

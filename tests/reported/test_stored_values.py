@@ -316,9 +316,7 @@ def all_doors(tmp_path: Path, drawn, jpeg, bundle: Path, count: int) -> None:
     with serving(directory) as server:
         doors = Doors(server, jpeg(drawn(9)), bundle, tmp_path)
 
-        @settings(
-            max_examples=count, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
-        )
+        @settings(max_examples=count, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
         @given(documents)
         def throw(document: dict[str, Any]) -> None:
             doors(document)

@@ -1,0 +1,1 @@
+"""Originals and thumbnails on S3."""

@@ -10,14 +10,16 @@ from typing import TypeVar
 from obstore.store import S3Store as Bucket
 
 from copysight.blobs.s3.address import Address
-from copysight.blobs.s3.cache import Cache
 from copysight.blobs.s3.failures import explaining
 from copysight.blobs.store import NAME, SUFFIX, path_of
 from copysight.system import durable
+from copysight.system.latest import Latest
 
 CONNECT_SECONDS, ANSWER_SECONDS, RETRY_SECONDS = 2, 10, 6
 """Until an address is given up; until an answer is there; until a failed call is not begun again."""
 RETRIES = 2
+LARGEST = 8
+"""An object of more than this part (1/8) of the cache is not kept."""
 AT_ONCE = 16
 """Requests at a time, where there are many."""
 MOST_DELETED = 1000
@@ -34,9 +36,13 @@ class S3Store:
     An object is stored as a whole or not at all, and durable when S3 has acknowledged it. Thread-safe.
     """
 
-    def __init__(self, address: Address, cache: Cache) -> None:
+    def __init__(self, address: Address, cache: int) -> None:
+        """``cache``: bytes of objects that are kept in memory.
+
+        Not on disk, so that a picture which another machine has deleted lies on no disk of this one.
+        """
         self.address = address
-        self._cache = cache
+        self._cache = Latest[bytes](cache, len, largest=cache // LARGEST)
         self._bucket = bucket_of(address)
 
     def lacks(self, name: str, size: int | None = None) -> bool:  # noqa: ARG002
@@ -48,7 +54,8 @@ class S3Store:
         """Upload objects by name."""
         self._each(lambda name: self._upload(name, files[name]), files)
         for name, data in files.items():
-            self._cache.put(name, data)
+            if data:  # an empty object counts as missing
+                self._cache.put(name, data)
 
     def move_in(self, files: Iterable[Path]) -> None:
         """Upload files, then remove them here."""

@@ -4,7 +4,6 @@ psycopg is imported only for a catalog that needs it: it is an extra.
 """
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ from copysight.catalog.engines.postgresql import address
 from copysight.catalog.engines.postgresql.address import Place
 from copysight.catalog.engines.sqlite import creation
 from copysight.catalog.engines.sqlite.engine import SqliteEngine
-from copysight.errors import InvalidArgument
 from copysight.system import durable
+from copysight.system.imports import extras
 from copysight.system.locks.document import Document, FileDocument
 
 
@@ -30,12 +29,12 @@ def engine_at(path: Path) -> Engine:
     return engine
 
 
-def create(path: Path, fill: Callable[[sa.Connection], None]) -> Path:
-    """Create a database, whose tables ``fill`` creates: a SQLite file, or what COPYSIGHT_CATALOG says.
+def create(path: Path, fill: Callable[[sa.Connection], None], local: bool = False) -> Path:
+    """Create a database, whose tables ``fill`` creates: a SQLite file if ``local``, or what COPYSIGHT_CATALOG says.
 
     Returns the path of the catalog. It appears when it is complete.
     """
-    server = address.configured()
+    server = None if local else address.configured()
     if server is None:
         return creation.create(path, fill)
     made: Path = _postgresql().create(path, server, lambda _engine, connection: fill(connection))
@@ -94,9 +93,4 @@ def move_to_server(path: Path, tables: sa.MetaData) -> Path:
 
 
 def _postgresql() -> Any:
-    try:
-        return import_module("copysight.catalog.engines.postgresql.creation")
-    except ModuleNotFoundError as error:
-        raise InvalidArgument(
-            f"got {address.VARIABLE}, and the package psycopg is not installed; run pip install 'copysight[postgres]'"
-        ) from error
+    return extras.load("copysight.catalog.engines.postgresql.creation", address.VARIABLE, "psycopg", "postgres")

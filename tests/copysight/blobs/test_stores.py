@@ -12,7 +12,6 @@ from PIL import Image
 from copysight.blobs import THUMBNAIL_SUFFIX, Blobs, encode_thumbnail
 from copysight.blobs.file_store import FileStore
 from copysight.blobs.s3 import address
-from copysight.blobs.s3.cache import Cache
 from copysight.blobs.store import Store
 from copysight.errors import BlobsUnavailable, InvalidArgument
 from copysight.system.locks.shared_lock import SharedFileLock
@@ -29,7 +28,7 @@ def make(request, tmp_path):
     from copysight.blobs.s3.store import S3Store
 
     place = address.configured().below(secrets.token_hex(4))
-    return lambda: S3Store(place, Cache(10**6))
+    return lambda: S3Store(place, 10**6)
 
 
 @pytest.fixture
@@ -145,24 +144,6 @@ def test_a_name_that_is_not_a_sha256_is_rejected(blobs, name):
             call(name)
 
 
-def test_the_cache_keeps_the_latest_files_within_its_bytes():
-    cache = Cache(1000)
-    for number in range(12):
-        cache.put(f"{number}", bytes(100))
-        cache.get("0")
-    assert cache.bytes <= 1000
-    assert cache.get("0") is not None  # used all the time
-    assert cache.get("1") is None
-    assert cache.get("11") is not None
-    cache.put("large", bytes(200))  # more than an eighth
-    assert cache.get("large") is None
-    cache.drop("0")
-    assert cache.get("0") is None
-    none = Cache(0)
-    none.put("x", b"x")
-    assert (none.get("x"), none.bytes) == (None, 0)
-
-
 @pytest.mark.parametrize(
     ("given", "bucket", "prefix"),
     [
@@ -187,7 +168,7 @@ def test_errors_of_s3_name_what_to_do_and_no_secret(on_s3, monkeypatch, unused_p
     from copysight.blobs.s3.store import S3Store
 
     def failing() -> str:
-        store = S3Store(address.configured(), Cache(0))
+        store = S3Store(address.configured(), 0)
         for call in (
             lambda: store.read("0" * 64),
             lambda: store.write({"0" * 64: b"x"}),

@@ -89,7 +89,7 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=trees)
 def test_filters_match_the_same_items_as_a_plain_loop(catalog: Catalog, tree: dict[str, Any]) -> None:
     try:

@@ -212,7 +212,6 @@ def test_catalog_and_index_agree_with_a_dictionary_and_brute_force(
         settings=settings(
             max_examples=examples,
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
             print_blob=True,
         ),

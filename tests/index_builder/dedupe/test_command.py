@@ -1,6 +1,7 @@
 """`copysight dedupe` from the outside: folders and an index, scopes, actions, JSON."""
 
 import json
+import secrets
 import shutil
 from pathlib import Path
 
@@ -163,3 +164,16 @@ def test_decisions_are_listed_and_undone(archive, tmp_path):
     assert "2 decisions forgotten, 1 items restored" in index("decisions", "--undo", batch)
     assert "nothing was decided" in index("decisions")
     assert "perhaps it was undone" in index("decisions", "--undo", batch, code=1)
+
+
+def test_folders_never_reach_the_servers_of_an_index(archive, tmp_path, on_s3, postgresql, monkeypatch):
+    """The environment may name the catalog and the blobs of a collection that others use."""
+    monkeypatch.setenv("COPYSIGHT_CATALOG", f"{postgresql.url}?schema=beside_{secrets.token_hex(4)}")
+    with Index.create(tmp_path / "index") as shared:
+        shared.published.offer(shared.bundle.id)
+        found = answer(archive, "--cache", tmp_path / "cache")
+        assert shared.catalog.count() == 0
+        [kept] = (tmp_path / "cache").glob("*/catalog.sqlite")
+        assert not (kept.parent / "blobs.json").exists()
+        monkeypatch.undo()  # later, or on another machine
+        assert answer(archive, "--cache", tmp_path / "cache") == found

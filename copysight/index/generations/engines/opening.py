@@ -4,7 +4,6 @@ pymilvus is imported only for an index that needs it: it is an extra.
 """
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 from copysight.errors import IndexNotFound, InvalidArgument
@@ -13,6 +12,7 @@ from copysight.index.generations.engines.files.engine import FilesEngine
 from copysight.index.generations.engines.milvus import address
 from copysight.index.generations.engines.milvus.address import VARIABLE, Address
 from copysight.index.generations.manifest import Manifest
+from copysight.system.imports import extras
 
 Vectors = Callable[[Ids, str], dict[int, Floats]]
 """The catalog's vectors (D,) of a model by the ids of items; those of deleted items are absent."""
@@ -85,12 +85,7 @@ class Engines:
 
 
 def _milvus(server: Address, identity: str, vectors: Vectors) -> Any:
-    try:
-        module = import_module("copysight.index.generations.engines.milvus.engine")
-    except ModuleNotFoundError as error:
-        raise InvalidArgument(
-            f"got {VARIABLE}, and the package pymilvus is not installed; run pip install 'copysight[milvus]'"
-        ) from error
+    module = extras.load("copysight.index.generations.engines.milvus.engine", VARIABLE, "pymilvus", "milvus")
     return module.engine_of(server, identity, vectors)
 
 

@@ -1,4 +1,4 @@
-"""``/images``: add, list, change and delete the items of the live collection; thumbnails."""
+"""``/images``: add, list, change and delete the items of the live collection."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -17,13 +17,12 @@ from copysight.catalog.reading import Chosen, Order
 from copysight.errors import InvalidArgument, ItemNotFound, KeyConflict
 from copysight.index import Snapshot
 from copysight.model.embedder import Embedder
-from copysight.pictures.formats import signatures
 from copysight.system import storable
 from service.collection import adding, bulk, matching, model_change
 from service.collection.adding import NewPicture
 from service.collection.bulk import BulkOptions
 from service.collection.matching import Uploaded
-from service.http import etags, forwarded
+from service.http import forwarded
 from service.intake import uploads
 from service.queries import inference, search_answers, search_options
 from service.routes.scopes import READ, WRITE, key_name
@@ -31,12 +30,6 @@ from service.runtime import threads
 from service.state import State
 
 router = APIRouter(prefix="/images", tags=["collection"])
-MEDIA_TYPES = {
-    "JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif", "BMP": "image/bmp",
-    "TIFF": "image/tiff", "AVIF": "image/avif", "HEIC": "image/heic",
-}  # fmt: skip
-THUMBNAIL_AGE = "private, max-age=60, stale-while-revalidate=86400"
-"""A browser may show a cached thumbnail for a day while it revalidates by ETag, so a replaced one disappears soon."""
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Sort = Literal["id", "key", "bytes", "pixels", "taken"]
 MOST_TEXT = 200
@@ -230,49 +223,6 @@ async def delete(request: Request, number: Number) -> Response:
     return Response(
         status_code=204, headers=search_answers.index_headers(await threads.run(state.searchers, state.index.snapshot))
     )
-
-
-@router.get(
-    "/{number}/original",
-    dependencies=[WRITE],
-    response_class=Response,
-    responses={200: {"content": {"image/*": {}}}, 304: {"description": "The original has not changed."}},
-)
-async def original(request: Request, number: Number) -> Response:
-    """The file as it was added, if the index keeps originals, or knows their place. A browser saves it."""
-    state: State = request.app.state.copysight
-    item = await threads.run(state.searchers, state.index.catalog.get, number)
-    headers = {"ETag": f'"{item.sha256}"', "Cache-Control": "private, no-cache"}
-    data = await threads.run(state.searchers, state.index.blobs.original, item.sha256, item.source)
-    if data is None:
-        raise ItemNotFound(
-            f"item {number} has no original here; its index does not keep them, or the file moved", id=number
-        )
-    if etags.unchanged(request, headers["ETag"]):
-        return etags.not_modified(headers)
-    # Never shown within a page of this site: a file may be a picture and a page at the same time.
-    headers["Content-Disposition"] = f'attachment; filename="{item.sha256}"'
-    kind = MEDIA_TYPES.get(signatures.name(data) or "", "application/octet-stream")
-    return Response(data, headers=headers, media_type=kind)
-
-
-@router.get(
-    "/{number}/thumbnail",
-    dependencies=[READ],
-    response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}, 304: {"description": "The thumbnail has not changed."}},
-)
-async def thumbnail(request: Request, number: Number) -> Response:
-    """A small JPEG of the picture. Its ETag changes when the picture is replaced."""
-    state: State = request.app.state.copysight
-    item = await threads.run(state.searchers, state.index.catalog.get, number)
-    headers = {"ETag": f'"{item.sha256}"', "Cache-Control": THUMBNAIL_AGE}
-    data = await threads.run(state.searchers, state.index.blobs.thumbnail, item.sha256)
-    if data is None:
-        raise ItemNotFound(f"item {number} has no thumbnail", id=number)
-    if etags.unchanged(request, headers["ETag"]):
-        return etags.not_modified(headers)
-    return Response(data, headers=headers, media_type="image/jpeg")
 
 
 async def _item_response(state: State, item: Item, code: int = 200, more: Mapping[str, Any] | None = None) -> Response:

@@ -1,0 +1,1 @@
+"""Import code when it is needed: commands, and what needs optional packages."""
