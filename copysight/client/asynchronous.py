@@ -181,6 +181,10 @@ class AsyncClient:
         """Decide (`confirm`, `deny`) about a ``match`` by its number, or about a ``query`` (sha256) and an ``item``."""
         return await self._do(calls.decide_match, decision, match, reason, query, item)
 
+    async def withdraw_match_decision(self, number: int) -> None:
+        """Withdraw a decision about a match by its id, as if it had not been made."""
+        return await self._do(calls.withdraw_match_decision, number)
+
     async def match_decisions(
         self,
         list: str | None = None,  # noqa: A002 - the API's word

@@ -204,6 +204,11 @@ def decide_match(
     return Call("POST", "/decisions", of_fields(MatchDecision), content=content, retry_safe=False)
 
 
+def withdraw_match_decision(number: int) -> Call[None]:
+    """``DELETE /decisions/{number}``."""
+    return Call("DELETE", f"/decisions/{number}", nothing, retry_safe=False)
+
+
 def match_decisions(
     list: str | None = None,  # noqa: A002 - the API's word
     item: int | None = None,

@@ -185,6 +185,10 @@ class Client:
         """Decide (`confirm`, `deny`) about a ``match`` by its number, or about a ``query`` (sha256) and an ``item``."""
         return self._do(calls.decide_match, decision, match, reason, query, item)
 
+    def withdraw_match_decision(self, number: int) -> None:
+        """Withdraw a decision about a match by its id, as if it had not been made."""
+        return self._do(calls.withdraw_match_decision, number)
+
     def match_decisions(
         self,
         list: str | None = None,  # noqa: A002 - the API's word

@@ -111,19 +111,34 @@ def test_the_edges_go_to_the_match_before_and_after(shared, open_page, folder):
     expect(box.locator("h2")).to_contain_text("Match 1 of")
 
 
-def test_a_match_is_denied_and_that_is_reversed_by_one_key(changing, open_page, folder):
-    def latest():
-        made = changing.http.get("/decisions").json()["decisions"]
-        return max(made, key=lambda one: one["id"])["decision"]
+def test_a_decision_is_made_and_withdrawn_by_one_key(changing, open_page, folder):
+    def made():
+        return [one["decision"] for one in changing.http.get("/decisions").json()["decisions"]]
 
     page = open_page(changing)
     page.locator("input[type=file]").set_input_files(folder / "copy.jpg")
     page.locator(".answer .card", has_text="picture-03.jpg").click()
     box = page.get_by_role("dialog")
+    undo = box.get_by_role("button", name="Undo")
+    expect(undo).to_be_hidden()
+    page.keyboard.press("y")
+    expect(box).to_contain_text("Confirmed: it is a copy.")
     page.keyboard.press("n")
     expect(box).to_contain_text("Denied: it is no copy")
     expect(box.get_by_role("button", name="Deny")).to_have_attribute("aria-pressed", "true")
-    assert latest() == "deny"
+    assert made() == ["confirm", "deny"]
     page.keyboard.press("u")
-    expect(box).to_contain_text("Confirmed: it is a copy.")
-    assert latest() == "confirm"
+    expect(box).to_contain_text("The decision is withdrawn. Confirmed: it is a copy.")  # what counted before
+    assert made() == ["confirm"]
+    undo.click()
+    expect(undo).to_be_hidden()
+    expect(box.get_by_role("button", name="Confirm")).to_have_attribute("aria-pressed", "false")
+    expect(box.get_by_role("button", name="Confirm")).to_be_focused()
+    assert made() == []
+    page.keyboard.press("n")
+    expect(undo).to_be_visible()
+    [number] = [one["id"] for one in changing.http.get("/decisions").json()["decisions"]]
+    changing.http.delete(f"/decisions/{number}").raise_for_status()  # somebody else withdraws it
+    page.keyboard.press("u")
+    expect(box).to_contain_text(f"there is no decision {number}; perhaps it was withdrawn")
+    expect(undo).to_be_hidden()

@@ -68,12 +68,19 @@ def test_a_queue_is_worked_off_by_keyboard(queue, open_page):
     page.get_by_role("button", name="Confirm").click()
     expect(page.get_by_text("There is nothing to review.")).to_be_visible()
     assert outcomes(queue) == ["confirm", "confirm", "deny"]
-    page.keyboard.press("u")
-    expect(page.locator("#notice")).to_contain_text("It is denied now.")
+    page.locator("#notice").get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("1 of 1 review")).to_be_visible()
+    assert sorted(outcomes(queue), key=str) == [None, "confirm", "deny"]
+    page.keyboard.press("u")  # one step further back
+    expect(page.get_by_text("2 of 2 reviews")).to_be_visible()
+    assert outcomes(queue) == [None, None, "deny"]
     made = queue.http.get("/decisions").json()["decisions"]
-    assert [(one["decision"], one["reason"]) for one in made] == [
-        ("deny", "yes and no"), ("confirm", ""), ("confirm", ""), ("deny", "reversed"),
-    ]  # fmt: skip
+    assert [(one["decision"], one["reason"]) for one in made] == [("deny", "yes and no")]
+    page.keyboard.press("y")
+    expect(page.get_by_text("1 of 1 review")).to_be_visible()
+    page.keyboard.press("y")
+    expect(page.get_by_text("There is nothing to review.")).to_be_visible()
+    assert outcomes(queue) == ["confirm", "confirm", "deny"]
     page.locator("select[name=show]").select_option("closed")
     expect(page.get_by_text("1 of 3 reviews")).to_be_visible()
     expect(page.get_by_role("button", name="Deny")).to_be_disabled()

@@ -1,4 +1,4 @@
-"""Store a decision about a match, with all that follows from it, in one transaction."""
+"""Store and withdraw decisions about matches, with all that follows from them, in one transaction."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -7,12 +7,15 @@ import sqlalchemy as sa
 
 from copysight.catalog.audit.note import note
 from copysight.catalog.moderation import decisions, entries, lists, matches, reviews
-from copysight.catalog.moderation.changes import advance, quarantine
+from copysight.catalog.moderation.changes import advance, change_entry, quarantine
 from copysight.catalog.moderation.decisions import MatchDecision
 from copysight.catalog.moderation.matches import Recorded
 from copysight.catalog.outbox.events import emit
 from copysight.catalog.schema import items
 from copysight.errors import InvalidArgument, ItemNotFound
+
+TOO_MANY = "matches were denied"
+"""The end of the reason for which a denied item is in quarantine."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +39,44 @@ def decide(connection: sa.Connection, new: NewMatchDecision, author: str | None,
     advance(connection)
     note(connection, f"decision.{made.decision}", [made.item], _detail(made), author, now)
     emit(connection, "decision.created", made.item, asdict(made), now)
-    limits = {one.list.name: one.list.denials for one in lists.read(connection)}
-    limit = limits.get(made.list or "")
-    if made.decision == "deny" and limit is not None:
-        released = entries.read(connection, [made.item]).get(made.item, entries.UNNOTED).released or 0.0
-        if decisions.denials(connection, made.item, released) >= limit:
-            quarantine(connection, made.item, f"{limit:,} matches were denied", now)
+    if made.decision == "deny" and (limit := _limit_reached(connection, made)) is not None:
+        quarantine(connection, made.item, f"{limit:,} {TOO_MANY}", now)
     for closed in reviews.settle(connection, made, now, author):
         detail = {"review": closed.id, "outcome": closed.outcome, "decision": made.id}
         note(connection, "review.close", [closed.item], detail, author, now)
     return made
+
+
+def withdraw(connection: sa.Connection, number: int, author: str | None, now: float) -> MatchDecision:
+    """Remove a decision, as if it had not been made; an earlier one about the same pair counts again.
+
+    Its review opens again, and its item leaves quarantine if only denials had brought it there, and too few are left.
+    The audit trail keeps both the decision and its withdrawal. Raises ``ItemNotFound``.
+    """
+    gone = decisions.remove(connection, number)
+    advance(connection)
+    note(connection, "decision.withdraw", [gone.item], _detail(gone) | {"withdrawn": gone.decision}, author, now)
+    emit(connection, "decision.withdrawn", gone.item, asdict(gone), now)
+    entry = entries.read(connection, [gone.item]).get(gone.item, entries.UNNOTED)
+    denied_often = entry.quarantined is not None and (entry.reason or "").endswith(TOO_MANY)
+    if denied_often and _limit_reached(connection, gone) is None and _is_there(connection, gone.item):
+        change_entry(connection, gone.item, {"quarantined": None, "reason": None}, now, author)
+    for opened in reviews.reopen(connection, gone, decisions.latest(connection, gone), now, author):
+        note(connection, "review.reopen", [opened.item], {"review": opened.id, "decision": gone.id}, author, now)
+    return gone
+
+
+def _limit_reached(connection: sa.Connection, made: MatchDecision) -> int | None:
+    """The number of denials after which the list of a decision sends its item to quarantine; None: not reached."""
+    limit = {one.list.name: one.list.denials for one in lists.read(connection)}.get(made.list or "")
+    if limit is None:
+        return None
+    released = entries.read(connection, [made.item]).get(made.item, entries.UNNOTED).released or 0.0
+    return limit if decisions.denials(connection, made.item, released) >= limit else None
+
+
+def _is_there(connection: sa.Connection, item: int) -> bool:
+    return connection.execute(sa.select(items.c.id).where(items.c.id == item)).first() is not None
 
 
 def _detail(made: MatchDecision) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from copysight.catalog.engines.query import Query
 from copysight.catalog.moderation.tables import match_decisions
-from copysight.errors import InvalidArgument
+from copysight.errors import InvalidArgument, ItemNotFound
 from copysight.system import storable
 
 Name = Literal["confirm", "deny"]
@@ -58,6 +58,30 @@ def put(connection: sa.Connection, row: Mapping[str, Any]) -> MatchDecision:
     """Store a decision: the fields of ``MatchDecision`` without its id."""
     number = connection.execute(match_decisions.insert().values(**row)).inserted_primary_key[0]  # type: ignore[index]
     return MatchDecision(id=int(number), **row)
+
+
+def remove(connection: sa.Connection, number: int) -> MatchDecision:
+    """Remove a decision. Its number is not used again. Raises ``ItemNotFound``."""
+    here = match_decisions.c.id == number
+    row = connection.execute(sa.select(match_decisions).where(here)).mappings().first()
+    if row is None:
+        raise ItemNotFound(f"there is no decision {number}; perhaps it was withdrawn", id=number)
+    connection.execute(match_decisions.delete().where(here))
+    return MatchDecision(**row)
+
+
+def of_pair(query: str, sha256: str) -> sa.ColumnElement[bool]:
+    """Condition: decisions about two pictures, in either order."""
+    columns = match_decisions.c
+    given, turned = (query, sha256), (sha256, query)
+    return sa.or_(*(sa.and_(columns.query == one, columns.sha256 == other) for one, other in (given, turned)))
+
+
+def latest(connection: sa.Connection, about: MatchDecision) -> MatchDecision | None:
+    """The decision that counts for the pair of another one; None if there is none."""
+    query = sa.select(match_decisions).where(of_pair(about.query, about.sha256))
+    row = connection.execute(query.order_by(match_decisions.c.id.desc()).limit(1)).mappings().first()
+    return None if row is None else MatchDecision(**row)
 
 
 def page(connection: sa.Connection, name: str | None, item: int | None, after: int, limit: int) -> list[MatchDecision]:

@@ -100,9 +100,10 @@ def put(connection: sa.Connection, new: ListPolicy, changed: float, author: str 
     return True
 
 
-def learn(connection: sa.Connection, name: str, learned: Learned) -> None:
-    """Store what a list has learned; without effect if there is no such list."""
-    connection.execute(lists.update().where(lists.c.name == name).values(**asdict(learned)))
+def learn(connection: sa.Connection, name: str, learned: Learned | None) -> None:
+    """Store what a list has learned, None: nothing; without effect if there is no such list."""
+    row = dict.fromkeys(("slope", "intercept", "samples")) if learned is None else asdict(learned)
+    connection.execute(lists.update().where(lists.c.name == name).values(**row))
 
 
 def delete(connection: sa.Connection, name: str) -> None:

@@ -157,6 +157,11 @@ class Moderation:
         with self._database.write() as connection:
             return deciding.decide(connection, new, author, self.clock())
 
+    def withdraw(self, number: int, author: str | None = None) -> MatchDecision:
+        """Remove a decision by its id, with what followed from it. Returns what it was. Raises ``ItemNotFound``."""
+        with self._database.write() as connection:
+            return deciding.withdraw(connection, number, author, self.clock())
+
     def decisions(
         self, name: str | None = None, item: int | None = None, after: int = 0, limit: int = 100
     ) -> list[MatchDecision]:
@@ -174,8 +179,8 @@ class Moderation:
         with self._database.read() as connection:
             return decisions.answered(connection, name, most)
 
-    def learn(self, name: str, learned: Learned) -> None:
-        """Store what a list has learned from its decisions."""
+    def learn(self, name: str, learned: Learned | None) -> None:
+        """Store what a list has learned from its decisions; None: nothing."""
         with self._database.write() as connection:
             advance(connection)
             lists.learn(connection, name, learned)

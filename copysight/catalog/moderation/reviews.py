@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import sqlalchemy as sa
 
 from copysight.catalog.engines.portable import one_of
-from copysight.catalog.moderation.decisions import MatchDecision
+from copysight.catalog.moderation.decisions import MatchDecision, of_pair
 from copysight.catalog.moderation.tables import entries, list_matches, match_decisions, reviews
 from copysight.catalog.outbox.events import emit
 from copysight.catalog.schema import items
@@ -16,6 +16,10 @@ from copysight.errors import ItemNotFound
 ReviewState = Literal["open", "closed"]
 REVIEW_STATES: tuple[ReviewState, ...] = get_args(ReviewState)
 Claim = Literal["free", "claimed"]
+WITHDRAWN = "withdrawn"
+UNDECIDED = ("claimed_by", "claimed_until", "closed", "closed_by", "outcome", "decision")
+OPEN: Mapping[str, Any] = {"state": "open", "reason": "", **dict.fromkeys(UNDECIDED)}
+"""The columns of a review that nobody has claimed or decided."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,8 @@ def open_for(connection: sa.Connection, match: Mapping[str, Any], now: float) ->
     """Open a review of a match, a row of ``list_matches``; None if the query has one for this list, or was decided."""
     here = sa.and_(reviews.c.query == match["query"], reviews.c.list == match["list"])
     # A query is looked at once for each list: an open review, or one whose match was confirmed, stands for all.
-    settled = sa.or_(reviews.c.state == "open", reviews.c.outcome == "confirm", reviews.c.match == match["id"])
+    seen = sa.and_(reviews.c.match == match["id"], reviews.c.outcome != WITHDRAWN)
+    settled = sa.or_(reviews.c.state == "open", reviews.c.outcome == "confirm", seen)
     if connection.execute(sa.select(reviews.c.id).where(here, settled)).first() is not None:
         return None
     if _is_decided(connection, match["query"], match["sha256"]):
@@ -134,12 +139,37 @@ def settle(connection: sa.Connection, made: MatchDecision, now: float, by: str |
     return closed
 
 
+def reopen(
+    connection: sa.Connection, gone: MatchDecision, latest: MatchDecision | None, now: float, by: str | None
+) -> list[Review]:
+    """Open the reviews again that a withdrawn decision had closed. Returns them.
+
+    If an earlier decision about the pair counts now (``latest``), they stay closed, with its outcome. A review that
+    opened instead, after a denial, is closed as `withdrawn`: a query has one open review for each list.
+    """
+    found = connection.execute(sa.select(reviews).where(reviews.c.decision == gone.id).order_by(reviews.c.id))
+    closed = [Review(**row) for row in found.mappings().all()]
+    opened = []
+    for one in closed:
+        here = reviews.update().where(reviews.c.id == one.id)
+        if latest is not None:
+            connection.execute(here.values(outcome=latest.decision, decision=latest.id, reason=latest.reason))
+            continue
+        instead = sa.and_(reviews.c.query == one.query, reviews.c.list == one.list, reviews.c.state == "open")
+        for row in connection.execute(sa.select(reviews).where(instead)).mappings().all():
+            close(connection, Review(**row), WITHDRAWN, now, by)
+        connection.execute(here.values(**OPEN))
+        opened.append(Review(**{**asdict(one), **OPEN}))
+        emit(connection, "review.opened", one.item, asdict(opened[-1]), now)
+    return opened
+
+
 def withdraw_gone(connection: sa.Connection, now: float) -> int:
     """Close the open reviews of items that were deleted. Returns their number."""
     gone = sa.select(reviews).where(reviews.c.state == "open", reviews.c.item.not_in(sa.select(items.c.id)))
     rows = connection.execute(gone).mappings().all()
     for row in rows:
-        close(connection, Review(**row), "withdrawn", now, None)
+        close(connection, Review(**row), WITHDRAWN, now, None)
     return len(rows)
 
 
@@ -169,8 +199,5 @@ def _open_next(connection: sa.Connection, review: Review, now: float) -> None:
 
 
 def _is_decided(connection: sa.Connection, query: str, sha256: str) -> bool:
-    pair = sa.or_(
-        sa.and_(match_decisions.c.query == query, match_decisions.c.sha256 == sha256),
-        sa.and_(match_decisions.c.query == sha256, match_decisions.c.sha256 == query),
-    )
-    return connection.execute(sa.select(match_decisions.c.id).where(pair).limit(1)).first() is not None
+    pair = sa.select(match_decisions.c.id).where(of_pair(query, sha256))
+    return connection.execute(pair.limit(1)).first() is not None

@@ -13,6 +13,7 @@ from copysight.catalog.outbox.tables import deliveries, events, webhooks
 Type = Literal[
     "match.created",
     "decision.created",
+    "decision.withdrawn",
     "item.quarantined",
     "item.released",
     "item.expired",

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -62,8 +62,26 @@ async def listing(
     return search_answers.json({"decisions": [asdict(one) for one in found], "next": following})
 
 
+@router.delete("/{number}", dependencies=[WRITE], status_code=204)
+async def withdraw(request: Request, number: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Response:
+    """Withdraw a decision, as if it had not been made: an earlier one about the same two pictures counts again.
+
+    Its review opens again, its list learns nothing from it, and an item that denials had sent to quarantine comes out
+    if too few are left.
+    """
+    state: State = request.app.state.copysight
+    await threads.run(state.searchers, _withdraw, state, number, key_name(request))
+    return Response(status_code=204)
+
+
 def _decide(state: State, new: NewMatchDecision, author: str | None) -> stored.MatchDecision:
     made = state.index.catalog.moderation.decide(new, author)
     if made.list is not None:
         learning.learn(state.index.catalog.moderation, made.list)
     return made
+
+
+def _withdraw(state: State, number: int, author: str | None) -> None:
+    gone = state.index.catalog.moderation.withdraw(number, author)
+    if gone.list is not None:
+        learning.learn(state.index.catalog.moderation, gone.list)

@@ -10,7 +10,7 @@ import { indexState } from "../base/index.js";
 const PAGE = 100;
 const SHOWN = { open: "to be reviewed", mine: "claimed by me", closed: "decided" };
 const FILTERS = { open: { state: "open" }, mine: { state: "open", mine: true }, closed: { state: "closed" } };
-const KEYS = [["y", "confirm: it is one"], ["n", "deny: it is not"], ["→ ←", "skip, go back"], ["r", "write a reason"], ["u", "reverse the last verdict"],
+const KEYS = [["y", "confirm: it is one"], ["n", "deny: it is not"], ["→ ←", "skip, go back"], ["r", "write a reason"], ["u", "undo the last verdict"],
   ["b o c w", "blink, outlines, what changed, why"]];
 
 /** Shows the view. `query` may hold a `list` and `show`: open, mine or closed. */
@@ -19,7 +19,8 @@ export async function show(view, query) {
   const about = await indexState();
   const stage = comparison((by) => step(by));
   const places = new Map(); // id of a review -> promise of where its match was found
-  let [reviews, total, at, last, closed, busy, claiming] = [[], 0, 0, null, false, false, Promise.resolve()];
+  let [reviews, total, at, closed, busy, claiming] = [[], 0, 0, false, false, Promise.resolve()];
+  const made = []; // reviews that were decided here, the latest last
   const current = () => reviews[at];
 
   const summary = make("p", { class: "hint", role: "status" });
@@ -34,10 +35,11 @@ export async function show(view, query) {
   const desk = make("section", { class: "desk", "aria-label": "review" }, heading, stage.element, verdicts, make("p", { class: "bar" }, stage.buttons), stage.status, details, legend);
   const none = make("p", { class: "empty" });
 
-  async function reload() {
+  /** Reads the queue, and shows the review with the id `number`, or the first one. */
+  async function reload(number = null) {
     const page = await request("GET", path("reviews", { ...FILTERS[wanted.show], list: wanted.list, limit: PAGE }));
     if (closed) return;
-    [reviews, total, at] = [page.reviews, page.total, 0];
+    [reviews, total, at] = [page.reviews, page.total, Math.max(0, page.reviews.findIndex((one) => one.id === number))];
     await draw();
   }
 
@@ -136,10 +138,9 @@ export async function show(view, query) {
     if (!review || busy || review.state !== "open" || !may("write")) return;
     busy = true;
     try {
-      await request("POST", `reviews/${review.id}/verdict`, { json: { verdict, reason: reason.value } });
-      last = { match: review.match, verdict };
+      made.push(await request("POST", `reviews/${review.id}/verdict`, { json: { verdict, reason: reason.value } }));
       reason.value = "";
-      notice(`${verdict === "confirm" ? "Confirmed" : "Denied"}. Press u to reverse it.`);
+      notice(verdict === "confirm" ? "Confirmed." : "Denied.", "Undo", withdraw);
       await drop(review);
     } catch (error) {
       notice(error.message);
@@ -149,14 +150,20 @@ export async function show(view, query) {
     }
   }
 
-  /** A decision cannot be taken back, but the latest one about a match counts. */
-  async function reverse() {
-    if (!last || !may("write")) return;
-    const decision = last.verdict === "confirm" ? "deny" : "confirm";
-    await request("POST", "decisions", { json: { match: last.match, decision, reason: "reversed" } });
-    notice(decision === "confirm" ? "It is confirmed now." : "It is denied now.");
-    last = { match: last.match, verdict: decision };
-    if (wanted.show === "closed") await reload();
+  /** Takes the last verdict back, and shows its review again. */
+  async function withdraw() {
+    const last = made.pop();
+    if (!last) return;
+    try {
+      await request("DELETE", `decisions/${last.decision}`);
+      notice("The verdict is withdrawn.");
+    } catch (error) {
+      if (error.status !== 404) made.push(last);
+      return notice(error.message);
+    }
+    if (closed) return;
+    release(current());
+    await reload(last.id);
   }
 
   const lists = (await request("GET", "lists")).lists.filter(({ policy, name }) => policy === "review" || name === wanted.list);
@@ -166,7 +173,7 @@ export async function show(view, query) {
   fill(view, make("h1", {}, "Which matches are right?"), make("div", { class: "controls" }, labelled("Show", choice("show", Object.entries(SHOWN))),
     labelled("List", choice("list", [["", "all lists"], ...lists.map(({ name }) => [name, name])]))), summary, none, desk, strip);
 
-  const keys = { y: () => decide("confirm"), n: () => decide("deny"), ArrowRight: () => step(1), ArrowLeft: () => step(-1), r: () => reason.focus(), u: reverse };
+  const keys = { y: () => decide("confirm"), n: () => decide("deny"), ArrowRight: () => step(1), ArrowLeft: () => step(-1), r: () => reason.focus(), u: withdraw };
   const pressed = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     if (event.target === reason && ["Escape", "Enter"].includes(event.key)) reason.blur();

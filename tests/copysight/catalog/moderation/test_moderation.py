@@ -162,6 +162,38 @@ def test_an_item_that_is_denied_often_goes_to_quarantine_and_comes_back(moderati
         moderation.clock = lambda: 2_000_000.0
 
 
+def test_a_withdrawn_decision_counts_no_more(moderation, sha):
+    first = moderation.decide(NewMatchDecision("confirm", query=sha(50), item=1))
+    second = moderation.decide(NewMatchDecision("deny", query=sha(50), item=1), "desk")
+    before = moderation.version()
+    assert moderation.withdraw(second.id, "lead") == second
+    assert moderation.version() > before  # other processes read the rules again
+    assert (moderation.denied(sha(50)), moderation.rules().denied) == (frozenset(), False)
+    assert moderation.decisions() == [first]
+    with pytest.raises(ItemNotFound, match="perhaps it was withdrawn"):
+        moderation.withdraw(second.id)
+    assert moderation.decide(NewMatchDecision("deny", query=sha(50), item=1)).id > second.id  # an id names one decision
+
+
+def test_what_a_withdrawn_denial_had_quarantined_comes_out(moderation, filled, sha):
+    moderation.put_list(ListPolicy("banned", "block", denials=2))
+    numbers = moderation.record([found(sha, item, sha(100 + i)) for item in (1, 2, 3) for i in range(3)])
+    made = [moderation.decide(NewMatchDecision("deny", match=number)) for number in numbers]
+    assert moderation.rules().quarantined == {1, 2, 3}
+    moderation.withdraw(made[0].id)
+    assert moderation.rules().quarantined == {1, 2, 3}  # two denials are left
+    moderation.withdraw(made[1].id)
+    assert moderation.rules().quarantined == {2, 3}
+    assert moderation.entries([1])[1].reason is None
+    moderation.decide(NewMatchDecision("deny", match=numbers[0]))
+    assert moderation.rules().quarantined == {1, 2, 3}  # the denial that was left still counts
+    moderation.change(2, {"quarantined": True})  # by hand
+    filled.delete([3])
+    for one in made[3:]:
+        moderation.withdraw(one.id)
+    assert moderation.rules().quarantined == {1, 2, 3}
+
+
 def test_an_item_that_floods_goes_to_quarantine(moderation, sha, clock):
     moderation.put_list(ListPolicy("banned", "review", flood=20))
     for number in range(40):

@@ -128,6 +128,41 @@ def test_what_is_settled_elsewhere_leaves_the_queue(index, moderation, queue, cl
     assert actions == ["review.close"]
 
 
+def test_a_withdrawn_verdict_opens_its_review_again(index, moderation, queue, sha):
+    moderation.record([found(sha, 1, 100, 0.97), found(sha, 2, 100, 0.91)])
+    [review] = queue.page(ALL)
+    queue.claim(review.id, "ann")
+    made = queue.decide(review.id, "deny", "a meme", "ann")
+    assert [(one.item, one.state) for one in queue.page(ALL)] == [(1, "closed"), (2, "open")]
+    moderation.withdraw(made.id, "ann")
+    assert queue.get(review.id) == review  # as it was opened: nobody has claimed it
+    assert [(one.item, one.outcome) for one in queue.page(ALL)] == [(1, None), (2, "withdrawn")]
+    queue.decide(review.id, "deny", "", "bob")
+    assert [one.item for one in queue.page(ReviewFilter())] == [2]  # the next match comes again
+    actions = [one["action"] for one in index.catalog.audit.page(AuditFilter())]
+    assert [one for one in actions if one.startswith(("decision", "review"))] == [
+        "review.claim", "decision.deny", "review.close", "decision.withdraw", "review.reopen",
+        "decision.deny", "review.close",
+    ]  # fmt: skip
+    types = [one.type for one in index.catalog.outbox.deliveries(1)]
+    assert types[3:] == [
+        "decision.created", "review.closed", "review.opened",
+        "decision.withdrawn", "review.closed", "review.opened",
+        "decision.created", "review.closed", "review.opened",
+    ]  # fmt: skip
+
+
+def test_an_earlier_decision_keeps_the_review_of_a_withdrawn_one_closed(moderation, queue, sha):
+    moderation.record([found(sha, 1, 100)])
+    first = queue.decide(1, "confirm", "", "ann")
+    second = moderation.decide(NewMatchDecision("deny", "a meme", query=sha(100), item=1))
+    moderation.withdraw(first.id)
+    review = queue.get(1)
+    assert (review.state, review.outcome, review.decision, review.reason) == ("closed", "deny", second.id, "a meme")
+    moderation.withdraw(second.id)
+    assert queue.get(1).state == "open"
+
+
 @pytest.mark.parametrize("batch", [1, 7])
 def test_a_poisoned_item_costs_at_most_20_reviews(index, moderation, queue, clock, sha, batch):
     """Item 1 matches every query of a stream: 1,000 here, in an hour and a half."""
