@@ -34,12 +34,12 @@ install: $(EVERYTHING)
 test: $(EVERYTHING)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long and not cluster" -n $(WORKERS) --dist worksteal
 
-test-long: $(EVERYTHING)
+test-long: $(EVERYTHING) var/cluster
 	mkdir -p var
 	$(BIN)/python -m pytest -m long --log-file var/test-long.log --log-file-level INFO
 
 test-cluster: $(EVERYTHING) var/cluster
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster --log-file var/test-cluster.log --log-file-level INFO
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "cluster and not long" --log-file var/test-cluster.log --log-file-level INFO
 
 # A server in a package of 58 MB, for tests only; its own requirements are older than ours.
 var/cluster: requirements/cluster.txt

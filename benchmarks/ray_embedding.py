@@ -1,7 +1,7 @@
 """Pictures a second of a build's embedding on a Ray cluster beside a local one, in turns, with the same workers.
 
-    python -m tests.cluster.servers ray &          # prints the address
-    OMP_NUM_THREADS=1 python -m benchmarks.ray_embedding PICTURES --ray 127.0.0.1:PORT [--workers 2] [--rounds 3]
+    python -m tests.cluster.servers ray &          # prints a line to export
+    OMP_NUM_THREADS=1 python -m benchmarks.ray_embedding PICTURES --ray $RAY_ADDRESS [--workers 2] [--rounds 3]
 
 PICTURES is a folder. Blobs are kept in memory. The start of the workers is measured apart, up to the first record.
 """

@@ -1,12 +1,13 @@
 """Start the servers that tests of several machines need, on loopback: milvus-lite, Milvus, Ray.
 
-As a program it starts them, prints their addresses, and ends them at Ctrl+C::
+As a program it starts them, prints the variables of a user of each, and ends them at Ctrl+C::
 
-    python -m tests.cluster.servers [lite] [milvus] [ray]
+    python -m tests.cluster.servers [postgresql] [s3] [lite] [milvus] [ray]
 """
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -16,6 +17,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from tests.postgresql import MISSING as NO_POSTGRESQL
+from tests.postgresql import PostgresServer
+from tests.postgresql import binaries as postgresql_programs
+from tests.seaweedfs import MISSING as NO_SEAWEED
+from tests.seaweedfs import SeaweedServer
+from tests.seaweedfs import binary as seaweed_program
 
 KEEPER = '"$@" < /dev/null & cat; kill -TERM $!; wait'
 """Runs a server until this process closes its pipe, or is killed."""
@@ -179,16 +188,52 @@ def descendants(pid: int) -> list[int]:
     return [one for child in children for one in (child, *descendants(child))]
 
 
-SERVERS: dict[str, Callable[[], Process]] = {"lite": MilvusLite, "milvus": Milvus, "ray": RayCluster}
+def postgresql() -> tuple[PostgresServer, dict[str, str]]:
+    programs = postgresql_programs()
+    assert programs is not None, NO_POSTGRESQL
+    server = PostgresServer(programs)
+    return server, {"COPYSIGHT_CATALOG": server.url}
+
+
+def s3() -> tuple[SeaweedServer, dict[str, str]]:
+    program = seaweed_program()
+    assert program is not None, NO_SEAWEED
+    server = SeaweedServer(program)
+    return server, server.environment
+
+
+def vectors(kind: type[Process]) -> tuple[Process, dict[str, str]]:
+    server = kind()
+    return server, {"COPYSIGHT_VECTORS": server.url, "MILVUS_PID": str(server.process.pid)}
+
+
+def ray() -> tuple[RayCluster, dict[str, str]]:
+    server = RayCluster()
+    return server, {"RAY_ADDRESS": server.address}
+
+
+SERVERS: dict[str, Callable[[], tuple[Any, dict[str, str]]]] = {
+    "postgresql": postgresql,
+    "s3": s3,
+    "lite": lambda: vectors(MilvusLite),
+    "milvus": lambda: vectors(Milvus),
+    "ray": ray,
+}
 
 
 def main() -> None:
-    started = [SERVERS[name]() for name in sys.argv[1:] or ["lite"]]
-    for server in started:
-        print(f"{type(server).__name__}: process {server.process.pid}, {server.url}", flush=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    started = []
     try:
+        for name in sys.argv[1:] or ["lite"]:
+            server, variables = SERVERS[name]()
+            started.append(server)
+            for variable, value in variables.items():
+                print(f"export {variable}={shlex.quote(value)}", flush=True)
         signal.pause()
     except KeyboardInterrupt:
+        pass
+    finally:
         for server in started:
             server.stop()
 

@@ -1,5 +1,6 @@
 """Two servers of one index, whose catalog is on PostgreSQL."""
 
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,21 @@ def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
     return found
+
+
+@pytest.fixture
+def picture(drawn, jpeg) -> Callable[[int], bytes]:
+    """A small JPEG for each seed."""
+    return lambda seed: jpeg(drawn(seed, (48, 40)))
+
+
+@pytest.fixture
+def empty(tmp_path: Path, postgresql: PostgresServer, tiny_bundle, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty index on PostgreSQL and S3, which other directories can join. COPYSIGHT_BLOBS is set."""
+    monkeypatch.setenv("COPYSIGHT_CATALOG", f"{postgresql.url}?schema=cluster_{secrets.token_hex(4)}")
+    with Index.create(tmp_path / "index", tiny_bundle.path) as made:
+        made.published.offer(made.bundle.id)
+    return tmp_path / "index"
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -10,6 +12,7 @@ import httpx
 import numpy as np
 
 from copysight.index import Index, verify
+from tests.service.cluster.conftest import until
 from tests.service.conftest import Server
 
 
@@ -18,7 +21,7 @@ class Load:
     """Adds and deletes pictures. A 503 must have one of ``outages`` as its code."""
 
     server: Server
-    draw: object
+    draw: Callable[[int], bytes]
     name: str
     outages: tuple[str, ...] = ("catalog_unavailable",)
     added: dict[str, int] = field(default_factory=dict)
@@ -60,6 +63,76 @@ class Load:
         assert answer.json()["code"] in self.outages, answer.text
         assert answer.headers["retry-after"]
         time.sleep(0.05)
+
+
+@contextmanager
+def running(*loads: Load) -> Iterator[None]:
+    """Run each load in a thread. They are told to stop at the end, and have stopped then."""
+    threads = [threading.Thread(target=load.run) for load in loads]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        for load in loads:
+            load.ended.set()
+        for thread in threads:
+            thread.join()
+
+
+def go_on(*loads: Load) -> None:
+    """Wait until each load has added another picture."""
+    before = [len(load.added) for load in loads]
+    until(lambda: all(len(load.added) > n for load, n in zip(loads, before, strict=True)))
+
+
+def refused(*loads: Load) -> None:
+    """Wait until each load has got another 503."""
+    before = [len(load.codes) for load in loads]
+    until(lambda: all(len(load.codes) > n for load, n in zip(loads, before, strict=True)))
+
+
+def kill(load: Load, seconds: float, other: Load, rebuild: bool = False) -> None:
+    """SIGKILL of a server, seconds after its load began and perhaps in a rebuild of it. The other load goes on."""
+    with running(load):
+        go_on(load)
+        if rebuild:
+            load.server.http.post("/index/rebuild")
+        time.sleep(seconds)
+        load.server.process.kill()
+        load.server.process.wait()
+    load.server.http.close()
+    go_on(other)
+
+
+def start_rebuild(server: Server) -> int | None:
+    """Ask for a rebuild. Returns its job, or None if another one has not ended."""
+    answer = server.http.post("/index/rebuild")
+    return answer.json()["id"] if answer.is_success else None
+
+
+def ended(server: Server, job: int, seconds: float) -> str:
+    """Wait for the end of a job. Returns its state."""
+    return until(lambda: {"done", "failed"} & {server.http.get(f"/jobs/{job}").json()["state"]}, seconds).pop()
+
+
+def rebuild(server: Server, seconds: float = 120) -> str | None:
+    """Rebuild, and wait for its end. Returns its state, or None if another one has not ended."""
+    job = start_rebuild(server)
+    return ended(server, job, seconds) if job else None
+
+
+def stop(*servers: Server) -> None:
+    """Stop servers. None has met an error that it did not expect."""
+    for server in servers:
+        server.stop()
+        assert "Traceback" not in server.log.read_text()
+
+
+def summary(*loads: Load) -> str:
+    """What loads did, in numbers."""
+    added, deleted = sum(len(load.added) for load in loads), sum(len(load.deleted) for load in loads)
+    return f"{added} added, {deleted} deleted, {sum(len(load.codes) for load in loads)} answered with 503"
 
 
 def check(directory: Path, loads: list[Load]) -> None:

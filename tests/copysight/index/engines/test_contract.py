@@ -1,6 +1,13 @@
-"""What every engine of generations does: search, filters, snapshots, publish, rollback, verify, another model."""
+"""What every engine of generations does: search, filters, snapshots, publish, rollback, verify, another model.
 
-from collections.abc import Callable
+On {SQLite, PostgreSQL} x {files, milvus-lite, Milvus} x {files, S3}; `make test` has no Milvus and no S3.
+"""
+
+import hashlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +21,28 @@ from copysight.index.generations.index_type import default_index_type
 from copysight.model.bundle import Bundle
 
 COUNT = 2000
+PUBLISH = """
+import sys
+from pathlib import Path
+from copysight.index import Index, publish
+
+index = Index.open(Path(sys.argv[1]))
+print("open", flush=True)
+publish(index)
+"""
 WIDE = Parameters(probes=1000, effort=500, candidates=200)
+
+
+@pytest.fixture(scope="module", params=["files", pytest.param("s3", marks=pytest.mark.cluster)], autouse=True)
+def blobs(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where originals and thumbnails are, and the copies of what is published: what COPYSIGHT_BLOBS says."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "files":
+            patch.delenv("COPYSIGHT_BLOBS", raising=False)
+        else:
+            for name, value in request.getfixturevalue("seaweedfs").environment.items():
+                patch.setenv(name, value)
+        yield request.param
 
 
 @pytest.fixture(scope="session")
@@ -159,6 +187,48 @@ def test_another_model_goes_live_and_back(
     assert verify(index) == []
     rollback(index)
     assert found(index, unit(3), 1)[0][1] == 1.0
+    assert verify(index) == []
+
+
+def test_originals_and_thumbnails_follow_their_items(
+    index: Index, item: Callable, drawn: Callable, jpeg: Callable
+) -> None:
+    files = [jpeg(drawn(seed)) for seed in range(4)]
+
+    def add(key: int, number: int) -> int:
+        with index.blobs.hold():
+            sha256 = index.blobs.put_original(files[number])
+            index.blobs.put_thumbnail(sha256, drawn(number))
+            new = item(f"{key}", number, sha256=sha256)
+            return index.catalog.add([new], model=index.bundle.id, replace=True)[0].item.id
+
+    ids = [add(number, number) for number in range(3)]
+    publish(index)
+    assert verify(index) == []
+    add(1, 3)
+    index.delete(ids[:1])
+    publish(index)
+    sums = [hashlib.sha256(file).hexdigest() for file in files]
+    assert [index.blobs.original(sha256) for sha256 in sums] == [None, None, *files[2:]]
+    assert index.blobs.with_thumbnail(sums) == set(sums[2:])
+    assert verify(index) == []
+
+
+def test_a_publisher_that_is_killed_changes_no_answer(index: Index, add: Callable, unit: Callable) -> None:
+    add(index, *range(300))
+    publish(index)
+    add(index, *range(300, 2300))
+    for after in (0.3, 1.0):
+        running = subprocess.Popen([sys.executable, "-c", PUBLISH, index.directory], stdout=subprocess.PIPE, text=True)
+        assert running.stdout.readline() == "open\n"
+        time.sleep(after)
+        running.kill()
+        running.wait()
+        running.stdout.close()
+        assert [found(index, unit(seed), 1)[0][1] for seed in (7, 2000)] == [1.0, 1.0]
+    made = publish(index)
+    assert index.status().generation == made.name
+    assert [found(index, unit(seed), 1)[0][1] for seed in (7, 2000)] == [1.0, 1.0]
     assert verify(index) == []
 
 

@@ -18,17 +18,9 @@ from copysight.index.generations.index_type import IndexType, default_index_type
 from index_builder.cli import index as commands
 from tests.cluster.servers import Milvus, Process
 from tests.copysight.index.engines.conftest import REMOTE
+from tests.copysight.index.engines.test_contract import PUBLISH
 
 ENGINES = ("sqlite",)
-REBUILD = """
-import sys
-from pathlib import Path
-from copysight.index import Index, publish
-
-index = Index.open(Path(sys.argv[1]))
-print("open", flush=True)
-publish(index)
-"""
 
 
 @pytest.fixture(scope="module", params=REMOTE, autouse=True)
@@ -252,7 +244,7 @@ def test_a_rebuild_that_is_killed_is_made_by_the_next(
     add(index, *range(300))
     publish(index)
     add(index, *range(300, 2300))
-    command = [sys.executable, "-c", REBUILD, index.directory]
+    command = [sys.executable, "-c", PUBLISH, index.directory]
     for after in (0.1, 0.6, 1.5):
         running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert running.stdout.readline() == "open\n"
