@@ -14,6 +14,7 @@ from copysight.catalog.audit.audit import Audit
 from copysight.catalog.audit.note import note_items
 from copysight.catalog.audit.usage import Usage
 from copysight.catalog.curation import removals
+from copysight.catalog.curation.cluster_moves import ClusterMoves
 from copysight.catalog.curation.curation import Curation
 from copysight.catalog.database import Database
 from copysight.catalog.engines import opening
@@ -49,6 +50,7 @@ class Catalog:
         self.jobs = Jobs(self._database)
         self.fields = Fields(self._database)
         self.names = ClusterNames(self._database)
+        self.moves = ClusterMoves(self._database)
         self.models = Models(self._database)
         self.curation = Curation(self._database)
         self.moderation = Moderation(self._database)

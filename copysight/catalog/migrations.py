@@ -12,7 +12,16 @@ from copysight.errors import IndexCorrupt, NotWritable
 # version 8: a migration from there on runs on every engine. It is written in plain SQL that all of them know, or asks
 # `connection.dialect.name`, because it must not change when the tables change again.
 Migration = Callable[[sa.Connection], None]
-MIGRATIONS: dict[int, Migration] = {**history.STEPS}
+
+
+def _add_cluster_moves(connection: sa.Connection) -> None:
+    # Texts of PostgreSQL are compared by their bytes, see `engines/types.py`.
+    kind = 'VARCHAR(64) COLLATE "C"' if connection.dialect.name == "postgresql" else "VARCHAR(64)"
+    columns = f"sha256 {kind} NOT NULL, cluster BIGINT NOT NULL, PRIMARY KEY (sha256)"
+    connection.execute(sa.text(f"CREATE TABLE cluster_moves ({columns})"))
+
+
+MIGRATIONS: dict[int, Migration] = {**history.STEPS, 8: _add_cluster_moves}
 
 
 def upgrade(database: Database, version: int, target: int) -> None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from copysight.catalog.engines.postgresql import ddl
 from copysight.catalog.engines.types import RowId, text
 
-VERSION = 8
+VERSION = 9
 
 metadata = sa.MetaData()
 
@@ -112,6 +112,14 @@ cluster_names = sa.Table(
     metadata,
     sa.Column("cluster", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("name", text(255), nullable=False),
+)
+
+# Pictures that people have moved to another cluster (since version 9).
+cluster_moves = sa.Table(
+    "cluster_moves",
+    metadata,
+    sa.Column("sha256", text(64), primary_key=True),
+    sa.Column("cluster", sa.BigInteger, nullable=False),
 )
 
 # What people decided about copies (since version 5), by the sha256 of the pictures, so that it survives moves. `batch`

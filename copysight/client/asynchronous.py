@@ -11,6 +11,8 @@ from copysight.client.answers import (
     Added,
     AuditPage,
     Caller,
+    ClusterMove,
+    ClusterMoves,
     Comparison,
     Decided,
     Deliveries,
@@ -102,6 +104,10 @@ class AsyncClient:
     async def cluster(self, number: int, limit: int = 100, offset: int = 0) -> Members:
         """Get a cluster and its members."""
         return await self._do(calls.cluster, number, limit, offset)
+
+    async def move_pictures(self, moves: Sequence[ClusterMove]) -> ClusterMoves:
+        """Move pictures to other clusters, all or none. The moves ``before`` of the answer undo them."""
+        return await self._do(calls.move_pictures, moves)
 
     async def name_cluster(self, number: int, name: str | None) -> Members:
         """Name a cluster, or remove its name with None."""

@@ -13,6 +13,8 @@ from copysight.client import answers
 from copysight.client.answers import (
     Added,
     Caller,
+    ClusterMove,
+    ClusterMoves,
     Comparison,
     Decided,
     Duplicates,
@@ -65,6 +67,12 @@ def clusters() -> Call[list[Group]]:
 def cluster(number: int, limit: int = 100, offset: int = 0) -> Call[Members]:
     """``GET /clusters/{number}``."""
     return Call("GET", f"/clusters/{number}", of_json(answers.members), {"limit": limit, "offset": offset})
+
+
+def move_pictures(moves: Sequence[ClusterMove]) -> Call[ClusterMoves]:
+    """``POST /clusters/moves``."""
+    content = orjson.dumps({"moves": [{"items": list(one.items), "to": one.to} for one in moves]})
+    return Call("POST", "/clusters/moves", of_json(answers.cluster_moves), content=content, retry_safe=False)
 
 
 def name_cluster(number: int, name: str | None) -> Call[Members]:

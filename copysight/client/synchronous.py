@@ -10,6 +10,8 @@ from copysight.client.answers import (
     Added,
     AuditPage,
     Caller,
+    ClusterMove,
+    ClusterMoves,
     Comparison,
     Decided,
     Deliveries,
@@ -106,6 +108,10 @@ class Client:
     def cluster(self, number: int, limit: int = 100, offset: int = 0) -> Members:
         """Get a cluster and its members."""
         return self._do(calls.cluster, number, limit, offset)
+
+    def move_pictures(self, moves: Sequence[ClusterMove]) -> ClusterMoves:
+        """Move pictures to other clusters, all or none. The moves ``before`` of the answer undo them."""
+        return self._do(calls.move_pictures, moves)
 
     def name_cluster(self, number: int, name: str | None) -> Members:
         """Name a cluster, or remove its name with None."""

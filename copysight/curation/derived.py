@@ -73,7 +73,10 @@ def derive(index: Index, collection: str | None, with_map: bool = False) -> Deri
 def _clusters(index: Index, found: Members) -> dict[str, Sequence[Cell]]:
     names = index.catalog.names.all()
     nearest = index.snapshot().assign(found.vectors) if len(found.ids) else []
-    numbers = [None if one is None else one.id for one in nearest]
+    moves = index.catalog.moves.all()
+    moved = dict(zip(moves.ids.tolist(), moves.clusters.tolist(), strict=True))
+    pairs = zip(found.ids.tolist(), nearest, strict=True)
+    numbers = [moved.get(number, None if one is None else one.id) for number, one in pairs]
     return {"cluster": numbers, "cluster_name": [None if one is None else names.get(one) for one in numbers]}
 
 

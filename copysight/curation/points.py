@@ -43,7 +43,8 @@ def read(index: Index, collection: str | None = None, field: str | None = None) 
     ids = found.ids[rows]
     placed = [items[number] for number in ids.tolist()]
     values = () if field is None else tuple(value_of(item, field) for item in placed)
-    return Points(ids, found.places[rows], _clusters(index.snapshot(), ids), tuple(item.key for item in placed), values)
+    clusters = _clusters(index.snapshot().clustered(), ids)
+    return Points(ids, found.places[rows], clusters, tuple(item.key for item in placed), values)
 
 
 def value_of(item: Item, field: str) -> Value:

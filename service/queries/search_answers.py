@@ -114,7 +114,7 @@ def _answer(state: State, current: Current, query: SearchQuery, options: SearchO
 def memberships(state: State, snapshot: Snapshot, vectors: Float) -> list[dict[str, Any] | None]:
     """The cluster of each of ``vectors`` (B, D); ``None`` if the index has no clusters yet."""
     names = state.index.catalog.names.all()
-    found = snapshot.assign(vectors)
+    found = snapshot.clustered().assign(vectors)
     return [None if one is None else asdict(one) | {"name": names.get(one.id)} for one in found]
 
 

@@ -1,11 +1,14 @@
-"""``/clusters``: find the clusters of pictures, list all clusters, show one with its members, name it."""
+"""``/clusters``: find the clusters of pictures, list all, show one with its members, name it, move pictures."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Body, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from copysight.catalog.curation.cluster_moves import FIRST_NEW, MOST_ITEMS, NEW, Moves, Placement
 from copysight.errors import InvalidArgument
 from copysight.index import Match, Snapshot
 from copysight.vectors.diverse import diverse
@@ -13,7 +16,7 @@ from service.http.problems import item_error
 from service.intake import uploads
 from service.queries import inference, search_answers
 from service.queries.inference import PictureFeatures
-from service.routes.scopes import READ, WRITE
+from service.routes.scopes import READ, WRITE, key_name
 from service.runtime import threads
 from service.state import State
 
@@ -22,7 +25,25 @@ REPRESENTATIVES = 4
 NEAR = 64
 """Covers of a cluster are among its members nearest to the centre: at most as many, and at most half of it."""
 NAME = Body(embed=True, examples=["beaches"])
-Number = Annotated[int, Path(ge=0, le=2**63 - 1)]
+MOST = 2**63 - 1
+Number = Annotated[int, Path(ge=0, le=MOST)]
+Id = Annotated[int, Field(strict=True, ge=0, le=MOST)]
+TO = "Id of the cluster that they move to; `new`: a new one; null: where the model puts them."
+
+
+class Move(BaseModel):
+    """Pictures, and the cluster that they move to."""
+
+    model_config = ConfigDict(extra="forbid")
+    items: Annotated[list[Id], Field(min_length=1, max_length=MOST_ITEMS, description="Ids of items.")]
+    to: Annotated[Id | Literal["new"] | None, Field(description=TO)]
+
+
+class NewMoves(BaseModel):
+    """Moves, which are made at once or not at all."""
+
+    model_config = ConfigDict(extra="forbid")
+    moves: Annotated[list[Move], Field(min_length=1, max_length=MOST_ITEMS)]
 
 
 @router.post("/clusters", dependencies=[READ], openapi_extra=uploads.body_of())
@@ -46,6 +67,18 @@ async def listing(request: Request) -> Response:
     """
     state: State = request.app.state.copysight
     return search_answers.json(await threads.run(state.searchers, _all, state))
+
+
+@router.post("/clusters/moves", dependencies=[WRITE])
+async def move(request: Request, wanted: NewMoves) -> Response:
+    """Move pictures to another cluster, or to a new one. They stay there over rebuilds.
+
+    Pictures count by their bytes: items of equal bytes move together. `before` are the moves that undo these.
+    """
+    state: State = request.app.state.copysight
+    made = await threads.run(state.searchers, _move, state, wanted, key_name(request))
+    answer = {"moves": _as_json(made.made), "before": _as_json(made.before)}
+    return search_answers.json(answer)
 
 
 @router.get("/clusters/{number}", dependencies=[READ])
@@ -85,7 +118,7 @@ def _assigned(state: State, snapshot: Snapshot, results: list[Any]) -> list[dict
 
 
 def _all(state: State) -> dict[str, Any]:
-    snapshot = state.index.snapshot()
+    snapshot = state.index.snapshot().clustered()
     names = state.index.catalog.names.all()
     clusters = [
         {
@@ -96,6 +129,7 @@ def _all(state: State) -> dict[str, Any]:
             "representatives": _covers(snapshot, cluster.id, cluster.size),
         }
         for cluster in snapshot.clusters()
+        if cluster.size  # all pictures of the others were moved
     ]
     return search_answers.index_fields(snapshot) | {"clusters": clusters}
 
@@ -112,7 +146,7 @@ def _covers(snapshot: Snapshot, number: int, size: int) -> list[int]:
 
 
 def _one(state: State, number: int, limit: int, offset: int) -> dict[str, Any]:
-    snapshot = state.index.snapshot()
+    snapshot = state.index.snapshot().clustered()
     members = snapshot.members(number, limit, offset)
     size = next(cluster.size for cluster in snapshot.clusters() if cluster.id == number)
     about = {"id": number, "size": size, "name": state.index.catalog.names.all().get(number)}
@@ -129,5 +163,20 @@ def _members(state: State, members: list[Match]) -> list[dict[str, Any]]:
 
 
 def _rename(state: State, number: int, name: str | None) -> None:
-    state.index.snapshot().members(number, 1)  # raises if the cluster does not exist
+    state.index.snapshot().clustered().members(number, 1)  # raises if the cluster does not exist
     state.index.catalog.names.set(number, name)
+
+
+def _move(state: State, wanted: NewMoves, author: str | None) -> Moves:
+    snapshot = state.index.snapshot().clustered()
+    placements = []
+    for one in wanted.moves:
+        # A cluster that people made is gone when all its pictures have moved on; moving them back makes it again.
+        if isinstance(one.to, int) and one.to < FIRST_NEW:
+            snapshot.members(one.to, 1)  # raises if the cluster does not exist
+        placements.append(Placement(tuple(one.items), NEW if one.to == "new" else one.to))
+    return state.index.catalog.moves.put(placements, author)
+
+
+def _as_json(placements: Sequence[Placement]) -> list[dict[str, Any]]:
+    return [{"items": list(one.items), "to": one.to} for one in placements]

@@ -114,6 +114,10 @@ EXAMPLES = {
         "Get a cluster and its members",
         HEAD | {"id": 3, "size": 41, "name": "beaches", "members": [ITEM | {"similarity": 0.91}]},
     ),
+    "POST /clusters/moves": Example(
+        "Move pictures to other clusters",
+        {"moves": [{"items": [17, 18], "to": 2**40}], "before": [{"items": [17, 18], "to": None}]},
+    ),
     "PATCH /clusters/{number}": Example(
         "Name a cluster", HEAD | {"id": 3, "size": 41, "name": "beaches", "members": []}
     ),
@@ -155,6 +159,7 @@ EXAMPLES = {
         "Confirm or deny the match of a review", REVIEW | {"state": "closed", "outcome": "deny", "decision": 12}
     ),
     "POST /webhooks": Example("Create a webhook", WEBHOOK | {"secret": "whsec_…"}, 201),
+    "DELETE /decisions/{number}": Example("Withdraw a decision about a match", None, 204),
     "GET /webhooks": Example("List webhooks", {"webhooks": [WEBHOOK]}),
     "GET /webhooks/{number}": Example("Get a webhook", WEBHOOK),
     "PATCH /webhooks/{number}": Example("Change a webhook", WEBHOOK),

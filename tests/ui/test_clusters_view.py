@@ -70,3 +70,55 @@ def test_the_pictures_of_a_cluster_are_tagged(changing, open_page):
     expect(page.locator("#notice")).to_contain_text(f"kind of {cluster['size']} pictures was set.")
     items = changing.http.get("/images").json()["items"]
     assert sum(one["metadata"].get("kind") == "shapes" for one in items) == cluster["size"]
+
+
+def test_pictures_are_moved_to_a_new_and_to_a_known_cluster_by_keyboard(changing, open_page):
+    def named(name):
+        clusters = changing.http.get("/clusters").json()["clusters"]
+        return {one["name"]: one["size"] for one in clusters}.get(name)
+
+    [cluster, other, *_] = changing.http.get("/clusters").json()["clusters"]
+    changing.http.patch(f"/clusters/{other['id']}", json={"name": "known"}).raise_for_status()
+    page = open_page(changing, f"clusters?id={cluster['id']}")
+    summary, cards = page.locator(".view"), page.locator(".card img")
+    expect(cards).to_have_count(cluster["size"])
+    for key in ("ArrowDown", "x", "ArrowRight", "x", "m"):
+        page.keyboard.press(key)
+    box = page.get_by_role("dialog", name="Move 2 pictures")
+    page.keyboard.type("splinters")
+    expect(box).to_contain_text("There is no splinters yet: a new cluster gets this name.")
+    page.keyboard.press("Enter")
+    expect(page.locator("#notice")).to_contain_text("2 pictures moved to splinters.")
+    expect(summary).to_contain_text(f"{cluster['size'] - 2} pictures, the nearest")
+    expect(cards).to_have_count(cluster["size"] - 2)
+    assert named("splinters") == 2
+    page.goto(f"{changing.url}/#/clusters?by=name")
+    page.get_by_role("link", name="splinters").click()
+    expect(cards).to_have_count(2)
+    page.locator(".pick").first.check()
+    page.get_by_role("button", name="Move…").click()
+    page.keyboard.type("known")
+    expect(box.or_(page.get_by_role("dialog"))).to_contain_text(f"known has {other['size']} picture")
+    page.keyboard.press("Enter")
+    expect(cards).to_have_count(1)
+    assert named("known") == other["size"] + 1
+    page.locator("#notice").get_by_role("button", name="Undo").click()
+    expect(cards).to_have_count(2)
+    assert named("known") == other["size"]
+
+    page.goto(f"{changing.url}/#/admin")
+    page.get_by_role("button", name="Rebuild").click()
+    expect(page.get_by_label("Index", exact=True).locator("tbody tr")).to_have_count(2, timeout=60_000)
+    assert named("splinters") == 2
+    page.goto(f"{changing.url}/#/clusters?by=name")
+    page.get_by_role("link", name="splinters").click()
+    expect(cards).to_have_count(2)
+    for number in (0, 1):
+        page.locator(".pick").nth(number).check()
+    page.keyboard.press("m")
+    page.keyboard.type("known")
+    page.keyboard.press("Enter")
+    expect(page.locator(".heap").first).to_be_visible()  # nothing is left of it
+    assert named("splinters") is None
+    page.locator("#notice").get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("link", name="splinters")).to_be_visible()

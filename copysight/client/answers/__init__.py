@@ -23,7 +23,20 @@ from copysight.client.answers.features import (
     maps,
     memberships,
 )
-from copysight.client.answers.items import Added, Group, Item, Members, Page, added, added_item, members, page
+from copysight.client.answers.items import (
+    Added,
+    ClusterMove,
+    ClusterMoves,
+    Group,
+    Item,
+    Members,
+    Page,
+    added,
+    added_item,
+    cluster_moves,
+    members,
+    page,
+)
 from copysight.client.answers.matches import (
     Comparison,
     Explanation,
@@ -52,6 +65,8 @@ __all__ = [
     "AuditPage",
     "Caller",
     "Cluster",
+    "ClusterMove",
+    "ClusterMoves",
     "Comparison",
     "Decided",
     "Deliveries",
@@ -89,6 +104,7 @@ __all__ = [
     "added",
     "added_item",
     "audit",
+    "cluster_moves",
     "comparison",
     "deliveries",
     "duplicates",

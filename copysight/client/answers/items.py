@@ -86,6 +86,27 @@ class Members:
     items: Sequence["Item"]
 
 
+@dataclass(frozen=True)
+class ClusterMove:
+    """Ids of ``items``, and ``to`` which cluster they move: its id, `new`; None: back where the model puts them."""
+
+    items: Sequence[int]
+    to: int | str | None
+
+
+@dataclass(frozen=True)
+class ClusterMoves:
+    """The ``moves`` that were made, with the ids of new clusters, and those that undo them (``before``)."""
+
+    moves: Sequence[ClusterMove]
+    before: Sequence[ClusterMove]
+
+
+def cluster_moves(given: Mapping[str, Any]) -> ClusterMoves:
+    """Parse the response of ``POST /clusters/moves``."""
+    return ClusterMoves(*([from_json(ClusterMove, one) for one in given[name]] for name in ("moves", "before")))
+
+
 def page(given: Mapping[str, Any]) -> Page:
     """Parse the response of ``GET /images``."""
     return Page([from_json(Item, item) for item in given["items"]], given["next"], given.get("total"))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from copysight.vectors import clustering
 
+Ints = npt.NDArray[np.int64]
 FILE = "clusters.npz"
 MAX_CLUSTERS = 1024
 ITERATIONS = 20
@@ -62,6 +63,26 @@ def nearest(vectors: npt.NDArray[np.float32], centroids: npt.NDArray[np.float32]
     """The row of the centroid with the largest cosine, ``(N,)``, for ``vectors (N,D)``."""
     parts = [np.argmax(vectors[i : i + 16384] @ centroids.T, axis=1) for i in range(0, len(vectors), 16384)]
     return np.concatenate(parts).astype(np.int32) if parts else np.empty(0, np.int32)
+
+
+def moved(found: Clusters, rows: Ints, to: Ints, vectors: npt.NDArray[np.float32]) -> Clusters:
+    """The clusters after the ``rows`` (M,) of a generation were moved ``to`` (M,) clusters, by id.
+
+    ``vectors`` (M,D) are those of the rows. A cluster that the generation does not have is new: its centroid is the
+    normalised mean of the vectors that were moved to it. Centroids and tightness of the others stay.
+    """
+    new = np.setdiff1d(to, found.ids)
+    sums = np.stack([vectors[to == one].sum(axis=0) for one in new]) if len(new) else vectors[:0]
+    centroids = (sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    ids = np.concatenate([found.ids, new])
+    order = np.argsort(ids)
+    assignment = found.assignment.copy()
+    assignment[rows] = order[np.searchsorted(ids, to, sorter=order)]
+    sizes = np.bincount(assignment, minlength=len(ids)).astype(np.int64)
+    tight = [np.mean(vectors[to == one] @ centroid) for one, centroid in zip(new, centroids, strict=True)]
+    tightness = np.concatenate([found.tightness, np.array(tight, np.float32)])
+    everything = np.concatenate([found.centroids, centroids])
+    return Clusters(ids, everything, sizes, tightness, assignment, found.next_id)
 
 
 def save(directory: Path, clusters: Clusters) -> None:

@@ -127,6 +127,18 @@ class Snapshot:
         """Whether a search can find an item."""
         return self._vector(id) is not None
 
+    def clustered(self) -> "Snapshot":
+        """The snapshot with the clusters as people have changed them, by moving pictures from one to another."""
+        moves, generation = self.catalog.moves.all(), self.generation
+        if generation is None or not len(moves.ids):
+            return self
+        there = np.isin(moves.ids, generation.ids)
+        rows = generation.rows(moves.ids[there])
+        gathered = generation.searcher.gather(rows)
+        to = moves.clusters[there][np.searchsorted(rows, gathered.rows)]
+        changed = clusters.moved(generation.clusters, gathered.rows, to, gathered.vectors)
+        return replace(self, generation=replace(generation, clusters=changed))
+
     def assign(self, vectors: npt.NDArray[np.float32]) -> list[Membership | None]:
         """The nearest cluster of each of ``vectors (B, D)``; None if there are no clusters."""
         vectors = searching.normalised(vectors, self.bundle.dimension)

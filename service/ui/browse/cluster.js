@@ -1,4 +1,4 @@
-// One cluster, or several that were merged: its members; name it, tag members, separate what was merged.
+// One cluster, or several that were merged: its members; name it, tag and move members, separate what was merged.
 
 import { may, path, request, thumbnail } from "../base/api.js";
 import { button, fill, isElsewhere, make, named, notice } from "../base/elements.js";
@@ -8,6 +8,7 @@ import { Windowed } from "../base/windowed.js";
 import { buttons } from "../collection/bulk.js";
 import { Selection } from "../collection/selection.js";
 import { nameAll, title } from "./heaps.js";
+import { askToMove } from "./moving.js";
 
 const TILE = { width: 176, height: 204 };
 const MOST = 10000; // members that can be selected at once
@@ -20,7 +21,7 @@ export async function showOne(view, ids) {
   const grid = new Windowed({ ...TILE, tile: (number) => tile(number), near: (first, last) => pages.fetchRange(first, last), label: "members", arrows: true });
   const pages = new Pages((offset, limit) => members(parts, offset, limit), (first, last) => { for (let number = first; number < last; number += 1) grid.refresh(number); });
   const redraw = async () => grid.show(size);
-  const selection = new Selection({ grid, rows: () => pages.rows, noun: "picture", buttons: (chosen) => buttons(chosen, redraw, reload), all: () => everything() });
+  const selection = new Selection({ grid, rows: () => pages.rows, noun: "picture", buttons: (chosen) => actions(chosen), all: () => everything() });
   const heading = make("h1", {}, title(parts[0]));
 
   async function everything() {
@@ -35,6 +36,16 @@ export async function showOne(view, ids) {
 
   const reload = async () => { dispatchEvent(new HashChangeEvent("hashchange")); };
 
+  /** A cluster whose pictures have all gone is none to stay at. */
+  function move(chosen) {
+    return askToMove(chosen, () => (chosen.length < size || !location.hash.startsWith("#/clusters?id") ? reload() : (location.hash = "#/clusters")));
+  }
+
+  function actions(chosen) {
+    const [first, ...others] = buttons(chosen, redraw, reload);
+    return [first, may("write") ? button("Move…", () => move(chosen), { key: "m" }) : null, ...others];
+  }
+
   function tile(number) {
     const item = pages.row(number);
     if (!item) return make("span", { class: "card waiting" });
@@ -45,7 +56,7 @@ export async function showOne(view, ids) {
 
   const pressed = (event) => {
     if (isElsewhere(event) && event.target.type !== "checkbox") return;
-    const keys = { ...selection.keys(), n: () => view.querySelector("input[name=name]")?.select(), u: () => document.querySelector("#notice button")?.click() };
+    const keys = { ...selection.keys(), m: selection.items.size && may("write") && (() => move(selection.chosen)), n: () => view.querySelector("input[name=name]")?.select(), u: () => document.querySelector("#notice button")?.click() };
     if (!keys[event.key]) return;
     event.preventDefault();
     keys[event.key]();

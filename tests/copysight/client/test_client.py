@@ -20,6 +20,7 @@ from copysight.client import (
     AsyncClient,
     BadSignature,
     Client,
+    ClusterMove,
     Fault,
     ListPolicy,
     New,
@@ -110,6 +111,11 @@ def test_items_can_be_added_changed_and_deleted(index, drawn):
         assert client.set_metadata(made.item.id, {"n": 2}).metadata == {"n": 2}
         number = client.clusters()[0].id
         assert client.name_cluster(number, "shapes").name == client.clusters()[0].name == "shapes"
+        [member] = client.cluster(number, limit=1).items
+        done = client.move_pictures([ClusterMove([member.id], "new")])
+        assert client.cluster(int(done.moves[0].to or 0)).items[0].id == member.id
+        assert client.move_pictures(done.before).moves == [ClusterMove([member.id], None)]
+        assert client.cluster(number, limit=1).items[0].id == member.id
         assert client.reload().count == client.index().count
         with pytest.raises(Refused, match="cannot be loaded from the server's disk"):
             client.rebuild(bundle="/nowhere")

@@ -167,6 +167,10 @@ def test_clusters(http, picture):
     assert "2.jpg" in [member["key"] for member in one["members"]]
     assert len(one["members"]) == one["size"] == item["cluster"]["size"]
     assert http.get("/clusters/99999").json()["code"] == "not_found"
+    for to, code in ((99999, "not_found"), ("old", "invalid_argument"), (-1, "invalid_argument")):
+        moves = {"moves": [{"items": [1], "to": to}]}
+        assert http.post("/clusters/moves", json=moves).json()["code"] == code
+    assert http.get("/clusters").json()["clusters"] == listed
 
 
 def test_attention_as_json_array_and_picture(http, picture):
