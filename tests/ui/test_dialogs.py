@@ -47,6 +47,8 @@ def test_every_dialog_is_accessible_and_fits(server, open_page, screen):
     key = first.get_attribute("alt")
     page.keyboard.press("?")
     shown("Keyboard")
+    page.keyboard.press("Control+k")
+    shown("Commands")
     press(f"Actions for {key}")
     shown(f"Actions for {key}", "menu")
     choose(f"Actions for {key}", "Edit metadata")

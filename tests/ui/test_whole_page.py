@@ -113,6 +113,36 @@ def test_a_view_is_two_keys_away(shared, open_page):
         page.keyboard.press("o")
 
 
+def test_commands_go_to_views_press_buttons_and_find_pictures(shared, open_page):
+    page = open_page(shared, "clusters?id=0")
+    expect(page.locator(".card img").first).to_be_visible()
+    field = page.get_by_role("combobox", name="Command")
+    page.keyboard.press("Control+k")
+    expect(field).to_be_focused()
+    page.keyboard.type("adm")
+    expect(page.get_by_role("option", selected=True)).to_have_text("Adming a")  # the title and its keys
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_role("option", selected=True)).to_have_text("Find “adm” in the collection")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Index and server")
+    page.keyboard.press("Meta+k")
+    page.keyboard.type("picture-07")
+    page.keyboard.press("Enter")
+    expect(page.locator(".card")).to_have_count(1)
+    expect(page.locator(".card")).to_contain_text("picture-07.jpg")
+    page.locator(".pick").check()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("select nothing")
+    page.keyboard.press("Enter")
+    expect(page.locator(".pick")).not_to_be_checked()
+    page.locator("input[name=text]").focus()
+    page.keyboard.press("Control+k")
+    expect(field).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("input[name=text]")).to_be_focused()
+
+
 def test_the_skip_link_goes_to_the_content_and_stays_in_the_view(shared, open_page):
     page = open_page(shared, "collection")
     expect(page.locator(".card").first).to_be_visible()
