@@ -3,7 +3,7 @@
 #   make install    everything: serving, training, tests     make lint    ruff and mypy
 #   make test       all tests except the long ones           make check   lint and test
 #   make test-long  long tests (log: var/test-long.log)      make lock    update the lock files
-#   make test-cluster  tests on a real Milvus (58 MB) and on Ray; minutes
+#   make test-cluster  tests on a real Milvus (58 MB), on S3 with it, and on Ray; half an hour
 #   make test-containers  tests of the image; needs a container engine
 #   make screenshots  screenshots of the web page in var/screenshots; needs chromium
 #   make bench      runs all benchmarks; COPYSIGHT_DATA is a folder of pictures

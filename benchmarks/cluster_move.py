@@ -2,12 +2,12 @@
 
     python -m tests.cluster.servers postgresql s3 milvus &       # prints lines to export
     export COPYSIGHT_CATALOG=… COPYSIGHT_BLOBS=… AWS_…=… COPYSIGHT_VECTORS=…
-    python -m benchmarks.cluster_move [--count 100000] [--bundle default] [--directory SCRATCH]
+    python -m benchmarks.cluster_move [--count 100000] [--files 100000] [--bundle default] [--directory SCRATCH]
 
-An index is filled with small JPEG files, their thumbnails, and drawn vectors. Its blobs go to S3 and its vectors to
-Milvus, in place, and back. Then a backup of it is restored to PostgreSQL and S3, its vectors go to Milvus, and a backup
-of that is restored to files. All are the commands of a user. After each the items, their vectors, and the results of
-searches are compared with those before, and `index verify` reads all files.
+An index is filled with drawn vectors, and with small JPEG files and their thumbnails for ``files`` of its items. Its
+blobs go to S3 and its vectors to Milvus, in place, and back. Then a backup of it is restored to PostgreSQL and S3, its
+vectors go to Milvus, and a backup of that is restored to files. All are the commands of a user. After each the items,
+their vectors, and the results of searches are compared with those before, and `index verify` reads all files.
 """
 
 import argparse
@@ -88,27 +88,32 @@ class Contents:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=100_000, help="Number of pictures. Default: 100000.")
+    parser.add_argument("--files", type=int, help="How many of them have files. Default: all.")
     parser.add_argument("--bundle", default="default", help="Bundle of the index. Default: default.")
     parser.add_argument("--directory", help="Folder for temporary files. By default that of the system.")
     parser.add_argument("--contents", type=Path, metavar="INDEX", help="Print the contents of an index (internal).")
     parser.add_argument("--fill", type=Path, metavar="INDEX", help="Make the index (internal).")
     options = parser.parse_args()
+    options.files = options.count if options.files is None else options.files
     if options.contents is not None:
         print(json.dumps(contents_of(options.contents)))
     elif options.fill is not None:
-        fill(options.fill, options.bundle, options.count)
+        fill(options.fill, options.bundle, options.count, options.files)
     elif lacking := [name for name in CLUSTER if name not in os.environ]:
         parser.error(f"set {', '.join(lacking)}")
     else:
         with tempfile.TemporaryDirectory(dir=options.directory) as scratch:
-            there_and_back(Path(scratch), options.bundle, options.count)
+            there_and_back(
+                Path(scratch),
+                ["--bundle", options.bundle, "--count", str(options.count), "--files", str(options.files)],
+            )
 
 
-def there_and_back(scratch: Path, bundle: str, count: int) -> None:
+def there_and_back(scratch: Path, made: list[str]) -> None:
     """Make an index, and move it."""
     one = Place(scratch / "index")
-    words = ["--fill", str(one.directory), "--bundle", bundle, "--count", str(count)]
-    subprocess.run([sys.executable, "-m", "benchmarks.cluster_move", *words], env=one._environment(), check=True)
+    words = [sys.executable, "-m", "benchmarks.cluster_move", "--fill", str(one.directory), *made]
+    subprocess.run(words, env=one._environment(), check=True)
     one.run("publish", "rebuild", "--index", str(one.directory))
     before = one.check()
     one = Place(one.directory, (BLOBS, VECTORS))
@@ -132,29 +137,32 @@ def there_and_back(scratch: Path, bundle: str, count: int) -> None:
     again.check(before)
 
 
-def fill(directory: Path, bundle: str, count: int) -> None:
-    """Create an index of made pictures, without publishing."""
+def fill(directory: Path, bundle: str, count: int, files: int) -> None:
+    """Create an index of made pictures, without publishing. The first ``files`` have an original and a thumbnail."""
     vectors = mixture(count, bundles.load(bundle).dimension, max(1, count // 50)).vectors
     rng = np.random.default_rng(0)
     with Index.create(directory, bundle) as index:
         for start in range(0, count, CHUNK):
-            add(index, start, vectors[start : start + CHUNK], rng)
+            add(index, range(start, min(start + CHUNK, count)), vectors, files, rng)
 
 
-def add(index: Index, start: int, vectors: Floats, rng: np.random.Generator) -> None:
-    """Add a picture of noise for each vector (N, D), and its thumbnail."""
+def add(index: Index, rows: range, vectors: Floats, files: int, rng: np.random.Generator) -> None:
+    """Add a picture of noise for each of the rows of the vectors (N, D)."""
     index.staging.mkdir(exist_ok=True)
-    files, new = [], []
-    for row, vector in enumerate(vectors, start):
+    moved, new = [], []
+    for row in rows:
         picture = Image.fromarray(rng.integers(0, 256, (SIDE, SIDE, 3), np.uint8))
         picture.save(data := BytesIO(), "JPEG", quality=80)
         sha256 = hashlib.sha256(data.getvalue()).hexdigest()
-        for name, content in ((sha256, data.getvalue()), (sha256 + THUMBNAIL_SUFFIX, encode_thumbnail(picture))):
-            files.append(index.staging / name)
-            files[-1].write_bytes(content)
-        new.append(NewItem(f"folder/{row:08d}.jpg", sha256, SIDE, SIDE, vector))
+        contents = (
+            {sha256: data.getvalue(), sha256 + THUMBNAIL_SUFFIX: encode_thumbnail(picture)} if row < files else {}
+        )
+        for name, content in contents.items():
+            moved.append(index.staging / name)
+            moved[-1].write_bytes(content)
+        new.append(NewItem(f"folder/{row:08d}.jpg", sha256, SIDE, SIDE, vectors[row]))
     with index.blobs.hold():
-        index.blobs.move_in(files)
+        index.blobs.move_in(moved)
         index.catalog.add(new, model=index.bundle.id)
 
 

@@ -41,7 +41,7 @@ class Server:
         self._wait()
 
     def _wait(self) -> None:
-        for _ in range(600):
+        for _ in range(2400):
             assert self.process.poll() is None, self.log.read_text()
             try:
                 self.http.get("/healthz")
@@ -49,7 +49,7 @@ class Server:
                 time.sleep(0.05)
             else:
                 return
-        raise AssertionError("the server did not start within 30 s")
+        raise AssertionError("the server did not start within two minutes")
 
     def lines(self, *answers: httpx.Response) -> list[dict[str, Any]]:
         """The log lines of these requests. Waits for the last line of each, which is written just after its answer."""

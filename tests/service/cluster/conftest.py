@@ -27,6 +27,22 @@ def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
 
 
 @pytest.fixture
+def start() -> Iterator[Callable[..., Server]]:
+    """Starts servers. Those that a failed test leaves are killed."""
+    servers: list[Server] = []
+
+    def starting(index: Path, **settings: object) -> Server:
+        servers.append(Server(index, **settings))
+        return servers[-1]
+
+    yield starting
+    for server in servers:
+        server.process.kill()
+        server.process.wait()
+        server.http.close()
+
+
+@pytest.fixture
 def picture(drawn, jpeg) -> Callable[[int], bytes]:
     """A small JPEG for each seed."""
     return lambda seed: jpeg(drawn(seed, (48, 40)))

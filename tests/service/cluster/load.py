@@ -1,5 +1,6 @@
 """Add and delete pictures on a server of a cluster until told to stop, and note what was acknowledged."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,15 +16,18 @@ from copysight.index import Index, verify
 from tests.service.cluster.conftest import until
 from tests.service.conftest import Server
 
+log = logging.getLogger(__name__)
+
 
 @dataclass
 class Load:
-    """Adds and deletes pictures. A 503 must have one of ``outages`` as its code."""
+    """Adds and deletes pictures, with a pause of some seconds. A 503 must have one of ``outages`` as its code."""
 
     server: Server
     draw: Callable[[int], bytes]
     name: str
     outages: tuple[str, ...] = ("catalog_unavailable",)
+    pause: float = 0.0
     added: dict[str, int] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     unknown: set[str] = field(default_factory=set)
@@ -39,6 +43,7 @@ class Load:
                 self._step(f"{self.name} {number}", number, rng.random() < 0.3)
             except httpx.TransportError:
                 return
+            time.sleep(self.pause)
 
     def _step(self, key: str, number: int, remove: bool) -> None:
         self.unknown.add(key)
@@ -112,8 +117,14 @@ def start_rebuild(server: Server) -> int | None:
 
 
 def ended(server: Server, job: int, seconds: float) -> str:
-    """Wait for the end of a job. Returns its state."""
-    return until(lambda: {"done", "failed"} & {server.http.get(f"/jobs/{job}").json()["state"]}, seconds).pop()
+    """Wait for the end of a job. Returns its state. What it says is logged."""
+
+    def found() -> str | None:
+        answer = server.http.get(f"/jobs/{job}").json()
+        log.info("job %s: %s, %s", job, answer["state"], answer["message"])
+        return answer["state"] if answer["state"] in {"done", "failed"} else None
+
+    return until(found, seconds)
 
 
 def rebuild(server: Server, seconds: float = 120) -> str | None:

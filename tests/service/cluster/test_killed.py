@@ -12,7 +12,6 @@ from copysight.index import Index
 from tests.postgresql import PostgresServer, binaries
 from tests.service.cluster.conftest import until
 from tests.service.cluster.load import Load, check, go_on, kill, running, stop, summary
-from tests.service.conftest import Server
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +36,8 @@ def kills(request) -> int:
     return request.param
 
 
-def test_postgresql_is_killed_and_started_again_under_load(index, mortal, picture, kills):
-    servers = [Server(index), Server(index)]
+def test_postgresql_is_killed_and_started_again_under_load(index, mortal, start, picture, kills):
+    servers = [start(index), start(index)]
     loads = [Load(server, picture, name) for server, name in zip(servers, ("a", "b"), strict=True)]
     rng = np.random.default_rng(1)
     with running(*loads):
@@ -59,13 +58,13 @@ def test_postgresql_is_killed_and_started_again_under_load(index, mortal, pictur
     check(index, loads)
 
 
-def test_one_of_two_servers_is_killed_under_load(index, picture, kills):
-    steady = Load(Server(index), picture, "steady")
+def test_one_of_two_servers_is_killed_under_load(index, start, picture, kills):
+    steady = Load(start(index), picture, "steady")
     victims = []
     rng = np.random.default_rng(2)
     with running(steady):
         for number in range(kills):
-            victims.append(Load(Server(index), picture, f"victim {number}"))
+            victims.append(Load(start(index), picture, f"victim {number}"))
             kill(victims[-1], float(rng.random()), steady)  # the lock of the dead writer is free
     for load in victims:
         for key in list(load.added.keys() - load.deleted - load.unknown)[-1:]:

@@ -10,9 +10,9 @@ from copysight.index import Index
 from tests.seaweedfs import SeaweedServer, binary
 from tests.service.cluster.conftest import until
 from tests.service.cluster.load import Load, check, go_on, kill, rebuild, refused, running, stop, summary
-from tests.service.conftest import Server
 
 log = logging.getLogger(__name__)
+PATIENCE = 600.0
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def kills(request) -> int:
     return request.param
 
 
-def test_s3_is_killed_and_started_again_under_load(mortal_s3, empty, tmp_path, picture, kills):
-    servers = [Server(empty), Server(tmp_path / "other", blobs_cache=0)]
+def test_s3_is_killed_and_started_again_under_load(mortal_s3, empty, tmp_path, start, picture, kills):
+    servers = [start(empty), start(tmp_path / "other", blobs_cache=0)]
     loads = [Load(one, picture, name, ("blobs_unavailable",)) for one, name in zip(servers, ("a", "b"), strict=True)]
     rng = np.random.default_rng(1)
     with running(*loads):
@@ -54,17 +54,17 @@ def test_s3_is_killed_and_started_again_under_load(mortal_s3, empty, tmp_path, p
     check(empty, loads)
 
 
-def test_servers_with_directories_of_their_own_are_killed_under_load(on_s3, empty, tmp_path, picture, kills):
+def test_servers_with_directories_of_their_own_are_killed_under_load(on_s3, empty, tmp_path, start, picture, kills):
     """Also in the middle of a rebuild; another one goes on, and a new one joins."""
-    steady = Load(Server(empty), picture, "steady")
+    steady = Load(start(empty), picture, "steady")
     victims = []
     rng = np.random.default_rng(2)
     with running(steady):
         for number in range(kills):
-            victims.append(Load(Server(tmp_path / f"victim {number % 3}"), picture, f"victim {number}"))
+            victims.append(Load(start(tmp_path / f"victim {number % 3}"), picture, f"victim {number}"))
             kill(victims[-1], float(rng.random() * 3), steady, rebuild=True)
-    until(lambda: rebuild(steady.server) == "done", 120)  # that of a killed server may go on for a moment
-    until(lambda: steady.server.http.get("/index").json()["delta"] == 0)
+    until(lambda: rebuild(steady.server, PATIENCE) == "done", PATIENCE)  # those of killed servers may go on
+    until(lambda: steady.server.http.get("/index").json()["delta"] == 0, PATIENCE)
     assert steady.codes == []
     log.info("%s kills of a server with its own directory: %s", kills, summary(steady, *victims))
     stop(steady.server)
