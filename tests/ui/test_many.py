@@ -1,21 +1,22 @@
-"""Large lists (ten thousand members, five hundred matches): few elements exist, and scrolling is smooth."""
+"""Large lists (ten thousand members, five hundred matches): few elements exist, also after much scrolling.
 
-import numpy as np
+How smooth that is, ``benchmarks.page_smoothness`` measures: a frame takes as long as a busy machine lets it.
+"""
+
 from playwright.sync_api import expect
 
 from tests.ui.conftest import MANY
 
 MOST_ELEMENTS = 2_000
-FRAMES = """() => new Promise((resolve) => {
-    const times = [];
-    const frame = (now) => {
-        times.push(now);
-        scrollBy(0, times.length % 40 < 20 ? 400 : -400);
-        times.length < 120 ? requestAnimationFrame(frame) : resolve(times);
+SCROLL = """() => new Promise((resolve) => {
+    let frames = 0, most = 0;
+    const frame = () => {
+        most = Math.max(most, document.querySelectorAll("*").length);
+        scrollBy(0, frames % 40 < 20 ? 400 : -400);
+        ++frames < 120 ? requestAnimationFrame(frame) : resolve(most);
     };
     requestAnimationFrame(frame);
 })"""
-
 
 WATCH = """() => {
     window.moves = [];
@@ -32,11 +33,6 @@ def elements(page):
     return page.evaluate("document.querySelectorAll('*').length")
 
 
-def frames(page):
-    """Milliseconds between the frames of some seconds of scrolling: (119,)."""
-    return np.diff(page.evaluate(FRAMES))
-
-
 def test_ten_thousand_members(large, open_page):
     [cluster] = large.http.get("/clusters").json()["clusters"]
     page = open_page(large, f"clusters?id={cluster['id']}")
@@ -51,10 +47,7 @@ def test_ten_thousand_members(large, open_page):
     assert elements(page) < MOST_ELEMENTS
     assert len(asked) < 200  # not the thumbnails of the thousands of pictures in between
     page.evaluate("scrollTo(0, 100000)")
-    times = frames(page)
-    print("milliseconds of a frame", np.percentile(times, [50, 95, 100]).round(1))
-    assert np.median(times) < 34  # two frames of a 60 Hz screen, on a machine that may be busy
-    assert times.max() < 1000
+    assert page.evaluate(SCROLL) < MOST_ELEMENTS
 
 
 def test_five_hundred_matches(large, open_page, folder):
@@ -65,9 +58,7 @@ def test_five_hundred_matches(large, open_page, folder):
     shown = page.locator(".answer .cell").count()
     assert 5 < shown < 100
     assert elements(page) < MOST_ELEMENTS
-    times = frames(page)
-    print("milliseconds of a frame", np.percentile(times, [50, 95, 100]).round(1))
-    assert np.median(times) < 34
+    assert page.evaluate(SCROLL) < MOST_ELEMENTS
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.locator(".answer .card").last.click()
     expect(page.get_by_role("dialog").get_by_role("heading")).to_have_text("Match 500 of 500")
