@@ -71,7 +71,7 @@ def test_the_progress_bar_of_a_rebuild_only_grows(large, open_page):
     expect(panel.locator("tbody tr")).to_have_count(before)
     page.evaluate(WATCH)
     panel.get_by_role("button", name="Rebuild").click()
-    expect(panel.locator("tbody tr")).to_have_count(before + 1, timeout=120_000)
+    expect(panel.locator("tbody tr")).to_have_count(before + 1, timeout=600_000)
     moves = page.evaluate("window.moves")
     shares = [share for _, share in moves if share >= 0]  # -1 until the first stage is known
     assert shares == sorted(shares), moves
