@@ -46,7 +46,7 @@ class Place:
         """Run a command of the index, and print what it took."""
         command = [sys.executable, "-m", "cli", "index", *words]
         began = time.perf_counter()
-        worker = subprocess.Popen(command, env=self._environment(), stdout=subprocess.DEVNULL)
+        worker = subprocess.Popen(command, env=self.environment(), stdout=subprocess.DEVNULL)
         _, status, used = os.wait4(worker.pid, 0)
         seconds, peak = time.perf_counter() - began, used.ru_maxrss / 1024
         assert status == 0, f"{' '.join(words)} failed"
@@ -62,7 +62,7 @@ class Place:
     def check(self, before: "Contents | None" = None) -> "Contents":
         """Read the whole catalog, search, and verify all files. Items and vectors must be those ``before``."""
         command = [sys.executable, "-m", "benchmarks.cluster_move", "--contents", str(self.directory)]
-        done = subprocess.run(command, env=self._environment(), stdout=subprocess.PIPE, check=True)
+        done = subprocess.run(command, env=self.environment(), stdout=subprocess.PIPE, check=True)
         contents = Contents(**json.loads(done.stdout))
         self.run("  verify", "verify", "--index", str(self.directory))
         if before is not None:
@@ -72,7 +72,8 @@ class Place:
             print(f"  {contents.count:,} items and vectors are equal, {share:.4f} of the matches", flush=True)
         return contents
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """The variables of this process, less those of the cluster that are not for this index."""
         return {name: value for name, value in os.environ.items() if name not in CLUSTER or name in self.variables}
 
 
@@ -113,7 +114,7 @@ def there_and_back(scratch: Path, made: list[str]) -> None:
     """Make an index, and move it."""
     one = Place(scratch / "index")
     words = [sys.executable, "-m", "benchmarks.cluster_move", "--fill", str(one.directory), *made]
-    subprocess.run(words, env=one._environment(), check=True)
+    subprocess.run(words, env=one.environment(), check=True)
     one.run("publish", "rebuild", "--index", str(one.directory))
     before = one.check()
     one = Place(one.directory, (BLOBS, VECTORS))
