@@ -63,3 +63,16 @@ def test_only_open_pairs_are_verified():
 def test_the_share_is_an_estimate_for_the_whole_collection():
     assert Share(500, 125).estimate(2000) == 500
     assert Share(0, 0).estimate(2000) == 0
+
+
+def test_equal_files_need_no_verification():
+    """They share their features, which `LocalFeatures` keeps by the sha256 of the file. No pixel is read."""
+    features = verification.prepare(textured_picture(0, 200)).features
+
+    def unread():
+        raise AssertionError("the pixels were read")
+
+    found = near_duplicates.find(
+        np.array([0]), units([[1, 0], [1, 0], [1, 0.01]]), lambda _row: verification.Prepared(features, unread)
+    )
+    assert found[0].tolist() == [1, 2]
