@@ -11,6 +11,7 @@ import torch
 from tests.conftest import drawn_picture
 from training.data import pack as packs
 from training.data.pack import Pack
+from training.methods.copy import Copy, CopyConfig
 from training.methods.deepcluster import DeepCluster, DeepClusterConfig
 from training.methods.deepcluster_v1 import DeepClusterV1, DeepClusterV1Config
 from training.methods.dino import Dino, DinoConfig
@@ -19,6 +20,7 @@ from training.run.plan import Plan
 from training.run.run import Run
 from training.run.training_log import TrainingLog
 from training.views import multi_crop
+from training.views.edited_pairs import EditRecipe
 
 PLAN = Plan(backbone="test_resnet", image_size=32, epochs=2, batch=8, device="cpu", log_seconds=1e9, clip=3.0)
 DINO = DinoConfig(prototypes=24, hidden=32, bottleneck=16, warmup_epochs=0.5, lr=0.01, freeze_last_layer=0.25)
@@ -26,6 +28,7 @@ SWAV = SwavConfig(
     prototypes=8, hidden=32, output=16, queue_length=16, queue_from_epoch=0, freeze_prototypes_steps=2, koleo=0.1
 )
 DEEP = DeepClusterConfig(prototypes=6, prototype_heads=3, hidden=32, output=16, warmup_epochs=0.5, lr=0.5)
+COPY = CopyConfig(dimension=8, first_size=32)
 DEEP_V1 = DeepClusterV1Config(clusters=6, pca=12)
 
 
@@ -38,6 +41,8 @@ def make_method(name: str, backbone: str = "test_resnet", **changes: Any) -> Any
         return Dino(dataclasses.replace(DINO, **changes), backbone, 32, recipe)
     if name == "swav":
         return Swav(dataclasses.replace(SWAV, **changes), backbone, 32, swav)
+    if name == "copy":
+        return Copy(dataclasses.replace(COPY, **changes), backbone, 32, EditRecipe(32))
     if name == "deepcluster":
         return DeepCluster(dataclasses.replace(DEEP, **changes), backbone, 32, swav)
     return DeepClusterV1(dataclasses.replace(DEEP_V1, **changes), backbone, 32, multi_crop.plain_recipe(32))

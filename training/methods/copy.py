@@ -7,11 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from copysight.pictures.preprocess import Size
 from training import distributed
-from training.config_field import NOT_NEGATIVE, POSITIVE, WIDTH, config_field
+from training.config_field import MEMORY, NOT_NEGATIVE, POSITIVE, WIDTH, config_field
 from training.losses.infonce import copy_loss
 from training.methods.descriptor_method import DescriptorConfig, DescriptorMethod
-from training.methods.method import StepOutput
+from training.methods.method import Progress, StepOutput
+from training.views.edited_pairs import EditRecipe
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,12 @@ class CopyConfig(DescriptorConfig):
         "Weight of the entropy term, which spreads different pictures. SSCD uses 30; use 3 for small batches.",
         span=NOT_NEGATIVE,
     )
+    memory: int = config_field(
+        0,
+        "Number of the last embeddings that are further negatives, beside those of the batch, for a training that "
+        "starts from trained weights (--init). SSCD has none.",
+        span=MEMORY,
+    )
 
 
 class Copy(DescriptorMethod):
@@ -32,13 +40,31 @@ class Copy(DescriptorMethod):
 
     name = "copy"
 
+    def __init__(self, config: CopyConfig, backbone: str, image_size: Size, recipe: EditRecipe) -> None:
+        super().__init__(config, backbone, image_size, recipe)
+        self.hold_memory(config.memory, saved=config.memory > 0)  # checkpoints of older versions have none
+        self._seen: list[tuple[Tensor, Tensor]] = []
+
+    def begin_step(self, progress: Progress) -> None:
+        """Set the recipe of the step; forget the embeddings of a step that was skipped."""
+        super().begin_step(progress)
+        self._seen.clear()
+
+    def after_update(self, progress: Progress) -> None:
+        """Update the average, and remember the embeddings of the step."""
+        super().after_update(progress)
+        for embeddings, instances in self._seen:
+            self.remember(embeddings, instances)
+
     def forward(self, crops: Sequence[Tensor], indices: Tensor) -> StepOutput:
         """Loss over the embeddings of all processes: more negatives matter more than speed."""
         embeddings = F.normalize(self.descriptor(torch.cat(list(crops))).float(), dim=1)
         gathered = _gather_embeddings(embeddings)
         instances = distributed.all_gather(indices.repeat(len(crops)))
         weight = self.config.entropy * min(1.0, self._done / 0.1 + 0.1)
-        loss = copy_loss(gathered, instances, self.config.temperature, weight)
+        loss = copy_loss(gathered, instances, self.config.temperature, weight, self.memory, self.remembered)
+        if self.config.memory:
+            self._seen.append((gathered.detach(), instances))
         metrics = {"loss": loss.total.detach(), "infonce": loss.infonce.detach()}
         # DDP averages the gradients of the processes, but each process has only the gradient of its own rows.
         return StepOutput(loss.total * distributed.world_size(), metrics)

@@ -77,6 +77,8 @@ class DescriptorMethod(Method):
 
     backbone_prefix = "average.backbone."
     head_prefix = "average.project."
+    memory: Tensor
+    remembered: Tensor
 
     def __init__(self, config: Any, backbone: str, image_size: Size, recipe: EditRecipe) -> None:
         super().__init__(config, recipe)
@@ -84,6 +86,18 @@ class DescriptorMethod(Method):
         self.descriptor = descriptors.build(backbone, image_size, config.dimension, config.power)
         descriptors.pooled_width(self.descriptor.backbone, config.first_size)  # raises if these views do not fit
         self.average = deepcopy(self.descriptor).requires_grad_(False)
+
+    def hold_memory(self, size: int, saved: bool = True) -> None:
+        """Make an empty memory of ``size`` embeddings, and of the pictures that they show: -1 for rows without one."""
+        self.register_buffer("memory", torch.zeros(size, self.config.dimension), persistent=saved)
+        self.register_buffer("remembered", torch.full((size,), -1), persistent=saved)
+
+    @torch.no_grad()
+    def remember(self, embeddings: Tensor, instances: Tensor) -> None:
+        """Put ``embeddings`` (B, D) of pictures ``instances`` (B,) in front of the memory; its oldest fall out."""
+        size = len(self.memory)
+        self.memory.copy_(torch.cat([embeddings, self.memory])[:size])
+        self.remembered.copy_(torch.cat([instances, self.remembered])[:size])
 
     def schedules(self, length: Length) -> Schedules:
         """Linear warm-up and cosine; constant weight decay."""

@@ -84,8 +84,6 @@ class Distil(DescriptorMethod):
     """A descriptor network learns the joint embedding of its teachers."""
 
     name = "distil"
-    memory: Tensor
-    remembered: Tensor
 
     def __init__(
         self, config: DistilConfig, teachers: Teachers, backbone: str, image_size: Size, recipe: EditRecipe
@@ -94,10 +92,8 @@ class Distil(DescriptorMethod):
         known = replace(config, teachers=tuple(one.id for one in teachers.bundles), dimension=teachers.dimension)
         super().__init__(known, backbone, image_size, recipe)
         self.teachers = teachers
-        # Frozen teachers: an embedding in memory is never out of date. Before it is full, zeros are told apart by -1.
-        size = config.memory if config.contrast else 0
-        self.register_buffer("memory", torch.zeros(size, teachers.dimension))
-        self.register_buffer("remembered", torch.full((size,), -1))
+        # Frozen teachers: an embedding in memory is never out of date.
+        self.hold_memory(config.memory if config.contrast else 0)
         self.taught_by = [{"name": one.name, "id": one.id, "licence": one.licence} for one in teachers.bundles]
 
     def forward(self, crops: Sequence[Tensor], indices: Tensor) -> StepOutput:
@@ -112,16 +108,9 @@ class Distil(DescriptorMethod):
         instances = indices.repeat(len(crops))
         others = wanted.roll(len(indices), dims=0)
         contrast = matching_loss(predicted, others, instances, self.memory, self.remembered, self.config.temperature)
-        self._remember(wanted, instances)
+        self.remember(wanted, instances)
         total = loss.total + self.config.contrast * contrast
         return StepOutput(total, {**metrics, "loss": total.detach(), "infonce": contrast.detach()})
-
-    @torch.no_grad()
-    def _remember(self, embeddings: Tensor, instances: Tensor) -> None:
-        """Put the newest embeddings in front of the memory; its oldest fall out."""
-        size = len(self.memory)
-        self.memory.copy_(torch.cat([embeddings, self.memory])[:size])
-        self.remembered.copy_(torch.cat([instances, self.remembered])[:size])
 
 
 def _runtime(bundle: Bundle) -> Runtime:

@@ -41,6 +41,8 @@ def check(saved: Checkpoint, method: Method, plan: Plan) -> None:
     """Raise ``CheckpointMismatch`` if a setting differs that must not change, with both values, or if it diverged."""
     check_finite(saved.state, saved.path)
     before, now = saved.config, {"run": dataclasses.asdict(plan), "method": dataclasses.asdict(method.config)}
+    # A setting that is newer than the checkpoint had its default there.
+    defaults = {field.name: field.default for field in dataclasses.fields(method.config)}
     recipe = recipe_facts(dataclasses.asdict(method.recipe))
     recipe_before = recipe_facts(before["recipe"])
     facts = {
@@ -48,7 +50,7 @@ def check(saved: Checkpoint, method: Method, plan: Plan) -> None:
         "the backbone": (saved.backbone, plan.backbone),
         "the number of processes": (before["world_size"], distributed.world_size()),
         **{key: (before["run"][key], now["run"][key]) for key in FIXED},
-        **{key: (before["method"].get(key), value) for key, value in now["method"].items()},
+        **{key: (before["method"].get(key, defaults.get(key)), value) for key, value in now["method"].items()},
         **{key: (recipe_before.get(key, value), value) for key, value in recipe.items()},
     }
     _compare(saved, facts)

@@ -85,6 +85,35 @@ def test_training_lowers_the_loss(pack):
         assert max(float((mean - new).abs().max()) for mean, new in pairs) > 0
 
 
+def test_the_memory_holds_the_last_embeddings_of_steps_that_count(pack):
+    method = Copy(CopyConfig(dimension=8, first_size=32, memory=10), "test_resnet", 32, EditRecipe(32))
+    method.start(Length(9, 9, 4, 36))
+    seen = []
+    for step, indices in enumerate(([0, 1], [2, 3], [4, 5])):
+        method.begin_step(Progress(step, 0, step))
+        crops = views(method.recipe, pack, np.array(indices), [(1, step, row) for row in range(2)])
+        method(crops, torch.tensor(indices))
+        if step != 1:  # the loop calls after_update only if the step was finite
+            method.after_update(Progress(step, 0, step))
+            seen = indices * 2 + seen
+        assert method.remembered.tolist() == (seen + 10 * [-1])[:10]
+    assert torch.allclose(method.memory[:8].norm(dim=1), torch.ones(8))
+    assert not method.memory[8:].any()
+
+
+def test_negatives_in_the_memory_raise_the_loss(pack):
+    torch.manual_seed(0)
+    method = Copy(CopyConfig(dimension=8, first_size=32, memory=8), "test_resnet", 32, EditRecipe(32)).eval()
+    method.start(Length(9, 9, 4, 36))
+    crops = views(method.recipe, pack, np.arange(4), [(1, 0, row) for row in range(4)])
+    before = float(method(crops, torch.arange(4)).metrics["infonce"])
+    method.after_update(Progress(0, 0, 0))
+    assert float(method(crops, torch.arange(4)).metrics["infonce"]) > before
+    assert float(method(crops, torch.arange(4) + 4).metrics["infonce"]) > before
+    method.remembered.fill_(-1)
+    assert float(method(crops, torch.arange(4)).metrics["infonce"]) == before
+
+
 def test_view_size_and_edit_frequency_grow_during_the_training():
     method = Copy(CopyConfig(dimension=8, first_size=32, grow_at=0.5), "test_resnet", 64, EditRecipe(64))
     method.start(Length(100, 10, 4, 40))

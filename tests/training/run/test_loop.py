@@ -1,5 +1,6 @@
 """The loop with every method: checkpoints, bit-identical resume, accumulation, order of pictures and errors."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +22,8 @@ METHODS = ("dino", "swav", "deepcluster", "deepcluster-v1")
 REFILLED = {"refill": True, "rounds": 2, "head_bn": True}
 VARIANTS = pytest.mark.parametrize(
     ("name", "settings"),
-    [*((name, {}) for name in METHODS), ("deepcluster", REFILLED)],
-    ids=[*METHODS, "deepcluster-refilled"],
+    [*((name, {}) for name in METHODS), ("deepcluster", REFILLED), ("copy", {"memory": 40})],
+    ids=[*METHODS, "deepcluster-refilled", "copy-memory"],
 )
 New = Callable[..., Run]
 
@@ -190,6 +191,16 @@ def test_a_resume_with_other_settings_is_an_error(
     loop.save(new_run("dino"))
     with pytest.raises(CheckpointMismatch, match=f"{what} = .* choose another --out"):
         loop.train(new_run("dino", settings=settings, **changes), checkpoint.load(tmp_path))
+
+
+def test_a_setting_that_is_newer_than_a_checkpoint_had_its_default_there(new_run: New, tmp_path: Path) -> None:
+    loop.save(new_run("copy"))
+    saved = checkpoint.load(tmp_path)
+    older = {name: value for name, value in saved.config["method"].items() if name != "memory"}
+    saved = dataclasses.replace(saved, config={**saved.config, "method": older})
+    loop.resume.restore(new_run("copy"), saved)
+    with pytest.raises(CheckpointMismatch, match="memory = 0, this run has 5; use the same value"):
+        loop.resume.restore(new_run("copy", settings={"memory": 5}), saved)
 
 
 def test_a_checkpoint_of_another_method_is_an_error(new_run: New, tmp_path: Path) -> None:
