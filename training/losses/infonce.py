@@ -17,45 +17,33 @@ class CopyLoss:
 
 
 def copy_loss(
-    embeddings: Tensor,
-    instances: Tensor,
-    temperature: float = 0.05,
-    entropy_weight: float = 30.0,
-    memory: Tensor | None = None,
-    remembered: Tensor | None = None,
+    embeddings: Tensor, instances: Tensor, temperature: float = 0.05, entropy_weight: float = 30.0
 ) -> CopyLoss:
     """Loss of L2-normalised ``embeddings`` (B, D); rows with equal ``instances`` (B,) are copies of one picture.
 
     InfoNCE: each pair of copies is compared with all negatives (different pictures), not with other copies. Entropy:
-    minus the mean log distance to the nearest negative (Pizzi et al. 2022, section 4, where its weight is 30).
-    ``memory`` (M, D), L2-normalised, of the pictures ``remembered`` (M,), are further negatives (Wang et al. 2020,
-    cross-batch memory, section 3.2); rows of -1 are empty. Computed in float32, also under autocast.
+    minus the mean log distance to the nearest negative (Pizzi et al. 2022, section 4, where its weight is 30). Computed
+    in float32, also under autocast.
     """
     with torch.autocast(embeddings.device.type, enabled=False):
         similarity = embeddings.float() @ embeddings.float().t()
         copies = instances[:, None] == instances[None, :]
-        negatives = similarity.masked_fill(copies, -torch.inf)
-        if memory is not None and remembered is not None:
-            ignored = (remembered[None, :] == instances[:, None]) | (remembered[None, :] == -1)
-            beyond = (embeddings.float() @ memory.float().t()).masked_fill(ignored, -torch.inf)
-            negatives = torch.cat([negatives, beyond], dim=1)
-        infonce = _infonce(similarity / temperature, negatives / temperature, copies)
-        entropy = entropy_weight * _entropy_term(negatives)
+        infonce = _infonce(similarity / temperature, copies)
+        entropy = entropy_weight * _entropy_term(similarity.masked_fill(copies, -1.0))
         return CopyLoss(infonce + entropy, infonce, entropy)
 
 
-def _infonce(logits: Tensor, negatives: Tensor, copies: Tensor) -> Tensor:
+def _infonce(logits: Tensor, copies: Tensor) -> Tensor:
     # -log(e^a / (e^a + sum of negatives + 1e-6)) = softplus(log(sum + 1e-6) - a): no exp can overflow.
     epsilon = logits.new_full((len(logits), 1), 1e-6).log()
-    total = torch.cat([negatives, epsilon], dim=1).logsumexp(dim=1, keepdim=True)
+    negatives = torch.cat([logits.masked_fill(copies, -torch.inf), epsilon], dim=1).logsumexp(dim=1, keepdim=True)
     others = copies & ~torch.eye(len(copies), dtype=torch.bool, device=copies.device)
-    return (F.softplus(total - logits) * others).sum() / len(logits)
+    return (F.softplus(negatives - logits) * others).sum() / len(logits)
 
 
 def _entropy_term(negatives: Tensor) -> Tensor:
-    """Minus the mean log distance to the nearest negative. ``negatives`` (B, N): cosines, -inf for copies."""
-    nearest = negatives.amax(dim=1).clamp(min=-1.0)
-    return -(2 - 2 * nearest).clamp(min=1e-6).sqrt().log().mean()
+    """Minus the mean log distance to the nearest negative. ``negatives`` (B, B): cosines, -1 for copies."""
+    return -(2 - 2 * negatives.amax(dim=1)).clamp(min=1e-6).sqrt().log().mean()
 
 
 def matching_loss(

@@ -10,9 +10,10 @@ from torch import Tensor
 from copysight.pictures.preprocess import Size
 from training import distributed
 from training.config_field import MEMORY, NOT_NEGATIVE, POSITIVE, WIDTH, config_field
-from training.losses.infonce import copy_loss
+from training.losses.infonce import copy_loss, matching_loss
 from training.methods.descriptor_method import DescriptorConfig, DescriptorMethod
 from training.methods.method import Progress, StepOutput
+from training.networks.input_sizes import in_eval
 from training.views.edited_pairs import EditRecipe
 
 
@@ -29,14 +30,19 @@ class CopyConfig(DescriptorConfig):
     )
     memory: int = config_field(
         0,
-        "Number of the last embeddings that are further negatives, beside those of the batch, for a training that "
-        "starts from trained weights (--init). SSCD has none.",
+        "Number of the last embeddings by the averaged network that each view must be told from, beside those of the "
+        "batch. MoCo uses 65536, SSCD has none.",
         span=MEMORY,
     )
 
 
 class Copy(DescriptorMethod):
-    """Copies are told from all other pictures of a batch, and different pictures are spread."""
+    """Copies are told from all other pictures of a batch, and different pictures are spread.
+
+    With a memory a view must find the other view of its picture as the averaged network embeds it (He et al. 2020,
+    MoCo, section 3.2). Old embeddings of the trained network itself would not do: a training flees from them, all
+    pictures in one direction, because nothing but negatives holds them there.
+    """
 
     name = "copy"
 
@@ -53,21 +59,28 @@ class Copy(DescriptorMethod):
     def after_update(self, progress: Progress) -> None:
         """Update the average, and remember the embeddings of the step."""
         super().after_update(progress)
-        for embeddings, instances in self._seen:
-            self.remember(embeddings, instances)
+        for keys, instances in self._seen:
+            self.remember(keys, instances)
 
     def forward(self, crops: Sequence[Tensor], indices: Tensor) -> StepOutput:
         """Loss over the embeddings of all processes: more negatives matter more than speed."""
-        embeddings = F.normalize(self.descriptor(torch.cat(list(crops))).float(), dim=1)
-        gathered = _gather_embeddings(embeddings)
+        views = torch.cat(list(crops))
+        embeddings = _gather_embeddings(F.normalize(self.descriptor(views).float(), dim=1))
         instances = distributed.all_gather(indices.repeat(len(crops)))
         weight = self.config.entropy * min(1.0, self._done / 0.1 + 0.1)
-        loss = copy_loss(gathered, instances, self.config.temperature, weight, self.memory, self.remembered)
-        if self.config.memory:
-            self._seen.append((gathered.detach(), instances))
-        metrics = {"loss": loss.total.detach(), "infonce": loss.infonce.detach()}
+        loss = copy_loss(embeddings, instances, self.config.temperature, weight)
+        infonce = self._told_from_memory(views, embeddings, instances) if self.config.memory else loss.infonce
+        total = infonce + loss.entropy
+        metrics = {"loss": total.detach(), "infonce": infonce.detach()}
         # DDP averages the gradients of the processes, but each process has only the gradient of its own rows.
-        return StepOutput(loss.total * distributed.world_size(), metrics)
+        return StepOutput(total * distributed.world_size(), metrics)
+
+    def _told_from_memory(self, views: Tensor, embeddings: Tensor, instances: Tensor) -> Tensor:
+        with in_eval(self.average):
+            keys = F.normalize(self.average(views).float(), dim=1)
+        keys = distributed.all_gather(keys.roll(len(keys) // 2, dims=0))  # each row is the other view of its picture
+        self._seen.append((keys, instances))
+        return matching_loss(embeddings, keys, instances, self.memory, self.remembered, self.config.temperature)
 
 
 def _gather_embeddings(embeddings: Tensor) -> Tensor:

@@ -34,25 +34,6 @@ def test_a_low_temperature_does_not_overflow():
     assert copy_loss(x, torch.arange(8) // 2, 0.001).total.isfinite()
 
 
-def test_the_memory_holds_further_negatives_of_the_copy_loss():
-    """Rows of the same picture and empty rows do not count; the nearest negative may be in the memory."""
-    own, memory = unit_rows(0, 4), unit_rows(2, 3)
-    instances, remembered = torch.tensor([7, 7, 8, 8]), torch.tensor([8, 5, -1])
-    memory[1] = own[0]
-    found = copy_loss(own, instances, 0.2, 1.0, memory, remembered)
-    infonce = entropy = 0.0
-    for i in range(4):
-        others = [own[j] for j in range(4) if instances[j] != instances[i]]
-        others += [memory[j] for j in range(3) if int(remembered[j]) not in (int(instances[i]), -1)]
-        similarity = [float(own[i] @ other) for other in others]
-        positive = math.exp(float(own[i] @ own[i ^ 1]) / 0.2)
-        total = sum(math.exp(one / 0.2) for one in similarity) + 1e-6
-        infonce -= math.log(positive / (positive + total)) / 4
-        entropy -= math.log(math.sqrt(max(2 - 2 * max(similarity), 1e-6))) / 4
-    assert float(found.infonce) == pytest.approx(infonce, rel=1e-4)
-    assert float(found.entropy) == pytest.approx(entropy, rel=1e-4)
-
-
 def unit_rows(seed: int, count: int) -> torch.Tensor:
     return F.normalize(torch.randn(count, 5, generator=torch.Generator().manual_seed(seed)), dim=1)
 
