@@ -1,7 +1,8 @@
 """Fixtures for tests in a real container engine. They are opt-in, because they need an engine and take minutes.
 
 Run ``COPYSIGHT_CONTAINERS=1 pytest tests/containers``. ``COPYSIGHT_CONTAINERS_NETWORK=host`` builds on the network of
-the host.
+the host. Images of others are built from Debian's packages, unless the variable of the compose file names one, for
+example ``COPYSIGHT_PROXY_IMAGE=nginx:1.28-alpine``.
 """
 
 import json
@@ -106,6 +107,26 @@ def compose(clone: Path, files: tuple[str, ...], project: str, port: int, *words
     )  # fmt: skip
 
 
+def network() -> str:
+    """The network on which images are built."""
+    return os.environ.get("COPYSIGHT_CONTAINERS_NETWORK", "default")
+
+
+def image(variable: str, name: str, place: Path, *programs: Path) -> str:
+    """Return the image that a variable of the compose files names. Without one build the folder ``images/NAME``.
+
+    ``programs`` are copied into the folder, which is built at ``place``. The base image is Debian's.
+    """
+    if chosen := os.environ.get(variable):
+        return chosen
+    shutil.copytree(HERE / "images" / name, place / name)
+    for program in programs:
+        shutil.copy(program, place / name)
+    built = f"copysight-{name}-under-test"
+    run("docker", "build", "--network", network(), "-t", built, str(place / name), timeout=1800, DOCKER_BUILDKIT="0")
+    return built
+
+
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Clone, build and start the system; at the end stop it and remove the volume."""
@@ -113,9 +134,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     clone, project, port = place / "clone", f"copysight-test-{os.getpid()}", free_port()
     run("git", "clone", "--quiet", str(ROOT), str(clone))
     override = place / "override.yml"
-    network = os.environ.get("COPYSIGHT_CONTAINERS_NETWORK", "default")
     override.write_text(
-        f"services:\n  service: {{image: {IMAGE}, build: {{network: {network}}}}}\n  builder: {{image: {IMAGE}}}\n"
+        f"services:\n  service: {{image: {IMAGE}, build: {{network: {network()}}}}}\n  builder: {{image: {IMAGE}}}\n"
     )
     files = ("docker-compose.yml", str(override))
     compose(clone, files, project, port, "build", "service", timeout=3600)

@@ -2,16 +2,14 @@
 
 import os
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.containers.conftest import System, compose, free_port, run, until
+from tests.containers.conftest import System, compose, free_port, image, run, until
 
-PROXY = "copysight-proxy-under-test"
 FILES = ("deploy/compose.public.yml",)
 READ, WRITE, NEXT = "1" * 40, "2" * 40, "3" * 40
 
@@ -21,7 +19,7 @@ def give_keys(place: Path, **keys: str) -> None:
 
 
 def up(system: System, port: int, *words: str) -> None:
-    os.environ |= {"COPYSIGHT_PUBLIC": str(port), "COPYSIGHT_PROXY_IMAGE": PROXY}
+    os.environ["COPYSIGHT_PUBLIC"] = str(port)
     compose(system.clone, (*system.files, *FILES), system.project, system.port, "up", "-d", *words)
 
 
@@ -40,14 +38,9 @@ def secrets(system) -> Path:
 
 
 @pytest.fixture(scope="module")
-def outside(system, secrets) -> Iterator[httpx.Client]:
+def outside(system, secrets, tmp_path_factory) -> Iterator[httpx.Client]:
     """A client of the public address. The proxy is nginx from Debian, which needs no image registry."""
-    text = "FROM debian:bookworm-slim\nRUN apt-get update && apt-get install -y --no-install-recommends nginx-light\n"
-    network = os.environ.get("COPYSIGHT_CONTAINERS_NETWORK", "default")
-    build = ["docker", "build", "--network", network, "-t", PROXY, "-"]
-    subprocess.run(
-        build, input=text, text=True, check=True, capture_output=True, env=os.environ | {"DOCKER_BUILDKIT": "0"}
-    )
+    os.environ["COPYSIGHT_PROXY_IMAGE"] = image("COPYSIGHT_PROXY_IMAGE", "nginx", tmp_path_factory.mktemp("images"))
     port = free_port()
     up(system, port)
     trust = ssl.create_default_context(cafile=secrets / "certificate.pem")
