@@ -59,7 +59,7 @@ class Cluster:
         return compose(self.clone, files, self.project, self.port, "--profile", "cluster", *words)
 
     def container(self, name: str) -> str:
-        return self.compose("ps", "-q", name).strip()
+        return self.compose("ps", "--all", "--quiet", name).strip()
 
     def inspected(self, name: str) -> dict:
         return json.loads(run("docker", "inspect", self.container(name)))[0]
