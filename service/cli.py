@@ -70,7 +70,11 @@ def serve(**given: str | None) -> None:
     address = listening.url(bound, settings.host) + settings.root_path
     app = create_app(settings, opened)
     click.echo(f"Copysight serves {settings.index} at {address} (API at /docs)", err=True)
-    if is_new:
+    if is_new and settings.catalog:
+        click.echo(
+            f"{settings.index} is new; the index of the catalog holds {opened.snapshot().count:,} items", err=True
+        )
+    elif is_new:
         click.echo(
             f"WARNING: there was no index at {settings.index.resolve()}; a new, empty index was created there. If the "
             "name is wrong, stop the server, remove this directory, and start with the right --index.",

@@ -11,6 +11,8 @@ from copysight.system.seldom import Seldom
 
 log = logging.getLogger("copysight.blobs")
 ERRORS = (BaseError, OSError)
+NO_BUCKET = "NoSuchBucket"
+"""The code of S3, which is an error of a missing object for some calls, and of no kind for others."""
 _SELDOM = Seldom(10.0)
 
 
@@ -19,13 +21,9 @@ def explaining() -> Iterator[None]:
     """Raise errors of S3 as ours, and that of a missing object as it is, except if the bucket is missing."""
     try:
         yield
-    except FileNotFoundError as error:
-        if "NoSuchBucket" in str(error):
-            raise BlobsUnavailable(
-                "the bucket of the blobs does not exist; create it, or correct COPYSIGHT_BLOBS"
-            ) from error
-        raise
     except ERRORS as error:
+        if isinstance(error, FileNotFoundError) and NO_BUCKET not in str(error):
+            raise
         raise _explained(error) from error
 
 
@@ -33,6 +31,8 @@ def _explained(error: Exception) -> BlobsUnavailable:
     """What S3 says, which may name hosts and keys, goes to the log, once in ten seconds."""
     if _SELDOM.may():
         log.warning("S3 does not store or return blobs: %s", " ".join(str(error).split("\n\n")[0].split())[:500])
+    if NO_BUCKET in str(error):
+        return BlobsUnavailable("the bucket of the blobs does not exist; create it, or correct COPYSIGHT_BLOBS")
     if isinstance(error, PermissionDeniedError | UnauthenticatedError) or "403 Forbidden" in str(error):
         return BlobsUnavailable(
             "S3 refuses access to the blobs; look at the AWS_* variables and at the rights of their user (the log of "

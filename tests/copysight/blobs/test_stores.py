@@ -180,6 +180,12 @@ def test_errors_of_s3_name_what_to_do_and_no_secret(on_s3, monkeypatch, unused_p
                 call()
         return caught.value.message
 
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("COPYSIGHT_BLOBS", "s3://no-such-bucket/blobs")
+        store = S3Store(address.configured(), 0)
+        for call in (lambda: store.read("0" * 64), lambda: list(store.names()), lambda: store.delete(["0" * 64])):
+            with pytest.raises(BlobsUnavailable, match="the bucket of the blobs does not exist"):
+                call()
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     assert "refuses access" in failing()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused_port}")

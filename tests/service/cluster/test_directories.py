@@ -39,6 +39,9 @@ def test_a_second_directory_joins_and_follows(first, tmp_path, drawn, jpeg, othe
         with Index.open(first) as index:
             until(index.published.bundles)
         with serving(tmp_path / "second") as other:
+            count = ok(one.http.get("/index"))["count"]
+            assert f"second is new; the index of the catalog holds {count:,} items" in other.log.read_text()
+            assert "WARNING" not in other.log.read_text()
             assert generation(other) == generation(one)
             assert ok(other.http.get("/index"))["count"] == ok(one.http.get("/index"))["count"]
             picture = jpeg(drawn(700))
