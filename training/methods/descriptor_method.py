@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from copysight.pictures.preprocess import Size, sides
-from training.config_field import NOT_NEGATIVE, POSITIVE, SHARE, SIDE, config_field
+from training.config_field import NOT_NEGATIVE, POSITIVE, SHARE, SIDE, STAGES, config_field
 from training.methods.method import Length, Method, Progress
 from training.networks import descriptors
-from training.optim import parameter_groups, schedules
+from training.optim import frozen_stages, parameter_groups, schedules
 from training.optim.schedules import Schedules
 from training.views.edited_pairs import EditRecipe
 
@@ -64,6 +64,12 @@ class DescriptorConfig:
         group="Schedule",
         span=SHARE,
     )
+    frozen: int = config_field(
+        0,
+        "Number of first stages of the network that are not trained, for a training that goes on from trained weights "
+        "(--init). The first stage of a ResNet is its stem. The default is ours.",
+        span=STAGES,
+    )
     weight_decay: float = config_field(
         0.03,
         "Weight decay of all parameters but biases and 1-D tensors. The default is ours.",
@@ -86,6 +92,15 @@ class DescriptorMethod(Method):
         self.descriptor = descriptors.build(backbone, image_size, config.dimension, config.power)
         descriptors.pooled_width(self.descriptor.backbone, config.first_size)  # raises if these views do not fit
         self.average = deepcopy(self.descriptor).requires_grad_(False)
+        self._frozen = frozen_stages.freeze(self.descriptor.backbone, config.frozen)
+        self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all modules but the frozen ones, which stay in eval mode."""
+        super().train(mode)
+        for module in self._frozen:
+            module.training = False
+        return self
 
     def hold_memory(self, size: int, saved: bool = True) -> None:
         """Make an empty memory of ``size`` embeddings, and of the pictures that they show: -1 for rows without one."""

@@ -114,6 +114,38 @@ def test_negatives_in_the_memory_raise_the_loss(pack):
     assert float(method(crops, torch.arange(4)).metrics["infonce"]) == before
 
 
+@pytest.mark.parametrize(
+    ("backbone", "stages", "kept"),
+    [
+        ("test_resnet", 2, ("conv1", "bn1", "layer1")),
+        ("test_vit", 1, ("cls_token", "pos_embed", "patch_embed", "blocks.0")),
+        ("test_convnext", 1, ("stem", "stages.0")),
+    ],
+)
+def test_frozen_stages_stay_as_they_are(pack, backbone, stages, kept):
+    method = Copy(CopyConfig(dimension=8, first_size=64, frozen=stages), backbone, 64, EditRecipe(64))
+    method.start(Length(9, 9, 4, 36))
+    method.train()
+    before = {name: value.clone() for name, value in method.descriptor.backbone.state_dict().items()}
+    optimizer = method.optimizer()
+    for group in optimizer.param_groups:
+        group["lr"] = 0.1
+    crops = views(method.recipe, pack, np.arange(4), [(1, 0, row) for row in range(4)])
+    method(crops, torch.arange(4)).loss.backward()
+    optimizer.step()
+    after = method.descriptor.backbone.state_dict()
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed
+    assert not [name for name in changed if name.startswith(kept)]
+    others = {name for name, _ in method.descriptor.backbone.named_parameters() if not name.startswith(kept)}
+    assert len(changed & others) > 0.8 * len(others)
+
+
+def test_one_stage_must_be_left_to_train():
+    with pytest.raises(InvalidArgument, match="got 5 stages to freeze; test_resnet has 5"):
+        Copy(CopyConfig(dimension=8, first_size=32, frozen=5), "test_resnet", 32, EditRecipe(32))
+
+
 def test_view_size_and_edit_frequency_grow_during_the_training():
     method = Copy(CopyConfig(dimension=8, first_size=32, grow_at=0.5), "test_resnet", 64, EditRecipe(64))
     method.start(Length(100, 10, 4, 40))

@@ -22,7 +22,7 @@ METHODS = ("dino", "swav", "deepcluster", "deepcluster-v1")
 REFILLED = {"refill": True, "rounds": 2, "head_bn": True}
 VARIANTS = pytest.mark.parametrize(
     ("name", "settings"),
-    [*((name, {}) for name in METHODS), ("deepcluster", REFILLED), ("copy", {"memory": 40})],
+    [*((name, {}) for name in METHODS), ("deepcluster", REFILLED), ("copy", {"memory": 40, "frozen": 2})],
     ids=[*METHODS, "deepcluster-refilled", "copy-memory"],
 )
 New = Callable[..., Run]
