@@ -70,9 +70,13 @@ def serve(**given: str | None) -> None:
     address = listening.url(bound, settings.host) + settings.root_path
     app = create_app(settings, opened)
     click.echo(f"Copysight serves {settings.index} at {address} (API at /docs)", err=True)
-    if is_new and settings.catalog:
+    if is_new and settings.catalog and (count := opened.snapshot().count):
+        click.echo(f"{settings.index} is new; the index of the catalog holds {count:,} items", err=True)
+    elif is_new and settings.catalog:
         click.echo(
-            f"{settings.index} is new; the index of the catalog holds {opened.snapshot().count:,} items", err=True
+            f"WARNING: {settings.index.resolve()} is new, and its index in the catalog holds no items. If the "
+            "directory or the schema is wrong, stop the server, and use the right --index and COPYSIGHT_CATALOG.",
+            err=True,
         )
     elif is_new:
         click.echo(

@@ -33,6 +33,7 @@ WIDTH = Span(1, 65_536)
 PROTOTYPES = Span(2, 10_000_000)
 ITERATIONS = Span(1, 1000)
 STAGES = Span(0, 100)
+"""Number of stages of a network."""
 MEMORY = Span(0, 10_000_000)
 """Number of embeddings that are kept."""
 

@@ -32,9 +32,7 @@ def dry_run(clone, *steps):
     return done.returncode, {line["step"]: line for line in lines}
 
 
-@pytest.mark.long
 def test_the_whole_script_runs_on_a_cpu(clone):
-    """Its trainings, which are what others go on from, are run by the next test, too, which is not a long one."""
     status, lines = dry_run(clone)
     assert list(lines) == list(STEPS)
     assert [line for line in lines.values() if not line["ok"] or "not_run" in line] == []

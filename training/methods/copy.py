@@ -40,8 +40,8 @@ class Copy(DescriptorMethod):
     """Copies are told from all other pictures of a batch, and different pictures are spread.
 
     With a memory a view must find the other view of its picture as the averaged network embeds it (He et al. 2020,
-    MoCo, section 3.2). Old embeddings of the trained network itself would not do: a training flees from them, all
-    pictures in one direction, because nothing but negatives holds them there.
+    MoCo, section 3.2). Old embeddings of the trained network itself do not work as negatives: their gradient moves all
+    embeddings in one direction, because there are no positives among them.
     """
 
     name = "copy"
@@ -69,13 +69,13 @@ class Copy(DescriptorMethod):
         instances = distributed.all_gather(indices.repeat(len(crops)))
         weight = self.config.entropy * min(1.0, self._done / 0.1 + 0.1)
         loss = copy_loss(embeddings, instances, self.config.temperature, weight)
-        infonce = self._told_from_memory(views, embeddings, instances) if self.config.memory else loss.infonce
+        infonce = self._infonce_with_memory(views, embeddings, instances) if self.config.memory else loss.infonce
         total = infonce + loss.entropy
         metrics = {"loss": total.detach(), "infonce": infonce.detach()}
         # DDP averages the gradients of the processes, but each process has only the gradient of its own rows.
         return StepOutput(total * distributed.world_size(), metrics)
 
-    def _told_from_memory(self, views: Tensor, embeddings: Tensor, instances: Tensor) -> Tensor:
+    def _infonce_with_memory(self, views: Tensor, embeddings: Tensor, instances: Tensor) -> Tensor:
         with in_eval(self.average):
             keys = F.normalize(self.average(views).float(), dim=1)
         keys = distributed.all_gather(keys.roll(len(keys) // 2, dims=0))  # each row is the other view of its picture

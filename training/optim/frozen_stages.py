@@ -28,6 +28,7 @@ def freeze(network: nn.Module, stages: int) -> list[nn.Module]:
         is_inside |= is_within
         for parameter in module.parameters(recurse=False):
             parameter.requires_grad_(False)
-        if is_within or (not f"{last}.".startswith(f"{name}.") and name):
+        is_above = not name or last.startswith(f"{name}.")  # it also holds stages that are trained
+        if not is_above:
             frozen.append(module)
     return frozen

@@ -12,7 +12,7 @@ from copysight.system.seldom import Seldom
 log = logging.getLogger("copysight.blobs")
 ERRORS = (BaseError, OSError)
 NO_BUCKET = "NoSuchBucket"
-"""The code of S3, which is an error of a missing object for some calls, and of no kind for others."""
+"""The error code of S3. obstore raises it as `NotFoundError` for some calls, and as `GenericError` for others."""
 _SELDOM = Seldom(10.0)
 
 

@@ -32,6 +32,15 @@ def generation(server) -> str:
     return ok(server.http.get("/index"))["generation"]
 
 
+def test_serving_a_new_index_in_the_catalog_says_loudly_that_it_is_empty(tmp_path, postgresql, on_s3, monkeypatch):
+    """So that a name that is misspelt is noticed."""
+    monkeypatch.setenv("COPYSIGHT_CATALOG", postgresql.url)
+    with serving(tmp_path / "misspelt") as server:
+        [loud] = [line for line in server.log.read_text().splitlines() if "WARNING" in line]
+    assert str(tmp_path / "misspelt") in loud
+    assert "holds no items" in loud
+
+
 def test_a_second_directory_joins_and_follows(first, tmp_path, drawn, jpeg, other_bundle):
     with pytest.raises(IndexNotFound, match="start its first server"):
         Index.open(tmp_path / "second")
