@@ -55,6 +55,21 @@ def test_two_processes_equal_one(photos: Path, tmp_path: Path) -> None:
         assert torch.allclose(value, states[1][name], atol=5e-5), name
 
 
+def test_the_memory_of_the_copy_method_is_that_of_all_processes(photos: Path, tmp_path: Path) -> None:
+    options = [
+        f"--{name}={ARGUMENTS[name]}" for name in ("backbone", "global-size", "batch", "epochs", "threads", "device")
+    ]
+    options += ["--first-size=32", "--dimension=8", "--memory=64", "--log-seconds=0", f"--cache={tmp_path / 'cache'}"]
+    for world in (1, 2):
+        words = ["train", "copy", str(photos), f"--out={tmp_path / f'run{world}'}", *options]
+        done = kills.finish(kills.start(words, world))
+        assert [code for code, *_ in done] == [0] * world, done
+    assert losses(tmp_path / "run2") == pytest.approx(losses(tmp_path / "run1"), rel=2e-4)
+    held = [checkpoint.load(tmp_path / f"run{world}").state["remembered"].tolist() for world in (1, 2)]
+    assert sorted(held[0]) == sorted(held[1])
+    assert min(held[0]) >= 0
+
+
 def test_two_processes_resume_where_they_stopped(photos: Path, tmp_path: Path) -> None:
     whole = train("swav", photos, tmp_path / "whole", 2)
     assert [code for code, *_ in whole] == [0, 0], whole
