@@ -9,6 +9,7 @@ from copysight.errors import OriginalsMissing, PublisherBusy
 from copysight.index import Generation, Index, rollback
 from copysight.index.generations.manifest import Manifest
 from copysight.index.publishing import missing_vectors
+from copysight.index.upkeep import item_files
 from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle
 from copysight.model.embedder import Embedder, Runtime
@@ -136,13 +137,16 @@ def _only_one(index: Index) -> Iterator[None]:
 
 def _items_without_original(index: Index, bundle: Bundle) -> list[NotEmbeddable]:
     """Items whose original is missing, found before hours of work. Items of equal bytes can share one original."""
-    held = index.blobs.held()
 
-    def has_original(item: Item) -> bool:
-        return index.blobs.at_source(item.source) or held(item.sha256)
+    def has_original(held: item_files.Held, item: Item) -> bool:
+        if held(item.sha256):
+            return True
+        if index.blobs.policy != "reference":
+            return False
+        return any(index.blobs.at_source(one.source) for one in [item, *index.catalog.by_sha256(item.sha256)])
 
-    candidates = [item for item in _items_without_vector(index, bundle) if not has_original(item)]
-    missing = [item for item in candidates if not any(map(has_original, index.catalog.by_sha256(item.sha256)))]
+    items = _items_without_vector(index, bundle)
+    missing, _ = item_files.lacking(index.catalog, index.blobs, items, has_original)
     return [_not_embeddable(item, ORIGINAL_MISSING) for item in missing]
 
 

@@ -40,7 +40,7 @@ async function show(event) {
     if (link.hash === `#/${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  links.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  centre(links.querySelector("[aria-current]"));
   document.title = `${VIEWS[name]?.title ?? "Not found"} · Copysight`;
   const inside = view.contains(document.activeElement);
   fill(view, place);
@@ -62,6 +62,13 @@ async function show(event) {
   }
   place.removeAttribute("aria-busy");
   if (scrollY === 0) scrollTo(0, scrollPositions.get(location.hash) ?? 0); // only if the user has not scrolled meanwhile
+}
+
+/** Scrolls the row of links, which is wider than a phone. `scrollIntoView` would also move where the next Tab starts. */
+function centre(link) {
+  if (!link) return;
+  const [row, place] = [links.getBoundingClientRect(), link.getBoundingClientRect()];
+  links.scrollLeft += place.left + place.width / 2 - row.left - row.width / 2;
 }
 
 const unknown = (name) => [make("h1", {}, "There is nothing at this address"),

@@ -153,6 +153,25 @@ def test_missing_originals_are_listed_and_can_be_left_out(indexed, other_bundle,
     check(indexed, other_bundle)
 
 
+def test_an_item_that_is_deleted_during_the_check_lacks_no_original(indexed, other_bundle, monkeypatch):
+    with Index.open(indexed) as index:
+        [first] = index.catalog.page(limit=1)
+        held = index.blobs.held
+
+        def late():
+            def is_there(name):
+                index.delete([first.id])  # the check has read the item, and now its files go
+                return is_stored(name)
+
+            is_stored = held()
+            return is_there
+
+        monkeypatch.setattr(index.blobs, "held", late)
+        reembed(index, ReembedOptions(str(other_bundle.path), threads=1), QUIET)
+        assert index.catalog.count() == index.snapshot().count == 5
+    check(indexed, other_bundle)
+
+
 def test_the_policy_reference_reads_the_source_if_it_is_unchanged(folder, tiny_bundle, other_bundle, tmp_path):
     build(Plan(folder, tmp_path / "index", bundle=str(tiny_bundle.path), policy="reference", threads=1), QUIET)
     data = (folder / "0.jpg").read_bytes()

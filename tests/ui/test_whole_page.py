@@ -76,6 +76,8 @@ def test_verdicts_and_the_comparison_are_accessible(judged, open_page, jpeg, dra
 def test_every_view_fits_a_phone(shared, open_page, view):
     page = ready(open_page(shared, view, **PHONE), view)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    if view != "nowhere":
+        expect(page.locator("nav [aria-current]")).to_be_in_viewport(ratio=1)
 
 
 def test_dark_mode_is_dark(shared, open_page):

@@ -1,22 +1,36 @@
 """Look for the files of each item: its thumbnail and, by the policy, its original."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from copysight.blobs import THUMBNAIL_SUFFIX, Blobs
 from copysight.catalog import Catalog, Item
 
 MAX_NAMED = 3
 Held = Callable[[str], bool]
+HasFiles = Callable[[Held, Item], bool]
+
+
+def lacking(catalog: Catalog, blobs: Blobs, items: Iterable[Item], has_files: HasFiles) -> tuple[list[Item], Held]:
+    """Those of the ``items`` without their files, and the `Blobs.held` that did not have them.
+
+    Others may add, replace and delete items meanwhile, and `Blobs.held` may be a listing from before an item was added.
+    So what looks lost is looked for again, and counts only if the catalog still has the item *after* that: files are
+    stored before their item, and deleted after it.
+    """
+    held = blobs.held()
+    if found := [item for item in items if not has_files(held, item)]:
+        held = blobs.held()
+        found = [item for item in found if not has_files(held, item)]
+        now = catalog.get_many(item.id for item in found)
+        found = [item for item in found if item.id in now and now[item.id].sha256 == item.sha256]
+    return found, held
 
 
 def faults(catalog: Catalog, blobs: Blobs) -> list[str]:
     """Items whose files were stored and are gone, one sentence for each kind; empty if there are none."""
-    originals, thumbnails, held = [], [], blobs.held()
-    for item in catalog.with_files(True):
-        if blobs.policy == "keep" and not held(item.sha256):
-            originals.append(item)
-        if not held(item.sha256 + THUMBNAIL_SUFFIX):
-            thumbnails.append(item)
+    found, held = lacking(catalog, blobs, catalog.with_files(True), lambda held, item: _complete(blobs, held, item))
+    originals = [item for item in found if not _is_kept(blobs, held, item)]
+    thumbnails = [item for item in found if not held(item.sha256 + THUMBNAIL_SUFFIX)]
     mend = "add the pictures again, or restore a backup"
     return [
         *_sentence(originals, "whose original is missing or empty", f"they cannot be embedded again; {mend}"),
@@ -26,11 +40,12 @@ def faults(catalog: Catalog, blobs: Blobs) -> list[str]:
 
 def remarks(catalog: Catalog, blobs: Blobs) -> list[str]:
     """Items without files for which that need not be a fault, one sentence for each kind."""
-    found, held = [], blobs.held()
+    found = []
     if blobs.policy == "reference":
-        gone = [item for item in catalog.with_files(True) if item.source and not _has_original(blobs, held, item)]
+        stored = (item for item in catalog.with_files(True) if item.source)
+        gone, _ = lacking(catalog, blobs, stored, lambda held, item: blobs.at_source(item.source) or held(item.sha256))
         found += _sentence(gone, "whose original is not at its source any more", "they cannot be embedded again")
-    unknown = [item for item in catalog.with_files(None) if not _complete(blobs, held, item)]
+    unknown, _ = lacking(catalog, blobs, catalog.with_files(None), lambda held, item: _complete(blobs, held, item))
     return found + _sentence(
         unknown,
         "without original or thumbnail",
@@ -39,11 +54,11 @@ def remarks(catalog: Catalog, blobs: Blobs) -> list[str]:
 
 
 def _complete(blobs: Blobs, held: Held, item: Item) -> bool:
-    return held(item.sha256 + THUMBNAIL_SUFFIX) and (blobs.policy != "keep" or held(item.sha256))
+    return held(item.sha256 + THUMBNAIL_SUFFIX) and _is_kept(blobs, held, item)
 
 
-def _has_original(blobs: Blobs, held: Held, item: Item) -> bool:
-    return blobs.at_source(item.source) or held(item.sha256)
+def _is_kept(blobs: Blobs, held: Held, item: Item) -> bool:
+    return blobs.policy != "keep" or held(item.sha256)
 
 
 def _sentence(items: list[Item], what: str, then: str) -> list[str]:
