@@ -32,7 +32,7 @@ example: $(EXAMPLE)
 install: $(EVERYTHING)
 
 test: $(EVERYTHING)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long and not cluster" -n $(WORKERS) --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long and not cluster" -n $(WORKERS) --dist worksteal --durations 40 --durations-min 8
 
 test-long: $(EVERYTHING) var/cluster
 	mkdir -p var

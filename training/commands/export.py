@@ -71,6 +71,13 @@ FRAMEWORKS = ("timm", "torchvision")
     default=0,
     help="Whiten the embedding to this many dimensions. It needs --pictures.",
 )
+@click.option(
+    "--reduce",
+    type=click.IntRange(0, 65_536),
+    default=0,
+    help="Reduce the embedding to this many dimensions without whitening: the directions of most energy. It needs "
+    "--pictures.",
+)
 @click.option("--int8", is_flag=True, help="Add the network of the embedding in int8. It needs --pictures.")
 @click.option(
     "--half", is_flag=True, help="Store the weights in half precision. Files have half the size; the speed is the same."
@@ -120,6 +127,7 @@ def export(
     views: bool,
     pictures: Path | None,
     whiten: int,
+    reduce: int,
     int8: bool,
     half: bool,
     weights: str | None,
@@ -139,9 +147,11 @@ def export(
     DINOv3, or timm:NAME; or an ONNX or TorchScript file of others, whose output is one vector for each picture. Options
     for such files are guessed from the file where it says so; what was settled is printed.
     """
-    if pictures is None and (whiten or int8):
-        raise click.UsageError("--whiten and --int8 need pictures to fit on: add --pictures")
-    fitting = Fitting(pictures, whiten, int8, reading=reading) if pictures is not None else None
+    if pictures is None and (whiten or reduce or int8):
+        raise click.UsageError("--whiten, --reduce and --int8 need pictures to fit on: add --pictures")
+    if whiten and reduce:
+        raise click.UsageError("got --whiten and --reduce; both set the dimension of the embedding: give one")
+    fitting = Fitting(pictures, whiten, reduce, int8, reading=reading) if pictures is not None else None
     kind, text = _kind(Path(source)), card.read_text() if card else None
     if kind is not None:
         others = {"--beside": beside, "--beside-size": beside_size, "--views": views, "--weights": weights}

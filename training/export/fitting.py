@@ -26,22 +26,31 @@ from training.export.whitening import Whitening
 
 Float = npt.NDArray[np.float32]
 Picture = Image.Image
-WHITENING_PICTURES, BACKGROUND_PICTURES, CALIBRATION_PICTURES, INT8_PICTURES = 2000, 3000, 2000, 200
+WHITENING_PICTURES, BACKGROUND_PICTURES, CALIBRATION_PICTURES, INT8_PICTURES = 2000, 6500, 2000, 200
 """Largest numbers of pictures for the whitening, the background, the collection of the calibration, and the ranges of
-int8. If there are fewer, background and collection share them in this ratio."""
+int8. Until the collection has enough, the background gets three pictures for each two of it."""
 MIN_PICTURES = 100
 BACKGROUND = "background.npy"
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """Pictures (a folder or tar shards, without labels) and what to fit. ``whiten``: dimension, 0 for no whitening."""
+    """Pictures (a folder or tar shards, without labels) and what to fit.
+
+    ``whiten`` and ``reduce``: dimension of the embedding with and without whitening, 0 for none; at most one is given.
+    """
 
     pictures: Path
     whiten: int = 0
+    reduce: int = 0
     int8: bool = False
     seed: int = 0
     reading: ScanOptions = ORDINARY
+
+    @property
+    def changes_dimension(self) -> bool:
+        """Whether the graph of the embedding ends with a linear map that is fitted."""
+        return bool(self.whiten or self.reduce)
 
 
 class PictureSample:
@@ -65,9 +74,9 @@ class PictureSample:
         return _read(self._entries[:count], self._limits)
 
     def split(self) -> tuple[list[Picture], list[Picture]]:
-        """Pictures for the background, and others for the collection, in the ratio of their largest numbers."""
+        """Pictures for the background, and others for the collection: 3 to 2 of 5,000, the rest the background."""
         used = min(len(self._entries), BACKGROUND_PICTURES + CALIBRATION_PICTURES)
-        background = used * BACKGROUND_PICTURES // (BACKGROUND_PICTURES + CALIBRATION_PICTURES)
+        background = max(used * 3 // 5, used - CALIBRATION_PICTURES)
         first, second = self._entries[:background], self._entries[background:used]
         return _read(first, self._limits), _read(second, self._limits)
 
@@ -104,11 +113,14 @@ def npy(rows: npt.NDArray[np.float16]) -> bytes:
     return out.getvalue()
 
 
-def whiten(embedder: Embedder, sample: PictureSample, dimension: int) -> Whitening:
-    """Whitening of unwhitened embeddings, fitted on pictures and one strongly edited copy of each."""
+def linear_map(embedder: Embedder, sample: PictureSample, fitting: Fitting) -> Whitening:
+    """The whitening or reduction of plain embeddings; a whitening is fitted on one strong copy of each picture, too."""
     pictures, rng = sample.first(WHITENING_PICTURES), sample.generator(0)
+    plain = embedder.embed_parallel(pictures)
+    if fitting.reduce:
+        return whitening.reduction(plain, fitting.reduce)
     copies = [edits.strong(picture, rng, _others(pictures, rng)) for picture in pictures]
-    return whitening.fit(embedder.embed_parallel(pictures), embedder.embed_parallel(copies), dimension)
+    return whitening.fit(plain, embedder.embed_parallel(copies), fitting.whiten)
 
 
 def background(embedder: Embedder, pictures: Sequence[Picture]) -> npt.NDArray[np.float16]:
