@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,23 @@ def quantize(source: Path, target: Path, inputs: Iterable[Float]) -> None:
         quant_pre_process(str(source), str(folded), skip_symbolic_shape=True)
         write = _quantize_dynamic if _is_transformer(folded) else _quantize_static
         write(folded, target, inputs)
+    _store_once(target)
+
+
+def _store_once(path: Path) -> None:
+    """Let nodes share equal tensors of an ONNX file. The quantiser copies the weights for each use, as in each view."""
+    model = onnx.load(path)
+    first: dict[tuple[Any, ...], str] = {}
+    instead = {}
+    for tensor in list(model.graph.initializer):
+        kept = first.setdefault((tensor.data_type, *tensor.dims, tensor.raw_data), tensor.name)
+        if kept != tensor.name and tensor.raw_data:
+            instead[tensor.name] = kept
+            model.graph.initializer.remove(tensor)
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = instead.get(name, name)
+    onnx.save(model, path)
 
 
 def _is_transformer(graph: Path) -> bool:

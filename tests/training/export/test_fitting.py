@@ -1,6 +1,7 @@
 """Whitening, background, calibration and int8 that an export fits on pictures."""
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from click.testing import CliRunner
@@ -109,9 +110,22 @@ def test_a_multi_view_descriptor_is_the_mean_over_views():
     assert [view.size for view in standard_views(128)] == [192, 128, 128, 128]
 
 
-def test_the_exported_graph_makes_its_views(tmp_path, drawn):
+@pytest.fixture
+def of_views():
+    """A network that describes a picture by four views."""
     network = exportable.load("timm:test_resnet", size=32, random=True)
     graph = PooledGraph(ManyViews(network.graph.descriptor, standard_views(16))).eval()
-    one = exportable.Network(**{**vars(network), "graph": graph})
-    bundle = export([one], tmp_path / "views")
+    return exportable.Network(**{**vars(network), "graph": graph})
+
+
+def test_the_exported_graph_makes_its_views(of_views, tmp_path, drawn):
+    bundle = export([of_views], tmp_path / "views")
     assert Embedder(bundle).embed([drawn(1), drawn(2)]).shape == (2, bundle.dimension)
+
+
+def test_views_share_their_weights_in_int8(of_views, pictures, tmp_path):
+    """The quantiser copies the weights for each view."""
+    bundle = export([of_views], tmp_path / "views", fitting=Fitting(pictures, int8=True))
+    tensors = onnx.load(bundle.path / bundle.graphs["graph0"].variants["int8"].file).graph.initializer
+    large = [(one.data_type, *one.dims, one.raw_data) for one in tensors if len(one.raw_data) > 512]
+    assert len(set(large)) == len(large) > 10
