@@ -14,11 +14,12 @@ from copysight.errors import InvalidArgument
 from copysight.model.bundle import Bundle
 from copysight.pictures.preprocess import Size
 from copysight.pictures.scan import ScanOptions, scan_options
-from copysight.system.numbers import Pixels
+from copysight.system.numbers import Pixels, Real
 from training.commands.foreign_options import NAMES, foreign_options, wishes_of
 from training.export.fitting import Fitting
 from training.export.foreign.graph_file import is_torchscript
 from training.export.foreign.write import About, ForeignExport, export_file
+from training.export.whitening import RIDGE
 
 FRAMEWORKS = ("timm", "torchvision")
 """As in `training.checkpoints.frameworks`, which needs torch."""
@@ -72,11 +73,12 @@ FRAMEWORKS = ("timm", "torchvision")
     help="Whiten the embedding to this many dimensions. It needs --pictures.",
 )
 @click.option(
-    "--reduce",
-    type=click.IntRange(0, 65_536),
-    default=0,
-    help="Reduce the embedding to this many dimensions without whitening: the directions of most energy. It needs "
-    "--pictures.",
+    "--ridge",
+    type=Real(0),
+    default=RIDGE,
+    show_default=True,
+    help="With --whiten: how much is added to each variance, in units of their mean. Large values whiten less; 2 suits "
+    "a descriptor that was trained long for copies.",
 )
 @click.option("--int8", is_flag=True, help="Add the network of the embedding in int8. It needs --pictures.")
 @click.option(
@@ -127,7 +129,7 @@ def export(
     views: bool,
     pictures: Path | None,
     whiten: int,
-    reduce: int,
+    ridge: float,
     int8: bool,
     half: bool,
     weights: str | None,
@@ -147,11 +149,9 @@ def export(
     DINOv3, or timm:NAME; or an ONNX or TorchScript file of others, whose output is one vector for each picture. Options
     for such files are guessed from the file where it says so; what was settled is printed.
     """
-    if pictures is None and (whiten or reduce or int8):
-        raise click.UsageError("--whiten, --reduce and --int8 need pictures to fit on: add --pictures")
-    if whiten and reduce:
-        raise click.UsageError("got --whiten and --reduce; both set the dimension of the embedding: give one")
-    fitting = Fitting(pictures, whiten, reduce, int8, reading=reading) if pictures is not None else None
+    if pictures is None and (whiten or int8):
+        raise click.UsageError("--whiten and --int8 need pictures to fit on: add --pictures")
+    fitting = Fitting(pictures, whiten, ridge, int8, reading=reading) if pictures is not None else None
     kind, text = _kind(Path(source)), card.read_text() if card else None
     if kind is not None:
         others = {"--beside": beside, "--beside-size": beside_size, "--views": views, "--weights": weights}

@@ -53,7 +53,7 @@ def export(
     """Write a bundle to ``out``: the embedding from the first network, each other output from the first that has it.
 
     ``half`` stores weights in half precision; they are cast to float32 at loading. ``fitting`` adds what is fitted on
-    pictures: whitening or reduction, background, calibration, int8. ``weights`` (``timm`` or ``torchvision``) adds the
+    pictures: whitening, background, calibration, int8. ``weights`` (``timm`` or ``torchvision``) adds the
     tensors of the first network under the names of that framework. ``places`` adds the graphs of
     `sharing.added_graphs` where the networks have them: patches of any size, and contributions.
 
@@ -68,9 +68,9 @@ def export(
     sample = PictureSample(fitting) if fitting is not None else None
     tensors = {} if weights is None else {frameworks.FILE: _weights(networks[0], weights)}
     with tempfile.TemporaryDirectory() as scratch:
-        if sample is not None and fitting is not None and fitting.changes_dimension:
+        if sample is not None and fitting is not None and fitting.whiten:
             plain = _export_trial(networks[:1], Path(scratch), "plain")
-            fitted = fits.linear_map(Embedder(plain.bundle), sample, fitting)
+            fitted = fits.whiten(Embedder(plain.bundle), sample, fitting)
             networks[0].graph.whitening = layer(fitted)
         exported = _export_trial(networks, Path(scratch), "exact", name, places)
         manifest, files, trial = exported.manifest, exported.files, exported.bundle

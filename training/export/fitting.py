@@ -37,20 +37,15 @@ BACKGROUND = "background.npy"
 class Fitting:
     """Pictures (a folder or tar shards, without labels) and what to fit.
 
-    ``whiten`` and ``reduce``: dimension of the embedding with and without whitening, 0 for none; at most one is given.
+    ``whiten``: dimension of the whitening, 0 for none. ``ridge``: that of `whitening.fit`.
     """
 
     pictures: Path
     whiten: int = 0
-    reduce: int = 0
+    ridge: float = whitening.RIDGE
     int8: bool = False
     seed: int = 0
     reading: ScanOptions = ORDINARY
-
-    @property
-    def changes_dimension(self) -> bool:
-        """Whether the graph of the embedding ends with a linear map that is fitted."""
-        return bool(self.whiten or self.reduce)
 
 
 class PictureSample:
@@ -113,14 +108,12 @@ def npy(rows: npt.NDArray[np.float16]) -> bytes:
     return out.getvalue()
 
 
-def linear_map(embedder: Embedder, sample: PictureSample, fitting: Fitting) -> Whitening:
-    """The whitening or reduction of plain embeddings; a whitening is fitted on one strong copy of each picture, too."""
+def whiten(embedder: Embedder, sample: PictureSample, fitting: Fitting) -> Whitening:
+    """Whitening of unwhitened embeddings, fitted on pictures and one strongly edited copy of each."""
     pictures, rng = sample.first(WHITENING_PICTURES), sample.generator(0)
-    plain = embedder.embed_parallel(pictures)
-    if fitting.reduce:
-        return whitening.reduction(plain, fitting.reduce)
     copies = [edits.strong(picture, rng, _others(pictures, rng)) for picture in pictures]
-    return whitening.fit(plain, embedder.embed_parallel(copies), fitting.whiten)
+    originals, edited = embedder.embed_parallel(pictures), embedder.embed_parallel(copies)
+    return whitening.fit(originals, edited, fitting.whiten, fitting.ridge)
 
 
 def background(embedder: Embedder, pictures: Sequence[Picture]) -> npt.NDArray[np.float16]:

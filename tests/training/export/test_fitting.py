@@ -45,16 +45,6 @@ def test_the_bundle_holds_whitening_background_and_calibration(fitted):
     assert fitted.numerics.largest_difference < 1e-2
 
 
-def test_a_reduced_embedding_has_nearly_the_similarities_of_the_whole_one(pictures, tmp_path, drawn):
-    torch.manual_seed(0)
-    network = exportable.load("timm:test_resnet", size=64, random=True)
-    whole = Embedder(export([network], tmp_path / "whole")).embed([drawn(seed) for seed in range(300, 308)])
-    bundle = export([network], tmp_path / "reduced", fitting=Fitting(pictures, reduce=24))
-    reduced = Embedder(bundle).embed([drawn(seed) for seed in range(300, 308)])
-    assert bundle.dimension == bundle.background_vectors().shape[1] == reduced.shape[1] == 24 < whole.shape[1]
-    assert np.abs(reduced @ reduced.T - whole @ whole.T).max() < 0.02
-
-
 def test_background_and_collection_share_few_pictures_three_to_two(pictures):
     background, collection = PictureSample(Fitting(pictures)).split()
     assert (len(background), len(collection)) == (78, 52)
@@ -81,10 +71,6 @@ def test_too_few_or_no_pictures_are_errors(pictures, tmp_path, drawn, jpeg):
     result = CliRunner().invoke(command, ["timm:test_resnet", "--out", str(tmp_path / "x"), "--int8"])
     assert result.exit_code == 2
     assert "--pictures" in result.output
-    both = ["timm:test_resnet", "--out", str(tmp_path / "x"), "--pictures", str(pictures), "--whiten", "8"]
-    result = CliRunner().invoke(command, [*both, "--reduce", "8"])
-    assert result.exit_code == 2
-    assert "give one" in result.output
 
 
 class Corner(nn.Module):

@@ -50,18 +50,14 @@ def test_the_layer_is_the_same_map(pairs):
     assert np.abs(found - white(pairs[0])).max() < 1e-5
 
 
-def test_a_reduction_keeps_the_similarities_of_what_it_keeps():
-    rng = np.random.default_rng(0)
-    basis = np.linalg.qr(rng.normal(size=(16, 16)))[0]
-    rows = unit((rng.normal(size=(300, 16)) + 2) * ([1.0] * 6 + [0.01] * 10) @ basis)
-    reduced = whitening.reduction(rows, 6)
-    assert np.abs(reduced.matrix.T @ reduced.matrix - np.eye(6)).max() < 1e-5
-    assert np.abs(reduced(rows) @ reduced(rows).T - rows @ rows.T).max() < 1e-2
-    assert np.abs(whitening.reduction(rows, 5)(rows) @ whitening.reduction(rows, 5)(rows).T - rows @ rows.T).max() > 0.1
+def test_a_large_ridge_leaves_the_similarities_of_a_projection(pairs):
+    originals = pairs[0]
+    centred = unit(originals - originals.mean(axis=0))
+    similarities = [white(originals) @ white(originals).T for white in (whitening.fit(*pairs, 16, r) for r in (0, 1e4))]
+    errors = [np.abs(found - centred @ centred.T).max() for found in similarities]
+    assert errors[1] < 1e-3 < 0.1 < errors[0]
 
 
 def test_too_few_pictures_are_refused(pairs):
     with pytest.raises(InvalidArgument, match="got 9 pictures with 16 dimensions"):
         whitening.fit(pairs[0][:9], pairs[1][:9], 10)
-    with pytest.raises(InvalidArgument, match=r"a reduction to 17 dimensions.*lower --reduce"):
-        whitening.reduction(pairs[0], 17)

@@ -91,8 +91,8 @@ def export_file(
         manifest = _manifest(wrapped, about)
         whitening, trial = None, _trial(Path(scratch) / "plain", manifest, wrapped.graph(None))
         warnings = _check_pictures(wrapped, trial, pictures, sample)
-        if sample is not None and fitting is not None and fitting.changes_dimension:
-            whitening = fits.linear_map(Embedder(trial), sample, fitting)
+        if sample is not None and fitting is not None and fitting.whiten:
+            whitening = fits.whiten(Embedder(trial), sample, fitting)
             manifest["embedding"] |= {"dimension": whitening.matrix.shape[1], "whitening": True}
             trial = _trial(Path(scratch) / "white", manifest, wrapped.graph(whitening))
         manifest["numerics"] = _check(wrapped, trial, whitening, pictures, half=False)
