@@ -27,9 +27,9 @@ FORMAT = 1
 DESCRIPTION = "bundle.json"
 MIN_DISPLAY_SIDE = 256
 """Minimum shortest side, in pixels, of pictures for thumbnails and drawings."""
-MIN_COSINE, MIN_LEAST = 0.999, 0.98
+MIN_COSINE, MIN_LEAST = 0.999, 0.97
 """Another precision may replace fp32 if the mean cosine of its embeddings to fp32, on real pictures, is at least the
-first, and the least the second. The least alone tells of the oddest picture, such as a strip that is nearly blank."""
+first, and the least the second. The least alone tells of the oddest picture, such as a window that is nearly blank."""
 DEFAULT = Path(__file__).parent.parent / "models" / "default"
 T = TypeVar("T")
 
