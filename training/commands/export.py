@@ -151,6 +151,8 @@ def export(
     """
     if pictures is None and (whiten or int8):
         raise click.UsageError("--whiten and --int8 need pictures to fit on: add --pictures")
+    if ridge != RIDGE and not whiten:
+        raise click.UsageError("got --ridge without a whitening, which it is a part of: add --whiten")
     fitting = Fitting(pictures, whiten, ridge, int8, reading=reading) if pictures is not None else None
     kind, text = _kind(Path(source)), card.read_text() if card else None
     if kind is not None:

@@ -53,9 +53,9 @@ def export(
     """Write a bundle to ``out``: the embedding from the first network, each other output from the first that has it.
 
     ``half`` stores weights in half precision; they are cast to float32 at loading. ``fitting`` adds what is fitted on
-    pictures: whitening, background, calibration, int8. ``weights`` (``timm`` or ``torchvision``) adds the
-    tensors of the first network under the names of that framework. ``places`` adds the graphs of
-    `sharing.added_graphs` where the networks have them: patches of any size, and contributions.
+    pictures: whitening, background, calibration, int8. ``weights`` (``timm`` or ``torchvision``) adds the tensors of
+    the first network under the names of that framework. ``places`` adds the graphs of `sharing.added_graphs` where the
+    networks have them: patches of any size, and contributions.
 
     Raises ``ExportFailed`` if weights or outputs are not finite, if torch cannot export a network, or if a graph
     differs from torch by more than 1e-4 or a cosine is below 0.99999 (in half precision: 1e-2 and 0.9999), and
@@ -69,8 +69,8 @@ def export(
     tensors = {} if weights is None else {frameworks.FILE: _weights(networks[0], weights)}
     with tempfile.TemporaryDirectory() as scratch:
         if sample is not None and fitting is not None and fitting.whiten:
-            plain = _export_trial(networks[:1], Path(scratch), "plain")
-            fitted = fits.whiten(Embedder(plain.bundle), sample, fitting)
+            unwhitened = _export_trial(networks[:1], Path(scratch), "plain")
+            fitted = fits.whiten(Embedder(unwhitened.bundle), sample, fitting)
             networks[0].graph.whitening = layer(fitted)
         exported = _export_trial(networks, Path(scratch), "exact", name, places)
         manifest, files, trial = exported.manifest, exported.files, exported.bundle

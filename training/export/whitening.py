@@ -9,6 +9,7 @@ from copysight.errors import InvalidArgument
 
 Float = npt.NDArray[np.float32]
 RIDGE = 0.05
+"""Suits networks that were not trained for copies, or shortly."""
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,9 @@ def test_too_few_or_no_pictures_are_errors(pictures, tmp_path, drawn, jpeg):
     result = CliRunner().invoke(command, ["timm:test_resnet", "--out", str(tmp_path / "x"), "--int8"])
     assert result.exit_code == 2
     assert "--pictures" in result.output
+    result = CliRunner().invoke(command, ["timm:test_resnet", "--out", str(tmp_path / "x"), "--ridge", "2"])
+    assert result.exit_code == 2
+    assert "add --whiten" in result.output
 
 
 class Corner(nn.Module):
