@@ -18,13 +18,20 @@ import pytest
 
 from index_builder.build import Plan, build
 from index_builder.progress import Progress
+from tests.forks import Forked, ForkServer
 
 PICTURES = 12
 Start = Callable[..., "Server"]
 
 
+SERVING = ForkServer("cli.main", "service.cli", "uvicorn.protocols.http.httptools_impl", "uvicorn.loops.uvloop")
+
+
 class Server:
-    """A running `copysight serve`, and a client for it. ``before``: words in front of its command, as of `unshare`."""
+    """A running `copysight serve`, and a client for it: a fork, which starts fast.
+
+    With ``before``, words in front of its command, as of `unshare`, it is a new Python process.
+    """
 
     def __init__(self, index: Path, before: Sequence[str] = (), **settings: object) -> None:
         with socket.socket() as free:
@@ -34,9 +41,14 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         variables = {f"COPYSIGHT_{name.upper()}": str(value) for name, value in settings.items()}
         self.log = index.with_name(f"{index.name}-{self.port}.log")
-        with self.log.open("wb") as log:
-            command = [*before, sys.executable, "-m", "cli", "serve", "--index", str(index), "--port", str(self.port)]
-            self.process = subprocess.Popen(command, env=os.environ | variables, stderr=log)
+        words = ["serve", "--index", str(index), "--port", str(self.port)]
+        self.process: subprocess.Popen[bytes] | Forked
+        with self.log.open("w") as log:
+            if before:
+                command = [*before, sys.executable, "-m", "cli", *words]
+                self.process = subprocess.Popen(command, env=os.environ | variables, stderr=log)
+            else:
+                self.process = SERVING.start(words, os.environ | variables, log, log)
         self.http = httpx.Client(base_url=self.url, timeout=30)
         self._wait()
 

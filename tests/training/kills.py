@@ -10,13 +10,15 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import torch
 
-from tests.training.forks import Forked
+from tests.forks import Forked, ForkServer
 from training.checkpoints import checkpoint
 
 Running = subprocess.Popen | Forked
+TRAINING = ForkServer("cli.main", "training.commands.train", "training.run.job", "training.export.export")
 
 OPTIONS = {
     "backbone": "test_resnet", "global-size": 32, "local-size": 16, "local-crops": 2, "batch": 8, "prototypes": 8,
@@ -40,7 +42,10 @@ def command(method: str, photos: Path, out: Path, **more: object) -> list[str]:
 
 def start(words: list[str], world: int = 1) -> list[Running]:
     """Start the processes of ``copysight`` with some words, each with its rank. They are forks, which start fast."""
-    return [Forked(words, environment) for environment in environments(world)]
+    return [
+        TRAINING.start(words, environment, TemporaryFile("w+"), TemporaryFile("w+"))
+        for environment in environments(world)
+    ]
 
 
 def start_new(words: list[str], world: int = 1) -> list[Running]:
