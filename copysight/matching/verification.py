@@ -6,7 +6,7 @@ OpenCV. Coordinates in results are shares of width and height, so that they hold
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -110,6 +110,12 @@ def prepare(picture: Image.Image) -> Prepared:
     """Find the features of an RGB picture of any size."""
     pixels = features.grey(picture)
     return Prepared(features.extract(pixels), lambda: pixels)
+
+
+def preparing(picture: Callable[[int], Image.Image]) -> Callable[[int], Prepared]:
+    """``prepare`` for RGB pictures by their number: finds the features of each once, and keeps them, but no pixels."""
+    found = cache(lambda number: features.extract(features.grey(picture(number))))
+    return lambda number: Prepared(found(number), lambda: features.grey(picture(number)))
 
 
 def verify(query: Prepared, reference: Prepared) -> Verification | None:

@@ -54,6 +54,6 @@ def fit(
         return Fitted(extractor.calibrations, extractor.verified)
     sample = Sample([pictures[number] for number in held], rows[held], vectors, background)
     embed = lambda copies: np.stack([extractor.embed(one) for one in copies])  # noqa: E731 - a named argument
-    prepare = lambda row: verification.prepare(picture(row))  # noqa: E731 - a named argument
-    found = calibrate.calibrate(sample, embed, prepare, rng, extractor.calibrations, share)
+    prepared = verification.preparing(picture)
+    found = calibrate.calibrate(sample, embed, prepared, rng, extractor.calibrations, share)
     return Fitted(found.efforts, found.verified, found.near_duplicates)

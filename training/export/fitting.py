@@ -131,8 +131,8 @@ def calibration(
     rng = sample.generator(1)
     held = [pictures[number] for number in calibrate.informative(pictures)]
     collection = Sample(held, np.arange(len(held)), embedder.embed_parallel(held), background)
-    prepare = lambda row: verification.prepare(held[row])  # noqa: E731 - a named argument
-    return calibrate.calibrate_bundle(collection, embedder.embed_parallel, prepare, rng).to_json()
+    prepared = verification.preparing(lambda row: held[row])
+    return calibrate.calibrate_bundle(collection, embedder.embed_parallel, prepared, rng).to_json()
 
 
 def agreement(one: Embedder, other: Embedder, pictures: Sequence[Picture]) -> dict[str, float]:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from copysight.matching import features
 from copysight.matching.geometry import apply
-from copysight.matching.verification import Prepared, prepare, verify, where
+from copysight.matching.verification import Prepared, prepare, preparing, verify, where
 
 SIZE = 400
 
@@ -123,3 +124,14 @@ def test_features_whose_picture_is_lost_show_nothing_in_common_and_nothing_chang
     for query, reference in ((whole, lost), (lost, whole), (lost, lost)):
         found = verify(query, reference)
         assert found is None or (found.alignment.cells == 0 and found.alignment.changes() == [])
+
+
+def test_pictures_are_prepared_once_with_the_same_results(picture, monkeypatch):
+    crop, looked_at = picture.crop((40, 40, 320, 320)), []
+    monkeypatch.setattr(
+        features, "extract", lambda grey, extract=features.extract: looked_at.append(1) or extract(grey)
+    )
+    prepared = preparing([crop, picture].__getitem__)
+    for _ in range(2):
+        assert where(verify(prepared(0), prepared(1))) == where(verify(prepare(crop), prepare(picture)))
+    assert len(looked_at) == 2 + 4
