@@ -219,7 +219,9 @@ def exported_vit(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
         if (name, size) not in made:
             torch.manual_seed(0)
             network = exportable.load(f"timm:{name}", size=size, random=True)
-            made[name, size] = export([network], tmp_path_factory.mktemp("bundles") / name, weights="timm").path
+            made[name, size] = export(
+                [network], tmp_path_factory.mktemp("bundles") / name, weights="timm", places=False
+            ).path
         return made[name, size]
 
     return make
@@ -649,7 +651,7 @@ def test_a_tag_in_the_name_of_a_backbone_is_refused(photos: Path, tmp_path: Path
 @reported("T11")
 def test_a_bundle_of_tagged_weights_names_the_plain_backbone(tmp_path: Path) -> None:
     network = exportable.load("timm:test_vit.r160_in1k", size=32, random=True)
-    bundle = export([network], tmp_path / "bundle", weights="timm")
+    bundle = export([network], tmp_path / "bundle", weights="timm", places=False)
     assert bundle.backbone == "test_vit"
     assert evaluated.load(str(bundle.path)).patch == 16
     assert pretrained.initial(str(bundle.path), backbones.build("test_vit", 32)).loaded > 10
@@ -664,7 +666,7 @@ def test_the_origin_of_a_bare_backbone_is_unknown_unless_told(tmp_path: Path) ->
     assert (found.name, found.method, found.licence) == ("unknown-resnet50", "unknown", "unknown")
     told = exportable.load(str(tmp_path / "resnet50.pth"), size=32, method="dino", licence="Apache-2.0")
     assert (told.name, told.method, told.licence) == ("dino-resnet50", "dino", "Apache-2.0")
-    bundle = export([found], tmp_path / "bundle")
+    bundle = export([found], tmp_path / "bundle", places=False)
     assert (bundle.method, bundle.licence) == ("unknown", "unknown")
     assert "Licence: unknown." in (bundle.path / "MODEL_CARD.md").read_text()
 

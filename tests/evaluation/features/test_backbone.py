@@ -19,7 +19,10 @@ from training.export.export import export
 def exported(tmp_path_factory):
     torch.manual_seed(0)
     return export(
-        [exportable.load("timm:test_vit", size=96, random=True)], tmp_path_factory.mktemp("b") / "vit", weights="timm"
+        [exportable.load("timm:test_vit", size=96, random=True)],
+        tmp_path_factory.mktemp("b") / "vit",
+        weights="timm",
+        places=False,
     )
 
 

@@ -29,7 +29,7 @@ def old(parts, tmp_path_factory):
 
 
 def test_amend_takes_attention_from_another_network(old, parts, tmp_path, drawn):
-    made, alone = amend(old, tmp_path / "new", parts[2]), export([parts[2]], tmp_path / "alone")
+    made, alone = amend(old, tmp_path / "new", parts[2]), export([parts[2]], tmp_path / "alone", places=False)
     pictures = [drawn(seed) for seed in range(3)]
     assert (Embedder(made).embed(pictures) == Embedder(old).embed(pictures)).all()
     assert (Embedder(made).attention_maps(pictures) == Embedder(alone).attention_maps(pictures)).all()
@@ -40,7 +40,7 @@ def test_amend_takes_attention_from_another_network(old, parts, tmp_path, drawn)
 
 
 def test_amend_takes_the_attention_of_another_bundle_as_it_is(old, parts, tmp_path, drawn):
-    other = export([parts[0], parts[2]], tmp_path / "other", half=True)
+    other = export([parts[0], parts[2]], tmp_path / "other", half=True, places=False)
     made = amend(old, tmp_path / "new", other)
     pictures = [drawn(seed) for seed in range(3)]
     assert (Embedder(made).embed(pictures) == Embedder(old).embed(pictures)).all()
@@ -76,7 +76,7 @@ def test_amend_fits_the_calibrations_again(parts, tmp_path, drawn):
     folder.mkdir()
     for seed in range(120):
         drawn(seed).save(folder / f"{seed}.png")
-    old = export(parts[:1], tmp_path / "old", fitting=Fitting(folder, seed=1))
+    old = export(parts[:1], tmp_path / "old", fitting=Fitting(folder, seed=1), places=False)
     made = amend(old, tmp_path / "new", pictures=folder)
     assert made.calibration["normal"]["source"] == "bundle"
     assert made.calibration != old.calibration
@@ -88,7 +88,7 @@ def test_amend_refuses_what_it_cannot_do(old, parts, tmp_path):
         amend(old, tmp_path / "same")
     with pytest.raises(InvalidArgument, match="needs one"):
         amend(old, tmp_path / "bare", pictures=tmp_path)
-    whole = export([parts[1]], tmp_path / "whole")
+    whole = export([parts[1]], tmp_path / "whole", places=False)
     with pytest.raises(InvalidArgument, match="by one graph"):
         amend(whole, tmp_path / "kept", parts[2])
 
@@ -98,7 +98,7 @@ def test_amend_renews_the_background_from_other_pictures(parts, tmp_path, drawn)
         (tmp_path / name).mkdir()
         for seed in range(start, start + 120):
             drawn(seed).save(tmp_path / name / f"{seed}.png")
-    old = export(parts[:1], tmp_path / "old", fitting=Fitting(tmp_path / "first"))
+    old = export(parts[:1], tmp_path / "old", fitting=Fitting(tmp_path / "first"), places=False)
     kept = amend(old, tmp_path / "kept", pictures=tmp_path / "second")
     made = amend(old, tmp_path / "new", pictures=tmp_path / "second", background=True)
     assert (kept.background_vectors() == old.background_vectors()).all()

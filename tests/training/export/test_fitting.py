@@ -31,7 +31,7 @@ def fitted(pictures, tmp_path_factory):
     torch.manual_seed(0)
     network = exportable.load("timm:test_resnet", size=64, random=True)
     out = tmp_path_factory.mktemp("bundles") / "fitted"
-    return export([network], out, fitting=Fitting(pictures, whiten=24, int8=True), half=True)
+    return export([network], out, fitting=Fitting(pictures, whiten=24, int8=True), half=True, places=False)
 
 
 def test_the_bundle_holds_whitening_background_and_calibration(fitted):
@@ -108,13 +108,13 @@ def of_views():
 
 
 def test_the_exported_graph_makes_its_views(of_views, tmp_path, drawn):
-    bundle = export([of_views], tmp_path / "views")
+    bundle = export([of_views], tmp_path / "views", places=False)
     assert Embedder(bundle).embed([drawn(1), drawn(2)]).shape == (2, bundle.dimension)
 
 
 def test_views_share_their_weights_in_int8(of_views, pictures, tmp_path):
     """The quantiser copies the weights for each view."""
-    bundle = export([of_views], tmp_path / "views", fitting=Fitting(pictures, int8=True))
+    bundle = export([of_views], tmp_path / "views", fitting=Fitting(pictures, int8=True), places=False)
     tensors = onnx.load(bundle.path / bundle.graphs["graph0"].variants["int8"].file).graph.initializer
     large = [(one.data_type, *one.dims, one.raw_data) for one in tensors if len(one.raw_data) > 512]
     assert len(set(large)) == len(large) > 10

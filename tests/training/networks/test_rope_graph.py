@@ -60,7 +60,7 @@ def test_the_outputs_are_those_of_the_network(kind: str, recipe: str) -> None:
 
 def test_such_a_network_is_exported_with_attention_and_patches(tmp_path, drawn):
     network = exportable.load("timm:vit_tiny_patch16_dinov3_qkvb", size=64, recipe="cls", random=True)
-    bundle = export([network], tmp_path / "bundle", weights="timm")
+    bundle = export([network], tmp_path / "bundle", weights="timm", places=False)
     assert (bundle.attention.grid, bundle.patches.grid, bundle.embedding.recipe) == ((4, 4), (4, 4), "cls")
     maps = Embedder(bundle).attention_maps([drawn(0)])
     assert maps.shape == (1, 3, 4, 4)
