@@ -58,11 +58,11 @@ def test_of_a_large_archive_likely_pairs_are_all_found_and_of_the_doubtful_ones_
     monkeypatch.setattr("copysight.vectors.self_join.BLOCK", 32)
     pairs = found_pairs(one)
     scores = every_pair(one)
-    likely = candidates._score_of(CALIBRATION, candidates.LIKELY)
+    least, likely = candidates._least_score(CALIBRATION), candidates._score_of(CALIBRATION, candidates.LIKELY)
     sure = {pair for pair, score in scores.items() if score >= likely + 1e-5}
     assert sure
     assert sure <= pairs.keys()
-    doubtful = [score for score in scores.values() if candidates._least_score(CALIBRATION) <= score < likely]
+    doubtful = [score for score in scores.values() if least <= score < likely]
     taken = [score for score in pairs.values() if score < likely]
     assert len(taken) == budget < len(doubtful)
     assert sorted(taken) == pytest.approx(sorted(doubtful)[len(doubtful) - budget :], abs=1e-5)

@@ -33,7 +33,16 @@ def test_resnet50_weights_load_into_torchvisions_faster_rcnn():
 
 
 def test_export_writes_the_weights_or_names_the_framework_that_works(tmp_path):
-    arguments = ["timm:test_vit", "--random", "--size", "96", "--out", str(tmp_path / "vit"), "--weights"]
+    arguments = [
+        "timm:test_vit",
+        "--random",
+        "--size",
+        "96",
+        "--out",
+        str(tmp_path / "vit"),
+        "--no-places",
+        "--weights",
+    ]
     refused = CliRunner().invoke(main, ["export", *arguments, "torchvision"])
     assert refused.exit_code == 1
     assert "use --weights timm" in refused.output

@@ -91,7 +91,7 @@ def test_a_run_starts_from_a_bundle_and_from_files(started: Path, photos: Path, 
 
 
 def export(source: Path, out: Path, *more: str) -> None:
-    exported = CliRunner().invoke(main, ["export", str(source), f"--out={out}", *more])
+    exported = CliRunner().invoke(main, ["export", str(source), f"--out={out}", "--no-places", *more])
     assert exported.exit_code == 0, exported.output
 
 

@@ -45,8 +45,13 @@ def vit():
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["float", "half"])
-def bundle(request, copies, vit, tmp_path_factory):
-    return export([copies, vit], tmp_path_factory.mktemp("bundle") / "both", half=request.param)
+def half(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def bundle(half, copies, vit, tmp_path_factory):
+    return export([copies, vit], tmp_path_factory.mktemp("bundle") / "both", half=half)
 
 
 def test_patches_of_any_size_are_those_of_torch(bundle, copies):
@@ -121,11 +126,18 @@ def test_a_network_of_a_fixed_size_gets_no_graph_for_any_size(tmp_path):
     assert (bundle.patches.any_size, set(bundle.files)) == (None, {"graph0.onnx", "MODEL_CARD.md"})
 
 
-@pytest.mark.parametrize(("half", "views"), [(False, standard_views), (True, standard_views), (False, earlier_views)])
-def test_an_older_bundle_gets_its_graphs_by_amend(vit, half, views, tmp_path, drawn):
-    copies = copy_network(views)
+def test_an_older_bundle_gets_its_graphs_by_amend(bundle, half, copies, vit, tmp_path, drawn):
     old = export([copies, vit], tmp_path / "old", half=half, places=False)
-    made, whole = amend(old, tmp_path / "new", places=True), export([copies, vit], tmp_path / "whole", half=half)
+    check_amended(amend(old, tmp_path / "new", places=True), old, bundle, drawn)
+
+
+def test_an_older_bundle_of_other_views_gets_its_graphs_by_amend(tmp_path, drawn):
+    copies = copy_network(earlier_views)
+    old, whole = (export([copies], tmp_path / name, places=name == "whole") for name in ("old", "whole"))
+    check_amended(amend(old, tmp_path / "new", places=True), old, whole, drawn)
+
+
+def check_amended(made, old, whole, drawn):
     pictures = [drawn(seed) for seed in range(2)]
     assert (Embedder(made).embed(pictures) == Embedder(old).embed(pictures)).all()
     assert made.patches == whole.patches
