@@ -15,6 +15,7 @@ from copysight.pictures.scan import ORDINARY, scan
 
 ROOT = Path(__file__).parents[2]
 FEW = ("export", "search")
+"""Steps of the short form; `make test-long` runs all."""
 
 
 @pytest.fixture(scope="module")
