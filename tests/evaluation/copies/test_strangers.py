@@ -20,16 +20,15 @@ def pictures():
     return [textured_picture(seed, 96) for seed in range(COUNT)]
 
 
-def test_light_copies_are_found_and_strangers_are_not(pictures):
+@pytest.mark.parametrize(("verify", "least"), [("auto", 0.8), ("never", 0.5)])
+def test_light_copies_are_found_and_strangers_are_not(pictures, verify, least):
     groups = ["even" if number % 2 == 0 else "odd" for number in range(COUNT)]
     indexed = np.arange(COUNT) < COUNT // 2
-    found = measure(
-        pictures, groups, indexed, load_extractor("default", "int8"), "low", "auto", np.random.default_rng(0)
-    )
+    found = measure(pictures, groups, indexed, load_extractor("default"), "low", verify, np.random.default_rng(0))
     assert list(found) == ["even", "odd", ALL]
     assert (found[ALL].strangers, found[ALL].copies) == (COUNT // 2, COUNT // 2)
     assert found[ALL].above_09 <= 0.02
-    assert found[ALL].found >= 0.8
+    assert found[ALL].found >= least
 
 
 def test_every_third_copy_is_a_crop_a_smaller_picture_or_a_jpeg(pictures):
@@ -46,13 +45,11 @@ def test_a_source_without_probabilities_is_an_error(pictures):
 
 def test_a_small_collection_has_the_calibration_of_the_bundle(pictures):
     half = np.arange(20) < 10
-    found = measure(
-        pictures[:20], [""] * 20, half, load_extractor("default", "int8"), "low", "auto", np.random.default_rng(0)
-    )
+    found = measure(pictures[:20], [""] * 20, half, load_extractor("default"), "low", "auto", np.random.default_rng(0))
     assert (found[ALL].strangers, found[ALL].copies) == (10, 10)
 
 
-def test_the_command_takes_groups_from_a_table_and_finds_copies_by_their_scores(pictures, tmp_path):
+def test_the_command_takes_groups_from_a_table(pictures, tmp_path):
     for number, picture in enumerate(pictures):
         (tmp_path / "data").mkdir(exist_ok=True)
         picture.save(tmp_path / "data" / f"{number}.png")
@@ -61,6 +58,4 @@ def test_the_command_takes_groups_from_a_table_and_finds_copies_by_their_scores(
     options = ["--groups", str(tmp_path / "groups.csv"), "--effort", "low", "--verify", "never", "--json"]
     result = CliRunner().invoke(strangers.strangers, ["default", str(tmp_path / "data"), *options])
     assert result.exit_code == 0, result.output
-    groups = json.loads(result.stdout)["groups"]
-    assert set(groups) == {"first", "second", ALL}
-    assert groups[ALL]["found"] >= 0.5
+    assert set(json.loads(result.stdout)["groups"]) == {"first", "second", ALL}
