@@ -13,6 +13,7 @@ from copysight.errors import ExportFailed, InvalidArgument
 from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle, Numerics
 from copysight.model.embedder import Embedder, Runtime
+from training.export import background as backgrounds
 from training.export import checks as bundle_checks
 from training.export import fitting as fits
 from training.export.export import Network, export
@@ -83,13 +84,12 @@ def _fit(old: Bundle, pictures: Path, renew: bool, manifest: dict[str, Any], fil
             f"the bundle {old.name!r} has no background, and a calibration needs one; give --background"
         )
     sample = PictureSample(Fitting(pictures))
-    first, second = sample.split()
     embedder, rows = Embedder(old, Runtime(variant=old.default_variant)), old.background_vectors()
     if renew:
-        made = fits.background(embedder, first)
+        made = backgrounds.make(embedder, sample.candidates())
         files[BACKGROUND], manifest["background"] = npy(made), {"file": BACKGROUND, "count": len(made)}
         rows = made.astype(np.float32)
-    manifest["calibration"] = fits.calibration(embedder, rows, second, sample)
+    manifest["calibration"] = fits.calibration(embedder, rows, sample)
 
 
 def _add_places(old: Bundle, manifest: dict[str, Any], files: dict[str, Path | bytes], scratch: Path) -> None:

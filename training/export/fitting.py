@@ -1,6 +1,6 @@
 """Fit whitening, background, calibrations and int8 ranges of an export on unlabelled pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
@@ -21,14 +21,17 @@ from copysight.pictures.decode import Limits
 from copysight.pictures.scan import ORDINARY, Entry, Failure, ScanOptions, scan
 from copysight.scoring import calibrate
 from copysight.scoring.self_calibration import Sample
-from training.export import quantization, whitening
+from copysight.system.progress import with_progress
+from training.export import background, quantization, whitening
 from training.export.whitening import Whitening
 
 Float = npt.NDArray[np.float32]
 Picture = Image.Image
-WHITENING_PICTURES, BACKGROUND_PICTURES, CALIBRATION_PICTURES, INT8_PICTURES = 2000, 6500, 2000, 200
-"""Largest numbers of pictures for the whitening, the background, the collection of the calibration, and the ranges of
-int8. Until the collection has enough, the background gets three pictures for each two of it."""
+WHITENING_PICTURES, BACKGROUND_CANDIDATES, CALIBRATION_PICTURES, INT8_PICTURES = 2000, 40_000, 2000, 200
+"""Largest numbers of pictures for the whitening, to choose the background from, for the collection of the calibration,
+and for the ranges of int8. Until the collection has enough, three are for the background for each two of it."""
+AT_ONCE = 512
+"""Number of pictures that are decoded together where there may be many."""
 MIN_PICTURES = 100
 BACKGROUND = "background.npy"
 
@@ -68,12 +71,21 @@ class PictureSample:
         """The first ``count`` pictures, or fewer if there are not as many."""
         return _read(self._entries[:count], self._limits)
 
-    def split(self) -> tuple[list[Picture], list[Picture]]:
-        """Pictures for the background, and others for the collection: 3 to 2 of 5,000, the rest the background."""
-        used = min(len(self._entries), BACKGROUND_PICTURES + CALIBRATION_PICTURES)
-        background = max(used * 3 // 5, used - CALIBRATION_PICTURES)
-        first, second = self._entries[:background], self._entries[background:used]
-        return _read(first, self._limits), _read(second, self._limits)
+    def candidates(self) -> Iterator[list[Picture]]:
+        """Batches of the pictures from which the background is chosen."""
+        starts = range(0, self._split[0], AT_ONCE)
+        for start in with_progress(starts, len(starts), f"background, {AT_ONCE} pictures each"):
+            yield _read(self._entries[start : min(start + AT_ONCE, self._split[0])], self._limits)
+
+    def collection(self) -> list[Picture]:
+        """Other pictures, for the collection of the calibration."""
+        return _read(self._entries[slice(*self._split)], self._limits)
+
+    @property
+    def _split(self) -> tuple[int, int]:
+        """Where the candidates end, and the collection: 3 to 2 of 5,000 pictures, the rest for the background."""
+        used = min(len(self._entries), BACKGROUND_CANDIDATES + CALIBRATION_PICTURES)
+        return max(used * 3 // 5, used - CALIBRATION_PICTURES), used
 
     def generator(self, purpose: int) -> np.random.Generator:
         """Random generator for one purpose, numbered from 0."""
@@ -84,10 +96,10 @@ def fit_to_pictures(
     manifest: dict[str, Any], files: dict[str, Path | bytes], trial: Bundle, sample: PictureSample, int8: bool
 ) -> None:
     """Fit background, calibration and int8, and add them to ``manifest`` and ``files``."""
-    embedder, (first, collection) = Embedder(trial), sample.split()
-    rows = background(embedder, first)
+    embedder = Embedder(trial)
+    rows = background.make(embedder, sample.candidates())
     files[BACKGROUND], manifest["background"] = npy(rows), {"file": BACKGROUND, "count": len(rows)}
-    manifest["calibration"] = calibration(embedder, rows.astype(np.float32), collection, sample)
+    manifest["calibration"] = calibration(embedder, rows.astype(np.float32), sample)
     if int8:
         key, pictures = trial.embedding.graph, sample.first(INT8_PICTURES)
         inputs = [embedder.prepare(picture)[key] for picture in pictures]
@@ -98,7 +110,7 @@ def fit_to_pictures(
         variants["int8"] = {"file": path.name, "cosine": 1.0}
         second = bundles.write(trial.path.parent / "second", manifest, files)
         int8_embedder = Embedder(second, Runtime(variant="int8"))
-        variants["int8"] |= agreement(embedder, int8_embedder, first[:INT8_PICTURES])
+        variants["int8"] |= agreement(embedder, int8_embedder, pictures)
 
 
 def npy(rows: npt.NDArray[np.float16]) -> bytes:
@@ -116,21 +128,14 @@ def whiten(embedder: Embedder, sample: PictureSample, fitting: Fitting) -> White
     return whitening.fit(originals, edited, fitting.whiten, fitting.ridge)
 
 
-def background(embedder: Embedder, pictures: Sequence[Picture]) -> npt.NDArray[np.float16]:
-    """Embeddings (N, D) float16 of the background pictures, as a bundle stores them."""
-    return embedder.embed_parallel(pictures).astype(np.float16)
+def calibration(embedder: Embedder, rows: Float, sample: PictureSample) -> dict[str, Any]:
+    """Fit calibrations and curves of a bundle: search for edited copies of all pictures of the collection among them.
 
-
-def calibration(
-    embedder: Embedder, background: Float, pictures: Sequence[Picture], sample: PictureSample
-) -> dict[str, Any]:
-    """Fit calibrations and curves of a bundle: search for edited copies of all ``pictures`` among them.
-
-    ``background`` (M, D): embeddings of the background pictures.
+    ``rows`` (M, D) are the embeddings of the background.
     """
-    rng = sample.generator(1)
+    pictures, rng = sample.collection(), sample.generator(1)
     held = [pictures[number] for number in calibrate.informative(pictures)]
-    collection = Sample(held, np.arange(len(held)), embedder.embed_parallel(held), background)
+    collection = Sample(held, np.arange(len(held)), embedder.embed_parallel(held), rows)
     prepared = verification.preparing(lambda row: held[row])
     return calibrate.calibrate_bundle(collection, embedder.embed_parallel, prepared, rng).to_json()
 

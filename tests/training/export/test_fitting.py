@@ -45,9 +45,12 @@ def test_the_bundle_holds_whitening_background_and_calibration(fitted):
     assert fitted.numerics.largest_difference < 1e-2
 
 
-def test_background_and_collection_share_few_pictures_three_to_two(pictures):
-    background, collection = PictureSample(Fitting(pictures)).split()
-    assert (len(background), len(collection)) == (78, 52)
+def test_background_and_collection_divide_few_pictures_three_to_two(pictures):
+    sample = PictureSample(Fitting(pictures))
+    candidates = [picture for batch in sample.candidates() for picture in batch]
+    collection = sample.collection()
+    assert (len(candidates), len(collection)) == (78, 52)
+    assert not {picture.tobytes() for picture in candidates} & {picture.tobytes() for picture in collection}
 
 
 def test_int8_is_close_to_fp32_and_independent_of_the_batch(fitted, drawn):
