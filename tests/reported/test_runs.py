@@ -395,7 +395,7 @@ def test_a_lost_part_of_a_checkpoint_is_named(pair: Path, photos: Path, tmp_path
 def test_a_run_that_is_killed_three_times_ends_with_the_same_weights(
     method: str, world: int, photos: Path, tmp_path: Path
 ) -> None:
-    check_kills(method, world, photos, tmp_path, epochs=50, count=3)
+    check_kills(method, world, photos, tmp_path, epochs=20, count=3)
 
 
 @reported("T13")

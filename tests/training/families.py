@@ -219,7 +219,7 @@ FAMILIES = (
     Family("xception_aligned", "xception41p"),
     Family("xcit", "xcit_nano_12_p16_224", settings={"embed_dim": 48, "depth": 2, "num_heads": 2}),
 )
-SHORT = ("eva", "mambaout", "mobilenetv3", "resnet", "swin_transformer", "vgg", "vision_transformer", "xcit")
+SHORT = ("eva", "mobilenetv3", "resnet", "swin_transformer", "vgg", "vision_transformer")
 """Families of the short form: channels last, tokens, wide heads, and the plain ones."""
 
 

@@ -65,7 +65,9 @@ def train(method: str, pictures: Path, out: Path, *more: str) -> tuple[int, str]
     return run("train", method, pictures, "--out", out, f"--cache={pictures.parent / 'cache'}", *plan, *more)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=pytest.mark.long if name.startswith("deepcluster") else ()) for name in METHODS]
+)
 def test_a_method_trains_on_rectangles_and_its_bundle_takes_them(method: str, pictures: Path, tmp_path: Path) -> None:
     first = train(method, pictures, tmp_path / "run", *METHODS[method], "--stop-after=0.000001")
     assert first[0] == 0, first[1]

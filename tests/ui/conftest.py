@@ -20,7 +20,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 PICTURES = 24
 ALBUMS = 4
 ENOUGH = 120
-MANY = 10_000
+MANY, SEVERAL = 10_000, 2_000
 PATIENCE = 30_000
 """Time limit in milliseconds of every page action, long because these tests share the machine with others."""
 Open = Callable[..., Page]
@@ -89,16 +89,27 @@ def judged(tmp_path_factory, tiny_bundle, drawn, jpeg) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def large(tmp_path_factory, built) -> Iterator[Server]:
     """A server on one cluster of ten thousand items: the pictures, again and again."""
-    directory = tmp_path_factory.mktemp("large") / "index"
+    with serving(repeated(built, tmp_path_factory.mktemp("large") / "index", MANY)) as server:
+        yield server
+
+
+@pytest.fixture
+def several(tmp_path, built) -> Iterator[Server]:
+    """A server on two thousand items, whose rebuild takes long enough to be watched."""
+    with serving(repeated(built, tmp_path / "index", SEVERAL)) as server:
+        yield server
+
+
+def repeated(built: Path, directory: Path, count: int) -> Path:
+    """A copy of the index with ``count`` items in one cluster."""
     shutil.copytree(built, directory)
     with Index.open(directory) as index:
         known = index.catalog.page(limit=PICTURES)
-        again = (known[number % PICTURES] for number in range(MANY - PICTURES))
+        again = (known[number % PICTURES] for number in range(count - PICTURES))
         new = (NewItem(f"many/{n:05}.jpg", one.sha256, one.width, one.height, None) for n, one in enumerate(again))
         index.catalog.add(new, model=index.catalog.model())
         rebuild(index, 1, Progress())
-    with serving(directory) as server:
-        yield server
+    return directory
 
 
 @pytest.fixture(scope="session")

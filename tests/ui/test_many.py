@@ -64,10 +64,10 @@ def test_five_hundred_matches(large, open_page, folder):
     expect(page.get_by_role("dialog").get_by_role("heading")).to_have_text("Match 500 of 500")
 
 
-def test_the_progress_bar_of_a_rebuild_only_grows(large, open_page):
-    page = open_page(large, "admin")
+def test_the_progress_bar_of_a_rebuild_only_grows(several, open_page):
+    page = open_page(several, "admin")
     panel = page.get_by_label("Index", exact=True)
-    before = len(large.http.get("/index").json()["generations"])
+    before = len(several.http.get("/index").json()["generations"])
     expect(panel.locator("tbody tr")).to_have_count(before)
     page.evaluate(WATCH)
     panel.get_by_role("button", name="Rebuild").click()
