@@ -1,6 +1,7 @@
 """Duplicates view: a whole clean-up by keyboard and by a rule, and its undo."""
 
 import re
+import shutil
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -29,9 +30,16 @@ def archive(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="session")
+def indexed(archive, tmp_path_factory):
+    index = tmp_path_factory.mktemp("archive-index") / "index"
+    build(Plan(archive, index, bundle="default", threads=1, publish=False), Progress())
+    return index
+
+
 @pytest.fixture
-def served(archive, tmp_path):
-    build(Plan(archive, tmp_path / "index", bundle="default", threads=1, publish=False), Progress())
+def served(indexed, tmp_path):
+    shutil.copytree(indexed, tmp_path / "index")
     with serving(tmp_path / "index") as server:
         yield server
 
@@ -126,12 +134,12 @@ def test_filters_change_the_list(searched, open_page):
     assert len(keys(searched)) == 8
 
 
-@pytest.mark.parametrize("screen", [{}, PHONE, {"color_scheme": "dark"}], ids=["desk", "phone", "dark"])
-def test_the_rows_are_accessible_and_fit(searched, open_page, screen):
-    page = open_page(searched, "duplicates", bypass_csp=True, **screen)
-    expect(rows(page).first).to_be_visible(timeout=SEARCH)
-    expect(page.locator("[aria-busy]")).to_have_count(0)
-    found = [one for one in Axe().run(page).response["violations"] if one["impact"] in ("serious", "critical")]
-    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
-    if screen is PHONE:
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+def test_the_rows_are_accessible_and_fit(searched, open_page):
+    for screen in ({}, PHONE, {"color_scheme": "dark"}):
+        page = open_page(searched, "duplicates", bypass_csp=True, **screen)
+        expect(rows(page).first).to_be_visible(timeout=SEARCH)
+        expect(page.locator("[aria-busy]")).to_have_count(0)
+        found = [one for one in Axe().run(page).response["violations"] if one["impact"] in ("serious", "critical")]
+        assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == [], screen
+        if screen is PHONE:
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
