@@ -63,7 +63,7 @@ class Forked:
         if self.returncode is None:
             self._end.settimeout(timeout)
             try:
-                self.returncode = int(self._end.recv(64))
+                self.returncode = _number(self._end)
             except (BlockingIOError, TimeoutError):
                 return None
             self._end.close()
@@ -83,7 +83,7 @@ class ForkServer:
         with theirs:
             request = json.dumps([[*words], dict(environment), str(Path.cwd())]).encode()
             socket.send_fds(self._running(), [request], [theirs.fileno(), output.fileno(), errors.fileno()])
-        return Forked(int(ours.recv(64)), ours, output, errors)
+        return Forked(_number(ours), ours, output, errors)
 
     def _running(self) -> socket.socket:
         """The socket for requests. The modules are loaded for one thread: a library's threads do not survive a fork."""
@@ -128,6 +128,13 @@ def fork_requests(requests: socket.socket) -> list[str] | None:
                 running[descriptor] = pid, end
                 ready.register(descriptor, selectors.EVENT_READ)
                 _tell(end, pid)
+
+
+def _number(end: socket.socket) -> int:
+    message = end.recv(64)
+    if not message:
+        raise ChildProcessError("the process that makes the forks of the tests has ended; its errors are above")
+    return int(message)
 
 
 def _tell(end: socket.socket, number: int) -> None:
