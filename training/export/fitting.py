@@ -74,7 +74,7 @@ class PictureSample:
     def candidates(self) -> Iterator[list[Picture]]:
         """Batches of the pictures from which the background is chosen."""
         starts = range(0, self._split[0], AT_ONCE)
-        for start in with_progress(starts, len(starts), f"background, {AT_ONCE} pictures each"):
+        for start in with_progress(starts, len(starts), f"batches of {AT_ONCE} pictures for the background"):
             yield _read(self._entries[start : min(start + AT_ONCE, self._split[0])], self._limits)
 
     def collection(self) -> list[Picture]:
