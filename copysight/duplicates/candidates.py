@@ -12,7 +12,6 @@ from copysight.scoring import evidence
 from copysight.scoring.calibration import Calibration, Line
 from copysight.scoring.judge import Judge
 from copysight.scoring.query_views import Effort
-from copysight.scoring.verified import HOPELESS
 from copysight.vectors.self_join import neighbours
 
 Float = npt.NDArray[np.float32]
@@ -23,6 +22,9 @@ EFFORT: Effort = "low"
 """Whole pictures are compared with whole pictures."""
 LIKELY = 0.9
 """Probability, from the score alone, from which on a pair is always verified."""
+DOUBTFUL = 0.004
+"""Probability, from the score alone and if half of the queries have a copy, below which no pair is verified. It is
+twice that of a search, because an archive has far more pairs."""
 BUDGET = 30_000
 """Doubtful pairs that are verified, the best by score. Their number grows with the square of the archive: of 1,800
 photographs and edits, 1 in 90,000 pairs of strangers has a score of 0.1, and 10 % of the verified copies have less."""
@@ -138,7 +140,7 @@ def _rows(vectors: Float, rows: Ints) -> Float:
 
 def _least_score(calibration: Calibration) -> float:
     """The score below which a pair is not verified: its odds, if half of the queries have a copy, are hopeless."""
-    return _score_of(calibration, _probability(evidence.odds_of(HOPELESS) + evidence.prior(calibration.share)))
+    return _score_of(calibration, _probability(evidence.odds_of(DOUBTFUL) + evidence.prior(calibration.share)))
 
 
 def _score_of(calibration: Calibration, probability: float) -> float:

@@ -10,7 +10,7 @@ from copysight.model.embedder import Embedder
 from copysight.vectors.knn import exact
 
 Float = npt.NDArray[np.float32]
-LARGEST = 6500
+LARGEST = 10_000
 """Number of pictures in a background: their embeddings take 512 bytes each, and are searched with every query."""
 NEAREST = 3
 """Score normalisation uses as many neighbours in the background (`copysight.scoring.judge.offsets`)."""
