@@ -72,10 +72,11 @@ class PictureSample:
         return _read(self._entries[:count], self._limits)
 
     def candidates(self) -> Iterator[list[Picture]]:
-        """Batches of the pictures from which the background is chosen."""
+        """Batches of the pictures from which the background is chosen; none is empty."""
         starts = range(0, self._split[0], AT_ONCE)
         for start in with_progress(starts, len(starts), f"batches of {AT_ONCE} pictures for the background"):
-            yield _read(self._entries[start : min(start + AT_ONCE, self._split[0])], self._limits)
+            if pictures := _read(self._entries[start : min(start + AT_ONCE, self._split[0])], self._limits):
+                yield pictures
 
     def collection(self) -> list[Picture]:
         """Other pictures, for the collection of the calibration."""

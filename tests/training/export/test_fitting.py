@@ -1,5 +1,7 @@
 """Whitening, background, calibration and int8 that an export fits on pictures."""
 
+import shutil
+
 import numpy as np
 import onnx
 import pytest
@@ -51,6 +53,16 @@ def test_background_and_collection_divide_few_pictures_three_to_two(pictures):
     collection = sample.collection()
     assert (len(candidates), len(collection)) == (78, 52)
     assert not {picture.tobytes() for picture in candidates} & {picture.tobytes() for picture in collection}
+
+
+def test_a_batch_without_a_readable_picture_is_passed_over(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.export.fitting.AT_ONCE", 1)
+    folder = shutil.copytree(pictures, tmp_path / "pictures")
+    for seed in range(60):
+        (folder / f"{seed}.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    batches = list(PictureSample(Fitting(folder)).candidates())
+    assert 0 < len(batches) < 78
+    assert all(len(batch) == 1 for batch in batches)
 
 
 def test_int8_is_close_to_fp32_and_independent_of_the_batch(fitted, drawn):
