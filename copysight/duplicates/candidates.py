@@ -139,7 +139,7 @@ def _rows(vectors: Float, rows: Ints) -> Float:
 
 
 def _least_score(calibration: Calibration) -> float:
-    """The score below which a pair is not verified: that of the probability DOUBTFUL, if half of the queries have a copy."""
+    """The score below which a pair is not verified: that of DOUBTFUL, if half of the queries have a copy."""
     return _score_of(calibration, _probability(evidence.odds_of(DOUBTFUL) + evidence.prior(calibration.share)))
 
 
