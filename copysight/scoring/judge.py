@@ -16,11 +16,13 @@ from copysight.scoring.query_views import Effort, QueryView
 from copysight.vectors.knn import exact
 
 Float = npt.NDArray[np.float32]
+NEAREST = 3
+"""Number of a query's nearest neighbours in the background that score normalisation uses."""
 SAME_PICTURE = 0.999
 """Two whole pictures with at least this cosine are the same picture; neither is only a part of the other."""
 
 
-def offsets(queries: Float, background: Float, weight: float = 1.0, first: int = 0, last: int = 2) -> Float:
+def offsets(queries: Float, background: Float, weight: float = 1.0, first: int = 0, last: int = NEAREST - 1) -> Float:
     """Score normalisation: what is subtracted from a query's similarities; (Q,) from ``queries`` (Q, D).
 
     It is ``weight`` times the mean similarity to the query's nearest neighbours ``first`` to ``last`` (counted from 0,
@@ -34,7 +36,7 @@ def offsets(queries: Float, background: Float, weight: float = 1.0, first: int =
 
 
 def normalise(
-    similarities: Float, queries: Float, background: Float, weight: float = 1.0, first: int = 0, last: int = 2
+    similarities: Float, queries: Float, background: Float, weight: float = 1.0, first: int = 0, last: int = NEAREST - 1
 ) -> Float:
     """Convert similarities (Q, k) to scores (Q, k) that can be compared between queries; see ``offsets``."""
     return np.asarray(similarities - offsets(queries, background, weight, first, last)[:, None], np.float32)

@@ -7,13 +7,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from copysight.model.embedder import Embedder
+from copysight.scoring.judge import NEAREST
 from copysight.vectors.knn import exact
 
 Float = npt.NDArray[np.float32]
 LARGEST = 10_000
 """Number of pictures in a background: their embeddings take 512 bytes each, and are searched with every query."""
-NEAREST = 3
-"""Score normalisation uses as many neighbours in the background (`copysight.scoring.judge.offsets`)."""
 
 
 def make(embedder: Embedder, candidates: Iterable[Sequence[Image.Image]]) -> npt.NDArray[np.float16]:

@@ -134,11 +134,17 @@ def calibration(embedder: Embedder, rows: Float, sample: PictureSample) -> dict[
 
     ``rows`` (M, D) are the embeddings of the background.
     """
+
+    def embed(views: Sequence[Picture]) -> Float:
+        starts = range(0, len(views), AT_ONCE)
+        watched = with_progress(starts, len(starts), f"batches of {AT_ONCE} views for the calibration")
+        return np.concatenate([embedder.embed_parallel(views[start : start + AT_ONCE]) for start in watched])
+
     pictures, rng = sample.collection(), sample.generator(1)
     held = [pictures[number] for number in calibrate.informative(pictures)]
     collection = Sample(held, np.arange(len(held)), embedder.embed_parallel(held), rows)
     prepared = verification.preparing(lambda row: held[row])
-    return calibrate.calibrate_bundle(collection, embedder.embed_parallel, prepared, rng).to_json()
+    return calibrate.calibrate_bundle(collection, embed, prepared, rng).to_json()
 
 
 def agreement(one: Embedder, other: Embedder, pictures: Sequence[Picture]) -> dict[str, float]:
