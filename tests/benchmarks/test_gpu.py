@@ -42,20 +42,24 @@ def test_the_script_runs_on_a_cpu(steps, clone):
     assert status == 0
 
 
-def test_trainings_go_on_from_what_an_earlier_call_kept(clone, tmp_path):
+@pytest.mark.parametrize("names", [TRAININGS[:1], pytest.param(TRAININGS, marks=pytest.mark.long)], ids=["one", "all"])
+def test_trainings_go_on_from_what_an_earlier_call_kept(names, clone, tmp_path):
     """From its checkpoint in half precision; without that, from the weights alone."""
-    training = ("--seconds", "1", "--keep", str(tmp_path / "kept"), "--since", str(tmp_path / "kept"))
-    status, first = dry_run(clone, *TRAININGS, *training)
-    assert (status, list(first)) == (0, list(TRAININGS)), first
-    names = {piece.name for piece in (tmp_path / "kept").iterdir()}
-    assert {f"{name}.{kind}.000" for name in TRAININGS for kind in ("pt", "safetensors")} <= names
-    (tmp_path / "kept" / "dense.pt.000").unlink()
-    _, second = dry_run(clone, *TRAININGS, *training)
-    assert second["descriptor"]["started_from"] == "checkpoint.pt"
-    assert second["descriptor"]["from_step"] == first["descriptor"]["to_step"] > 0
-    assert second["descriptor"]["to_step"] > second["descriptor"]["from_step"]
-    assert second["dense"]["started_from"] == "dense.safetensors"
-    assert second["dense"]["from_step"] == 0
+    kept, whole, *others = tmp_path / "kept", *names
+    training = ("--seconds", "1", "--keep", str(kept), "--since", str(kept))
+    status, first = dry_run(clone, *names, *training)
+    assert (status, list(first)) == (0, list(names)), first
+    expected = {f"{name}.{kind}.000" for name in names for kind in ("pt", "safetensors")}
+    assert expected <= {piece.name for piece in kept.iterdir()}
+    for name in others:
+        (kept / f"{name}.pt.000").unlink()
+    _, second = dry_run(clone, *names, *training)
+    assert second[whole]["started_from"] == "checkpoint.pt"
+    assert second[whole]["from_step"] == first[whole]["to_step"] > 0
+    assert second[whole]["to_step"] > second[whole]["from_step"]
+    for name in others:
+        assert second[name]["started_from"] == f"{name}.safetensors"
+        assert second[name]["from_step"] == 0
 
 
 def test_small_copies_of_pictures_fit_into_the_size_that_is_asked_for(drawn, tmp_path):

@@ -11,6 +11,8 @@ import torch
 from tests.conftest import drawn_picture
 from training.data import pack as packs
 from training.data.pack import Pack
+from training.export import exportable
+from training.export.export import Network
 from training.methods.copy import Copy, CopyConfig
 from training.methods.deepcluster import DeepCluster, DeepClusterConfig
 from training.methods.deepcluster_v1 import DeepClusterV1, DeepClusterV1Config
@@ -46,6 +48,13 @@ def make_method(name: str, backbone: str = "test_resnet", **changes: Any) -> Any
     if name == "deepcluster":
         return DeepCluster(dataclasses.replace(DEEP, **changes), backbone, 32, swav)
     return DeepClusterV1(dataclasses.replace(DEEP_V1, **changes), backbone, 32, multi_crop.plain_recipe(32))
+
+
+def short_vit(size: int) -> Network:
+    """timm's test ViT with random weights and two of its six blocks, which are exported in a third of the time."""
+    network = exportable.load("timm:test_vit", size=size, random=True)
+    network.graph.backbone.blocks = network.graph.backbone.blocks[:2]
+    return network
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -202,7 +202,7 @@ def machine(bundle: Bundle, nearest: Callable) -> type[RuleBasedStateMachine]:  
     return Machine
 
 
-@pytest.mark.parametrize("examples", [25, pytest.param(300, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [12, pytest.param(300, marks=pytest.mark.long)])
 def test_catalog_and_index_agree_with_a_dictionary_and_brute_force(
     examples: int, make_bundle: Callable, tmp_path: Path, nearest: Callable
 ) -> None:

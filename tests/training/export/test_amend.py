@@ -8,6 +8,7 @@ from cli.main import main
 from copysight.errors import InvalidArgument
 from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder
+from tests.training.conftest import short_vit
 from training.export import exportable
 from training.export.amend import amend
 from training.export.export import export
@@ -18,8 +19,8 @@ from training.export.fitting import Fitting
 def parts():
     return [
         exportable.load("timm:test_resnet", random=True),
-        exportable.load("timm:test_vit", size=96, random=True),
-        exportable.load("timm:test_vit", size=64, random=True),
+        short_vit(96),
+        short_vit(64),
     ]
 
 

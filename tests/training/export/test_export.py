@@ -8,6 +8,7 @@ from torch import nn
 
 from copysight.errors import ExportFailed, InvalidArgument, OutputMissing
 from copysight.model.embedder import Embedder
+from tests.training.conftest import short_vit
 from training.export import exportable
 from training.export.export import export
 from training.networks.export_graphs import PooledGraph, TransformerGraph, cls_attention, gem
@@ -18,7 +19,7 @@ from training.networks.heads import SwavHead
 def vit():
     """timm's test ViT for 160 px, at 96 px."""
     torch.manual_seed(1)
-    return exportable.load("timm:test_vit", size=96, random=True)
+    return short_vit(96)
 
 
 @pytest.fixture(scope="module")

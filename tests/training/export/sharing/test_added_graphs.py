@@ -9,6 +9,7 @@ import torch
 from copysight.errors import BundleCorrupt, InvalidArgument, OutputMissing
 from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder
+from tests.training.conftest import short_vit
 from training.export import exportable
 from training.export.amend import amend
 from training.export.export import Network, export
@@ -41,7 +42,7 @@ def copies():
 @pytest.fixture(scope="module")
 def vit():
     torch.manual_seed(1)
-    return exportable.load("timm:test_vit", size=96, random=True)
+    return short_vit(96)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["float", "half"])
@@ -120,12 +121,13 @@ def test_sizes_that_do_not_fit_are_refused(bundle, vit, tmp_path):
 def test_a_network_of_a_fixed_size_gets_no_graph_for_any_size(tmp_path):
     """A stem of another kind than plain patches; the export goes on without."""
     torch.manual_seed(0)
-    network = exportable.load("timm:test_vit", size=96, random=True)
+    network = short_vit(96)
     network.graph.backbone.patch_embed.__class__ = type("Other", (type(network.graph.backbone.patch_embed),), {})
     bundle = export([network], tmp_path / "odd")
     assert (bundle.patches.any_size, set(bundle.files)) == (None, {"graph0.onnx", "MODEL_CARD.md"})
 
 
+@pytest.mark.parametrize("half", [True], indirect=True, ids=["half"])
 def test_an_older_bundle_gets_its_graphs_by_amend(bundle, half, copies, vit, tmp_path, drawn):
     old = export([copies, vit], tmp_path / "old", half=half, places=False)
     check_amended(amend(old, tmp_path / "new", places=True), old, bundle, drawn)
@@ -150,7 +152,7 @@ def check_amended(made, old, whole, drawn):
 
 
 def test_patches_of_any_size_stay_beside_another_vit(bundle, tmp_path):
-    other = exportable.load("timm:test_vit", size=64, random=True)
+    other = short_vit(64)
     made = amend(bundle, tmp_path / "new", other)
     assert made.patches == bundle.patches
     assert made.attention.grid == (4, 4)
