@@ -51,7 +51,7 @@ def make_method(name: str, backbone: str = "test_resnet", **changes: Any) -> Any
 
 
 def short_vit(size: int) -> Network:
-    """timm's test ViT with random weights and two of its six blocks, which are exported in a third of the time."""
+    """timm's test ViT with random weights and two of its six blocks, which take less time to export."""
     network = exportable.load("timm:test_vit", size=size, random=True)
     network.graph.backbone.blocks = network.graph.backbone.blocks[:2]
     return network

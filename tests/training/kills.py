@@ -51,7 +51,7 @@ def start(words: list[str], world: int = 1) -> list[Running]:
 def start_new(words: list[str], world: int = 1) -> list[Running]:
     """Like `start`, but each is a new Python process: from its first line on, or with a program of its own (``-c``).
 
-    It hears the signals that tests under ``nohup`` or in the background of a script ignore.
+    SIGHUP and SIGINT act on it even where the tests ignore them: under ``nohup``, or in the background of a script.
     """
     whole = ["env", "--default-signal=HUP,INT", sys.executable, *(() if words[0] == "-c" else ("-m", "cli")), *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

@@ -127,7 +127,9 @@ def test_a_network_of_a_fixed_size_gets_no_graph_for_any_size(tmp_path):
     assert (bundle.patches.any_size, set(bundle.files)) == (None, {"graph0.onnx", "MODEL_CARD.md"})
 
 
-@pytest.mark.parametrize("half", [True], indirect=True, ids=["half"])
+@pytest.mark.parametrize(
+    "half", [pytest.param(False, marks=pytest.mark.long), True], indirect=True, ids=["float", "half"]
+)
 def test_an_older_bundle_gets_its_graphs_by_amend(bundle, half, copies, vit, tmp_path, drawn):
     old = export([copies, vit], tmp_path / "old", half=half, places=False)
     check_amended(amend(old, tmp_path / "new", places=True), old, bundle, drawn)
