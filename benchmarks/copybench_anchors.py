@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from copysight.model import bundle as bundles
 from copysight.pictures.scan import Entry
-from copysight.scoring.judge import normalise
 from copysight.scoring.query_views import EFFORTS, Effort, best_per_query
+from copysight.vectors.score_normalisation import ScoreNormalisation
 from evaluation.copies import isc
 from evaluation.copies.isc import Metrics
 from evaluation.copies.measure import EmbeddedQueries
@@ -98,7 +98,7 @@ def table(benchmark: Benchmark, extractor: Extractor, background: Float, efforts
             continue
         queries = embed(extractor, benchmark.queries, effort)
         similarities = queries.vectors @ rows.rows.T - queries.penalties[:, None]
-        normalised = normalise(similarities, queries.vectors, background)
+        normalised = ScoreNormalisation(background).scores(similarities, queries.vectors)
         found = [best_per_query(scores, queries.owners, len(queries.ids)) for scores in (similarities, normalised)]
         raw, best = (isc.measure(scores, queries.ids, names, benchmark.truth) for scores in found)
         levels = ", ".join(f"{level} {recall:.3f}" for level, recall in best.recall_at_1.items())

@@ -92,9 +92,9 @@ def main() -> None:
 
 def measure(extractor: Extractor, own: Sequence[Picture], strangers: Sequence[Picture]) -> str:
     """A line of figures for a collection of ``own`` pictures."""
-    assert extractor.background is not None
+    assert extractor.normalisation is not None
     vectors = np.stack([extractor.embed(one) for one in own])
-    fitted = calibration.fit(extractor, vectors, extractor.background, own.__getitem__, np.random.default_rng(0))
+    fitted = calibration.fit(extractor, vectors, extractor.normalisation, own.__getitem__, np.random.default_rng(0))
     rng = np.random.default_rng(11)
     sources = rng.choice(len(own), min(len(strangers), len(own)), replace=False)
     copies = [_copy(own[int(row)], rng, own[int(row) - 1]) for row in sources]

@@ -22,6 +22,7 @@ from copysight.model.outputs import (
 )
 from copysight.pictures.preprocess import Preprocess
 from copysight.system import durable
+from copysight.vectors.score_normalisation import ScoreNormalisation
 
 FORMAT = 1
 DESCRIPTION = "bundle.json"
@@ -63,10 +64,15 @@ class Graph:
 
 @dataclass(frozen=True)
 class Background:
-    """Embeddings of ``count`` unrelated pictures for score normalisation: a NumPy file, float16, L2-normalised rows."""
+    """Embeddings of ``count`` unrelated pictures for score normalisation: a NumPy file, float16, L2-normalised rows.
+
+    ``nearest`` and ``weight`` are those of `ScoreNormalisation`; older bundles, which do not have them, use 3 and 1.
+    """
 
     file: str
     count: int
+    nearest: int = 3
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,13 @@ class Bundle:
             return np.empty((0, self.dimension), np.float32)
         rows = np.load(self.path / self.background.file).astype(np.float32)
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+    def score_normalisation(self) -> ScoreNormalisation:
+        """The score normalisation of the bundle; it changes nothing if the bundle has no background."""
+        vectors = self.background_vectors()
+        if self.background is None:
+            return ScoreNormalisation(vectors)
+        return ScoreNormalisation(vectors, self.background.nearest, self.background.weight)
 
     def graph_of(self, output: str) -> str:
         """Name of the graph that has ``output``. Raises ``OutputMissing``."""

@@ -12,7 +12,7 @@ from PIL import Image
 from copysight.matching.verification import Prepared
 from copysight.pictures import information
 from copysight.scoring import curve as curves
-from copysight.scoring import fitting, judge, near_duplicates, rehearse_verification, self_calibration
+from copysight.scoring import fitting, near_duplicates, rehearse_verification, self_calibration
 from copysight.scoring.calibration import Calibration, VerifiedCalibration
 from copysight.scoring.curve import Curve
 from copysight.scoring.fitting import Answers
@@ -110,7 +110,7 @@ def _open(sample: Sample, known: Calibration | None) -> near_duplicates.IsOpen |
         return None
 
     def is_open(vectors: Float, similarities: Float) -> npt.NDArray[np.bool_]:
-        scores = similarities - judge.offsets(vectors, sample.background)[:, None]
+        scores = sample.normalisation.scores(similarities, vectors)
         return np.asarray(known.probability(scores) >= HOPELESS)
 
     return is_open

@@ -13,33 +13,11 @@ from copysight.scoring import calibration
 from copysight.scoring.calibration import UNVERIFIED, USUAL, Calibration, Verdict, Verdicts, VerifiedCalibration
 from copysight.scoring.precision import Policy, policy
 from copysight.scoring.query_views import Effort, QueryView
-from copysight.vectors.knn import exact
+from copysight.vectors.score_normalisation import ScoreNormalisation
 
 Float = npt.NDArray[np.float32]
-NEAREST = 3
-"""Number of a query's nearest neighbours in the background that score normalisation uses."""
 SAME_PICTURE = 0.999
 """Two whole pictures with at least this cosine are the same picture; neither is only a part of the other."""
-
-
-def offsets(queries: Float, background: Float, weight: float = 1.0, first: int = 0, last: int = NEAREST - 1) -> Float:
-    """Score normalisation: what is subtracted from a query's similarities; (Q,) from ``queries`` (Q, D).
-
-    It is ``weight`` times the mean similarity to the query's nearest neighbours ``first`` to ``last`` (counted from 0,
-    both included) in ``background`` (M, D): a query that is similar to many unrelated pictures needs a more similar
-    match (Pizzi et al. 2022, section 5.3). It is 0 if the background is empty.
-    """
-    near = exact(queries, background, last + 1).similarities[:, first:]
-    if near.shape[1] == 0:
-        return np.zeros(len(queries), np.float32)
-    return np.asarray(np.float32(weight) * near.mean(axis=1), np.float32)
-
-
-def normalise(
-    similarities: Float, queries: Float, background: Float, weight: float = 1.0, first: int = 0, last: int = NEAREST - 1
-) -> Float:
-    """Convert similarities (Q, k) to scores (Q, k) that can be compared between queries; see ``offsets``."""
-    return np.asarray(similarities - offsets(queries, background, weight, first, last)[:, None], np.float32)
 
 
 @dataclass(frozen=True)
@@ -54,27 +32,27 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Judge:
-    """Score normalisation with a ``background`` (M, D), which may be empty, and a calibration for each effort.
+    """Score normalisation, and a calibration for each effort.
 
     ``verified`` corrects the probabilities of verified answers; ``verdicts`` are those of the index. Without
     calibrations every verdict is ``uncertain``, except ``exact``.
     """
 
-    background: Float
+    normalisation: ScoreNormalisation
     calibrations: Mapping[Effort, Calibration] = field(default_factory=dict)
     verified: VerifiedCalibration = UNVERIFIED
     verdicts: Verdicts = USUAL
 
     @classmethod
     def of(cls, bundle: Bundle, fitted: Mapping[str, Any] | None = None) -> "Judge":
-        """Use the bundle's background, and the calibrations in ``fitted`` (JSON), else those of the bundle."""
+        """Use the bundle's score normalisation, and the calibrations in ``fitted`` (JSON), else those of the bundle."""
         settings = fitted or {}
         verdicts = Verdicts(**settings["verdicts"]) if "verdicts" in settings else USUAL
         found = settings if calibration.is_calibrated(settings) else bundle.calibration
         if not found:
-            return cls(bundle.background_vectors(), verdicts=verdicts)
+            return cls(bundle.score_normalisation(), verdicts=verdicts)
         verified = VerifiedCalibration.from_json(found["verified"]) if "verified" in found else UNVERIFIED
-        return cls(bundle.background_vectors(), calibration.by_effort(found), verified, verdicts)
+        return cls(bundle.score_normalisation(), calibration.by_effort(found), verified, verdicts)
 
     def share(self, effort: Effort) -> float:
         """The assumed share of queries that have a copy; a half without a calibration."""
@@ -94,7 +72,7 @@ class Judge:
 
     def offsets(self, queries: Float) -> Float:
         """What is subtracted from the similarities of each query: (Q,), from L2-normalised ``queries`` (Q, D)."""
-        return offsets(queries, self.background)
+        return self.normalisation.offsets(queries)
 
     def judge(self, similarity: float, offset: float, equal: bool = False, effort: Effort = "low") -> Judgement:
         """Judge an answer by its cosine ``similarity``. ``equal``: query and answer have the same bytes or pixels.

@@ -9,9 +9,10 @@ from numpy.random import Generator
 from PIL import Image
 
 from copysight.pictures import edits
-from copysight.scoring import judge, query_views
+from copysight.scoring import query_views
 from copysight.scoring.fitting import Answers
 from copysight.scoring.query_views import EFFORTS, Effort
+from copysight.vectors.score_normalisation import ScoreNormalisation
 
 Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -25,14 +26,14 @@ MILD_SHARE, SINGLE_SHARE, CHAIN_SHARE = 0.25, 0.375, 0.1875
 class Sample:
     """What a collection is rehearsed on: M RGB ``pictures`` of it, and their ``rows`` (M,) in ``vectors`` (N, D).
 
-    ``background`` (R, D) is for score normalisation. ``near_duplicates`` (M,): rows of copies that the collection holds
-    already; they are neither right nor wrong answers.
+    ``near_duplicates`` (M,): rows of copies that the collection holds already; they are neither right nor wrong
+    answers.
     """
 
     pictures: Sequence[Image.Image]
     rows: Ints
     vectors: Float
-    background: Float
+    normalisation: ScoreNormalisation
     near_duplicates: Sequence[Ints] = ()
 
 
@@ -78,7 +79,7 @@ def make_queries(
     owners = np.repeat(np.arange(len(views)), [len(some) for some in views])
     flat = [view for some in views for view in some]
     vectors = embed([view.pixels for view in flat])
-    penalties = judge.offsets(vectors, sample.background) + np.array([view.penalty for view in flat], np.float32)
+    penalties = sample.normalisation.offsets(vectors) + np.array([view.penalty for view in flat], np.float32)
     searched = {effort: np.flatnonzero(efforts >= EFFORTS.index(effort)) for effort in EFFORTS}
     included = {
         effort: np.array([query_views.is_included(view, effort) for view in flat]) & np.isin(owners, searched[effort])

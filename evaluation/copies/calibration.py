@@ -14,6 +14,7 @@ from copysight.scoring.calibration import Calibration, VerifiedCalibration
 from copysight.scoring.near_duplicates import Share
 from copysight.scoring.query_views import Effort
 from copysight.scoring.self_calibration import Sample
+from copysight.vectors.score_normalisation import ScoreNormalisation
 from evaluation.features.extract import Extractor
 
 Float = npt.NDArray[np.float32]
@@ -31,15 +32,15 @@ class Fitted:
 def fit(
     extractor: Extractor,
     vectors: Float,
-    background: Float,
+    normalisation: ScoreNormalisation,
     picture: Callable[[int], Image.Image],
     rng: np.random.Generator,
     share: float = 0.5,
 ) -> Fitted:
     """Fit calibrations as the index builder does: search edited copies of a sample of the references.
 
-    ``vectors`` (N, D) are those of the references, ``background`` (M, D) is for score normalisation; ``picture``
-    returns the reference with a number. Fewer references than an index needs have the calibration of the bundle.
+    ``vectors`` (N, D) are those of the references; ``picture`` returns the reference with a number.
+    Fewer references than an index needs have the calibration of the bundle.
     Raises ``InvalidArgument`` if there is none.
     """
     rows = np.sort(rng.choice(len(vectors), min(calibrate.SAMPLE_SIZE, len(vectors)), replace=False)).astype(np.int64)
@@ -52,7 +53,7 @@ def fit(
                 f"least {calibrate.MIN_PICTURES}"
             )
         return Fitted(extractor.calibrations, extractor.verified)
-    sample = Sample([pictures[number] for number in held], rows[held], vectors, background)
+    sample = Sample([pictures[number] for number in held], rows[held], vectors, normalisation)
     embed = lambda copies: np.stack([extractor.embed(one) for one in copies])  # noqa: E731 - a named argument
     prepared = verification.preparing(picture)
     found = calibrate.calibrate(sample, embed, prepared, rng, extractor.calibrations, share)

@@ -130,7 +130,7 @@ def copy(
     answers = []
     for name in source:
         extractor = load(name)
-        chosen: Effort = effort or (DEFAULT_EFFORT if extractor.background is not None else "low")
+        chosen: Effort = effort or (DEFAULT_EFFORT if extractor.normalisation is not None else "low")
         if whitening is not None:
             extractor = whitened(extractor, whitening, centred, dimensions)
         result = measure(benchmark, extractor, chosen, verify)

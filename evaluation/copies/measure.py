@@ -12,9 +12,9 @@ from PIL.Image import Image as Picture
 from copysight.pictures.scan import Entry
 from copysight.scoring import calibrate, query_views
 from copysight.scoring.calibration import UNVERIFIED, Calibration
-from copysight.scoring.judge import normalise
 from copysight.scoring.query_views import Effort, best_per_query
 from copysight.scoring.verified import Mode
+from copysight.vectors.score_normalisation import ScoreNormalisation
 from evaluation.copies import calibration, copydays_folder, isc, verification
 from evaluation.copies.isc import Metrics, Truth
 from evaluation.features.extract import Extractor, extract, map_pictures
@@ -106,12 +106,13 @@ def measure(benchmark: Benchmark, extractor: Extractor, effort: Effort, verify: 
     similarities = queries.vectors @ database.vectors.T - queries.penalties[:, None]
     best = best_per_query(similarities, queries.owners, len(queries.ids))
     raw = isc.measure(best, queries.ids, database.ids, benchmark.truth)
-    background_vectors = extractor.background
+    normalisation = extractor.normalisation
     if benchmark.background is not None:
-        background_vectors = embed_pictures(extractor, benchmark.background, "background", MAX_BACKGROUND).vectors
-    if background_vectors is None:
+        vectors = embed_pictures(extractor, benchmark.background, "background", MAX_BACKGROUND).vectors
+        normalisation = replace(normalisation or ScoreNormalisation(vectors), background=vectors)
+    if normalisation is None:
         return Result(raw)
-    normalised = normalise(similarities, queries.vectors, background_vectors)
+    normalised = normalisation.scores(similarities, queries.vectors)
     scores = best_per_query(normalised, queries.owners, len(queries.ids))
     normalized = isc.measure(scores, queries.ids, database.ids, benchmark.truth)
     # Self-calibration uses the query views of the service, so other views cannot be calibrated.
@@ -119,7 +120,7 @@ def measure(benchmark: Benchmark, extractor: Extractor, effort: Effort, verify: 
         return Result(raw, normalized)
     kept = _entries(benchmark.references, database.ids)
     rng, picture = np.random.default_rng(SEED), lambda row: read(kept[row])
-    found = calibration.fit(extractor, database.vectors, background_vectors, picture, rng, benchmark.share)
+    found = calibration.fit(extractor, database.vectors, normalisation, picture, rng, benchmark.share)
     fitted = found.efforts[effort]
     probabilities, verified = fitted.probability(scores), None
     if verify != "never":
@@ -135,13 +136,14 @@ def measure(benchmark: Benchmark, extractor: Extractor, effort: Effort, verify: 
 def whitened(extractor: Extractor, pictures: Path, centred: bool, dimensions: int | None) -> Extractor:
     """Return the extractor followed by a whitening learned from ``pictures``, cut to its first ``dimensions``."""
     fitted_whitening = copydays_folder.learn_whitening(scan(pictures).entries, extractor, centred).first(dimensions)
-    background_vectors = None if extractor.background is None else fitted_whitening.apply(extractor.background)
+    known = extractor.normalisation
+    normalisation = None if known is None else replace(known, background=fitted_whitening.apply(known.background))
     embed = lambda picture: fitted_whitening.apply(extractor.embed(picture)[None])[0]  # noqa: E731 - a named argument
     return replace(
         extractor,
         name=f"{extractor.name}, whitened",
         embed=embed,
-        background=background_vectors,
+        normalisation=normalisation,
         calibrations={},
         verified=UNVERIFIED,
     )

@@ -17,7 +17,6 @@ from copysight.matching import verification
 from copysight.pictures.information import LEAST, information
 from copysight.pictures.scan import Entry
 from copysight.scoring.calibration import COPY
-from copysight.scoring.judge import normalise
 from copysight.scoring.query_views import DEFAULT_EFFORT, EFFORTS, Effort, best_per_query
 from copysight.scoring.verified import DEFAULT_MODE, MODES, Mode
 from evaluation.arguments import sources_and_data
@@ -112,7 +111,7 @@ def measure(
 
     Raises ``InvalidArgument`` for a source without a background or a calibration.
     """
-    if extractor.background is None or not extractor.calibrations:
+    if extractor.normalisation is None or not extractor.calibrations:
         raise InvalidArgument(
             f"{extractor.name} has no background and calibration, so it states no probabilities; export the bundle "
             "with --pictures"
@@ -120,7 +119,7 @@ def measure(
     kept, away = np.flatnonzero(indexed), np.flatnonzero(~indexed)
     references = [pictures[int(row)] for row in kept]
     vectors = np.stack([extractor.embed(one) for one in references])
-    fitted = calibration.fit(extractor, vectors, extractor.background, references.__getitem__, rng)
+    fitted = calibration.fit(extractor, vectors, extractor.normalisation, references.__getitem__, rng)
     queries = [light(pictures[int(row)], number, rng) for number, row in enumerate(kept)] + [
         pictures[int(row)] for row in away
     ]
@@ -168,8 +167,8 @@ def probabilities_of(
     flat = [view for some in views for view in some]
     embedded = np.stack([extractor.embed(view.pixels) for view in flat])
     similarities = embedded @ vectors.T - np.array([view.penalty for view in flat], np.float32)[:, None]
-    assert extractor.background is not None  # noqa: S101 - checked by `measure`
-    scores = best_per_query(normalise(similarities, embedded, extractor.background), owners, len(queries))
+    assert extractor.normalisation is not None  # noqa: S101 - checked by `measure`
+    scores = best_per_query(extractor.normalisation.scores(similarities, embedded), owners, len(queries))
     if verify == "never":
         return fitted.efforts[effort].probability(scores)
     found = verify_pictures(

@@ -19,6 +19,7 @@ from copysight.scoring import judge
 from copysight.scoring.calibration import UNVERIFIED, Calibration, VerifiedCalibration
 from copysight.scoring.query_views import Effort, QueryView, views_of
 from copysight.system.progress import with_progress
+from copysight.vectors.score_normalisation import ScoreNormalisation
 from evaluation.features import hashes
 from evaluation.sources import current
 
@@ -35,15 +36,15 @@ PATCHES = ":patches"
 class Extractor:
     """A source of features: ``embed`` maps an RGB picture to (D,) float32, normally of length 1.
 
-    ``at_least`` is the shortest side in pixels that it needs. ``background`` (M, D), ``calibrations`` and
-    ``verified`` come from a bundle and serve score normalisation and calibration. ``views`` returns the query views of
+    ``at_least`` is the shortest side in pixels that it needs. ``normalisation``, ``calibrations`` and
+    ``verified`` come from a bundle. ``views`` returns the query views of
     a picture.
     """
 
     name: str
     at_least: int
     embed: Callable[[Image.Image], Float]
-    background: Float | None = None
+    normalisation: ScoreNormalisation | None = None
     calibrations: Mapping[Effort, Calibration] = field(default_factory=dict)
     verified: VerifiedCalibration = UNVERIFIED
     views: Callable[[Image.Image, Effort], list[QueryView]] = views_of
@@ -78,10 +79,10 @@ def load_extractor(source: str, variant: str = "fp32") -> Extractor:
         return Extractor(f"{bundle.name}{PATCHES}", bundle.at_least, _patches(Embedder(bundle)))
     bundle = bundles.load(source)
     embedder = Embedder(bundle, Runtime(variant=variant))
-    background = bundle.background_vectors() if bundle.background is not None else None
+    normalisation = bundle.score_normalisation() if bundle.background is not None else None
     fitted = judge.Judge.of(bundle)
     embed = lambda picture: embedder.embed([picture])[0]  # noqa: E731 - a named argument
-    return Extractor(bundle.name, bundle.at_least, embed, background, fitted.calibrations, fitted.verified)
+    return Extractor(bundle.name, bundle.at_least, embed, normalisation, fitted.calibrations, fitted.verified)
 
 
 def extract(entries: Sequence[Entry], extractor: Extractor, note: str) -> Features:

@@ -115,7 +115,7 @@ def _sample(index: Index, made: CalibrationInput, bundle: Bundle, size: int, rng
     if len(held) < calibrate.MIN_PICTURES:
         return None
     kept = rows[np.array(readable)[held]].astype(np.int64)
-    return Sample([pictures[number] for number in held], kept, made.vectors, bundle.background_vectors())
+    return Sample([pictures[number] for number in held], kept, made.vectors, bundle.score_normalisation())
 
 
 def _prepared(index: Index, ids: Ints) -> Callable[[int], Prepared | None]:

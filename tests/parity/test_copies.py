@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from copysight.pictures.preprocess import Preprocess, to_batch
-from copysight.scoring.judge import normalise
 from copysight.vectors.knn import exact
+from copysight.vectors.score_normalisation import offsets
 from evaluation.features.tokens import last_blocks
 from evaluation.metrics import copydays, ranking
 from training.losses.infonce import copy_loss
@@ -39,14 +39,8 @@ def test_sscd_score_norm(golden):
     similarity = exact(queries, references, len(references))
     found = np.empty((len(queries), len(references)), np.float32)
     np.put_along_axis(found, similarity.ids, similarity.similarities, axis=1)
-    scores = normalise(
-        found,
-        queries,
-        golden["background"],
-        weight=golden["weight"],
-        first=golden["first_neighbour"],
-        last=golden["last_neighbour"],
-    )
+    neighbours = (golden["first_neighbour"], golden["last_neighbour"])
+    scores = found - offsets(queries, golden["background"], golden["weight"], *neighbours)[:, None]
     assert scores == pytest.approx(golden["normalised_similarity"], abs=2e-6)
     k = golden["k"]
     top = np.argsort(-scores, axis=1, kind="stable")[:, :k]

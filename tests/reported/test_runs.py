@@ -391,7 +391,7 @@ def test_a_lost_part_of_a_checkpoint_is_named(pair: Path, photos: Path, tmp_path
 
 
 @reported("T13")
-@pytest.mark.parametrize(("method", "world"), [("dino", 1), ("swav", 2)])
+@pytest.mark.parametrize(("method", "world"), [pytest.param("dino", 1, marks=pytest.mark.long), ("swav", 2)])
 def test_a_run_that_is_killed_three_times_ends_with_the_same_weights(
     method: str, world: int, photos: Path, tmp_path: Path
 ) -> None:

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from copysight.errors import ExportFailed, InvalidArgument
 from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle, Numerics
@@ -17,7 +15,7 @@ from training.export import background as backgrounds
 from training.export import checks as bundle_checks
 from training.export import fitting as fits
 from training.export.export import Network, export
-from training.export.fitting import BACKGROUND, Fitting, PictureSample, npy
+from training.export.fitting import Fitting, PictureSample
 from training.export.half_precision import to_half_precision
 from training.export.numerics import MAX_DIFFERENCE, MIN_COSINE, check_numerics
 from training.export.sharing import added_graphs
@@ -84,12 +82,10 @@ def _fit(old: Bundle, pictures: Path, renew: bool, manifest: dict[str, Any], fil
             f"the bundle {old.name!r} has no background, and a calibration needs one; give --background"
         )
     sample = PictureSample(Fitting(pictures))
-    embedder, rows = Embedder(old, Runtime(variant=old.default_variant)), old.background_vectors()
+    embedder, normalisation = Embedder(old, Runtime(variant=old.default_variant)), old.score_normalisation()
     if renew:
-        made = backgrounds.make(embedder, sample.candidates())
-        files[BACKGROUND], manifest["background"] = npy(made), {"file": BACKGROUND, "count": len(made)}
-        rows = made.astype(np.float32)
-    manifest["calibration"] = fits.calibration(embedder, rows, sample)
+        normalisation = fits.add_background(manifest, files, backgrounds.make(embedder, sample.candidates()))
+    manifest["calibration"] = fits.calibration(embedder, normalisation, sample)
 
 
 def _add_places(old: Bundle, manifest: dict[str, Any], files: dict[str, Path | bytes], scratch: Path) -> None:

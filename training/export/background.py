@@ -7,12 +7,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from copysight.model.embedder import Embedder
-from copysight.scoring.judge import NEAREST
 from copysight.vectors.knn import exact
 
 Float = npt.NDArray[np.float32]
-LARGEST = 10_000
-"""Number of pictures in a background: their embeddings take 512 bytes each, and are searched with every query."""
+LARGEST, NEAREST = 10_000, 3
+"""Number of pictures in a background: their embeddings take 512 bytes each, and are searched with every query. Number
+of nearest neighbours that count when these are chosen; ten choose worse."""
 
 
 def make(embedder: Embedder, candidates: Iterable[Sequence[Image.Image]]) -> npt.NDArray[np.float16]:

@@ -22,6 +22,7 @@ from copysight.pictures.scan import ORDINARY, Entry, Failure, ScanOptions, scan
 from copysight.scoring import calibrate
 from copysight.scoring.self_calibration import Sample
 from copysight.system.progress import with_progress
+from copysight.vectors.score_normalisation import ScoreNormalisation
 from training.export import background, quantization, whitening
 from training.export.whitening import Whitening
 
@@ -98,9 +99,8 @@ def fit_to_pictures(
 ) -> None:
     """Fit background, calibration and int8, and add them to ``manifest`` and ``files``."""
     embedder = Embedder(trial)
-    rows = background.make(embedder, sample.candidates())
-    files[BACKGROUND], manifest["background"] = npy(rows), {"file": BACKGROUND, "count": len(rows)}
-    manifest["calibration"] = calibration(embedder, rows.astype(np.float32), sample)
+    normalisation = add_background(manifest, files, background.make(embedder, sample.candidates()))
+    manifest["calibration"] = calibration(embedder, normalisation, sample)
     if int8:
         key, pictures = trial.embedding.graph, sample.first(INT8_PICTURES)
         inputs = [embedder.prepare(picture)[key] for picture in pictures]
@@ -114,11 +114,20 @@ def fit_to_pictures(
         variants["int8"] |= agreement(embedder, int8_embedder, pictures)
 
 
-def npy(rows: npt.NDArray[np.float16]) -> bytes:
-    """The contents of a file with an array (N, D)."""
-    out = BytesIO()
-    np.save(out, rows)
-    return out.getvalue()
+def add_background(
+    manifest: dict[str, Any], files: dict[str, Path | bytes], rows: npt.NDArray[np.float16]
+) -> ScoreNormalisation:
+    """Add a background (M, D) to ``manifest`` and ``files``; returns the score normalisation that it makes."""
+    content, normalisation = BytesIO(), ScoreNormalisation(rows.astype(np.float32))
+    np.save(content, rows)
+    files[BACKGROUND] = content.getvalue()
+    manifest["background"] = {
+        "file": BACKGROUND,
+        "count": len(rows),
+        "nearest": normalisation.nearest,
+        "weight": normalisation.weight,
+    }
+    return normalisation
 
 
 def whiten(embedder: Embedder, sample: PictureSample, fitting: Fitting) -> Whitening:
@@ -129,11 +138,8 @@ def whiten(embedder: Embedder, sample: PictureSample, fitting: Fitting) -> White
     return whitening.fit(originals, edited, fitting.whiten, fitting.ridge)
 
 
-def calibration(embedder: Embedder, rows: Float, sample: PictureSample) -> dict[str, Any]:
-    """Fit calibrations and curves of a bundle: search for edited copies of all pictures of the collection among them.
-
-    ``rows`` (M, D) are the embeddings of the background.
-    """
+def calibration(embedder: Embedder, normalisation: ScoreNormalisation, sample: PictureSample) -> dict[str, Any]:
+    """Fit calibrations and curves of a bundle: search for edited copies of the collection's pictures among them."""
 
     def embed(views: Sequence[Picture]) -> Float:
         starts = range(0, len(views), AT_ONCE)
@@ -142,7 +148,7 @@ def calibration(embedder: Embedder, rows: Float, sample: PictureSample) -> dict[
 
     pictures, rng = sample.collection(), sample.generator(1)
     held = [pictures[number] for number in calibrate.informative(pictures)]
-    collection = Sample(held, np.arange(len(held)), embedder.embed_parallel(held), rows)
+    collection = Sample(held, np.arange(len(held)), embedder.embed_parallel(held), normalisation)
     prepared = verification.preparing(lambda row: held[row])
     return calibrate.calibrate_bundle(collection, embed, prepared, rng).to_json()
 

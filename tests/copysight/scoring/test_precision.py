@@ -8,6 +8,7 @@ from copysight.scoring import precision
 from copysight.scoring.calibration import USUAL, Calibration, VerifiedCalibration
 from copysight.scoring.judge import Judge
 from copysight.scoring.precision import PRECISIONS, Policy
+from copysight.vectors.score_normalisation import ScoreNormalisation
 
 
 def population(count, seed):
@@ -52,8 +53,8 @@ def test_a_precision_between_two_policies_is_the_stricter_one():
 def test_a_judge_has_policies_of_verified_and_of_other_answers():
     fitted = Calibration(1.0, 0.0, 0.5, 40, (), policies=(Policy(0.9, 0.7, 0.8),))
     verified = VerifiedCalibration(policies=(Policy(0.9, 0.6, 0.95),))
-    judge = Judge(np.zeros((0, 4), np.float32), {"low": fitted}, verified, USUAL)
+    judge = Judge(ScoreNormalisation(np.zeros((0, 4), np.float32)), {"low": fitted}, verified, USUAL)
     assert judge.policy(0.9, "low", verified=True).probability == 0.6
     assert judge.policy(0.9, "low", verified=False).probability == 0.7
     with pytest.raises(InvalidArgument, match="no probabilities"):
-        Judge(np.zeros((0, 4), np.float32)).policy(0.9, "low", verified=True)
+        Judge(ScoreNormalisation(np.zeros((0, 4), np.float32))).policy(0.9, "low", verified=True)

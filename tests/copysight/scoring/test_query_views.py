@@ -9,6 +9,7 @@ from copysight.index.live.merge_views import merge_views
 from copysight.index.live.search import Match
 from copysight.scoring.judge import Judge
 from copysight.scoring.query_views import EFFORTS, PENALTY, best_per_query, effort_of, is_included, views_of
+from copysight.vectors.score_normalisation import ScoreNormalisation
 from tests.copysight.pictures.test_regions import page, photograph
 
 
@@ -77,7 +78,7 @@ def units(rows, seed):
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_compare_finds_one_picture_within_the_other(turned):
-    judge, picture, page_ = Judge(np.empty((0, 8), np.float32)), units(1, 1), units(3, 2)
+    judge, picture, page_ = Judge(ScoreNormalisation(np.empty((0, 8), np.float32))), units(1, 1), units(3, 2)
     page_[2] = picture[0]
     given = (page_, picture) if turned else (picture, page_)
     penalties = tuple([0.0] + [PENALTY] * (len(one) - 1) for one in given)
@@ -88,7 +89,7 @@ def test_compare_finds_one_picture_within_the_other(turned):
 
 
 def test_equal_pictures_are_compared_as_a_whole():
-    judge, views = Judge(np.empty((0, 8), np.float32)), units(3, 3)
+    judge, views = Judge(ScoreNormalisation(np.empty((0, 8), np.float32))), units(3, 3)
     found = judge.compare(views, views[:1], ([0.0, 0.06, 0.06], [0.0]), equal=True)
     assert (found.picture, found.view, found.judgement.verdict, found.judgement.similarity) == (1, 0, "exact", 1.0)
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from copysight.scoring import self_calibration
 from copysight.scoring.self_calibration import Sample
+from copysight.vectors.score_normalisation import ScoreNormalisation
 
 NONE = np.empty(0, np.int64)
 
@@ -60,7 +61,7 @@ def test_the_best_of_several_views_counts():
 def test_other_pictures_within_a_copy_and_near_duplicates_of_all_are_neither_right_nor_wrong(drawn):
     pictures, rows = [drawn(seed) for seed in range(3)], np.array([4, 6, 9])
     near = [np.array([1]), np.array([2, 3]), NONE]
-    sample = Sample(pictures, rows, units(12, 6, 0), units(5, 6, 1), near)
+    sample = Sample(pictures, rows, units(12, 6, 0), ScoreNormalisation(units(5, 6, 1)), near)
     queries = self_calibration.make_queries(sample, lambda views: units(len(views), 6, 2), np.random.default_rng(0))
     for number, copy in enumerate(queries.copies):
         expected = {int(row) for other in copy.others for row in (rows[other], *near[other])} | set(near[number])
@@ -76,7 +77,7 @@ def test_high_effort_can_be_limited_to_some_copies(drawn):
         return units(len(views), 6, 3)
 
     def run(high_effort):
-        sample = Sample(pictures, np.arange(30), units(30, 6, 0), units(5, 6, 1))
+        sample = Sample(pictures, np.arange(30), units(30, 6, 0), ScoreNormalisation(units(5, 6, 1)))
         queries = self_calibration.make_queries(sample, embed, np.random.default_rng(0), high_effort)
         return self_calibration.answers(queries, sample.vectors)
 

@@ -10,6 +10,7 @@ from copysight.index.find_copies import judged
 from copysight.scoring.calibration import USUAL, Calibration, Threshold, Verdicts
 from copysight.scoring.judge import Judge
 from copysight.scoring.verified import Outcome
+from copysight.vectors.score_normalisation import ScoreNormalisation
 
 NUMBERS = st.floats(-50, 50)
 CALIBRATIONS = st.builds(
@@ -31,7 +32,7 @@ VERDICTS = (
 
 @given(CALIBRATIONS, VERDICTS, st.floats(-1, 1), st.floats(-1, 1), st.booleans(), st.floats(0, 1))
 def test_the_verdict_follows_from_the_probability(calibration, verdicts, similarity, offset, equal, verified):
-    judge = Judge(np.zeros((0, 4), np.float32), {"low": calibration}, verdicts=verdicts)
+    judge = Judge(ScoreNormalisation(np.zeros((0, 4), np.float32)), {"low": calibration}, verdicts=verdicts)
     first = judge.judge(similarity, offset, equal)
     for found in (
         first,

@@ -1,5 +1,6 @@
 """Whitening, background, calibration and int8 that an export fits on pictures."""
 
+import json
 import shutil
 
 import numpy as np
@@ -10,8 +11,10 @@ from click.testing import CliRunner
 from torch import nn
 
 from copysight.errors import TooFewPictures
+from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder, Runtime
 from copysight.scoring.judge import Judge
+from copysight.vectors.score_normalisation import NEAREST, WEIGHT
 from training.commands.export import export as command
 from training.export import exportable
 from training.export.export import export
@@ -45,6 +48,19 @@ def test_the_bundle_holds_whitening_background_and_calibration(fitted):
     assert judge.calibrations["high"].source == "bundle"
     assert judge.judge(1.0, 0.2).probability > judge.judge(0.1, 0.2).probability
     assert fitted.numerics.largest_difference < 1e-2
+
+
+def test_the_score_normalisation_is_that_of_the_export_and_of_older_bundles(fitted, tmp_path):
+    """Calibrations are fitted to the scores, so a bundle keeps what it was exported with."""
+    usual = fitted.score_normalisation()
+    assert (usual.nearest, usual.weight) == (NEAREST, WEIGHT) == (5, 0.9)
+    older = shutil.copytree(fitted.path, tmp_path / "older")
+    manifest = json.loads((older / bundles.DESCRIPTION).read_text())
+    for name in ("nearest", "weight"):
+        del manifest["background"][name]
+    (older / bundles.DESCRIPTION).write_text(json.dumps(manifest))
+    kept = bundles.load(older).score_normalisation()
+    assert (kept.nearest, kept.weight, kept.background.tolist()) == (3, 1, usual.background.tolist())
 
 
 def test_background_and_collection_divide_few_pictures_three_to_two(pictures):

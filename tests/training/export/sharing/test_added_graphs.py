@@ -45,7 +45,7 @@ def vit():
     return short_vit(96)
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["float", "half"])
+@pytest.fixture(scope="module", params=[pytest.param(False, marks=pytest.mark.long), True], ids=["float", "half"])
 def half(request):
     return request.param
 
@@ -127,9 +127,6 @@ def test_a_network_of_a_fixed_size_gets_no_graph_for_any_size(tmp_path):
     assert (bundle.patches.any_size, set(bundle.files)) == (None, {"graph0.onnx", "MODEL_CARD.md"})
 
 
-@pytest.mark.parametrize(
-    "half", [pytest.param(False, marks=pytest.mark.long), True], indirect=True, ids=["float", "half"]
-)
 def test_an_older_bundle_gets_its_graphs_by_amend(bundle, half, copies, vit, tmp_path, drawn):
     old = export([copies, vit], tmp_path / "old", half=half, places=False)
     check_amended(amend(old, tmp_path / "new", places=True), old, bundle, drawn)
