@@ -10,7 +10,7 @@ from copysight.model.embedder import Embedder
 from copysight.vectors.knn import exact
 
 Float = npt.NDArray[np.float32]
-LARGEST, NEAREST = 10_000, 3
+LARGEST, NEAREST = 15_000, 3
 """Number of pictures in a background: their embeddings take 512 bytes each, and are searched with every query. Number
 of nearest neighbours that count when these are chosen; ten choose worse."""
 
