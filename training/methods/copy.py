@@ -65,22 +65,28 @@ class Copy(DescriptorMethod):
     def forward(self, crops: Sequence[Tensor], indices: Tensor) -> StepOutput:
         """Loss over the embeddings of all processes: more negatives matter more than speed."""
         views = torch.cat(list(crops))
-        embeddings = _gather_embeddings(F.normalize(self.descriptor(views).float(), dim=1))
-        instances = distributed.all_gather(indices.repeat(len(crops)))
+        own = F.normalize(self.descriptor(views).float(), dim=1)
+        embeddings, instances = _gather_embeddings(own), distributed.all_gather(indices.repeat(len(crops)))
         weight = self.config.entropy * min(1.0, self._done / 0.1 + 0.1)
         loss = copy_loss(embeddings, instances, self.config.temperature, weight)
-        infonce = self._infonce_with_memory(views, embeddings, instances) if self.config.memory else loss.infonce
-        total = infonce + loss.entropy
-        metrics = {"loss": total.detach(), "infonce": infonce.detach()}
         # DDP averages the gradients of the processes, but each process has only the gradient of its own rows.
-        return StepOutput(total * distributed.world_size(), metrics)
+        total, infonce = loss.total * distributed.world_size(), loss.infonce.detach()
+        if self.config.memory:
+            matching = self._infonce_with_memory(views, own, instances)
+            total = matching + loss.entropy * distributed.world_size()
+            infonce = distributed.all_reduce_sum(matching.detach()) / distributed.world_size()
+        return StepOutput(total, {"loss": infonce + loss.entropy.detach(), "infonce": infonce})
 
-    def _infonce_with_memory(self, views: Tensor, embeddings: Tensor, instances: Tensor) -> Tensor:
+    def _infonce_with_memory(self, views: Tensor, own: Tensor, instances: Tensor) -> Tensor:
+        """InfoNCE of the embeddings of this process; those of others at this step are negatives, like the memory."""
         with in_eval(self.average):
             keys = F.normalize(self.average(views).float(), dim=1)
         keys = distributed.all_gather(keys.roll(len(keys) // 2, dims=0))  # each row is the other view of its picture
         self._seen.append((keys, instances))
-        return matching_loss(embeddings, keys, instances, self.memory, self.remembered, self.config.temperature)
+        first, count = distributed.rank() * len(own), len(own)
+        keys, pictures = keys.roll(-first, dims=0), instances.roll(-first)  # rows of this process first
+        negatives = torch.cat([keys[count:], self.memory]), torch.cat([pictures[count:], self.remembered])
+        return matching_loss(own, keys[:count], pictures[:count], *negatives, self.config.temperature)
 
 
 def _gather_embeddings(embeddings: Tensor) -> Tensor:
