@@ -9,6 +9,7 @@ from typing import Any, Literal
 import click
 
 from copysight.index import Generation, Index, publish, verify
+from copysight.index.publishing.writer import Calibrated
 from copysight.index.upkeep.moving_blobs import move_blobs
 from index_builder.options import as_json, directory
 from index_builder.progress import Progress
@@ -63,7 +64,8 @@ def _generation(opened: Index, target: Literal["milvus", "files"]) -> Generation
     live = opened.snapshot().generation
     if live is None:
         return publishing.rebuild(opened, None, Progress(), engine=engine)
-    return publish(opened, engine=engine, calibrate=lambda _: live.calibration, progress=_say)
+    kept = None if live.calibration is None else Calibrated(live.calibration, live.representatives)
+    return publish(opened, engine=engine, calibrate=lambda _: kept, progress=_say)
 
 
 def _say(stage: str, done: int, _total: int) -> None:

@@ -72,7 +72,7 @@ class Loader:
             bundle,
             made.variant,
             self._catalog,
-            Judge.of(bundle, generation.calibration),
+            Judge.of(bundle, generation.calibration, generation.representatives),
         )
         changes = self._catalog.changes(made.sequence, made.bundle)
         if changes.horizon > made.sequence:

@@ -13,6 +13,7 @@ from copysight.scoring import calibration
 from copysight.scoring.calibration import UNVERIFIED, USUAL, Calibration, Verdict, Verdicts, VerifiedCalibration
 from copysight.scoring.precision import Policy, policy
 from copysight.scoring.query_views import Effort, QueryView
+from copysight.vectors.representatives import Representatives
 from copysight.vectors.score_normalisation import ScoreNormalisation
 
 Float = npt.NDArray[np.float32]
@@ -44,15 +45,23 @@ class Judge:
     verdicts: Verdicts = USUAL
 
     @classmethod
-    def of(cls, bundle: Bundle, fitted: Mapping[str, Any] | None = None) -> "Judge":
-        """Use the bundle's score normalisation, and the calibrations in ``fitted`` (JSON), else those of the bundle."""
+    def of(
+        cls, bundle: Bundle, fitted: Mapping[str, Any] | None = None, collection: Representatives | None = None
+    ) -> "Judge":
+        """Use the bundle's score normalisation, and the calibrations in ``fitted`` (JSON), else those of the bundle.
+
+        ``collection``: what the calibrations of an index were fitted with, see `ScoreNormalisation.within`.
+        """
+        normalisation = bundle.score_normalisation()
+        if collection is not None:
+            normalisation = normalisation.within(collection)
         settings = fitted or {}
         verdicts = Verdicts(**settings["verdicts"]) if "verdicts" in settings else USUAL
         found = settings if calibration.is_calibrated(settings) else bundle.calibration
         if not found:
-            return cls(bundle.score_normalisation(), verdicts=verdicts)
+            return cls(normalisation, verdicts=verdicts)
         verified = VerifiedCalibration.from_json(found["verified"]) if "verified" in found else UNVERIFIED
-        return cls(bundle.score_normalisation(), calibration.by_effort(found), verified, verdicts)
+        return cls(normalisation, calibration.by_effort(found), verified, verdicts)
 
     def share(self, effort: Effort) -> float:
         """The assumed share of queries that have a copy; a half without a calibration."""

@@ -19,6 +19,7 @@ from copysight.scoring.verified import CANDIDATES, Candidate, Checked
 from copysight.vectors.knn import exact
 
 Float = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 MAX_NEUTRAL = 200
 """Rows that are neither right nor wrong and are passed over at most, so that memory is bounded."""
 UNLIMITED = float("inf")
@@ -42,16 +43,18 @@ def answers(
     chosen = np.flatnonzero(queries.included[effort] & np.isin(queries.owners, numbers))
     depth = CANDIDATES + 1 + min(MAX_NEUTRAL, max(len(queries.neutral[number]) for number in numbers))
     near = exact(queries.vectors[chosen], vectors, depth)
-    scores = near.similarities - queries.penalties[chosen, None]
+    penalties, penalties_without = queries.penalties[chosen, None], queries.penalties_without[chosen, None]
 
     def one(number: int) -> tuple[float, bool, float]:
         views = queries.owners[chosen] == number
-        ranked = _ranked(near.ids[views].ravel().tolist(), scores[views].ravel().tolist())
+        rows, similarities = near.ids[views], near.similarities[views]
+        ranked = _ranked(rows, similarities - penalties[views])
+        without = _ranked(rows, similarities - penalties_without[views])
         source, neutral = int(queries.sources[number]), set(queries.neutral[number].tolist())
         pixels = queries.copies[number].pixels
         check = cache(verified.checking(lambda: verification.prepare(pixels), picture))
-        others = [pair for pair in ranked if pair[0] not in neutral and pair[0] != source]
-        found, odds = _best([pair for pair in ranked if pair[0] == source or pair in others], calibration, check)
+        found, odds = _best([pair for pair in ranked if pair[0] not in neutral], calibration, check)
+        others = [pair for pair in without if pair[0] not in neutral and pair[0] != source]
         return odds, found == source, _best(others, calibration, check)[1]
 
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor() as pool:
@@ -64,10 +67,10 @@ def answers(
     )
 
 
-def _ranked(rows: Sequence[int], scores: Sequence[float]) -> list[tuple[int, float]]:
-    """Rows with their best score, the best first."""
+def _ranked(rows: Ints, scores: Float) -> list[tuple[int, float]]:
+    """Rows (V, K) with their best score, the best first."""
     best: dict[int, float] = {}
-    for row, score in zip(rows, scores, strict=True):
+    for row, score in zip(rows.ravel().tolist(), scores.ravel().tolist(), strict=True):
         best[row] = max(score, best.get(row, score))
     return sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))
 

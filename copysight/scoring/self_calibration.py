@@ -49,15 +49,17 @@ class Copy:
 class Queries:
     """Embedded copies of M pictures: ``vectors`` (V, D) of views of the copies numbered ``owners`` (V,).
 
-    ``penalties`` (V,) are subtracted from similarities; ``included`` says which views (V,) an effort searches with, and
-    ``searched`` which copies. ``sources`` (M,) are the rows of the copies' sources; ``neutral`` (M,) the rows that are
-    neither right nor wrong: other pictures within a copy, and near-duplicates of any of these.
+    ``penalties`` (V,) are subtracted from similarities, ``penalties_without`` (V,) in the collection without a copy's
+    source; ``included`` says which views (V,) an effort searches with, and ``searched`` which copies. ``sources`` (M,)
+    are the rows of the copies' sources; ``neutral`` (M,) the rows that are neither right nor wrong: other pictures
+    within a copy, and near-duplicates of any of these.
     """
 
     copies: Sequence[Copy]
     vectors: Float
     owners: Ints
     penalties: Float
+    penalties_without: Float
     included: Mapping[Effort, Mask]
     searched: Mapping[Effort, Ints]
     sources: Ints
@@ -79,7 +81,6 @@ def make_queries(
     owners = np.repeat(np.arange(len(views)), [len(some) for some in views])
     flat = [view for some in views for view in some]
     vectors = embed([view.pixels for view in flat])
-    penalties = sample.normalisation.offsets(vectors) + np.array([view.penalty for view in flat], np.float32)
     searched = {effort: np.flatnonzero(efforts >= EFFORTS.index(effort)) for effort in EFFORTS}
     included = {
         effort: np.array([query_views.is_included(view, effort) for view in flat]) & np.isin(owners, searched[effort])
@@ -90,7 +91,11 @@ def make_queries(
         np.concatenate([sample.rows[list(copy.others)], *(near[one] for one in (number, *copy.others))])
         for number, copy in enumerate(copies)
     ]
-    return Queries(copies, vectors, owners, penalties, included, searched, sample.rows, neutral)
+    penalties = np.array([view.penalty for view in flat], np.float32)
+    absent = [np.append(rows, source) for rows, source in zip(neutral, sample.rows, strict=True)]
+    usual = sample.normalisation.offsets(vectors) + penalties
+    without = sample.normalisation.offsets(vectors, [absent[owner] for owner in owners]) + penalties
+    return Queries(copies, vectors, owners, usual, without, included, searched, sample.rows, neutral)
 
 
 def answers(queries: Queries, vectors: Float) -> dict[Effort, Answers]:
@@ -107,6 +112,7 @@ def answers(queries: Queries, vectors: Float) -> dict[Effort, Answers]:
             neutral,
             vectors,
             queries.penalties[included],
+            queries.penalties_without[included],
         )
     return found
 
@@ -117,14 +123,20 @@ def make_copies(pictures: Sequence[Image.Image], rng: Generator) -> list[Copy]:
 
 
 def best_answers(
-    queries: Float, owners: Ints, sources: Ints, neutral: Sequence[Ints], vectors: Float, penalties: Float
+    queries: Float,
+    owners: Ints,
+    sources: Ints,
+    neutral: Sequence[Ints],
+    vectors: Float,
+    penalties: Float,
+    penalties_without: Float,
 ) -> Answers:
     """Search for each of M copies twice: in the whole collection, and in the collection without the copy's source.
 
     ``queries`` (V, D) are the embeddings of views of the copies numbered ``owners`` (V,); ``penalties`` (V,) are
-    subtracted from their similarities. ``sources`` (M,) are rows in ``vectors`` (N, D); the rows ``neutral`` (M,) count
-    neither as correct nor as wrong answers. Returns 2 M answers; a tie of the source and an unrelated picture counts as
-    wrong.
+    subtracted from their similarities, ``penalties_without`` (V,) without the source. ``sources`` (M,) are rows in
+    ``vectors`` (N, D); the rows ``neutral`` (M,) count neither as correct nor as wrong answers. Returns 2 M answers; a
+    tie of the source and an unrelated picture counts as wrong.
     """
     passed_over = [np.append(rows, source) for rows, source in zip(neutral, sources, strict=True)]
     counts = np.array([len(passed_over[owner]) for owner in owners])
@@ -140,9 +152,10 @@ def best_answers(
     similarities = np.einsum("vd,vd->v", queries, vectors[sources][owners])
     own = query_views.best_per_query(similarities - penalties, owners, len(sources))
     other = query_views.best_per_query(unrelated - penalties, owners, len(sources))
+    without = query_views.best_per_query(unrelated - penalties_without, owners, len(sources))
     none = np.zeros(len(sources), np.bool_)
     return Answers(
-        scores=np.concatenate([np.maximum(own, other), other]),
+        scores=np.concatenate([np.maximum(own, other), without]),
         correct=np.concatenate([own > other, none]),
         has_copy=np.concatenate([~none, none]),
     )

@@ -14,6 +14,7 @@ from copysight.scoring.calibration import Calibration, VerifiedCalibration
 from copysight.scoring.near_duplicates import Share
 from copysight.scoring.query_views import Effort
 from copysight.scoring.self_calibration import Sample
+from copysight.vectors import representatives
 from copysight.vectors.score_normalisation import ScoreNormalisation
 from evaluation.features.extract import Extractor
 
@@ -22,10 +23,14 @@ Float = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Fitted:
-    """Calibrations of the scores and of verified answers; ``near_duplicates`` is None for those of the bundle."""
+    """Calibrations of the scores and of verified answers, and the normalisation that the scores need.
+
+    ``near_duplicates`` is None for those of the bundle.
+    """
 
     efforts: Mapping[Effort, Calibration]
     verified: VerifiedCalibration
+    normalisation: ScoreNormalisation
     near_duplicates: Share | None = None
 
 
@@ -52,9 +57,10 @@ def fit(
                 f"{extractor.name} has no calibration, and {len(held)} references are too few to fit one; give at "
                 f"least {calibrate.MIN_PICTURES}"
             )
-        return Fitted(extractor.calibrations, extractor.verified)
+        return Fitted(extractor.calibrations, extractor.verified, normalisation)
+    normalisation = normalisation.within(representatives.choose(vectors))
     sample = Sample([pictures[number] for number in held], rows[held], vectors, normalisation)
     embed = lambda copies: np.stack([extractor.embed(one) for one in copies])  # noqa: E731 - a named argument
     prepared = verification.preparing(picture)
     found = calibrate.calibrate(sample, embed, prepared, rng, extractor.calibrations, share)
-    return Fitted(found.efforts, found.verified, found.near_duplicates)
+    return Fitted(found.efforts, found.verified, normalisation, found.near_duplicates)

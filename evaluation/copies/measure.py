@@ -14,6 +14,7 @@ from copysight.scoring import calibrate, query_views
 from copysight.scoring.calibration import UNVERIFIED, Calibration
 from copysight.scoring.query_views import Effort, best_per_query
 from copysight.scoring.verified import Mode
+from copysight.vectors import representatives
 from copysight.vectors.score_normalisation import ScoreNormalisation
 from evaluation.copies import calibration, copydays_folder, isc, verification
 from evaluation.copies.isc import Metrics, Truth
@@ -112,15 +113,18 @@ def measure(benchmark: Benchmark, extractor: Extractor, effort: Effort, verify: 
         normalisation = replace(normalisation or ScoreNormalisation(vectors), background=vectors)
     if normalisation is None:
         return Result(raw)
-    normalised = normalisation.scores(similarities, queries.vectors)
-    scores = best_per_query(normalised, queries.owners, len(queries.ids))
-    normalized = isc.measure(scores, queries.ids, database.ids, benchmark.truth)
-    # Self-calibration uses the query views of the service, so other views cannot be calibrated.
-    if len(database.ids) < calibrate.MIN_PICTURES or extractor.views is not query_views.views_of:
-        return Result(raw, normalized)
     kept = _entries(benchmark.references, database.ids)
-    rng, picture = np.random.default_rng(SEED), lambda row: read(kept[row])
-    found = calibration.fit(extractor, database.vectors, normalisation, picture, rng, benchmark.share)
+    picture, rng, found = (lambda row: read(kept[row])), np.random.default_rng(SEED), None
+    if len(database.ids) >= calibrate.MIN_PICTURES:  # as many as an index needs for a normalisation of its own
+        if extractor.views is query_views.views_of:
+            found = calibration.fit(extractor, database.vectors, normalisation, picture, rng, benchmark.share)
+            normalisation = found.normalisation
+        else:  # Self-calibration uses the query views of the service, so other views cannot be calibrated.
+            normalisation = normalisation.within(representatives.choose(database.vectors))
+    scores = best_per_query(normalisation.scores(similarities, queries.vectors), queries.owners, len(queries.ids))
+    normalized = isc.measure(scores, queries.ids, database.ids, benchmark.truth)
+    if found is None:
+        return Result(raw, normalized)
     fitted = found.efforts[effort]
     probabilities, verified = fitted.probability(scores), None
     if verify != "never":

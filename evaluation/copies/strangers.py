@@ -167,8 +167,7 @@ def probabilities_of(
     flat = [view for some in views for view in some]
     embedded = np.stack([extractor.embed(view.pixels) for view in flat])
     similarities = embedded @ vectors.T - np.array([view.penalty for view in flat], np.float32)[:, None]
-    assert extractor.normalisation is not None  # noqa: S101 - checked by `measure`
-    scores = best_per_query(extractor.normalisation.scores(similarities, embedded), owners, len(queries))
+    scores = best_per_query(fitted.normalisation.scores(similarities, embedded), owners, len(queries))
     if verify == "never":
         return fitted.efforts[effort].probability(scores)
     found = verify_pictures(

@@ -13,8 +13,7 @@ from PIL import Image
 from copysight.errors import PictureError
 from copysight.index import Index
 from copysight.index.generations.generation import CALIBRATION
-from copysight.index.publishing.publish import Calibrate
-from copysight.index.publishing.writer import CalibrationInput
+from copysight.index.publishing.writer import Calibrate, Calibrated, CalibrationInput
 from copysight.matching.verification import Prepared
 from copysight.model import bundle as bundles
 from copysight.model.bundle import Bundle
@@ -24,6 +23,7 @@ from copysight.scoring import calibrate, calibration
 from copysight.scoring.calibration import Verdicts
 from copysight.scoring.query_views import DEFAULT_EFFORT
 from copysight.scoring.self_calibration import Sample
+from copysight.vectors import representatives
 
 Ints = npt.NDArray[np.int64]
 SHARE = 0.5
@@ -54,7 +54,7 @@ AS_BEFORE = ProbabilityOptions()
 def calibrator(
     index: Index, options: ProbabilityOptions = AS_BEFORE, sample: int = calibrate.SAMPLE_SIZE, seed: int = 0
 ) -> Calibrate:
-    """A function for ``publish`` that returns the contents of ``calibration.json``: settings and calibrations.
+    """A function for ``publish`` that returns settings and calibrations, with representatives of the collection.
 
     ``sample`` pictures are drawn at random; those that hold next to nothing are left out. Fewer than 100 pictures have
     no calibrations of their own; those of the bundle are used. Raises ``InvalidArgument`` for wrong settings.
@@ -62,19 +62,19 @@ def calibrator(
     before = _live(index)
     verdicts = _verdicts(options, before)
 
-    def calibrate_index(made: CalibrationInput) -> Mapping[str, Any] | None:
+    def calibrate_index(made: CalibrationInput) -> Calibrated | None:
         settings = {"verdicts": vars(verdicts)} if verdicts != Verdicts() else {}
         bundle = bundles.load(index.layout.bundles / made.model, verify=False)
         drawn = _sample(index, made, bundle, min(sample, len(made.ids)), np.random.default_rng(seed))
         if drawn is None:
             log.info("%d pictures are too few to calibrate; using the calibration of the bundle", len(made.ids))
-            return settings or None
+            return Calibrated(settings) if settings else None
         embedder = Embedder(bundle, Runtime(variant=made.variant))
         known = calibration.by_effort(bundle.calibration) if bundle.calibration else {}
         share = options.share if options.share is not None else _share(before)
         rng = np.random.default_rng(seed + 1)
         found = calibrate.calibrate(drawn, embedder.embed_parallel, _prepared(index, made.ids), rng, known, share)
-        return found.to_json() | settings
+        return Calibrated(found.to_json() | settings, drawn.normalisation.collection)
 
     return calibrate_index
 
@@ -115,7 +115,8 @@ def _sample(index: Index, made: CalibrationInput, bundle: Bundle, size: int, rng
     if len(held) < calibrate.MIN_PICTURES:
         return None
     kept = rows[np.array(readable)[held]].astype(np.int64)
-    return Sample([pictures[number] for number in held], kept, made.vectors, bundle.score_normalisation())
+    normalisation = bundle.score_normalisation().within(representatives.choose(made.vectors))
+    return Sample([pictures[number] for number in held], kept, made.vectors, normalisation)
 
 
 def _prepared(index: Index, ids: Ints) -> Callable[[int], Prepared | None]:

@@ -1,11 +1,11 @@
 """Publish a generation with calibration and progress. The core builds clusters and FAISS index, checks and swaps."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from copysight.index import Generation, Index, publish
 from copysight.index.generations.index_type import default_index_type
-from copysight.index.publishing.writer import CalibrationInput
+from copysight.index.publishing.writer import Calibrated, CalibrationInput
 from copysight.scoring.calibrate import MIN_PICTURES
 from copysight.scoring.calibration import is_calibrated
 from index_builder.progress import Progress
@@ -62,9 +62,9 @@ def rebuild(
 
     fit = calibrator(index, probabilities)
 
-    def calibrate(made: CalibrationInput) -> Mapping[str, Any] | None:
+    def calibrate(made: CalibrationInput) -> Calibrated | None:
         found = fit(made)
-        if probabilities.share is not None and not is_calibrated(found or {}):
+        if probabilities.share is not None and not is_calibrated(found.settings if found else {}):
             progress.print_line(
                 f"--share has no effect: an index is calibrated from {MIN_PICTURES} pictures on, and this one has "
                 f"{len(made.ids):,}; the calibration of the bundle is used"

@@ -15,10 +15,12 @@ from copysight.index.generations.clusters import Clusters
 from copysight.index.generations.engines.engine import Floats, Found, Parameters, Searcher, Visible
 from copysight.index.generations.engines.opening import Engines
 from copysight.index.generations.manifest import Manifest
+from copysight.vectors.representatives import Representatives
 
 IDS = "ids.i64"
 CODES = "collections.i32"
 CALIBRATION = "calibration.json"
+REPRESENTATIVES = "representatives.f16"
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Generation:
     """An open generation. It is never changed. Its rows are ordered by item id.
 
     ``ids (N,)`` int64; ``codes (N,)`` int32 are positions in ``manifest.collections``; ``searcher`` has the vectors.
+    ``representatives``: for score normalisation; None if it has no calibration, or one of an older version.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Generation:
     searcher: Searcher
     clusters: Clusters
     calibration: Mapping[str, Any] | None
+    representatives: Representatives | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -88,4 +92,17 @@ def _open(path: Path, name: str, described: Manifest, engines: Engines, pause: f
         )
     searcher = engines.of(described).open(path, name, described, ids, pause)
     calibration = json.loads((path / CALIBRATION).read_bytes()) if CALIBRATION in described.files else None
-    return Generation(name, path, described, ids, codes, searcher, found, calibration)
+    representatives = _representatives(path, described)
+    return Generation(name, path, described, ids, codes, searcher, found, calibration, representatives)
+
+
+def save_representatives(path: Path, representatives: Representatives) -> None:
+    """Write them to the directory of a generation, so that no engine is needed to read them."""
+    representatives.vectors.astype("<f2").tofile(path / REPRESENTATIVES)
+
+
+def _representatives(path: Path, described: Manifest) -> Representatives | None:
+    if REPRESENTATIVES not in described.files:
+        return None
+    vectors = np.fromfile(path / REPRESENTATIVES, dtype="<f2").reshape(-1, described.dimension)
+    return Representatives(vectors.astype(np.float32))

@@ -1,9 +1,8 @@
 """Publish: build a new generation from the catalog, check it, and make it live with one atomic swap."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from copysight.catalog import VectorSupply
 from copysight.errors import IndexCorrupt, VectorsUnavailable
@@ -16,13 +15,12 @@ from copysight.index.generations.index_type import IndexType
 from copysight.index.index import Index
 from copysight.index.publishing import missing_vectors, publish_checks, rollback, writer
 from copysight.index.publishing.publish_checks import Gate
-from copysight.index.publishing.writer import CalibrationInput
+from copysight.index.publishing.writer import Calibrate, CalibrationInput
 from copysight.model import bundle as bundles
 from copysight.system import durable
 
 DEFAULT_GATE = Gate()
 Progress = Callable[[str, int, int], None]
-Calibrate = Callable[[CalibrationInput], Mapping[str, Any] | None]
 
 
 def publish(
@@ -46,8 +44,8 @@ def publish(
     """Build a generation of all items with vectors of ``model`` (the live bundle's id), and make it live.
 
     ``engine`` holds its vectors; the default is that of COPYSIGHT_VECTORS. ``choice`` overrides the default index type,
-    ``clusters`` the default number of clusters K. ``calibrate`` takes the ids and vectors and returns the contents of
-    ``calibration.json``. ``progress`` is called with (stage, done, total). The ``keep`` latest generations are kept.
+    ``clusters`` the default number of clusters K. ``calibrate`` takes the ids and vectors and returns a calibration.
+    ``progress`` is called with (stage, done, total). The ``keep`` latest generations are kept.
     Adds, deletes and searches are possible at the same time.
 
     If ``model`` is not the live one, all items need vectors of it. ``supply`` computes missing vectors, including those

@@ -23,6 +23,7 @@ from copysight.index.generations.manifest import Manifest
 from copysight.index.publishing import publish_checks
 from copysight.index.publishing.publish_checks import Gate
 from copysight.system import durable
+from copysight.vectors.representatives import Representatives
 
 RECALL_MARGIN = 0.01  # the search is widened until recall exceeds the gate's minimum by this much
 
@@ -64,13 +65,24 @@ class CalibrationInput:
     vectors: Floats
 
 
+@dataclass(frozen=True)
+class Calibrated:
+    """What a calibration found: the contents of ``calibration.json``, and what it normalised scores with."""
+
+    settings: Mapping[str, Any]
+    representatives: Representatives | None = None
+
+
+Calibrate = Callable[[CalibrationInput], Calibrated | None]
+
+
 def write(
     directory: Path,
     name: str,
     engine: Engine,
     catalog: Catalog,
     options: GenerationOptions,
-    calibrate: Callable[[CalibrationInput], Mapping[str, Any] | None],
+    calibrate: Calibrate,
     report: Callable[[str, int, int], None],
 ) -> Manifest:
     """Make the generation ``name`` in ``directory``, which does not have its name yet. Returns the manifest.
@@ -88,13 +100,15 @@ def write(
     made = clustering.make(vectors, count, options.seed, options.previous_clusters)
     clustering.save(directory, made)
     report("calibration", 0, 1)
-    calibration = calibrate(CalibrationInput(options.model, options.variant, exported.ids, vectors))
-    if calibration is not None:
-        (directory / files.CALIBRATION).write_text(json.dumps(calibration, indent=1) + "\n")
+    calibrated = calibrate(CalibrationInput(options.model, options.variant, exported.ids, vectors))
+    if calibrated is not None:
+        (directory / files.CALIBRATION).write_text(json.dumps(calibrated.settings, indent=1) + "\n")
+        if calibrated.representatives is not None:
+            files.save_representatives(directory, calibrated.representatives)
     report("recall", 0, 1)
     collection = engine.seal(directory, name)
     draft = replace(_describe(directory, options, exported, choice, len(made.ids)), collection=collection)
-    trial = Generation(name, directory, draft, exported.ids, exported.codes, searcher, made, calibration)
+    trial = Generation(name, directory, draft, exported.ids, exported.codes, searcher, made, None)
     described = _tune_search(trial, vectors, options)
     manifest.write(directory, described)
     return described

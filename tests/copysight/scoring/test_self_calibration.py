@@ -20,14 +20,15 @@ def test_best_answers_equal_a_slow_loop(monkeypatch):
     neutral = [np.array([31, 5]), NONE, NONE, np.array([0])]
     queries, offsets = units(4, 6, 1), np.array([0.1, 0.0, -0.2, 0.3], np.float32)
     queries[1] = vectors[8]
-    answers = self_calibration.best_answers(queries, np.arange(4), sources, neutral, vectors, offsets)
+    without = np.array([0.2, 0.1, 0.0, -0.1], np.float32)
+    answers = self_calibration.best_answers(queries, np.arange(4), sources, neutral, vectors, offsets, without)
     for number, source in enumerate(sources):
         unrelated = [
             float(queries[number] @ vectors[row]) for row in range(40) if row != source and row not in neutral[number]
         ]
         own = float(queries[number] @ vectors[source])
         assert np.isclose(answers.scores[number], max(own, *unrelated) - offsets[number], atol=1e-6)
-        assert np.isclose(answers.scores[4 + number], max(unrelated) - offsets[number], atol=1e-6)
+        assert np.isclose(answers.scores[4 + number], max(unrelated) - without[number], atol=1e-6)
         assert answers.correct[number] == (own > max(unrelated))
     assert answers.correct[1]
     assert not answers.correct[4:].any()
@@ -47,11 +48,10 @@ def test_the_best_of_several_views_counts():
     vectors, sources = units(12, 6, 0), np.array([2, 5])
     views, neutral = np.stack([units(1, 6, 7)[0], vectors[2], vectors[9]]), [NONE, NONE]
     single = self_calibration.best_answers(
-        views[[0, 2]], np.array([0, 1]), sources, neutral, vectors, np.zeros(2, np.float32)
+        views[[0, 2]], np.array([0, 1]), sources, neutral, vectors, np.zeros(2, np.float32), np.zeros(2, np.float32)
     )
-    answers = self_calibration.best_answers(
-        views, np.array([0, 0, 1]), sources, neutral, vectors, np.array([0, 0.06, 0], np.float32)
-    )
+    penalties = np.array([0, 0.06, 0], np.float32)
+    answers = self_calibration.best_answers(views, np.array([0, 0, 1]), sources, neutral, vectors, penalties, penalties)
     assert not single.correct[0]
     assert answers.correct[0]
     assert np.isclose(answers.scores[0], 0.94, atol=1e-6)

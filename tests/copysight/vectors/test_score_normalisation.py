@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from copysight.vectors import representatives
+from copysight.vectors.representatives import SAME, Representatives
 from copysight.vectors.score_normalisation import ScoreNormalisation, offsets
 
 
@@ -36,3 +38,60 @@ def test_an_empty_background_changes_no_score():
     similarities = units(3, 2, 0)
     found = ScoreNormalisation(np.empty((0, 8), np.float32)).scores(similarities, units(3, 8, 1))
     assert (found == similarities).all()
+
+
+def slow_within(query, background, collection, absent, nearest, weight):
+    """Of the collection: not the absent rows, not what is the same as the query, not the nearest of the rest.
+
+    Nor what is as similar to the nearest as the query is.
+    """
+    held = [other for row, other in enumerate(collection) if row not in absent and query @ other < SAME]
+    best = max(held, key=lambda other: query @ other)
+    others = [float(query @ other) for other in held if other @ best < query @ best]
+    near = sorted([float(query @ other) for other in background] + others, reverse=True)[:nearest]
+    return weight * sum(near) / len(near)
+
+
+@pytest.mark.parametrize("rows", [6, 40])
+def test_representatives_count_like_the_background_but_for_those_that_may_be_the_answer(rows):
+    queries, background, held = units(6, 8, 1), units(rows, 8, 2), units(50, 8, 3)
+    queries[2] = held[7]
+    held[8] = held[9] = queries[3]
+    within = ScoreNormalisation(background, 5, 0.9).within(Representatives(held, np.arange(50)))
+    expected = [slow_within(query, background, held, (), 5, 0.9) for query in queries]
+    assert within.offsets(queries) == pytest.approx(expected, abs=1e-5)
+    absent = [np.array([k, k + 1, 99]) for k in range(6)]
+    expected = [slow_within(query, background, held, some, 5, 0.9) for query, some in zip(queries, absent, strict=True)]
+    assert within.offsets(queries, absent) == pytest.approx(expected, abs=1e-5)
+
+
+def test_without_rows_scores_are_those_of_a_collection_that_does_not_hold_them():
+    queries, held = units(5, 8, 1), units(40, 8, 3)
+    usual = ScoreNormalisation(units(9, 8, 2))
+    smaller = usual.within(Representatives(held[10:], np.arange(30)))
+    found = usual.within(Representatives(held, np.arange(40))).offsets(queries, [np.arange(10)] * 5)
+    assert found == pytest.approx(smaller.offsets(queries), abs=1e-6)
+
+
+def test_a_match_must_stand_out_from_pictures_of_the_same_kind():
+    """One that stands out keeps its score, also if it is held several times, or if the query is held itself."""
+    rng = np.random.default_rng(4)
+    kind = units(1, 64, 5)[0]
+    alike = np.stack([unit_row(kind + rng.normal(0, 0.12, 64)) for _ in range(20)])  # cosines of about 0.5
+    usual = ScoreNormalisation(units(50, 64, 6))
+    stranger, known = alike[0], units(1, 64, 7)[0]
+    copies = np.stack([unit_row(known + rng.normal(0, 0.03, 64)) for _ in range(4)])
+    others = np.concatenate([alike[1:], units(30, 64, 8)])
+    within, absent = (usual.within(representatives.choose(held)) for held in (np.concatenate([others, copies]), others))
+    assert within.offsets(stranger[None])[0] > usual.offsets(stranger[None])[0] + 0.2
+    for query in (known, copies[0]):
+        assert within.offsets(query[None]) == pytest.approx(absent.offsets(query[None]), abs=1e-6)
+
+
+def test_without_a_background_a_collection_changes_nothing():
+    none = ScoreNormalisation(np.empty((0, 8), np.float32))
+    assert none.within(Representatives(units(20, 8, 1), np.arange(20))) == none
+
+
+def unit_row(row):
+    return (row / np.linalg.norm(row)).astype(np.float32)

@@ -10,8 +10,9 @@ import pytest
 from copysight.errors import BundleMismatch, GateFailed, NoGeneration, PublisherBusy
 from copysight.index import Gate, Index, prune, publish, rollback
 from copysight.index.generations.index_type import IndexType, default_index_type
-from copysight.index.publishing.writer import CalibrationInput
+from copysight.index.publishing.writer import Calibrated, CalibrationInput
 from copysight.model.bundle import Bundle
+from copysight.vectors.representatives import Representatives
 from tests.engines import engine, pytest_generate_tests
 
 __all__ = ["engine", "pytest_generate_tests"]  # each test runs on every engine
@@ -21,9 +22,14 @@ from copysight.scoring.calibration import Calibration
 def test_a_generation_covers_the_catalog(index: Index, add: Callable) -> None:
     items = add(index, *range(20))
     stages: list[str] = []
+
+    def calibrate(made: CalibrationInput) -> Calibrated:
+        fitted = Calibration(2.0, float(len(made.vectors)), 0.5, len(made.ids), ())
+        return Calibrated(fitted.to_json(), Representatives(made.vectors[3:7], np.arange(3, 7)))
+
     generation = publish(
         index,
-        calibrate=lambda made: Calibration(2.0, float(len(made.vectors)), 0.5, len(made.ids), ()).to_json(),
+        calibrate=calibrate,
         progress=lambda stage, done, total: stages.append(stage),
         clock=lambda: 5.0,
     )
@@ -32,7 +38,12 @@ def test_a_generation_covers_the_catalog(index: Index, add: Callable) -> None:
     assert (made.count, made.dimension, made.sequence, made.built_at) == (20, 16, index.catalog.sequence(), 5.0)
     assert generation.ids.tolist() == [item.id for item in items]
     assert set(index.snapshot().judge.calibrations.values()) == {Calibration(2.0, 20.0, 0.5, 20, ())}
-    assert set(made.files) == {"vectors.f32", "ids.i64", "collections.i32", "clusters.npz", "calibration.json"}
+    others = {"clusters.npz", "calibration.json", "representatives.f16"}
+    assert set(made.files) == {"vectors.f32", "ids.i64", "collections.i32"} | others
+    assert generation.representatives is not None
+    assert generation.representatives.vectors == pytest.approx(
+        generation.searcher.gather(np.arange(3, 7)).vectors, abs=1e-3
+    )
     assert list(dict.fromkeys(stages)) == ["vectors", "index", "clusters", "calibration", "recall", "gate", "publish"]
 
 

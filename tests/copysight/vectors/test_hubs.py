@@ -1,9 +1,9 @@
-"""The background of a bundle: the pictures that are near to most others."""
+"""Hubs: the rows that are near to most others."""
 
 import numpy as np
 import pytest
 
-from training.export.background import hubs
+from copysight.vectors.hubs import hubs
 
 
 def unit(rows):
