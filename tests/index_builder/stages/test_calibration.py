@@ -1,8 +1,13 @@
 """A build calibrates the index on edited copies of its own pictures, if it has enough of them."""
 
+import json
 import shutil
 
-from copysight.index import Index
+import numpy as np
+
+from copysight.index import Index, publish
+from copysight.index.publishing.writer import Calibrated
+from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder
 from copysight.scoring.calibration import Verdicts
 from index_builder.build import build
@@ -11,6 +16,7 @@ from index_builder.stages.calibration import ProbabilityOptions
 from index_builder.stages.plan import Plan
 from index_builder.stages.publishing import rebuild
 from tests.copysight.matching.conftest import textured_picture
+from training.export.fitting import add_background
 
 
 def built(folder, pictures, jpeg, bundle, where):
@@ -76,3 +82,27 @@ def test_near_duplicates_do_not_move_the_calibration_and_are_counted(tmp_path, t
         twice = index.snapshot().judge.calibrations["normal"]
     for score in (0.5, 0.8, 0.95):
         assert abs(once.probability(score) - twice.probability(score)) < 0.15
+
+
+def test_an_index_normalises_scores_with_its_own_pictures(tmp_path, tiny_bundle, drawn, jpeg):
+    """Also after it is opened again; not if its generation was made without (by an older version)."""
+    manifest = json.loads((tiny_bundle.path / "bundle.json").read_text())
+    files = {name: tiny_bundle.path / name for name in manifest["files"]}
+    rows = np.random.default_rng(0).normal(size=(40, tiny_bundle.dimension))
+    add_background(manifest, files, (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16))
+    bundle = bundles.write(tmp_path / "bundle", manifest, files)
+    pictures = [drawn(i) for i in range(120)]
+    with built(tmp_path / "pictures", pictures, jpeg, bundle, tmp_path / "index") as index:
+        snapshot = index.snapshot()
+        held = snapshot.generation.representatives.vectors
+        stored = np.stack([snapshot.vector(int(one)) for one in snapshot.generation.ids])
+        assert 0 < len(held) <= 120
+        assert np.abs(held @ stored.T - 1).min(axis=1).max() < 1e-2
+        queries = Embedder(bundle).embed([drawn(900), drawn(901)])
+        own, usual = snapshot.offsets(queries), bundle.score_normalisation().offsets(queries)
+        assert np.array_equal(snapshot.judge.normalisation.collection.vectors, held)
+        assert (own >= usual - 1e-6).all()
+    with Index.open(tmp_path / "index") as index:
+        assert np.array_equal(index.snapshot().offsets(queries), own)
+        publish(index, calibrate=lambda _: Calibrated({}))
+        assert np.array_equal(index.snapshot().offsets(queries), usual)
