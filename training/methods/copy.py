@@ -1,18 +1,21 @@
 """The copy method: descriptors that are similar for edits of one picture and different otherwise (SSCD)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from copysight.pictures.preprocess import Size
+from copysight.system.progress import with_progress
 from training import distributed
-from training.config_field import MEMORY, NOT_NEGATIVE, POSITIVE, WIDTH, config_field
+from training.config_field import MEMORY, NOT_NEGATIVE, POSITIVE, WIDTH, Span, config_field
+from training.data.neighbour_order import neighbour_order
 from training.losses.infonce import copy_loss, matching_loss
 from training.methods.descriptor_method import DescriptorConfig, DescriptorMethod
-from training.methods.method import Progress, StepOutput
+from training.methods.method import Ints, Length, Progress, StepOutput, TrainingData
 from training.networks.input_sizes import in_eval
 from training.views.edited_pairs import EditRecipe
 
@@ -34,6 +37,12 @@ class CopyConfig(DescriptorConfig):
         "batch. MoCo uses 65536, SSCD has none.",
         span=MEMORY,
     )
+    alike: int = config_field(
+        1,
+        "Number of pictures that stand together in a batch because they are neighbours for the averaged network at the "
+        "start of the epoch: different pictures that it can hardly tell apart. 1 shuffles all. The default is ours.",
+        span=Span(1, 1000),
+    )
 
 
 class Copy(DescriptorMethod):
@@ -45,11 +54,47 @@ class Copy(DescriptorMethod):
     """
 
     name = "copy"
+    pictures_in_order: Tensor
 
     def __init__(self, config: CopyConfig, backbone: str, image_size: Size, recipe: EditRecipe) -> None:
         super().__init__(config, backbone, image_size, recipe)
         self.hold_memory(config.memory, saved=config.memory > 0)  # checkpoints of older versions have none
+        self.register_buffer("pictures_in_order", torch.zeros(0, dtype=torch.int64), persistent=config.alike > 1)
         self._seen: list[tuple[Tensor, Tensor]] = []
+
+    def start(self, length: Length) -> None:
+        """Make room for the order of the pictures of an epoch, which a resumed training needs."""
+        super().start(length)
+        if self.config.alike > 1:
+            self.pictures_in_order = self.pictures_in_order.new_zeros(length.pictures)
+
+    def order(self, epoch: int, rng: np.random.Generator) -> Ints | None:
+        """Neighbours together, with ``alike``."""
+        return self.pictures_in_order.cpu().numpy() if self.config.alike > 1 else None
+
+    def begin_round(self, progress: Progress, data: TrainingData) -> Mapping[str, float]:
+        """With ``alike``, embed all pictures for the order of the epoch."""
+        if self.config.alike > 1:
+            rng = np.random.default_rng(int(torch.randint(2**31, ())))
+            found = neighbour_order(self._embedded(data).cpu().numpy(), self.config.alike, rng)
+            self.pictures_in_order.copy_(
+                distributed.broadcast(torch.from_numpy(found).to(self.pictures_in_order.device))
+            )
+        return {}
+
+    @torch.no_grad()
+    def _embedded(self, data: TrainingData) -> Tensor:
+        """Embeddings (N, D) of all pictures by the averaged network; each process computes a part."""
+        part = -(-data.pictures // distributed.world_size())
+        own = np.arange(distributed.rank() * part, (distributed.rank() + 1) * part) % data.pictures
+        rows = []
+        starts = range(0, part, data.batch)
+        shown = with_progress(starts, len(starts), "batches for the order of the epoch")
+        for start in starts if distributed.rank() else shown:
+            pictures = data.plain(own[start : start + data.batch])
+            with data.autocast(), in_eval(self.average):
+                rows.append(F.normalize(self.average(pictures).float(), dim=1))
+        return distributed.all_gather(torch.cat(rows))[: data.pictures]
 
     def begin_step(self, progress: Progress) -> None:
         """Set the recipe of the step; forget the embeddings of a step that was skipped."""

@@ -8,9 +8,10 @@ from pathlib import PurePosixPath
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 from torch import Tensor
 
-from copysight.pictures.preprocess import sides
+from copysight.pictures.preprocess import sides, to_batch
 from training import distributed
 from training.data import resident
 from training.data.pack import Pack
@@ -122,8 +123,13 @@ class Loader:
     def plain(self, indices: Ints) -> Tensor:
         """Central parts of the shape of a global crop, 7/8 of the largest that fit, at its size, normalised.
 
-        Shape (B, 3, height, width). Of squares: 7/8 of the shortest side.
+        Shape (B, 3, height, width). Of squares: 7/8 of the shortest side. Of a method that edits pictures: all of them.
         """
+        edited = self.method.recipe
+        if isinstance(edited, EditRecipe):
+            pictures = [Image.fromarray(self.pack.picture(int(index))) for index in indices]
+            batch = torch.from_numpy(to_batch(pictures, edited.preprocess)).to(self.device)
+            return batch.contiguous(memory_format=torch.channels_last)
         recipe, sizes = self._recipe, self.pack.sizes[indices]
         rows, columns = sides(recipe.crops[0].size)
         height = np.rint(np.minimum(sizes[:, 0], sizes[:, 1] * rows / columns) * 7 / 8).astype(np.int64).clip(1)

@@ -80,3 +80,19 @@ def test_two_processes_resume_where_they_stopped(photos: Path, tmp_path: Path) -
     rest = train("swav", photos, tmp_path / "cut", 2)
     assert [code for code, *_ in rest] == [0, 0], rest
     assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
+
+
+@pytest.mark.long
+def test_an_order_of_neighbours_is_the_same_after_a_resume(photos: Path, tmp_path: Path) -> None:
+    options = [
+        f"--{name}={ARGUMENTS[name]}" for name in ("backbone", "global-size", "batch", "epochs", "threads", "device")
+    ]
+    options += ["--first-size=32", "--dimension=8", "--alike=3", "--log-seconds=0", f"--cache={tmp_path / 'cache'}"]
+    for folder, more in (("whole", []), ("cut", ["--stop-after=0.000001"]), ("cut", [])):
+        words = ["train", "copy", str(photos), f"--out={tmp_path / folder}", *options, *more]
+        done = kills.finish(kills.start(words, 2))
+        assert [code for code, *_ in done] == [0, 0], done
+    assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
+    orders = [checkpoint.load(tmp_path / folder).state["pictures_in_order"].tolist() for folder in ("whole", "cut")]
+    assert orders[0] == orders[1]
+    assert sorted(orders[0]) == list(range(len(orders[0]))) != orders[0]
