@@ -14,7 +14,7 @@ Float = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 NEAREST, WEIGHT = 5, 0.9
 """Chosen on kept-out pictures, see docs/notes/copy-detection.md; SSCD has others for each of its networks."""
-MOST_SPARED = 20
+MOST_EXCLUDED = 20
 """Representatives that may be the answer and do not count, at most, so that a search stays small."""
 ABSENT = np.float32(-1)
 
@@ -65,7 +65,7 @@ class ScoreNormalisation:
 
     def _others(self, queries: Float, collection: Representatives, without: Sequence[Ints]) -> Float:
         """Similarities (Q, K) to representatives that cannot be the answer; -1 where there is none."""
-        near = exact(queries, collection.vectors, self.nearest + MOST_SPARED)
+        near = exact(queries, collection.vectors, self.nearest + MOST_EXCLUDED)
         similarities = np.where(near.similarities < SAME, near.similarities, ABSENT)
         for query, rows in enumerate(without):
             similarities[query, np.isin(near.ids[query], collection.places(rows))] = ABSENT

@@ -8,10 +8,9 @@ from pathlib import PurePosixPath
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 
-from copysight.pictures.preprocess import sides, to_batch
+from copysight.pictures.preprocess import sides
 from training import distributed
 from training.data import resident
 from training.data.pack import Pack
@@ -127,9 +126,7 @@ class Loader:
         """
         edited = self.method.recipe
         if isinstance(edited, EditRecipe):
-            pictures = [Image.fromarray(self.pack.picture(int(index))) for index in indices]
-            batch = torch.from_numpy(to_batch(pictures, edited.preprocess)).to(self.device)
-            return batch.contiguous(memory_format=torch.channels_last)
+            return edited_pairs.unedited(edited, self.pack, indices).to(self.device)
         recipe, sizes = self._recipe, self.pack.sizes[indices]
         rows, columns = sides(recipe.crops[0].size)
         height = np.rint(np.minimum(sizes[:, 0], sizes[:, 1] * rows / columns) * 7 / 8).astype(np.int64).clip(1)

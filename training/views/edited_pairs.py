@@ -54,5 +54,13 @@ def views(recipe: EditRecipe, pack: Pack, indices: Ints, seeds: Sequence[Sequenc
         mild_view = edits.mild(picture, rng, recipe.strength) if is_mild else None
         first.append(mild_view or edits.strong(picture, rng, others, recipe.strength))
         second.append(edits.strong(picture, rng, others, recipe.strength))
-    batches = (to_batch(pictures, recipe.preprocess) for pictures in (first, second))
-    return [torch.from_numpy(batch).contiguous(memory_format=torch.channels_last) for batch in batches]
+    return [_batch(recipe, first), _batch(recipe, second)]
+
+
+def unedited(recipe: EditRecipe, pack: Pack, indices: Ints) -> Tensor:
+    """The pictures ``indices`` (B,) as they are: (B, 3, height, width)."""
+    return _batch(recipe, [Image.fromarray(pack.picture(int(index))) for index in indices])
+
+
+def _batch(recipe: EditRecipe, pictures: Sequence[Image.Image]) -> Tensor:
+    return torch.from_numpy(to_batch(pictures, recipe.preprocess)).contiguous(memory_format=torch.channels_last)

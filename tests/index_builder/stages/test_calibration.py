@@ -4,12 +4,14 @@ import json
 import shutil
 
 import numpy as np
+import pytest
 
 from copysight.index import Index, publish
 from copysight.index.publishing.writer import Calibrated
 from copysight.model import bundle as bundles
 from copysight.model.embedder import Embedder
 from copysight.scoring.calibration import Verdicts
+from copysight.vectors.representatives import Representatives
 from index_builder.build import build
 from index_builder.progress import Progress
 from index_builder.stages.calibration import ProbabilityOptions
@@ -104,5 +106,11 @@ def test_an_index_normalises_scores_with_its_own_pictures(tmp_path, tiny_bundle,
         assert (own >= usual - 1e-6).all()
     with Index.open(tmp_path / "index") as index:
         assert np.array_equal(index.snapshot().offsets(queries), own)
+        others = queries.mean(axis=0) + np.random.default_rng(1).normal(size=(9, bundle.dimension)) / 4
+        alike = Representatives((others / np.linalg.norm(others, axis=1, keepdims=True)).astype(np.float32))
+        publish(index, calibrate=lambda _: Calibrated({}, alike))
+        expected = bundle.score_normalisation().within(alike).offsets(queries)
+        assert index.snapshot().offsets(queries) == pytest.approx(expected, abs=1e-3)
+        assert (expected > usual + 0.02).any()
         publish(index, calibrate=lambda _: Calibrated({}))
         assert np.array_equal(index.snapshot().offsets(queries), usual)
