@@ -173,12 +173,12 @@ class Index:
         return current if same and current.complete else None
 
     def reload(self, verified: str | None = None) -> Snapshot:
-        """Like `snapshot`, but waits until the live generation is loaded.
+        """Like `snapshot`, but waits until the live generation is loaded, and fetched if another machine published it.
 
         ``verified`` is the name of a generation whose checksums the caller has just verified. They are not read again.
         """
         self._check_is_there()
-        self.follow()
+        self.follow(wait=True)
         with self._load_lock:
             loaded = self._fault is None and self.layout.live() == _name(self._snapshot)
             fresh = None if loaded else self._load(verified=verified)
@@ -186,13 +186,13 @@ class Index:
                 self._snapshot = self._snapshot if fresh is None else fresh
                 return self._refresh()
 
-    def follow(self) -> None:
+    def follow(self, wait: bool = False) -> None:
         """Make the generation live here that another machine has published, if this index has several directories.
 
-        While S3 does not answer, the one that is here stays.
+        ``wait`` for a thread or process that fetches it. While S3 does not answer, the one that is here stays.
         """
         try:
-            self.published.follow()
+            self.published.follow(wait)
         except BlobsUnavailable as error:
             log.warning("the published generation is not known: %s", error.message)
 

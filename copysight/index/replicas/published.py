@@ -78,7 +78,7 @@ class Published(Protocol):
     def follow(self, wait: bool = False) -> bool:
         """Make the published generation live here, if it is another one. Returns whether it did.
 
-        ``wait`` for another process of this directory that does it.
+        ``wait`` for another thread or process of this directory that does it.
         """
 
 
@@ -203,24 +203,29 @@ class Shared:
     def follow(self, wait: bool = False) -> bool:
         """Make the published generation live here, if it is another one. Returns whether it did.
 
-        ``wait`` for another process of this directory that does it.
+        ``wait`` for another thread or process of this directory that does it.
         """
-        name = self._live()
-        if name is None or name == self._layout.live():
-            return False
         fetching, pointing = (FileLock(self._layout.root / file) for file in (FETCH_LOCK, POINTER_LOCK))
-        if not fetching.acquire(wait):
-            return False  # another process of this directory does it
+        followed = False
+        if self._ahead() is None or not fetching.acquire(wait):
+            return False  # nothing to do; another thread or process of this directory does it
         try:
-            self.fetch(name)
-            pointing.acquire(wait=True)
-            if self._live() != name or self._layout.live() == name:  # the next call follows that one; it is done
-                return False
-            durable.write_file(self._layout.current, f"{name}\n".encode())
-            return True
+            while (name := self._ahead()) is not None:
+                self.fetch(name)
+                pointing.acquire(wait=True)
+                if self._ahead() == name:  # another one may be published by now, or this one made live by its publisher
+                    durable.write_file(self._layout.current, f"{name}\n".encode())
+                    followed = True
+                pointing.release()
+            return followed
         finally:
             pointing.release()
             fetching.release()
+
+    def _ahead(self) -> str | None:
+        """The published generation, if another one is live here."""
+        name = self._live()
+        return None if name == self._layout.live() else name
 
     def _offer_bundle(self, bundle: str) -> None:
         if bundle not in self.bundles():

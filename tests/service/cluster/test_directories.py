@@ -4,12 +4,15 @@ import secrets
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from copysight.errors import IndexNotFound
 from copysight.index import Index, verify
+from copysight.index.replicas.published import FETCH_LOCK
 from copysight.index.upkeep import backup
+from copysight.system.locks.file_lock import FileLock
 from service.auth.keys import Keys
 from tests.service.cluster.conftest import until
 from tests.service.cluster.test_two_servers import found, ok
@@ -95,6 +98,25 @@ def test_a_directory_that_fell_behind_never_turns_the_model_back(first, tmp_path
             assert late.snapshot().bundle.id == late.bundle.id
             assert late.reload().bundle.id == other_bundle.id
         assert one.catalog.model() == other_bundle.id
+
+
+def test_a_reload_waits_for_the_thread_that_fetches_what_is_published(first, tmp_path, other_bundle):
+    """In place of going on with the bundle before, whose vectors the catalog refuses."""
+    from index_builder.progress import Progress
+    from index_builder.reembedding import ReembedOptions, reembed
+
+    with Index.open(first) as one:
+        one.published.offer(one.catalog.model())
+        with Index.open(tmp_path / "second") as late, ThreadPoolExecutor(1) as pool:
+            reembed(one, ReembedOptions(str(other_bundle.path), threads=1), Progress(quiet=True))
+            fetching = FileLock(tmp_path / "second" / FETCH_LOCK)
+            assert fetching.acquire()
+            assert not late.published.follow()  # a look once a second, which need not wait
+            reloading = pool.submit(late.reload)
+            with pytest.raises(TimeoutError):
+                reloading.result(0.5)
+            fetching.release()
+            assert reloading.result(30).bundle.id == other_bundle.id
 
 
 def test_keys_are_shared_and_in_no_backup(first, tmp_path, monkeypatch):
