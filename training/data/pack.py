@@ -1,7 +1,8 @@
 """Decode the training pictures once into a pack: a cache of uint8 pixels that every epoch maps into memory.
 
 Decoding costs more than augmenting, so it is done once. A pack is a directory with ``pixels.u8`` (the RGB bytes of all
-pictures, one after the other), ``offsets.npy`` (N + 1,), ``sizes.npy`` (N, 2: height, width) and ``pack.json``.
+pictures, one after the other), ``offsets.npy`` (N + 1,), ``sizes.npy`` (N, 2: height, width), ``firsts.npy`` (N,) and
+``pack.json``.
 """
 
 import hashlib
@@ -32,6 +33,7 @@ REMEDY = "add pictures or lower --batch"
 class Pack:
     """Decoded pictures. ``sizes`` (N, 2) int64: height and width; ``failures``: the files that cannot be read.
 
+    ``firsts`` (N,) int64: the first picture with the same pixels; without an earlier one, the picture itself.
     ``fingerprint``: 64 hexadecimal digits, of the sizes and pixels of the pictures in their order; names do not count.
     """
 
@@ -39,6 +41,7 @@ class Pack:
     pixels: Pixels
     offsets: npt.NDArray[np.int64]
     sizes: npt.NDArray[np.int64]
+    firsts: npt.NDArray[np.int64]
     names: tuple[str, ...]
     failures: tuple[Failure, ...]
     fingerprint: str
@@ -56,6 +59,10 @@ class Pack:
         """Picture ``number`` as (height, width, 3) uint8: a view into the mapped file."""
         height, width = self.sizes[number]
         return self.pixels[self.offsets[number] : self.offsets[number + 1]].reshape(height, width, 3)
+
+    def pictures(self) -> Iterator[Pixels]:
+        """All pictures in their order."""
+        return map(self.picture, range(len(self)))
 
 
 def pack(
@@ -113,14 +120,25 @@ def load(path: Path) -> Pack:
     # Packs of older versions have no digest of their pixels, so the file is read once.
     digest = about.get("pixels") or sha256(path / "pixels.u8")
     fingerprint = hashlib.sha256(sizes.astype("<i8").tobytes() + digest.encode()).hexdigest()
-    return Pack(path, pixels, offsets, sizes, tuple(about["names"]), failures, fingerprint)
+    found = Pack(path, pixels, offsets, sizes, np.arange(len(sizes)), tuple(about["names"]), failures, fingerprint)
+    held = path / "firsts.npy"  # packs of older versions have none
+    return replace(found, firsts=np.load(held) if held.exists() else _firsts(map(_digest_of, found.pictures())))
+
+
+def _digest_of(pixels: Pixels) -> bytes:
+    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).digest()
+
+
+def _firsts(digests: Iterable[bytes]) -> npt.NDArray[np.int64]:
+    first: dict[bytes, int] = {}
+    return np.array([first.setdefault(digest, number) for number, digest in enumerate(digests)], np.int64)
 
 
 def _write(directory: Path, pictures: "Iterable[_Decoded | Failure]", side: int, report: Callable[[int], None]) -> None:
     names: list[str] = []
     sizes: list[tuple[int, int]] = []
     failures: list[Failure] = []
-    digest = hashlib.sha256()
+    digest, digests = hashlib.sha256(), list[bytes]()
     with (directory / "pixels.u8").open("wb") as out:
         for number, decoded in enumerate(pictures, 1):
             if isinstance(decoded, Failure):
@@ -129,10 +147,12 @@ def _write(directory: Path, pictures: "Iterable[_Decoded | Failure]", side: int,
                 names.append(decoded.name)
                 sizes.append(decoded.pixels.shape[:2])
                 digest.update(pixels := decoded.pixels.tobytes())
+                digests.append(_digest_of(decoded.pixels))
                 out.write(pixels)
             report(number)
     shapes = np.asarray(sizes, np.int64).reshape(-1, 2)
     np.save(directory / "sizes.npy", shapes)
+    np.save(directory / "firsts.npy", _firsts(digests))
     np.save(directory / "offsets.npy", np.concatenate([[0], np.cumsum(shapes.prod(axis=1) * 3)]).astype(np.int64))
     about = {"format": FORMAT, "side": side, "failures": [astuple(one) for one in failures], "names": names}
     about["pixels"] = digest.hexdigest()

@@ -30,7 +30,10 @@ ORDER, VIEWS, EXTRA = 1, 2, 3
 
 @dataclass(frozen=True)
 class Views:
-    """``crops``: V tensors (B, 3, S, S), global crops first; ``indices`` (B,): the pictures that they show."""
+    """``crops``: V tensors (B, 3, S, S), global crops first; ``indices`` (B,): the pictures that they show.
+
+    Of pairs of edits, ``indices`` are the first pictures with these pixels, so that equal pictures are no negatives.
+    """
 
     crops: list[Tensor]
     indices: Tensor
@@ -98,7 +101,8 @@ class Loader:
                 crops = self._edits.views(recipe, indices, seeds)
             else:
                 crops = edited_pairs.views(recipe, self.pack, indices, seeds)
-            return Views([crop.to(self.device) for crop in crops], torch.from_numpy(indices).to(self.device))
+            shown = torch.from_numpy(self.pack.firsts[indices]).to(self.device)
+            return Views([crop.to(self.device) for crop in crops], shown)
         rng = np.random.default_rng([self.plan.seed, VIEWS, step])
         parameters = multi_crop.sample(self._recipe, self.pack.sizes[batch], rng)
         crops = self._apply(self._recipe, indices, [group.rows(start, start + share) for group in parameters])

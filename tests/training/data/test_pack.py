@@ -46,6 +46,16 @@ def test_large_pictures_are_reduced_to_the_side(tmp_path: Path) -> None:
     assert packed.sizes.tolist() == [[64, 96], [100, 60]]
 
 
+def test_equal_pictures_have_one_number(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 2), ("c", 1), ("d", 3), ("e", 2)):
+        drawn_picture(seed, (40, 30)).save(tmp_path / f"{name}.png")
+    Image.fromarray(np.asarray(drawn_picture(1, (40, 30))).reshape(40, 30, 3)).save(tmp_path / "f.png")
+    packed = packs.pack(tmp_path, tmp_path / "cache")
+    assert packed.firsts.tolist() == [0, 1, 0, 3, 1, 5]  # the last has the bytes of the first, in another shape
+    (packed.path / "firsts.npy").unlink()  # packs of older versions have no such file
+    assert packs.load(packed.path).firsts.tolist() == [0, 1, 0, 3, 1, 5]
+
+
 def test_a_pack_is_made_once(photos: Path, tmp_path: Path) -> None:
     first = packs.pack(photos, tmp_path)
     before = (first.path / "pixels.u8").stat().st_mtime_ns

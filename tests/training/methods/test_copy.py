@@ -172,6 +172,17 @@ def test_views_that_a_thread_makes_ahead_have_the_recipe_of_their_own_step(pack)
         assert all(torch.equal(one, other) for one, other in zip(ahead.crops, expected.crops, strict=True))
 
 
+@pytest.mark.parametrize("edits", ["cpu", "device"])
+def test_equal_pictures_are_no_negatives_of_each_other(drawn, tmp_path, edits):
+    for number in range(4):
+        drawn(number % 2).save(tmp_path / f"{number}.png")
+    pack = packs.pack(tmp_path, tmp_path / "cache")
+    method = Copy(CopyConfig(dimension=8, first_size=32), "test_resnet", 32, EditRecipe(32))
+    method.start(Length(1, 1, 4, 4))
+    loader = Loader(pack, method, Plan(batch=4, device="cpu", edits=edits), Length(1, 1, 4, 4), torch.device("cpu"))
+    assert sorted(loader.make_views(0).indices.tolist()) == [0, 0, 1, 1]
+
+
 def test_edits_on_the_device_are_the_same_in_every_run_and_process(pack):
     """Views made ahead, at once, in micro-batches, or by another loader, as after a resume."""
     method, length = (
