@@ -61,6 +61,13 @@ FRAMEWORKS = ("timm", "torchvision")
     help="Describe each picture by four views instead of one. This is for copy runs and takes 4 times the work.",
 )
 @click.option(
+    "--power",
+    type=Real(0, min_open=True),
+    default=None,
+    help="Exponent of the generalised-mean pooling of a copy run. By default it is that of the training; a larger one "
+    "suits views that are larger than those of the training, as in MultiGrain.",
+)
+@click.option(
     "--pictures",
     type=click.Path(exists=True, path_type=Path),
     help="Unlabelled pictures like those to be searched. They add a background for score normalisation and a "
@@ -127,6 +134,7 @@ def export(
     beside: str | None,
     beside_size: Size | None,
     views: bool,
+    power: float | None,
     pictures: Path | None,
     whiten: int,
     ridge: float,
@@ -156,7 +164,13 @@ def export(
     fitting = Fitting(pictures, whiten, ridge, int8, reading=reading) if pictures is not None else None
     kind, text = _kind(Path(source)), card.read_text() if card else None
     if kind is not None:
-        others = {"--beside": beside, "--beside-size": beside_size, "--views": views, "--weights": weights}
+        others = {
+            "--beside": beside,
+            "--beside-size": beside_size,
+            "--views": views,
+            "--power": power,
+            "--weights": weights,
+        }
         _refuse({**others, "--random": random}, f"an {kind} file")
         about = About(name, method, licence, foreign["origin"], text, Path(source))
         wishes = {**foreign, "size": size, "recipe": recipe}
@@ -167,7 +181,7 @@ def export(
     from training.export import exportable  # noqa: PLC0415 - needs torch
     from training.export.export import export as write_bundle  # noqa: PLC0415 - needs torch
 
-    networks = [exportable.load(source, size, recipe, random, views, method, licence)]
+    networks = [exportable.load(source, size, recipe, random, views, method, licence, power)]
     if beside is not None:
         networks.append(exportable.load(beside, beside_size, None, random))
     _report(write_bundle(networks, out, text, name, fitting, half, weights, places), "torch", None, as_json)

@@ -21,7 +21,7 @@ from training.export.numerics import MAX_DIFFERENCE, MIN_COSINE, check_numerics
 from training.export.sharing import added_graphs
 from training.export.sharing.rebuilt import is_half, rebuilt
 from training.export.sharing.shared_weights import files_used
-from training.networks.many_views import earlier_views, standard_views
+from training.networks.many_views import EXPORTED
 
 CARD = "MODEL_CARD.md"
 REPLACEABLE = ("attention", "prototypes", "patches", "activations")
@@ -111,13 +111,15 @@ def _add_places(old: Bundle, manifest: dict[str, Any], files: dict[str, Path | b
 
 def _same_network(old: Bundle) -> Network:
     """The network of the embedding, rebuilt with the views with which it agrees. Raises ``ExportFailed``."""
-    network = rebuilt(old, earlier_views)
-    try:
-        check_numerics(bundle_checks.compare(old, {old.embedding.graph: network}), MAX_DIFFERENCE, MIN_COSINE)
-    except ExportFailed:
-        network = rebuilt(old, standard_views)
-        check_numerics(bundle_checks.compare(old, {old.embedding.graph: network}), MAX_DIFFERENCE, MIN_COSINE)
-    return network
+    for views in EXPORTED:
+        network = rebuilt(old, views)
+        try:
+            check_numerics(bundle_checks.compare(old, {old.embedding.graph: network}), MAX_DIFFERENCE, MIN_COSINE)
+        except ExportFailed as error:
+            failure = error
+        else:
+            return network
+    raise failure
 
 
 def _replace_graph(old: Bundle, manifest: dict[str, Any], files: dict[str, Path | bytes], new: Bundle) -> None:

@@ -42,27 +42,40 @@ def load(
     views: bool = False,
     method: str | None = None,
     licence: str | None = None,
+    power: float | None = None,
 ) -> Network:
     """Load ``source``: ``timm:NAME``, a run, its checkpoint, or a file of DINO, SwAV, DeepCluster-v2, DINOv2, DINOv3.
 
     ``size`` in pixels, by default the training size. ``recipe``: by default the network's own pooling, ``cls`` for most
     ViTs. ``random`` gives a timm network random weights, as a baseline. ``views`` averages a copy run's descriptors of
-    four views. ``method`` and ``licence`` say where a file is from. Raises ``InvalidArgument`` or
+    four views, and ``power`` is the exponent of its generalised mean, by default that of the training. ``method`` and
+    ``licence`` say where a file is from. Raises ``InvalidArgument`` or
     ``CheckpointMismatch``.
     """
-    network = _load(source, size, recipe, random, views, method)
+    network = _load(source, size, recipe, random, views, method, power)
     return network if licence is None else replace(network, licence=licence)
 
 
-def _load(source: str, size: Size | None, recipe: str | None, random: bool, views: bool, method: str | None) -> Network:
-    if source.startswith("timm:"):
-        return from_timm(source.removeprefix("timm:"), size, recipe, random)
-    path = Path(source)
-    if path.is_dir() or checkpoint.is_checkpoint(path):
+def _load(
+    source: str,
+    size: Size | None,
+    recipe: str | None,
+    random: bool,
+    views: bool,
+    method: str | None,
+    power: float | None,
+) -> Network:
+    path, saved = Path(source), None
+    if not source.startswith("timm:") and (path.is_dir() or checkpoint.is_checkpoint(path)):
         saved = checkpoint.load(path)
         if saved.method in DESCRIPTORS:
-            return from_descriptor(saved, size, views)
+            return from_descriptor(saved, size, views, power)
+    if power is not None:
+        raise InvalidArgument(f"got --power for {source}, which is no run of {' or '.join(DESCRIPTORS)}; omit it")
+    if saved is not None:
         return from_checkpoint(saved, size, recipe)
+    if source.startswith("timm:"):
+        return from_timm(source.removeprefix("timm:"), size, recipe, random)
     return from_released(path, size, recipe, method)
 
 
@@ -97,11 +110,11 @@ def from_checkpoint(saved: Checkpoint, size: Size | None, recipe: str | None) ->
     )
 
 
-def from_descriptor(saved: Checkpoint, size: Size | None, views: bool) -> Network:
+def from_descriptor(saved: Checkpoint, size: Size | None, views: bool, power: float | None = None) -> Network:
     """A run of copy or distil: its averaged descriptor network, on whole pictures squashed to its size."""
     method = saved.config["method"]
-    # Checkpoints of older versions have no power.
-    descriptor = descriptors.build(saved.backbone, saved.image_size, method["dimension"], method.get("power", 3.0))
+    power = power or method.get("power", 3.0)  # checkpoints of older versions have no power
+    descriptor = descriptors.build(saved.backbone, saved.image_size, method["dimension"], power)
     prefix = saved.backbone_prefix.removesuffix("backbone.")
     descriptor.load_state_dict(
         {name.removeprefix(prefix): value for name, value in saved.state.items() if name.startswith(prefix)}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from copysight.model.outputs import PlaceGrid
 from training.networks.descriptors import STAGES, Descriptor
 from training.networks.export_graphs import PooledGraph
-from training.networks.many_views import ManyViews, View, crop_view
+from training.networks.many_views import ManyViews, View, crop_view, total_weight
 
 
 class ContributionsGraph(nn.Module):
@@ -30,8 +30,9 @@ class ContributionsGraph(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor]:
         """(B, 3, S, S) to (B, P, D)."""
-        views = [crop_view(pictures, view) for view in self.views] or [pictures]
-        parts = divided(torch.cat([divided(self._view(view)) / len(views) for view in views], dim=1))
+        views = [(crop_view(pictures, view), view.weight / total_weight(self.views)) for view in self.views]
+        parts = torch.cat([weight * divided(self._view(seen)) for seen, weight in views or [(pictures, 1.0)]], dim=1)
+        parts = divided(parts)
         if self.whitening is None:
             return (parts,)
         return (divided(mapped(self.whitening, parts)),)

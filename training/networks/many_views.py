@@ -4,7 +4,7 @@ The graph itself cuts the views, so that a service prepares only one input per p
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -13,30 +13,44 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class View:
-    """The central ``share`` of both sides, resized to ``size`` pixels, optionally mirrored, turned ``turns`` x 90°."""
+    """The central ``share`` of both sides, resized to ``size`` pixels, optionally mirrored, turned ``turns`` x 90°.
+
+    ``weight``: how much it counts in the mean.
+    """
 
     size: int
     share: float = 1.0
     mirrored: bool = False
     turns: int = 0
+    weight: float = 1.0
 
 
 def standard_views(size: int) -> tuple[View, ...]:
     """Four views for a network trained at ``size`` pixels, cut from an input of twice that size.
 
-    The whole picture at 1.5 times the size, at the size, and mirrored; the central half. They were chosen, among all
-    sets that cost as much, on pictures that are in none of this project's benchmarks.
+    The whole picture at 1.5 times the size, which counts twice; at the size, and mirrored; the central half. Views and
+    weights were chosen on pictures that are in none of this project's benchmarks.
     """
+    largest, *others = equal_views(size)
+    return (replace(largest, weight=2.0), *others)
+
+
+def equal_views(size: int) -> tuple[View, ...]:
+    """The views of bundles that were exported before the largest of `standard_views` counted twice."""
     return (View(size * 3 // 2), View(size), View(size, mirrored=True), View(size, 1 / 2))
 
 
 def earlier_views(size: int) -> tuple[View, ...]:
-    """The four views of bundles that were exported before `standard_views` had the whole picture at its size."""
+    """The views of bundles that were exported before `equal_views` had the whole picture at its size."""
     return (View(size * 3 // 2), View(size, mirrored=True), View(size, 2 / 3), View(size, 1 / 2))
 
 
+EXPORTED = (standard_views, equal_views, earlier_views)
+"""All views that bundles were exported with, the latest first."""
+
+
 class ManyViews(nn.Module):
-    """Mean of the L2-normalised descriptors of views: pictures (B, 3, S, S) to (B, D), not normalised.
+    """Weighted mean of the L2-normalised descriptors of views: pictures (B, 3, S, S) to (B, D), not normalised.
 
     ``descriptor`` maps pictures to descriptors; it runs once for all views of the same size.
     """
@@ -49,10 +63,16 @@ class ManyViews(nn.Module):
         """(B, 3, S, S) to (B, D)."""
         parts = []
         for size in sorted({view.size for view in self.views}):
-            same = [crop_view(pictures, view) for view in self.views if view.size == size]
-            rows = F.normalize(self.descriptor(torch.cat(same)), dim=1)
-            parts.append(rows.reshape(len(same), -1, rows.shape[1]).sum(dim=0))
-        return torch.stack(parts).sum(dim=0) / len(self.views)
+            same = [view for view in self.views if view.size == size]
+            rows = F.normalize(self.descriptor(torch.cat([crop_view(pictures, view) for view in same])), dim=1)
+            weights = rows.new_tensor([view.weight for view in same])[:, None, None]
+            parts.append((weights * rows.reshape(len(same), -1, rows.shape[1])).sum(dim=0))
+        return torch.stack(parts).sum(dim=0) / total_weight(self.views)
+
+
+def total_weight(views: Sequence[View]) -> float:
+    """The sum of the weights of views."""
+    return sum(view.weight for view in views)
 
 
 def crop_view(pictures: Tensor, view: View) -> Tensor:

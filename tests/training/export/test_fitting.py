@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -127,7 +128,13 @@ def test_a_multi_view_descriptor_is_the_mean_over_views():
     x, views = torch.rand(3, 3, 16, 16), (View(12), View(8, mirrored=True), View(8, 0.5))
     expected = torch.stack([nn.functional.normalize(Corner()(crop_view(x, view)), dim=1) for view in views]).mean(dim=0)
     assert torch.allclose(ManyViews(Corner(), views)(x), expected, atol=1e-6)
-    assert [view.size for view in standard_views(128)] == [192, 128, 128, 128]
+    assert [(view.size, view.weight) for view in standard_views(128)] == [(192, 2), (128, 1), (128, 1), (128, 1)]
+
+
+def test_a_view_of_twice_the_weight_counts_as_two():
+    x, large, small = torch.rand(3, 3, 16, 16), View(12), View(8, mirrored=True)
+    twice = ManyViews(Corner(), (replace(large, weight=2.0), small))
+    assert torch.allclose(twice(x), ManyViews(Corner(), (large, large, small))(x), atol=1e-6)
 
 
 @pytest.fixture

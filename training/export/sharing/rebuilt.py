@@ -40,9 +40,10 @@ def rebuilt(bundle: Bundle, views: Views = standard_views) -> Network:
     caller to check, by comparing outputs.
     """
     key = bundle.embedding.graph
-    tensors = read_tensors(bundle.path / bundle.graphs[key].variants["fp32"].file)
+    path = bundle.path / bundle.graphs[key].variants["fp32"].file
+    tensors = read_tensors(path)
     try:
-        graph = _graph(bundle, tensors, views)
+        graph = _graph(bundle, tensors, views, _power(path))
         counts = {name: value for name, value in graph.state_dict().items() if name.endswith("num_batches_tracked")}
         graph.load_state_dict(counts | {name: tensors[name] for name in graph.state_dict() if name in tensors})
     except (RuntimeError, InvalidArgument) as error:
@@ -88,7 +89,15 @@ def _names(node: NodeProto) -> Iterator[tuple[str, str]]:
         yield from ((f"{prefix}.{part}", name) for part, name in zip(parts, given, strict=False))
 
 
-def _graph(bundle: Bundle, tensors: Mapping[str, Tensor], views: Views) -> PooledGraph:
+def _power(path: Path) -> float:
+    """The exponent of the generalised mean, which is the first of the graph; a plain mean has none."""
+    graph = onnx.load(path).graph
+    scalars = {one.name: numpy_helper.to_array(one).item() for one in graph.initializer if not any(one.dims)}
+    exponents = [scalars[node.input[1]] for node in graph.node if node.op_type == "Pow" and node.input[1] in scalars]
+    return exponents[0] if exponents else 1.0
+
+
+def _graph(bundle: Bundle, tensors: Mapping[str, Tensor], views: Views, power: float) -> PooledGraph:
     backbone, preprocess = bundle.backbone.split(" + ")[0], bundle.graphs[bundle.embedding.graph].preprocess
     whitening = _linear(tensors["whitening.weight"]) if "whitening.weight" in tensors else None
     has_views = any(name.startswith("descriptor.descriptor.") for name in tensors)
@@ -96,7 +105,7 @@ def _graph(bundle: Bundle, tensors: Mapping[str, Tensor], views: Views) -> Poole
     if f"{prefix}project.weight" not in tensors:
         return PooledGraph(create(backbone), None, whitening)
     size = preprocess.height // 2 if has_views else preprocess.size
-    body: nn.Module = descriptors.build(backbone, size, len(tensors[f"{prefix}project.weight"]))
+    body: nn.Module = descriptors.build(backbone, size, len(tensors[f"{prefix}project.weight"]), power)
     return PooledGraph(ManyViews(body, views(preprocess.height // 2)) if has_views else body, None, whitening)
 
 

@@ -16,14 +16,14 @@ from training.export.export import Network, export
 from training.export.sharing.shared_weights import files_used
 from training.networks import descriptors
 from training.networks.export_graphs import PooledGraph
-from training.networks.many_views import ManyViews, earlier_views, standard_views
+from training.networks.many_views import ManyViews, earlier_views, equal_views, standard_views
 from training.networks.places import places_of
 
 
-def copy_network(views):
+def copy_network(views, power=3.0):
     """A copy network of several views with a whitening."""
     torch.manual_seed(0)
-    body = ManyViews(descriptors.build("test_resnet", 64, 24), views(64))
+    body = ManyViews(descriptors.build("test_resnet", 64, 24, power), views(64))
     for module in body.modules():
         if isinstance(module, torch.nn.BatchNorm2d):  # as after a training: no two are equal
             for values in (module.weight, module.bias, module.running_mean):
@@ -132,8 +132,9 @@ def test_an_older_bundle_gets_its_graphs_by_amend(bundle, half, copies, vit, tmp
     check_amended(amend(old, tmp_path / "new", places=True), old, bundle, drawn)
 
 
-def test_an_older_bundle_of_other_views_gets_its_graphs_by_amend(tmp_path, drawn):
-    copies = copy_network(earlier_views)
+@pytest.mark.parametrize(("views", "power"), [(earlier_views, 3.0), (equal_views, 1.0), (equal_views, 4.0)])
+def test_a_bundle_of_other_views_or_another_power_gets_its_graphs_by_amend(tmp_path, drawn, views, power):
+    copies = copy_network(views, power)
     old, whole = (export([copies], tmp_path / name, places=name == "whole") for name in ("old", "whole"))
     check_amended(amend(old, tmp_path / "new", places=True), old, whole, drawn)
 
