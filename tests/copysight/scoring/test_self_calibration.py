@@ -1,9 +1,12 @@
 """Self-calibration: answers against an obvious loop, and the edited copies."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from copysight.scoring import self_calibration
 from copysight.scoring.self_calibration import Sample
+from copysight.vectors.representatives import Representatives
 from copysight.vectors.score_normalisation import ScoreNormalisation
 
 NONE = np.empty(0, np.int64)
@@ -66,6 +69,22 @@ def test_other_pictures_within_a_copy_and_near_duplicates_of_all_are_neither_rig
     for number, copy in enumerate(queries.copies):
         expected = {int(row) for other in copy.others for row in (rows[other], *near[other])} | set(near[number])
         assert set(queries.neutral[number].tolist()) == expected
+
+
+def test_a_stranger_is_rehearsed_in_a_collection_that_does_not_hold_its_source(drawn):
+    """Nor the pictures within it, nor near-duplicates of any: no representative of these counts."""
+    pictures, rows, held = [drawn(seed) for seed in range(4)], np.array([4, 6, 9, 15]), units(40, 6, 0)
+    near = [np.array([1]), np.array([2, 3]), NONE, NONE]
+    within = ScoreNormalisation(units(5, 6, 1)).within(Representatives(held, np.arange(40)))
+    sample = Sample(pictures, rows, held, within, near)
+    queries = self_calibration.make_queries(sample, lambda views: units(len(views), 6, 2), np.random.default_rng(0))
+    for view, owner in enumerate(queries.owners):
+        kept = np.setdiff1d(np.arange(40), [*queries.neutral[owner], rows[owner]])
+        smaller = replace(within, collection=Representatives(held[kept], np.arange(len(kept))))
+        one = queries.vectors[view][None]
+        expected = queries.penalties[view] - within.offsets(one)[0] + smaller.offsets(one)[0]
+        assert np.isclose(queries.penalties_without[view], expected, atol=1e-6)
+    assert not np.allclose(queries.penalties_without, queries.penalties)
 
 
 def test_high_effort_can_be_limited_to_some_copies(drawn):
