@@ -9,7 +9,7 @@ from PIL import Image
 from copysight.model.embedder import Embedder
 from copysight.vectors.hubs import hubs
 
-LARGEST = 15_000
+LARGEST = 5_000
 """Number of pictures in a background: their embeddings take 512 bytes each, and are searched with every query."""
 
 
