@@ -14,8 +14,8 @@ from benchmarks.gpu.shrink import shrink
 from copysight.pictures.scan import ORDINARY, scan
 
 ROOT = Path(__file__).parents[2]
-FEW = ("export", "search")
-"""Steps of the short form; `make test-long` runs all."""
+FEW = ("search",)
+"""Step of the short form; `make test-long` runs all."""
 
 
 @pytest.fixture(scope="module")

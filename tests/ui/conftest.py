@@ -20,7 +20,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 PICTURES = 24
 ALBUMS = 4
 ENOUGH = 120
-MANY, SEVERAL = 10_000, 1_000
+MANY, SEVERAL = 10_000, 150
 PATIENCE = 30_000
 """Time limit in milliseconds of every page action, long because these tests share the machine with others."""
 Open = Callable[..., Page]
@@ -95,7 +95,7 @@ def large(tmp_path_factory, built) -> Iterator[Server]:
 
 @pytest.fixture
 def several(tmp_path, built) -> Iterator[Server]:
-    """A server on a thousand items, whose rebuild takes long enough to be watched."""
+    """A server on enough items for a calibration, whose rebuild takes long enough to be watched."""
     with serving(repeated(built, tmp_path / "index", SEVERAL)) as server:
         yield server
 

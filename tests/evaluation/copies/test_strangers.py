@@ -23,7 +23,7 @@ def pictures():
     return [Image.blend(textured_picture(seed, 96), drawn_picture(seed, (96, 96)), 0.5) for seed in range(COUNT)]
 
 
-@pytest.mark.parametrize(("verify", "least"), [("auto", 0.9), ("never", 0.5)])
+@pytest.mark.parametrize(("verify", "least"), [("auto", 0.9), pytest.param("never", 0.5, marks=pytest.mark.long)])
 def test_light_copies_are_found_and_strangers_are_not(pictures, verify, least):
     groups = ["even" if number % 2 == 0 else "odd" for number in range(COUNT)]
     indexed = np.arange(COUNT) < COUNT // 2

@@ -132,7 +132,14 @@ def test_an_older_bundle_gets_its_graphs_by_amend(bundle, half, copies, vit, tmp
     check_amended(amend(old, tmp_path / "new", places=True), old, bundle, drawn)
 
 
-@pytest.mark.parametrize(("views", "power"), [(earlier_views, 3.0), (equal_views, 1.0), (equal_views, 4.0)])
+@pytest.mark.parametrize(
+    ("views", "power"),
+    [
+        (earlier_views, 4.0),
+        pytest.param(earlier_views, 3.0, marks=pytest.mark.long),
+        pytest.param(equal_views, 1.0, marks=pytest.mark.long),
+    ],
+)
 def test_a_bundle_of_other_views_or_another_power_gets_its_graphs_by_amend(tmp_path, drawn, views, power):
     copies = copy_network(views, power)
     old, whole = (export([copies], tmp_path / name, places=name == "whole") for name in ("old", "whole"))
