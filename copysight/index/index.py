@@ -173,7 +173,7 @@ class Index:
         return current if same and current.complete else None
 
     def reload(self, verified: str | None = None) -> Snapshot:
-        """Like `snapshot`, but waits until the live generation is loaded, and fetched if another machine published it.
+        """Like `snapshot`, but waits until the live generation is loaded; one of another machine is fetched first.
 
         ``verified`` is the name of a generation whose checksums the caller has just verified. They are not read again.
         """
@@ -189,7 +189,8 @@ class Index:
     def follow(self, wait: bool = False) -> None:
         """Make the generation live here that another machine has published, if this index has several directories.
 
-        ``wait`` for a thread or process that fetches it. While S3 does not answer, the one that is here stays.
+        With ``wait``, wait for the thread or process that fetches it; while S3 does not answer, those that wait try one
+        after the other. Then the generation that is here stays.
         """
         try:
             self.published.follow(wait)

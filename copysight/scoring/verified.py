@@ -20,10 +20,9 @@ DEFAULT_MODE: Mode = "auto"
 CANDIDATES = 40
 """Candidates that a search fetches for verification, if it does not ask for more matches. On graphics the original is
 among the best 30 of 96.7 % of copies, and among the best 40 of 97.3 %; on photographs of 99.1 % and 99.3 %."""
-HOPELESS, SURELY_HOPELESS = 0.002, 0.001
-"""With mode ``auto``, a query is not verified if the probability of its best candidate, from the score and if half of
-the queries have a copy, is below the first; and no candidate below the second. With 0.004 for the first, two of 750
-copies of a benchmark are lost, and less than one verification in a hundred is saved."""
+HOPELESS = 0.001
+"""With mode ``auto``, no candidate is verified whose probability, from the score and if half of the queries have a copy,
+is below. With 0.002, two of 750 copies of a benchmark are lost, and one in twenty unrelated queries is not verified."""
 BUDGET = 2.0
 """Seconds after which a search stops verifying. It protects the service from pictures that take very long."""
 PLAIN_AGREEING, PLAIN_AGREEMENT, PLAIN_CLOSENESS = 20, 0.95, 0.9
@@ -106,9 +105,7 @@ def _chosen(candidates: Sequence[Candidate], mode: Mode) -> list[int]:
     if mode == "never":
         return []
     odds = [evidence.odds_of(one.probability) - evidence.prior(one.share) for one in candidates]
-    if mode == "auto" and max(odds, default=-evidence.MAX_ODDS) < evidence.odds_of(HOPELESS):
-        return []
-    least = -math.inf if mode == "always" else evidence.odds_of(SURELY_HOPELESS)
+    least = -math.inf if mode == "always" else evidence.odds_of(HOPELESS)
     return [number for number, one in enumerate(odds) if one >= least]
 
 

@@ -95,7 +95,7 @@ def large(tmp_path_factory, built) -> Iterator[Server]:
 
 @pytest.fixture
 def several(tmp_path, built) -> Iterator[Server]:
-    """A server on enough items for a calibration, whose rebuild takes long enough to be watched."""
+    """A server on enough items for a calibration, whose rebuild takes some seconds."""
     with serving(repeated(built, tmp_path / "index", SEVERAL)) as server:
         yield server
 

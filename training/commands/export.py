@@ -84,8 +84,8 @@ FRAMEWORKS = ("timm", "torchvision")
     type=Real(0),
     default=RIDGE,
     show_default=True,
-    help="With --whiten: how much is added to each variance, in units of their mean. Large values whiten less; 2 suits "
-    "a descriptor that was trained long for copies.",
+    help="With --whiten: how much is added to each variance, in units of their mean. Large values whiten less; 2 to 4 "
+    "suit a descriptor that was trained long for copies.",
 )
 @click.option("--int8", is_flag=True, help="Add the network of the embedding in int8. It needs --pictures.")
 @click.option(

@@ -109,7 +109,7 @@ def _make(path: Path, found: Scan, side: int, limits: Limits, report: Callable[[
 
 
 def load(path: Path) -> Pack:
-    """Open a pack that ``pack`` wrote. Pixels are mapped, not read."""
+    """Open a pack that ``pack`` wrote. Pixels are mapped; those of older packs are read, for what these lack."""
     about = json.loads((path / "pack.json").read_text())
     offsets = np.load(path / "offsets.npy")
     # Copy-on-write, because torch warns about read-only arrays. Nothing writes to it.

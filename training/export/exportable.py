@@ -70,7 +70,7 @@ def _load(
         saved = checkpoint.load(path)
         if saved.method in DESCRIPTORS:
             return from_descriptor(saved, size, views, power)
-    if power is not None:
+    if power is not None and (saved is not None or path.exists() or source.startswith("timm:")):
         raise InvalidArgument(f"got --power for {source}, which is no run of {' or '.join(DESCRIPTORS)}; omit it")
     if saved is not None:
         return from_checkpoint(saved, size, recipe)
@@ -113,7 +113,8 @@ def from_checkpoint(saved: Checkpoint, size: Size | None, recipe: str | None) ->
 def from_descriptor(saved: Checkpoint, size: Size | None, views: bool, power: float | None = None) -> Network:
     """A run of copy or distil: its averaged descriptor network, on whole pictures squashed to its size."""
     method = saved.config["method"]
-    power = power or method.get("power", 3.0)  # checkpoints of older versions have no power
+    if power is None:
+        power = method.get("power", 3.0)  # checkpoints of older versions have no power
     descriptor = descriptors.build(saved.backbone, saved.image_size, method["dimension"], power)
     prefix = saved.backbone_prefix.removesuffix("backbone.")
     descriptor.load_state_dict(

@@ -32,7 +32,7 @@ ORDER, VIEWS, EXTRA = 1, 2, 3
 class Views:
     """``crops``: V tensors (B, 3, S, S), global crops first; ``indices`` (B,): the pictures that they show.
 
-    Of pairs of edits, ``indices`` are the first pictures with these pixels, so that equal pictures are no negatives.
+    Of pairs of edits, ``indices`` are the first pictures with these pixels: the loss takes equal pictures for one.
     """
 
     crops: list[Tensor]

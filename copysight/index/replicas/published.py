@@ -208,7 +208,7 @@ class Shared:
         fetching, pointing = (FileLock(self._layout.root / file) for file in (FETCH_LOCK, POINTER_LOCK))
         followed = False
         if self._ahead() is None or not fetching.acquire(wait):
-            return False  # nothing to do; another thread or process of this directory does it
+            return False  # there is nothing to do, or another thread or process of this directory does it
         try:
             while (name := self._ahead()) is not None:
                 self.fetch(name)

@@ -102,10 +102,10 @@ def test_an_unknown_mode_is_refused():
 
 def test_a_query_whose_best_candidate_is_hopeless_is_not_verified():
     reference, asked = counting([textured_picture(seed, 200) for seed in range(2)])
-    candidates = [Candidate(0.0, 0.0015), Candidate(0.0, 0.001)]
+    candidates = [Candidate(0.0, 0.0009), Candidate(0.0, 0.0005)]
     found = verified.verify(candidates, verified.checking(lambda: prepare(textured_picture(9, 200)), reference))
     assert asked == []
-    assert [one.probability for one in found] == [0.0015, 0.001]
+    assert [one.probability for one in found] == [0.0009, 0.0005]
 
 
 def test_more_agreement_never_makes_a_copy_less_probable():

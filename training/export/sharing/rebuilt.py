@@ -90,9 +90,9 @@ def _names(node: NodeProto) -> Iterator[tuple[str, str]]:
 
 
 def _power(path: Path) -> float:
-    """The exponent of the generalised mean, which is the first of the graph; a plain mean has none."""
+    """The exponent of the generalised mean: that of the graph's first Pow. Without one it is 1."""
     graph = onnx.load(path).graph
-    scalars = {one.name: numpy_helper.to_array(one).item() for one in graph.initializer if not any(one.dims)}
+    scalars = {one.name: numpy_helper.to_array(one).item() for one in graph.initializer if not one.dims}
     exponents = [scalars[node.input[1]] for node in graph.node if node.op_type == "Pow" and node.input[1] in scalars]
     return exponents[0] if exponents else 1.0
 

@@ -135,9 +135,9 @@ def test_an_older_bundle_gets_its_graphs_by_amend(bundle, half, copies, vit, tmp
 @pytest.mark.parametrize(
     ("views", "power"),
     [
-        (earlier_views, 4.0),
+        (equal_views, 4.0),
         pytest.param(earlier_views, 3.0, marks=pytest.mark.long),
-        pytest.param(equal_views, 1.0, marks=pytest.mark.long),
+        pytest.param(standard_views, 1.0, marks=pytest.mark.long),
     ],
 )
 def test_a_bundle_of_other_views_or_another_power_gets_its_graphs_by_amend(tmp_path, drawn, views, power):
