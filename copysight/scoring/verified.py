@@ -22,7 +22,7 @@ CANDIDATES = 40
 among the best 30 of 96.7 % of copies, and among the best 40 of 97.3 %; on photographs of 99.1 % and 99.3 %."""
 HOPELESS = 0.001
 """With mode ``auto``, no candidate is verified whose probability is below, from the score and if half of the queries
-have a copy. With 0.002, two of 750 copies of a benchmark are lost, and one unrelated query in twenty is spared."""
+have a copy. With 0.002, two of 750 copies of a benchmark are lost; one in twenty unrelated queries is left out."""
 BUDGET = 2.0
 """Seconds after which a search stops verifying. It protects the service from pictures that take very long."""
 PLAIN_AGREEING, PLAIN_AGREEMENT, PLAIN_CLOSENESS = 20, 0.95, 0.9

@@ -65,18 +65,19 @@ def _load(
     method: str | None,
     power: float | None,
 ) -> Network:
-    path, saved = Path(source), None
-    if not source.startswith("timm:") and (path.is_dir() or checkpoint.is_checkpoint(path)):
+    path = Path(source)
+    if source.startswith("timm:"):
+        network = from_timm(source.removeprefix("timm:"), size, recipe, random)
+    elif path.is_dir() or checkpoint.is_checkpoint(path):
         saved = checkpoint.load(path)
         if saved.method in DESCRIPTORS:
             return from_descriptor(saved, size, views, power)
-    if power is not None and (saved is not None or path.exists() or source.startswith("timm:")):
+        network = from_checkpoint(saved, size, recipe)
+    else:
+        network = from_released(path, size, recipe, method)
+    if power is not None:
         raise InvalidArgument(f"got --power for {source}, which is no run of {' or '.join(DESCRIPTORS)}; omit it")
-    if saved is not None:
-        return from_checkpoint(saved, size, recipe)
-    if source.startswith("timm:"):
-        return from_timm(source.removeprefix("timm:"), size, recipe, random)
-    return from_released(path, size, recipe, method)
+    return network
 
 
 def from_timm(name: str, size: Size | None, recipe: str | None, random: bool) -> Network:
